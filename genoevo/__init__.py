@@ -1,0 +1,26 @@
+"""genoevo: genetic algorithms for variable-length binary genotypes, built on DEAP."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from genoevo.community import Community
+from genoevo.decode import decode, half_softmax
+from genoevo.evolution import Evolution
+from genoevo.genotype import Genotype
+from genoevo.layout import FlatLayout, StagedLayout
+from genoevo.population import Population
+
+try:
+    __version__ = version("genoevo")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "Community",
+    "Evolution",
+    "FlatLayout",
+    "Genotype",
+    "Population",
+    "StagedLayout",
+    "decode",
+    "half_softmax",
+]

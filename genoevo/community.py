@@ -1,0 +1,371 @@
+"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA, section 3).
+
+All tasks' genotypes lie in one packed population, task after task, so that a round is a few batch operations
+whatever the number of tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Ints
+from genoevo._check import check_at_least, check_between, check_choice
+from genoevo.decode import OFFSET, decode_population, output_shares, stages_of
+from genoevo.layout import StagedLayout
+from genoevo.operators import growth as growing
+from genoevo.operators.reproduction import Reproduction
+from genoevo.operators.selection import tournament_within
+from genoevo.population import Floats, Population
+from genoevo.state import (
+    State,
+    generator_from_state,
+    generator_state,
+    population_from_state,
+    population_state,
+    rebuild,
+)
+
+_WEIGHTS = (1.0, 1.0)  # score first, mean return breaks ties
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How bits become weights: HalfSoftmax's *offset* in [0, 1) and *decimal_scale* >= 0 [O]."""
+
+    offset: float = OFFSET
+    decimal_scale: float = 1.0
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.offset < 1:
+            raise ValueError(f"offset must be in [0, 1), got {self.offset!r}")
+        check_at_least("decimal_scale", self.decimal_scale, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mating:
+    """Who mates with whom.
+
+    Parameters
+    ----------
+    tournament_size
+        Contenders for each parent [O].
+    community_rate
+        Probability that the second parent comes from another task's population [O].
+    usage_cost
+        ``score = performance - usage_cost * effective_modules / stage`` [O] ("efficient module usage" [P]).
+    usage_threshold
+        A module is effective where its share of the output exceeds this [O].
+
+    """
+
+    tournament_size: int = 2
+    community_rate: float = 0.2
+    usage_cost: float = 0.01
+    usage_threshold: float = 0.05
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        check_at_least("tournament_size", self.tournament_size, 1)
+        check_between("community_rate", self.community_rate, 0, 1)
+        check_at_least("usage_cost", self.usage_cost, 0)
+        check_between("usage_threshold", self.usage_threshold, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """When a task gets another module [P]; every number is our choice [O].
+
+    Parameters
+    ----------
+    mastery
+        A task whose performance reaches this is mastered and does not grow.
+    min_gain
+        The least improvement that counts: of the best score, or, while performance is 0, of the mean return as a
+        fraction of its own running range.
+    patience
+        Rounds without improvement before a task grows.
+    warmup_rounds
+        No task grows before this many rounds.
+    fill
+        ``random`` or ``preserve``, see :func:`genoevo.operators.growth.grow`.
+    max_modules
+        No task grows past this stage.
+    shrink
+        A task above its start stage that is mastered with fewer effective modules than its stage gives one back.
+
+    """
+
+    mastery: float = 0.8
+    min_gain: float = 0.05
+    patience: int = 10
+    warmup_rounds: int = 10
+    fill: growing.Fill = "preserve"
+    max_modules: int = 10
+    shrink: bool = False
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        check_between("mastery", self.mastery, 0, 1)
+        check_at_least("min_gain", self.min_gain, 0)
+        check_at_least("patience", self.patience, 1)
+        check_at_least("warmup_rounds", self.warmup_rounds, 0)
+        check_choice("fill", self.fill, ("random", "preserve"))
+        check_at_least("max_modules", self.max_modules, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round saw and did. Arrays are (tasks, size), indices count within a task's population.
+
+    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``: task indices.
+    """
+
+    scores: Floats
+    effective_modules: Ints
+    elites: Ints
+    grown: list[int]
+    shrunk: list[int]
+
+
+class Community:
+    """Task populations that evolve together.
+
+    Parameters
+    ----------
+    layout
+        The genotypes' :class:`StagedLayout`.
+    tasks
+        Names, each once.
+    seed
+        Of the generator that makes every random decision.
+    size
+        Genotypes per task: 3 (MT10), 4 (MT50) [P].
+    stage
+        Start stage of every task: 3 [P].
+    reproduction, mating, growth, decoding
+        The rules, see their classes.
+
+    Attributes
+    ----------
+    population : Population
+        All genotypes, those of task t at rows ``t * size`` to ``(t + 1) * size``. After a round the first row of
+        each task is its elite. Fitness is (score, mean return) of the last round, NaN for new genotypes.
+    stages : (tasks,) int64
+        Current stage of each task.
+    rounds : int
+        Rounds so far.
+
+    """
+
+    def __init__(
+        self,
+        layout: StagedLayout,
+        tasks: Sequence[str],
+        *,
+        seed: int,
+        size: int = 3,
+        stage: int = 3,
+        reproduction: Reproduction | None = None,
+        mating: Mating | None = None,
+        growth: Growth | None = None,
+        decoding: Decoding | None = None,
+    ) -> None:
+        if not tasks or len(set(tasks)) != len(tasks):
+            raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)}")
+        check_at_least("size", size, 2)
+        self.layout, self.tasks, self.size, self.start_stage = layout, list(tasks), size, stage
+        self.reproduction = reproduction or Reproduction()
+        self.mating = mating or Mating()
+        self.growth = growth or Growth()
+        self.decoding = decoding or Decoding()
+        if stage > self.growth.max_modules:
+            raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
+        self.rng = np.random.default_rng(seed)
+        n = len(self.tasks)
+        self.population = Population.random(n * size, layout.length(stage), self.rng, weights=_WEIGHTS)
+        self.rounds = 0
+        self._memory = _Memory.fresh(n)
+
+    @property
+    def stages(self) -> Ints:
+        """(tasks,) int64: each task's stage."""
+        return stages_of(self.population[:: self.size], self.layout)
+
+    def of(self, task: int) -> Population:
+        """A copy of one task's genotypes."""
+        return self.population[task * self.size : (task + 1) * self.size]
+
+    def weights(self) -> Floats:
+        """(tasks * size, G) float64: all genotypes decoded, see :func:`~genoevo.decode.decode_population`."""
+        return decode_population(self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale)
+
+    def effective_modules(self) -> Ints:
+        """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""
+        shares = output_shares(self.weights(), stages_of(self.population, self.layout))
+        return np.asarray((shares[:, 1:] > self.mating.usage_threshold).sum(axis=1).reshape(-1, self.size))
+
+    def step(self, performance: npt.ArrayLike, mean_return: npt.ArrayLike | None = None) -> Round:
+        """One round of every task: scores, growth rule, elite, children.
+
+        Parameters
+        ----------
+        performance
+            (tasks, size) in [0, 1]: how well each genotype did since the last round, e.g. its success rate.
+        mean_return
+            (tasks, size), any finite unit: breaks ties, and tells improvement while performance is 0. None: zeros.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, a performance outside [0, 1] or a return that is not finite; nothing is changed.
+
+        """
+        performance = self._checked("performance", performance)
+        mean_return = self._checked("mean_return", np.zeros_like(performance) if mean_return is None else mean_return)
+        if not ((performance >= 0) & (performance <= 1)).all():
+            raise ValueError("performance must be between 0 and 1")
+        effective = self.effective_modules()
+        scores = performance - self.mating.usage_cost * effective / self.stages[:, None]
+        self.population.fitness = np.stack([scores.ravel(), mean_return.ravel()], axis=1)
+        merit = self.population.merit()
+        elites = merit.reshape(-1, self.size).argmax(axis=1)
+        self._memory.update(performance, scores, mean_return, self.growth.min_gain)
+        self.rounds += 1
+        grown, shrunk = self._stage_changes(performance, effective, elites)
+        self._replace_generation(merit, elites)
+        self._change_stages(grown, shrunk)
+        return Round(scores, effective, elites, grown, shrunk)
+
+    def _checked(self, name: str, values: npt.ArrayLike) -> Floats:
+        array = np.asarray(values, dtype=np.float64)
+        expected = (len(self.tasks), self.size)
+        if array.shape != expected:
+            raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+        if not np.isfinite(array).all():
+            task, row = np.argwhere(~np.isfinite(array))[0]
+            raise ValueError(f"{name} of genotype {row} of {self.tasks[task]} is {array[task, row]}, must be finite")
+        return array
+
+    def _replace_generation(self, merit: Floats, elites: Ints) -> None:
+        tasks, children = len(self.tasks), self.size - 1
+        task = np.repeat(np.arange(tasks), children)
+        size = self.mating.tournament_size
+        first = tournament_within(merit, task * self.size, self.size, self.rng, size=size)
+        abroad = (self.rng.random(len(task)) < self.mating.community_rate) & (tasks > 1)
+        # A uniform draw among the other tasks; where there is none, `abroad` is false everywhere.
+        other = (task + self.rng.integers(1, max(tasks, 2), len(task))) % tasks
+        donor = np.where(abroad, other, task)
+        second = tournament_within(merit, donor * self.size, self.size, self.rng, size=size)
+        bred = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
+        survivors = self.population[np.arange(tasks) * self.size + elites]
+        order = np.empty((tasks, self.size), dtype=np.int64)
+        order[:, 0] = np.arange(tasks)
+        order[:, 1:] = tasks + np.arange(len(task)).reshape(tasks, children)
+        self.population = Population.concatenate([survivors, bred])[order.ravel()]
+
+    def _stage_changes(self, performance: Floats, effective: Ints, elites: Ints) -> tuple[list[int], list[int]]:
+        rule, stages = self.growth, self.stages
+        mastered = performance.mean(axis=1) >= rule.mastery
+        insufficient = ~mastered & (self._memory.stagnant >= rule.patience)
+        grown = insufficient & (stages < rule.max_modules) & (self.rounds >= rule.warmup_rounds)
+        lean = effective[np.arange(len(stages)), elites] < stages
+        shrunk = rule.shrink & mastered & lean & (stages > self.start_stage)
+        return np.flatnonzero(grown).tolist(), np.flatnonzero(shrunk).tolist()
+
+    def _change_stages(self, grown: list[int], shrunk: list[int]) -> None:
+        if not grown and not shrunk:
+            return
+        parts = [self.of(task) for task in range(len(self.tasks))]
+        for task in grown:
+            parts[task] = growing.grow(parts[task], self.layout, self.rng, fill=self.growth.fill)
+        for task in shrunk:
+            parts[task] = growing.shrink(parts[task], self.layout)
+        self.population = Population.concatenate(parts)
+        self._memory.forget(grown + shrunk)
+
+    def state_dict(self) -> State:
+        """The whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
+        return {
+            "kind": "community",
+            "precision": self.layout.precision,
+            "tasks": self.tasks,
+            "size": self.size,
+            "start_stage": self.start_stage,
+            "reproduction": asdict(self.reproduction),
+            "mating": asdict(self.mating),
+            "growth": asdict(self.growth),
+            "decoding": asdict(self.decoding),
+            "population": population_state(self.population),
+            "rng": generator_state(self.rng),
+            "rounds": self.rounds,
+            "memory": self._memory.as_arrays(),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Community:
+        """Continue where :meth:`state_dict` was taken, bit for bit; ValueError where it is not a community's."""
+        if state.get("kind") != "community":
+            raise ValueError(f"this is the state of {state.get('kind')!r}, not of 'community'")
+        community = cls(
+            StagedLayout(state["precision"]),
+            state["tasks"],
+            seed=0,
+            size=state["size"],
+            stage=state["start_stage"],
+            reproduction=rebuild(Reproduction, state["reproduction"]),
+            mating=rebuild(Mating, state["mating"]),
+            growth=rebuild(Growth, state["growth"]),
+            decoding=rebuild(Decoding, state["decoding"]),
+        )
+        community.population = population_from_state(state["population"])
+        community.rng = generator_from_state(state["rng"])
+        community.rounds = state["rounds"]
+        community._memory = _Memory(**{name: np.array(array) for name, array in state["memory"].items()})
+        return community
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What the growth rule remembers of each task; every array is (tasks,)."""
+
+    stagnant: Ints  # rounds since the last improvement
+    best_score: Floats
+    best_return: Floats
+    lowest_return: Floats
+    highest_return: Floats
+
+    @classmethod
+    def fresh(cls, tasks: int) -> _Memory:
+        low, high = np.full(tasks, -np.inf), np.full(tasks, np.inf)
+        return cls(np.zeros(tasks, np.int64), low.copy(), low.copy(), high.copy(), low.copy())
+
+    def update(self, performance: Floats, scores: Floats, mean_return: Floats, min_gain: float) -> None:
+        task_return, task_score = mean_return.mean(axis=1), scores.max(axis=1)
+        self.lowest_return = np.minimum(self.lowest_return, task_return)
+        self.highest_return = np.maximum(self.highest_return, task_return)
+        needed = min_gain * (self.highest_return - self.lowest_return)
+        better_return = task_return > np.where(np.isfinite(self.best_return), self.best_return + needed, -np.inf)
+        better_score = task_score > self.best_score + min_gain
+        succeeds = performance.max(axis=1) > 0
+        better = np.where(succeeds, better_score, better_return)
+        self.best_score = np.where(better & succeeds, task_score, self.best_score)
+        self.best_return = np.where(better, task_return, self.best_return)
+        self.stagnant = np.where(better, 0, self.stagnant + 1)
+
+    def forget(self, tasks: list[int]) -> None:
+        """After a change of stage the task has `patience` rounds to show what the new stage gives."""
+        self.stagnant[tasks] = 0
+        self.best_score[tasks] = -np.inf
+        self.best_return[tasks] = -np.inf
+
+    def as_arrays(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}

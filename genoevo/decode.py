@@ -1,0 +1,152 @@
+"""From bits to weights: HalfSoftmax over the genes of each segment, and what the weights say of the modules.
+
+bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax per segment -> weights [P].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Ints
+from genoevo._check import check_at_least
+from genoevo.genotype import Genotype
+from genoevo.layout import Layout, StagedLayout
+from genoevo.population import Floats, Population
+
+OFFSET = 0.99
+
+
+def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
+    """Softmax with an offset below its terms, so that a zero suppresses and the weights cover all of [0, 1].
+
+    ``w_i = (exp(v_i) - c) / sum_j (exp(v_j) - c)`` with c the offset: 0.99 is the paper's [P], the form is
+    reconstructed [R]. c = 0 is the ordinary softmax. All zeros give uniform weights.
+
+    Parameters
+    ----------
+    values
+        (..., k) non-negative finite numbers.
+    offset
+        In [0, 1).
+
+    Returns
+    -------
+    (..., k) float64, the last axis sums to 1.
+
+    Raises
+    ------
+    ValueError
+        For a negative or non-finite value or an offset outside [0, 1).
+
+    """
+    v = np.asarray(values, dtype=np.float64)
+    _check_offset(offset)
+    if v.ndim == 0 or v.shape[-1] == 0:
+        raise ValueError("values must have at least one element along their last axis")
+    if not (np.isfinite(v).all() and (v >= 0).all()):
+        raise ValueError("values must be finite and not negative")
+    top = v.max(axis=-1, keepdims=True)
+    terms = _terms(v, top, offset)
+    return np.asarray(terms / terms.sum(axis=-1, keepdims=True))
+
+
+def _check_offset(offset: float) -> None:
+    if not 0 <= offset < 1:
+        raise ValueError(f"offset must be in [0, 1), got {offset!r}")
+
+
+def _terms(v: Floats, top: Floats, offset: float) -> Floats:
+    # (exp(v) - c) / exp(top) as a sum of two non-negative parts: neither overflows nor cancels.
+    return np.asarray(-np.exp(v - top) * np.expm1(-v) + (1 - offset) * np.exp(-top))
+
+
+def gene_values(population: Population, precision: int) -> Ints:
+    """(n, longest // precision) int64: each gene's unsigned integer, zero past a row's length."""
+    bits = population.bits()
+    genes = bits.shape[1] // precision
+    powers = 1 << np.arange(precision - 1, -1, -1)
+    return bits[:, : genes * precision].reshape(len(bits), genes, precision) @ powers
+
+
+def decode(genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0) -> list[Floats]:
+    """Weights of one genotype, a 1-D float64 array per segment, each summing to 1.
+
+    Raises ValueError where the genotype's length is not legal in *layout*.
+    """
+    row = decode_population(Population.from_genotypes([genotype]), layout, offset, decimal_scale)[0]
+    return [row[s] for s in _gene_slices(layout, layout.stage(len(genotype)))]
+
+
+def decode_population(
+    population: Population, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0
+) -> Floats:
+    """Weights of a whole population at once.
+
+    Parameters
+    ----------
+    population
+        n genotypes of legal lengths.
+    layout
+        Its segments; those of a shorter genotype are the first segments of a longer one.
+    offset, decimal_scale
+        HalfSoftmax's offset, and a factor on the integers before it (1: plain integers) [O].
+
+    Returns
+    -------
+    (n, G) float64, G the genes of the longest genotype; zero past each row's own genes.
+
+    """
+    _check_offset(offset)
+    check_at_least("decimal_scale", decimal_scale, 0)
+    longest = layout.stage(int(population.lengths.max()))
+    for length in np.unique(population.lengths):
+        layout.stage(int(length))
+    slices = _gene_slices(layout, longest)
+    v: Floats = gene_values(population, layout.precision) * np.float64(decimal_scale)
+    present = np.arange(v.shape[1]) < (population.lengths // layout.precision)[:, None]
+    starts = np.array([s.start for s in slices])
+    sizes = np.diff(np.append(starts, v.shape[1]))
+    top = np.repeat(np.maximum.reduceat(v, starts, axis=1), sizes, axis=1)
+    terms = np.where(present, _terms(v, top, offset), 0.0)
+    total = np.repeat(np.add.reduceat(terms, starts, axis=1), sizes, axis=1)
+    return np.asarray(np.divide(terms, total, out=np.zeros_like(terms), where=present))
+
+
+def _gene_slices(layout: Layout, size: int) -> list[slice]:
+    p = layout.precision
+    return [slice(s.start // p, s.stop // p) for s in layout.segments(size)]
+
+
+def stages_of(population: Population, layout: Layout) -> Ints:
+    """(n,) int64: each genotype's stage (its size in *layout*)."""
+    lengths, inverse = np.unique(population.lengths, return_inverse=True)
+    return np.array([layout.stage(int(length)) for length in lengths], dtype=np.int64)[inverse]
+
+
+def output_shares(weights: Floats, stages: Ints) -> Floats:
+    """Each module's share of the output: the sum over all paths to the output of the products of weights [O].
+
+    Parameters
+    ----------
+    weights
+        (n, G) as :func:`decode_population` gives them for a :class:`StagedLayout`.
+    stages
+        (n,) int64.
+
+    Returns
+    -------
+    (n, max(stages) + 1) float64: column 0 is the direct share of the initial input, column k module k's share,
+    between 0 and 1; zero for modules a genotype does not have.
+
+    """
+    most = int(stages.max())
+    slices = _gene_slices(StagedLayout(1), most)
+    shares = np.zeros((len(weights), most + 1))
+    for stage in np.unique(stages):
+        rows = stages == stage
+        shares[rows, : stage + 1] = weights[rows, slices[stage - 1]]
+    for module in range(most, 1, -1):
+        # A genotype below this stage has share 0 here, so its output segment is never read as module inputs.
+        shares[:, :module] += shares[:, module, None] * weights[:, slices[module - 2]]
+    return shares

@@ -1,0 +1,121 @@
+"""Genotype: one bit string with a DEAP fitness, the individual that DEAP's tools accept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from deap import base
+
+from genoevo._bits import Words, pack, unpack, word_count
+
+
+class Fitness(base.Fitness):  # type: ignore[misc]
+    """DEAP's fitness with weights of its own instead of a class made by ``deap.creator``.
+
+    Parameters
+    ----------
+    values
+        One float per objective, or nothing while unevaluated. NaN raises ValueError: in DEAP it would beat
+        every number.
+    weights
+        One float per objective: positive maximises, negative minimises. Comparison is lexicographic, as in DEAP.
+
+    """
+
+    def __init__(self, values: Sequence[float] = (), weights: Sequence[float] = (1.0,)) -> None:
+        self.weights = tuple(float(w) for w in weights)
+        super().__init__(values)
+
+    def _set(self, values: Sequence[float]) -> None:
+        if np.isnan(np.asarray(values, dtype=float)).any():
+            raise ValueError(f"a fitness cannot be NaN, got {tuple(values)}")
+        super().setValues(values)
+
+    values = property(base.Fitness.getValues, _set, base.Fitness.delValues, "Unweighted values, one per objective.")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Fitness:
+        return Fitness(self.values, self.weights)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fitness, (self.values, self.weights)
+
+
+class Genotype:
+    """One immutable bit string and its fitness.
+
+    Parameters
+    ----------
+    bits
+        A string of 0 and 1, or any sequence of zeros and ones, first bit first. At least one bit.
+    weights
+        The objectives' weights, as in :class:`Fitness`.
+
+    Attributes
+    ----------
+    words
+        The bits packed into a read-only (ceil(length / 64),) uint64 array.
+    fitness
+        A :class:`deap.base.Fitness`; invalid until values are assigned. Equality and hash look at the bits alone.
+
+    """
+
+    __slots__ = ("_length", "fitness", "words")
+
+    def __init__(self, bits: str | Sequence[int] | npt.NDArray[Any], weights: Sequence[float] = (1.0,)) -> None:
+        if isinstance(bits, str):
+            if not set(bits) <= {"0", "1"}:
+                raise ValueError(f"a genotype is a string of 0 and 1, got {bits!r}")
+            array = np.frombuffer(bits.encode("ascii"), dtype=np.uint8) - ord("0")
+        else:
+            array = np.asarray(bits)
+            if array.ndim != 1 or not np.isin(array, (0, 1)).all():
+                raise ValueError("a genotype is a flat sequence of zeros and ones")
+        if array.size == 0:
+            raise ValueError("a genotype has at least one bit")
+        self._assign(pack(array[None])[0], array.size, Fitness(weights=weights))
+
+    def _assign(self, words: Words, length: int, fitness: Fitness) -> None:
+        words.flags.writeable = False
+        self.words, self._length, self.fitness = words, length, fitness
+
+    @classmethod
+    def from_words(cls, words: Words, length: int, fitness: Fitness | None = None) -> Genotype:
+        """Wrap packed words (copied to a private array) without checking that the bits past *length* are zero."""
+        genotype = cls.__new__(cls)
+        genotype._assign(np.array(words[: word_count(length)]), int(length), fitness or Fitness())
+        return genotype
+
+    @property
+    def bits(self) -> npt.NDArray[np.uint8]:
+        """The bits as a (length,) uint8 array."""
+        return np.asarray(unpack(self.words[None], self._length)[0])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.bits))
+
+    def __repr__(self) -> str:
+        return f"Genotype({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Genotype):
+            return NotImplemented
+        return self._length == other._length and bool(np.array_equal(self.words, other.words))
+
+    def __hash__(self) -> int:
+        return hash((self._length, self.words.tobytes()))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Genotype:
+        return Genotype.from_words(self.words, self._length, Fitness(self.fitness.values, self.fitness.weights))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.words.astype("<u8").tobytes(), self._length, self.fitness)
+
+
+def _unpickle(data: bytes, length: int, fitness: Fitness) -> Genotype:
+    return Genotype.from_words(np.frombuffer(data, dtype="<u8").astype(np.uint64), length, fitness)

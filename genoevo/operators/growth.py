@@ -1,0 +1,66 @@
+"""Growth by a stage and its inverse, for genotypes of a :class:`~genoevo.StagedLayout`.
+
+Growing appends one segment: the old output segment becomes the new module's input segment, and the appended one
+weighs the output [R].
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from genoevo._check import check_choice, check_generator
+from genoevo.decode import stages_of
+from genoevo.layout import StagedLayout
+from genoevo.population import Population
+
+Fill = Literal["random", "preserve"]
+
+
+def grow(
+    population: Population, layout: StagedLayout, rng: np.random.Generator, *, fill: Fill = "preserve"
+) -> Population:
+    """Each genotype one stage longer.
+
+    Parameters
+    ----------
+    population
+        Genotypes of any legal stages; left untouched.
+    layout
+        Their layout.
+    rng
+        Draws the new bits under ``random``.
+    fill
+        ``random``: the new output segment is uniform random bits. ``preserve``: it copies the old output segment
+        and gives the new module the code 0, so that the decoded output changes as little as the code allows [O].
+
+    Returns
+    -------
+    A new, unevaluated population.
+
+    """
+    check_generator(rng)
+    check_choice("fill", fill, get_args(Fill))
+    stages = stages_of(population, layout)
+    lengths = np.array([layout.length(int(stage) + 1) for stage in stages], dtype=np.int64)
+    old = population.bits()
+    bits = np.zeros((len(old), int(lengths.max())), dtype=np.uint8)
+    bits[:, : old.shape[1]] = old
+    for stage in np.unique(stages):
+        rows = stages == stage
+        *_, output, added = layout.segments(int(stage) + 1)
+        if fill == "random":
+            bits[rows, added] = rng.integers(0, 2, (int(rows.sum()), added.stop - added.start), dtype=np.uint8)
+        else:
+            bits[rows, added.start : added.stop - layout.precision] = old[rows, output]
+    return Population.from_bits(bits, lengths, weights=population.weights)
+
+
+def shrink(population: Population, layout: StagedLayout) -> Population:
+    """Each genotype one stage shorter: its last segment dropped. The inverse of :func:`grow`.
+
+    Raises ValueError where a genotype is of stage 1.
+    """
+    lengths = np.array([layout.length(int(stage) - 1) for stage in stages_of(population, layout)], dtype=np.int64)
+    return Population.from_bits(population.bits(), lengths, weights=population.weights)

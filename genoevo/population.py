@@ -1,0 +1,171 @@
+"""Population: n genotypes as one packed matrix, with lengths and fitness beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Ints, Words, pack, prefix_mask, unpack, word_count
+from genoevo._check import check_generator
+from genoevo.genotype import Fitness, Genotype
+
+Floats = npt.NDArray[np.float64]
+
+
+class Population:
+    """n genotypes of equal or mixed lengths.
+
+    Parameters
+    ----------
+    words
+        (n, W) uint64: the packed bits. Bits past a row's length must be zero.
+    lengths
+        (n,) int64: bits per genotype, each at least 1 and at most 64 W.
+    fitness
+        (n,) or (n, k) float64, NaN rows for genotypes not yet evaluated; None for all unevaluated.
+    weights
+        One float per objective: positive maximises, negative minimises.
+
+    """
+
+    __slots__ = ("_values", "lengths", "weights", "words")
+
+    def __init__(
+        self, words: Words, lengths: Ints, fitness: Floats | None = None, weights: Sequence[float] = (1.0,)
+    ) -> None:
+        self.words = words
+        self.lengths = lengths
+        self.weights = tuple(float(w) for w in weights)
+        self._values = np.full((len(lengths), len(self.weights)), np.nan)
+        if fitness is not None:
+            self._values[:] = np.asarray(fitness, dtype=np.float64).reshape(self._values.shape)
+
+    @classmethod
+    def random(
+        cls, n: int, length: int | Ints, rng: np.random.Generator, weights: Sequence[float] = (1.0,)
+    ) -> Population:
+        """*n* genotypes of uniform random bits; *length* is one number or one per genotype."""
+        check_generator(rng)
+        lengths = np.broadcast_to(np.asarray(length, dtype=np.int64), (n,)).copy()
+        if n < 1 or lengths.min() < 1:
+            raise ValueError(f"a population has at least 1 genotype of at least 1 bit, got n={n}, length={length}")
+        width = word_count(int(lengths.max()))
+        words = rng.integers(0, 2**64, (n, width), dtype=np.uint64) & prefix_mask(lengths, width)
+        return cls(words, lengths, weights=weights)
+
+    @classmethod
+    def from_bits(
+        cls, bits: npt.NDArray[Any], lengths: Ints | None = None, weights: Sequence[float] = (1.0,)
+    ) -> Population:
+        """Pack a (n, L) matrix of zeros and ones; bits past a row's length are dropped."""
+        n, length = bits.shape
+        lengths = np.full(n, length, dtype=np.int64) if lengths is None else lengths
+        words = pack(bits)
+        return cls(words & prefix_mask(lengths, words.shape[1]), lengths, weights=weights)
+
+    @classmethod
+    def from_genotypes(cls, genotypes: Iterable[Genotype | str]) -> Population:
+        """Copy genotypes (or their strings) and their fitness; all must have the same weights."""
+        rows = [Genotype(g) if isinstance(g, str) else g for g in genotypes]
+        if not rows:
+            raise ValueError("a population has at least 1 genotype")
+        if len({row.fitness.weights for row in rows}) > 1:
+            raise ValueError("all genotypes of a population must have the same fitness weights")
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        words = np.zeros((len(rows), word_count(int(lengths.max()))), dtype=np.uint64)
+        for target, row in zip(words, rows, strict=True):
+            target[: len(row.words)] = row.words
+        population = cls(words, lengths, weights=rows[0].fitness.weights)
+        for i, row in enumerate(rows):
+            if row.fitness.valid:
+                population._values[i] = row.fitness.values
+        return population
+
+    @staticmethod
+    def concatenate(parts: Sequence[Population]) -> Population:
+        """All genotypes of *parts*, in order, with their fitness; weights must agree."""
+        if len({part.weights for part in parts}) != 1:
+            raise ValueError("populations of different fitness weights cannot be joined")
+        width = max(part.words.shape[1] for part in parts)
+        words = np.concatenate([part._widened(width) for part in parts])
+        lengths = np.concatenate([part.lengths for part in parts])
+        return Population(words, lengths, np.concatenate([part._values for part in parts]), parts[0].weights)
+
+    def _widened(self, width: int) -> Words:
+        return np.pad(self.words, ((0, 0), (0, width - self.words.shape[1])))
+
+    @property
+    def fitness(self) -> Floats:
+        """(n,) float64 with one objective, (n, k) with several; NaN where unevaluated. A read-only view.
+
+        Assign an array of that shape to set all; NaN raises ValueError.
+        """
+        view = self._values[:, 0] if len(self.weights) == 1 else self._values[:]
+        view.flags.writeable = False
+        return view
+
+    @fitness.setter
+    def fitness(self, values: npt.ArrayLike) -> None:
+        array = np.asarray(values, dtype=np.float64)
+        expected = [(len(self), len(self.weights))] + ([(len(self),)] if len(self.weights) == 1 else [])
+        if array.shape not in expected:
+            raise ValueError(f"fitness must have shape {' or '.join(map(str, expected))}, got {array.shape}")
+        array = array.reshape(expected[0])
+        if np.isnan(array).any():
+            row = int(np.isnan(array).any(axis=1).argmax())
+            raise ValueError(f"a fitness cannot be NaN, got {array[row]} for genotype {row}, {self[row]}")
+        self._values[:] = array
+
+    @property
+    def evaluated(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: which genotypes have a fitness."""
+        return np.asarray(~np.isnan(self._values[:, 0]))
+
+    def merit(self) -> Floats:
+        """(n,) float64, higher is better: the lexicographic order of the weighted fitness; ties are equal.
+
+        Raises ValueError where a genotype is unevaluated.
+        """
+        if not self.evaluated.all():
+            raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
+        weighted = self._values * self.weights
+        if weighted.shape[1] == 1:
+            return weighted[:, 0]
+        _, rank = np.unique(weighted, axis=0, return_inverse=True)
+        return rank.reshape(-1).astype(np.float64)
+
+    def bits(self) -> npt.NDArray[np.uint8]:
+        """(n, longest) uint8 matrix, zero past each row's length."""
+        return unpack(self.words, int(self.lengths.max()))
+
+    def copy(self) -> Population:
+        """A copy that shares nothing."""
+        return Population(self.words.copy(), self.lengths.copy(), self._values, self.weights)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[Genotype]:
+        return (self[i] for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Genotype: ...
+    @overload
+    def __getitem__(self, index: slice | npt.NDArray[Any] | list[int]) -> Population: ...
+
+    def __getitem__(self, index: Any) -> Genotype | Population:
+        """One genotype (a copy) for an integer; a population (copied) for a slice, a mask or indices."""
+        if isinstance(index, int | np.integer):
+            values = () if np.isnan(self._values[index, 0]) else self._values[index].tolist()
+            return Genotype.from_words(self.words[index], int(self.lengths[index]), Fitness(values, self.weights))
+        return Population(
+            np.array(self.words[index]), np.array(self.lengths[index]), self._values[index], self.weights
+        )
+
+    def __repr__(self) -> str:
+        low, high = self.lengths.min(), self.lengths.max()
+        bits = f"{low}" if low == high else f"{low}..{high}"
+        return f"Population({len(self)} genotypes of {bits} bits, {int(self.evaluated.sum())} evaluated)"

@@ -1,0 +1,126 @@
+"""A run's whole state as one value, to and from one file.
+
+A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive: the arrays, and
+one JSON text for all the rest. Nothing is pickled, and reading runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from genoevo.population import Population
+
+State = dict[str, Any]
+T = TypeVar("T")
+
+FORMAT = "genoevo-state"
+VERSION = 1
+_JSON = "json"
+
+
+def population_state(population: Population) -> State:
+    """A population as arrays: words, lengths, fitness (n, objectives; NaN where unevaluated), and its weights."""
+    fitness = population.fitness.reshape(len(population), -1)
+    return {
+        "words": population.words,
+        "lengths": population.lengths,
+        "fitness": np.array(fitness),
+        "weights": list(population.weights),
+    }
+
+
+def population_from_state(state: State) -> Population:
+    """The inverse of :func:`population_state`; shares nothing with *state*."""
+    words = np.array(state["words"], dtype=np.uint64)
+    lengths = np.array(state["lengths"], dtype=np.int64)
+    if words.ndim != 2 or lengths.shape != words.shape[:1] or lengths.min(initial=1) < 1:
+        raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
+    if lengths.max(initial=0) > 64 * words.shape[1]:
+        raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
+    return Population(words, lengths, state["fitness"], state["weights"])
+
+
+def generator_state(rng: np.random.Generator) -> State:
+    """A generator's state as JSON values."""
+    return dict(rng.bit_generator.state)
+
+
+def generator_from_state(state: State) -> np.random.Generator:
+    """The inverse of :func:`generator_state`; ValueError for any bit generator but PCG64."""
+    if state.get("bit_generator") != "PCG64":
+        raise ValueError(f"the generator must be PCG64, got {state.get('bit_generator')!r}")
+    rng = np.random.default_rng(0)
+    rng.bit_generator.state = state
+    return rng
+
+
+def rebuild(settings: type[T], values: State) -> T:
+    """A settings dataclass from its ``asdict``; ValueError names a field that is unknown."""
+    known = {field.name for field in fields(settings)}  # type: ignore[arg-type]
+    if unknown := set(values) - known:
+        raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
+    return settings(**values)
+
+
+def save(path: str | os.PathLike[str], state: State) -> None:
+    """Write *state* to one file, atomically: the old file stays until the new one is on disk."""
+    path = Path(path)
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
+    arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
+        try:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def load(path: str | os.PathLike[str]) -> State:
+    """Read what :func:`save` wrote. ValueError says what is wrong with a damaged, foreign or newer file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        content = json.loads(arrays.pop(_JSON).tobytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} is no state file of genoevo")
+    if content.get("version") != VERSION:
+        raise ValueError(f"{path} has format version {content.get('version')!r}; this genoevo reads {VERSION}")
+    state: State = _join(content["state"], arrays)
+    return state
+
+
+def _split(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"$array": name}
+    if isinstance(value, dict):
+        return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _join(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"$array"}:
+            if value["$array"] not in arrays:
+                raise ValueError(f"the array {value['$array']!r} is missing")
+            return arrays[value["$array"]]
+        return {key: _join(item, arrays) for key, item in value.items()}
+    return [_join(item, arrays) for item in value] if isinstance(value, list) else value
