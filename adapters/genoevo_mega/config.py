@@ -1,0 +1,225 @@
+"""The one typed configuration of a run.
+
+Every number that the paper's summaries give is marked [P], every reconstruction [R], every choice of ours [O]. The
+rules of the genetic algorithm are the engine's own settings, see :mod:`genoevo.community` and
+:class:`genoevo.operators.Reproduction`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from genoevo.community import Decoding, Growth, Mating
+from genoevo.operators import Reproduction
+from genoevo_mega.errors import ConfigError, nearest
+from genoevo_mega.presets import PRESETS
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown names and non-finite numbers are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Environment(Settings):
+    """The simulated episodes."""
+
+    episode_length: Annotated[int, Field(ge=1, le=500)] = 200
+    """Steps per episode [P]; Meta-World truncates at 500 whatever is asked."""
+    reward_version: Literal["v1", "v2"] = "v2"
+    """Meta-World's reward functions; those of v1 differ by orders of magnitude between tasks."""
+    goals: Count = 50
+    """Goals per task for training, and as many others for evaluation; 50 is Meta-World's own number."""
+
+
+class Network(Settings):
+    """The modular agent's sizes."""
+
+    width: Count = 400
+    """Width of the embedding and of every module's input and output [P]."""
+    embedding_layers: Count = 2
+    """Layers of the embedding [P]."""
+    hidden: Count = 128
+    """Width inside a module [P]; that it is one hidden layer [R]."""
+
+
+class Genotypes(Settings):
+    """The task populations."""
+
+    precision: Annotated[int, Field(ge=1, le=16)] = 2
+    """Bits per weight: 2 (MT10), 4 (MT50) [P]."""
+    population_size: Annotated[int, Field(ge=2)] = 3
+    """Genotypes per task: 3 (MT10), 4 (MT50) [P]."""
+    start_stage: Count = 3
+    """Modules of every task at the start [P]."""
+    episodes: Count = 1
+    """Training episodes that each genotype drives before a round [O]."""
+    update_with: Literal["sample", "elite", "stored"] = "sample"
+    """Whose weights a gradient step uses for a task: one genotype drawn from its population, its elite, or the
+    one that produced the transition [O]."""
+
+
+class Sac(Settings):
+    """The learner; values are those that MEGA's closest relatives publish [O]."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    batch_size: Count = 128
+    """Transitions per task and update."""
+    buffer_size: Count = 1_000_000
+    """Transitions of all tasks together."""
+    gamma: Fraction = 0.99
+    tau: Fraction = 0.005
+    """Share of the critics that moves into their targets at each update."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest gradient norm of the actor and of the critics."""
+    updates_per_step: Annotated[float, Field(ge=0)] = 1.0
+    """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
+    random_steps: Annotated[int, Field(ge=0)] = 400
+    """Steps of each task with uniform random actions before learning starts."""
+    initial_temperature: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Evaluation(Settings):
+    """Greedy episodes on goals that training never sees."""
+
+    episodes: Count = 20
+    """Episodes per task."""
+    every: Annotated[int, Field(ge=0)] = 0
+    """Environment steps between evaluations during training; 0 for none."""
+    at_end: bool = True
+
+
+class Machine(Settings):
+    """What the run may use. The results depend on both numbers in their last bits, so they are part of the run."""
+
+    workers: Count = 1
+    """Rollout processes."""
+    threads: Count = 1
+    """Threads of the learner."""
+    checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
+    """Environment steps between checkpoints; 0 for one at the end alone."""
+
+
+class Config(Settings):
+    """All settings of a run."""
+
+    suite: str = "mt10"
+    """mt10, mt25, mt50, or Meta-World tasks separated by commas."""
+    architecture: Literal["mega"] = "mega"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    steps: Count = 20_000_000
+    """Environment steps of all tasks together."""
+    environment: Environment = Environment()
+    network: Network = Network()
+    genotypes: Genotypes = Genotypes()
+    decoding: Decoding = Decoding()
+    reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)
+    mating: Mating = Mating()
+    growth: Growth = Growth()
+    sac: Sac = Sac()
+    evaluation: Evaluation = Evaluation()
+    machine: Machine = Machine()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.genotypes.start_stage > self.growth.max_modules:
+            raise ValueError(
+                f"genotypes.start_stage = {self.genotypes.start_stage}: "
+                f"must be at most growth.max_modules, which is {self.growth.max_modules}"
+            )
+        return self
+
+
+def build_config(*layers: dict[str, Any]) -> Config:
+    """Validate nested dicts of settings, later ones over earlier ones.
+
+    Raises :class:`ConfigError` that names the setting, its value and what is allowed.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge(merged, layer)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings that a preset changes; ConfigError for an unknown name."""
+    if name not in PRESETS:
+        known = list(PRESETS)
+        raise ConfigError(f"preset = {name!r}: must be one of {', '.join(known)}{nearest(name, known)}")
+    return PRESETS[name]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A YAML file of settings as nested dicts; ConfigError where it cannot be read."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config file {path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"config file {path} must hold settings by name, got {type(content).__name__}")
+    return content
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """``sac.batch_size=64`` as a nested dict; the value is read as YAML. ConfigError for any other form."""
+    name, equals, value = text.partition("=")
+    parts = name.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set {text!r}: must have the form name=value, for example sac.batch_size=64")
+    try:
+        nested: Any = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text!r}: the value {value!r} is no YAML") from None
+    # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
+    if isinstance(nested, str):
+        with suppress(ValueError):
+            nested = float(nested)
+    for part in reversed(parts):
+        nested = {part: nested}
+    return nested
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML that :func:`read_config` takes."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = dict(value) if isinstance(value, dict) else value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = setting_names()
+        return f"{name}: there is no such setting{nearest(name, known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not name or (message.startswith(name.rpartition(".")[2]) and first["type"] == "value_error"):
+        return message if not name else f"{name} = {first['input']!r}: {message}"
+    return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def setting_names(config: Config | None = None) -> list[str]:
+    """Every setting's dotted name."""
+    names = []
+    for group, value in (config or Config()).model_dump().items():
+        names += [f"{group}.{name}" for name in value] if isinstance(value, dict) else [group]
+    return names

@@ -1,0 +1,85 @@
+"""The episodes under way, one per task: everything needed to judge them when they end and to take them up again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo_mega.rollout import Flags, Floats, RolloutPool, Transition
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Episodes that a step ended: ``tasks`` (n,), their undiscounted ``returns`` (n,) and ``success`` (n,).
+
+    An episode succeeds where any of its steps does, as Meta-World counts it.
+    """
+
+    tasks: npt.NDArray[np.int64]
+    returns: npt.NDArray[np.float64]
+    success: Flags
+
+
+class Episodes:
+    """Bookkeeping of one running episode per task, and its exact restoration.
+
+    The same goal and actions give the same episode, so the actions taken so far are all that a checkpoint needs:
+    :meth:`restore` plays them again.
+    """
+
+    def __init__(self, tasks: int, length: int, action_size: int, goals: int, rng: np.random.Generator) -> None:
+        self.length, self._goal_count, self._rng = length, goals, rng
+        self.goals = rng.integers(0, goals, tasks)
+        self.taken = np.zeros(tasks, np.int64)
+        self.returns = np.zeros(tasks, np.float64)
+        self.success = np.zeros(tasks, np.bool_)
+        self._actions = np.zeros((length, tasks, action_size), np.float32)
+        self.observations: Floats = np.zeros((tasks, 0), np.float32)
+
+    def restore(self, pool: RolloutPool) -> None:
+        """Bring *pool* to where these episodes are: at their beginning for a new run."""
+        self.observations = pool.reset(self.goals)
+        for step in range(int(self.taken.max())):
+            self.observations = pool.step(self._actions[step], step < self.taken).observations
+
+    def advance(self, actions: Floats, transition: Transition) -> Ended | None:
+        """Count a step of all tasks; the episodes that it ended by termination or by the time limit, if any."""
+        tasks = np.arange(len(self.taken))
+        self._actions[self.taken, tasks] = actions
+        self.taken += 1
+        self.returns += transition.rewards
+        self.success |= transition.success
+        self.observations = transition.observations
+        ended = np.flatnonzero(transition.terminated | (self.taken >= self.length))
+        if len(ended) == 0:
+            return None
+        return Ended(ended, self.returns[ended].copy(), self.success[ended].copy())
+
+    def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool) -> None:
+        """Start the next episodes of *tasks*, each with a goal of its own draw."""
+        self.goals[tasks] = self._rng.integers(0, self._goal_count, len(tasks))
+        self.taken[tasks], self.returns[tasks], self.success[tasks] = 0, 0.0, False
+        mask = np.zeros(len(self.taken), np.bool_)
+        mask[tasks] = True
+        self.observations = pool.reset(self.goals, mask)
+
+    def state_arrays(self) -> Arrays:
+        """Everything but the generator, as arrays."""
+        actions = self._actions[: int(self.taken.max(initial=0))]
+        return {
+            "goals": self.goals,
+            "taken": self.taken,
+            "returns": self.returns,
+            "success": self.success,
+            "actions": actions,
+        }
+
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Take up :meth:`state_arrays`; :meth:`restore` then brings the environments there."""
+        for name in ("goals", "taken", "returns", "success"):
+            getattr(self, name)[:] = arrays[name]
+        self._actions[: len(arrays["actions"])] = arrays["actions"]

@@ -1,0 +1,74 @@
+"""Success of the greedy policy on goals that training never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import binomtest
+
+from genoevo_mega.networks import Routing
+from genoevo_mega.rollout import Floats, RolloutPool
+from genoevo_mega.sac import Agent
+
+Policy = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A success rate with its 95 % Wilson interval."""
+
+    success: float
+    low: float
+    high: float
+    episodes: int
+
+    @classmethod
+    def of(cls, successes: int, episodes: int) -> Estimate:
+        """From counts; ValueError for no episodes."""
+        interval = binomtest(successes, episodes).proportion_ci(method="wilson")
+        return cls(successes / episodes, float(interval.low), float(interval.high), episodes)
+
+
+def greedy(agent: Agent, routing: Routing) -> Policy:
+    """The policy that takes the mean action of each task's given genotype."""
+    return lambda observations: agent.act(torch.from_numpy(observations), routing, greedy=True).numpy()
+
+
+def evaluate(
+    pool: RolloutPool,
+    policy: Policy,
+    episodes: int,
+    episode_length: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Estimate]:
+    """Run *episodes* of every task, one environment each, on the evaluation goals in order.
+
+    An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
+    to finish among several copies would count the successful ones. The pool is left in the last episode.
+    """
+    tasks = len(pool.suite.names)
+    successes = np.zeros(tasks, np.int64)
+    for episode in range(episodes):
+        goals = np.full(tasks, episode % pool.suite.goals)
+        successes += _episode(pool, policy, goals, episode_length)
+        progress(episode + 1)
+    return [Estimate.of(int(count), episodes) for count in successes]
+
+
+def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
+    observations = pool.reset(goals, evaluation=True)
+    active = np.ones(len(goals), np.bool_)
+    success = np.zeros(len(goals), np.bool_)
+    for _ in range(length):
+        step = pool.step(policy(observations), active)
+        success |= step.success & active
+        # A task that has succeeded has nothing left to show, and its last flags must not be read again.
+        active &= ~(step.terminated | success)
+        if not active.any():
+            break
+        observations = step.observations
+    return success

@@ -1,0 +1,197 @@
+"""The bridge between the community of genotypes and the agent: success in, weights out, growth.
+
+Each training episode of a task is driven by one genotype of its population, in turn, so that evaluating genotypes
+costs no environment steps of its own [O]. A round of all tasks is due as soon as every genotype has driven its
+episodes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genoevo import Community, StagedLayout
+from genoevo.community import Round
+from genoevo.decode import decode_population, stages_of
+from genoevo.population import Population
+from genoevo_mega.config import Config
+from genoevo_mega.episodes import Ended
+from genoevo_mega.networks import Routing
+
+Ints = npt.NDArray[np.int64]
+
+
+class Evolver:
+    """The task populations of a run, and what their episodes have shown since the last round.
+
+    Attributes
+    ----------
+    community : Community
+    driving : (tasks,) int64
+        The genotype, within its task's population, that drives the task's present episode.
+
+    """
+
+    def __init__(self, community: Community, config: Config) -> None:
+        self.community = community
+        self._episodes_due = config.genotypes.episodes
+        self._update_with = config.genotypes.update_with
+        tasks, size = len(community.tasks), community.size
+        self.driving = np.zeros(tasks, np.int64)
+        self.episodes = np.zeros((tasks, size), np.int64)
+        self.successes = np.zeros((tasks, size), np.int64)
+        self.returns = np.zeros((tasks, size), np.float64)
+        self._archive = _Archive(community, keep=self._update_with == "stored")
+        self._tasks = np.arange(tasks)
+
+    @classmethod
+    def fresh(cls, config: Config, tasks: list[str], seed: int) -> Evolver:
+        """The first generation of a run."""
+        genotypes = config.genotypes
+        community = Community(
+            StagedLayout(genotypes.precision),
+            tasks,
+            seed=seed,
+            size=genotypes.population_size,
+            stage=genotypes.start_stage,
+            reproduction=config.reproduction,
+            mating=config.mating,
+            growth=config.growth,
+            decoding=config.decoding,
+        )
+        return cls(community, config)
+
+    def record(self, ended: Ended) -> None:
+        """Credit ended episodes to the genotypes that drove them, and let the next genotypes drive."""
+        genotype = self.driving[ended.tasks]
+        self.episodes[ended.tasks, genotype] += 1
+        self.successes[ended.tasks, genotype] += ended.success
+        self.returns[ended.tasks, genotype] += ended.returns
+        self.driving[ended.tasks] = (genotype + 1) % self.community.size
+
+    @property
+    def due(self) -> bool:
+        """Whether every genotype of every task has driven its episodes."""
+        return bool(self.episodes.min() >= self._episodes_due)
+
+    def evolve(self) -> tuple[Round, npt.NDArray[np.float64]]:
+        """A round of every task; what it did, and the success rate (tasks, size) that it judged."""
+        performance = self.successes / self.episodes
+        outcome = self.community.step(performance, self.returns / self.episodes)
+        for array in (self.episodes, self.successes, self.returns):
+            array[:] = 0
+        self.driving[:] = 0
+        self._archive.extend()
+        return outcome, performance
+
+    def genotype_ids(self) -> Ints:
+        """(tasks,) int64: the archive's number of the genotype that drives each task; stored with transitions."""
+        return self._archive.first_id + self._tasks * self.community.size + self.driving
+
+    def acting(self) -> Routing:
+        """Weights of the genotypes that drive the present episodes."""
+        return self._archive.routing(self.genotype_ids()[:, None])
+
+    def elite(self) -> Routing:
+        """Weights of each task's elite, the first of its population."""
+        return self._archive.routing((self._archive.first_id + self._tasks * self.community.size)[:, None])
+
+    def updating(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
+        """Weights for a gradient step, by ``update_with``; *stored* (tasks, batch) are genotype numbers."""
+        if self._update_with == "elite":
+            return self.elite()
+        if self._update_with == "stored":
+            return self._archive.routing(stored.numpy())
+        drawn = rng.integers(0, self.community.size, len(self._tasks))
+        return self._archive.routing((self._archive.first_id + self._tasks * self.community.size + drawn)[:, None])
+
+    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What is not in the community: pending episodes and, where it is kept, the archive."""
+        return {
+            "driving": self.driving,
+            "episodes": self.episodes,
+            "successes": self.successes,
+            "returns": self.returns,
+            **self._archive.state_arrays(),
+        }
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        """Take up :meth:`state_arrays`."""
+        for name in ("driving", "episodes", "successes", "returns"):
+            getattr(self, name)[:] = arrays[name]
+        self._archive.load_arrays(arrays)
+
+
+class _Archive:
+    """Decoded weights by genotype number; of the present generation, or (*keep*) of all generations."""
+
+    def __init__(self, community: Community, *, keep: bool) -> None:
+        self._community, self._keep = community, keep
+        self._modules = community.growth.max_modules
+        self._past: Population | None = None
+        self.first_id = 0
+        self.extend()
+
+    def extend(self) -> None:
+        """Take in the community's present generation."""
+        present = self._community.population
+        if self._keep:
+            self.first_id = 0 if self._past is None else len(self._past)
+            self._past = present.copy() if self._past is None else Population.concatenate([self._past, present])
+            self._decode(self._past)
+        else:
+            self._decode(present)
+        self._stages = tuple(int(stage) for stage in self._stages_used())
+
+    def routing(self, ids: Ints) -> Routing:
+        """*ids* (tasks, B) genotype numbers."""
+        rows = torch.from_numpy(ids)
+        return Routing(self._inputs[rows], self._output[rows], self._stages)
+
+    def _stages_used(self) -> Ints:
+        stages = self._community.stages
+        if self._past is not None:
+            # A stored genotype may be of a stage that its task has given back.
+            past = stages_of(self._past, self._community.layout).reshape(-1, len(stages), self._community.size)
+            stages = np.maximum(stages, past.max(axis=(0, 2)))
+        return stages
+
+    def _decode(self, population: Population) -> None:
+        community = self._community
+        weights = decode_population(
+            population, community.layout, community.decoding.offset, community.decoding.decimal_scale
+        )
+        inputs, output = routing_weights(weights, stages_of(population, community.layout), self._modules)
+        self._inputs, self._output = torch.from_numpy(inputs), torch.from_numpy(output)
+
+    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        if self._past is None:
+            return {}
+        return {"archive_words": self._past.words, "archive_lengths": self._past.lengths}
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        if not self._keep:
+            return
+        self._past = Population(
+            np.array(arrays["archive_words"]), np.array(arrays["archive_lengths"]), weights=(1.0, 1.0)
+        )
+        self.first_id = len(self._past) - len(self._community.population)
+        self._decode(self._past)
+        self._stages = tuple(int(stage) for stage in self._stages_used())
+
+
+def routing_weights(
+    weights: npt.NDArray[np.float64], stages: Ints, modules: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Decoded weights (n, G) as dense arrays: module inputs (n, modules - 1, modules), output (n, modules + 1)."""
+    n = len(weights)
+    inputs = np.zeros((n, max(modules - 1, 1), modules), np.float32)
+    output = np.zeros((n, modules + 1), np.float32)
+    slices = StagedLayout(1).segments(int(stages.max()))
+    for stage in np.unique(stages):
+        rows = stages == stage
+        for module, segment in enumerate(slices[: stage - 1], 2):
+            inputs[rows, module - 2, :module] = weights[rows, segment]
+        output[rows, : stage + 1] = weights[rows, slices[stage - 1]]
+    return inputs, output

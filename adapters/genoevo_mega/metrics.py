@@ -1,0 +1,81 @@
+"""What a run writes while it trains: JSON lines, and the same numbers for TensorBoard.
+
+``metrics.jsonl`` holds what the seed decides and nothing else, so that a run that was interrupted writes the same
+bytes as one that was not. Wall time goes to ``time.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
+
+
+class MetricsWriter:
+    """Appends records to a run directory.
+
+    Parameters
+    ----------
+    directory
+        The run directory.
+    offset
+        Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off.
+    step
+        Environment steps of that checkpoint.
+
+    """
+
+    def __init__(self, directory: Path, offset: int = 0, step: int = 0) -> None:
+        self._metrics = (directory / METRICS).open("ab")
+        self._metrics.truncate(offset)
+        self._time = (directory / TIME).open("ab")
+        self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """One line; ``record["step"]`` places its numbers on TensorBoard's axis."""
+        _append(self._metrics, record)
+        for name, value in _scalars("", record):
+            self._board.add_scalar(name, value, record["step"])
+
+    def write_time(self, record: dict[str, Any]) -> None:
+        """One line of wall-clock figures."""
+        _append(self._time, record)
+
+    @property
+    def offset(self) -> int:
+        """Bytes of ``metrics.jsonl``."""
+        return self._metrics.seek(0, 2)
+
+    def close(self) -> None:
+        """Flush and close; may be called again."""
+        self._metrics.close()
+        self._time.close()
+        self._board.close()
+
+
+def _append(file: Any, record: dict[str, Any]) -> None:
+    file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+    file.flush()
+
+
+def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
+    found = []
+    for name, value in record.items():
+        path = f"{prefix}/{name}" if prefix else name
+        if isinstance(value, dict):
+            found += _scalars(path, value)
+        elif isinstance(value, int | float) and name not in ("step", "kind"):
+            found.append((path, float(value)))
+    return found
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All complete records of a JSON lines file; a last line that was cut short is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    return [json.loads(line) for line in lines[:-1]]

@@ -1,0 +1,127 @@
+"""Per-task replay: preallocated rings of transitions, each observation stored once.
+
+A transition's next observation is the next row. An episode's last observation takes a row of its own, which begins
+no transition; so do the rows that the ring is about to overwrite. Task identity is the first axis and is not stored.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genoevo_mega.rollout import Flags, Floats
+
+
+class Batch(NamedTuple):
+    """Task-major transitions: (tasks, batch, ...) float32 tensors; ``genotypes`` is int64.
+
+    ``terminated`` is 1 where the task itself ended, never at a time limit, so that values are bootstrapped through
+    truncation.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    next_observations: torch.Tensor
+    terminated: torch.Tensor
+    genotypes: torch.Tensor
+
+
+class Replay:
+    """One ring per task.
+
+    Parameters
+    ----------
+    tasks, observation_size, action_size
+        Shapes of what is stored.
+    capacity
+        Transitions per task that are certainly held, for episodes of at least *episode_length* steps.
+
+    """
+
+    def __init__(
+        self, tasks: int, capacity: int, observation_size: int, action_size: int, episode_length: int
+    ) -> None:
+        rows = capacity + capacity // episode_length + 2
+        self.observations = np.zeros((tasks, rows, observation_size), np.float32)
+        self.actions = np.zeros((tasks, rows, action_size), np.float32)
+        self.rewards = np.zeros((tasks, rows), np.float32)
+        self.terminated = np.zeros((tasks, rows), np.bool_)
+        self.genotypes = np.zeros((tasks, rows), np.int32)
+        self.valid = np.zeros((tasks, rows), np.bool_)
+        self.head = np.zeros(tasks, np.int64)
+        self.filled = np.zeros(tasks, np.int64)
+
+    def __len__(self) -> int:
+        """Transitions of all tasks together."""
+        return int(self.valid.sum())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are allocated."""
+        return sum(array.nbytes for array in self._rings().values())
+
+    def add(
+        self,
+        observations: Floats,
+        actions: Floats,
+        rewards: Floats,
+        next_observations: Floats,
+        terminated: Flags,
+        ended: Flags,
+        genotypes: npt.NDArray[np.int64],
+    ) -> None:
+        """One transition of every task; *ended* marks the last of an episode, terminated or cut by time."""
+        tasks, row = np.arange(len(self.head)), self.head
+        rows = self.valid.shape[1]
+        self.observations[tasks, row] = observations
+        self.actions[tasks, row] = actions
+        self.rewards[tasks, row] = rewards
+        self.terminated[tasks, row] = terminated
+        self.genotypes[tasks, row] = genotypes
+        self.valid[tasks, row] = True
+        after = (row + 1) % rows
+        self.observations[tasks, after] = next_observations
+        self.valid[tasks, after] = False
+        self.filled = np.maximum(self.filled, np.maximum(row, after) + 1)
+        self.head = np.where(ended, after + 1, after) % rows
+
+    def sample(self, batch: int, rng: np.random.Generator) -> Batch:
+        """*batch* transitions of every task, uniform with replacement; every task must have one."""
+        tasks = np.arange(len(self.head))[:, None]
+        rows = rng.integers(0, self.filled[:, None], (len(self.head), batch))
+        while not (hit := self.valid[tasks, rows]).all():
+            task, column = np.nonzero(~hit)
+            rows[task, column] = rng.integers(0, self.filled[task])
+        after = (rows + 1) % self.valid.shape[1]
+        return Batch(
+            torch.from_numpy(self.observations[tasks, rows]),
+            torch.from_numpy(self.actions[tasks, rows]),
+            torch.from_numpy(self.rewards[tasks, rows]),
+            torch.from_numpy(self.observations[tasks, after]),
+            torch.from_numpy(self.terminated[tasks, rows].astype(np.float32)),
+            torch.from_numpy(self.genotypes[tasks, rows].astype(np.int64)),
+        )
+
+    def _rings(self) -> dict[str, npt.NDArray[np.generic]]:
+        names = ("observations", "actions", "rewards", "terminated", "genotypes", "valid")
+        return {name: getattr(self, name) for name in names}
+
+    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The filled part of every ring, and where each is written next."""
+        used = int(self.filled.max())
+        arrays = {name: ring[:, :used] for name, ring in self._rings().items()}
+        return {**arrays, "head": self.head, "filled": self.filled}
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
+        for name, ring in self._rings().items():
+            used = arrays[name]
+            if used.shape[0] != ring.shape[0] or used.shape[1] > ring.shape[1] or used.shape[2:] != ring.shape[2:]:
+                raise ValueError(f"replay {name} of shape {used.shape} does not fit {ring.shape}")
+            ring[:, : used.shape[1]] = used
+        self.head[:] = arrays["head"]
+        self.filled[:] = arrays["filled"]

@@ -1,0 +1,221 @@
+"""Worker processes that step several tasks each, through shared memory.
+
+Actions, observations, rewards and flags lie in memory shared with the workers; a message is one byte per worker and
+vector step. Workers are spawned without torch, ignore Ctrl-C (the parent decides), and end when their pipe closes,
+whatever becomes of the parent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo_mega.errors import RolloutError
+from genoevo_mega.tasks import Suite
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+_STEP, _RESET, _CLOSE, _DONE, _FAILED = b"s", b"r", b"c", b"d", b"f"
+_FIELDS = {
+    "actions": np.float32,
+    "observations": np.float32,
+    "rewards": np.float32,
+    "terminated": np.bool_,
+    "success": np.bool_,
+    "active": np.bool_,
+    "goals": np.int64,
+    "evaluation": np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What one vector step gave: copies, one row per task; rows of inactive tasks keep their last values.
+
+    ``observations`` (tasks, observation_size) float32 are the true next ones: nothing is reset by a step.
+    """
+
+    observations: Floats
+    rewards: Floats
+    terminated: Flags
+    success: Flags
+
+
+class RolloutPool:
+    """Environments of all tasks of a suite, spread over worker processes.
+
+    Parameters
+    ----------
+    suite
+        Travels to the workers by pickle.
+    workers
+        Processes; at most one per task is started.
+
+    Attributes
+    ----------
+    simulator_seconds, transport_seconds
+        Wall time of all steps and resets so far: that of the busiest worker, and the rest.
+
+    Raises
+    ------
+    RolloutError
+        From any method, where a worker failed (its traceback is in the message) or died.
+
+    """
+
+    def __init__(self, suite: Suite, workers: int) -> None:
+        self.suite = suite
+        tasks = len(suite.names)
+        context = multiprocessing.get_context("spawn")
+        shapes = {"actions": (tasks, suite.action_size), "observations": (tasks, suite.observation_size)}
+        raw = {
+            name: (context.RawArray("B", int(np.prod(shape)) * np.dtype(dtype).itemsize), shape, dtype)
+            for name, dtype in _FIELDS.items()
+            for shape in [shapes.get(name, (tasks,))]
+        }
+        self._arrays = _views(raw)
+        self.simulator_seconds = 0.0
+        self.transport_seconds = 0.0
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+        count = min(workers, tasks)
+        with _quiet_workers():
+            for index in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=_work, args=(suite, list(range(index, tasks, count)), raw, theirs), daemon=True
+                )
+                process.start()
+                theirs.close()
+                self._pipes.append(ours)
+                self._processes.append(process)
+        self._await()
+
+    def reset(self, goals: npt.NDArray[np.int64], mask: Flags | None = None, *, evaluation: bool = False) -> Floats:
+        """Begin episodes with *goals* (tasks,) where *mask* is set, everywhere without one; all observations."""
+        self._arrays["goals"][:] = goals
+        self._arrays["evaluation"][:] = evaluation
+        self._arrays["active"][:] = True if mask is None else mask
+        self._exchange(_RESET)
+        return self._arrays["observations"].copy()
+
+    def step(self, actions: Floats, active: Flags | None = None) -> Transition:
+        """Step every task, or those of *active*, with *actions* (tasks, action_size) in [-1, 1]."""
+        self._arrays["actions"][:] = actions
+        self._arrays["active"][:] = True if active is None else active
+        self._exchange(_STEP)
+        names = ("observations", "rewards", "terminated", "success")
+        return Transition(**{name: self._arrays[name].copy() for name in names})
+
+    def close(self) -> None:
+        """End the workers; may be called again."""
+        for pipe in self._pipes:
+            with suppress(OSError):  # it may be gone already
+                pipe.send_bytes(_CLOSE)
+            pipe.close()
+        for process in self._processes:
+            process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._pipes, self._processes = [], []
+
+    def __enter__(self) -> RolloutPool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _exchange(self, message: bytes) -> None:
+        began = time.perf_counter()
+        for index, pipe in enumerate(self._pipes):
+            try:
+                pipe.send_bytes(message)
+            except OSError:
+                raise self._death(index) from None
+        busiest = self._await()
+        self.simulator_seconds += busiest
+        self.transport_seconds += time.perf_counter() - began - busiest
+
+    def _await(self) -> float:
+        busiest = 0.0
+        for index, pipe in enumerate(self._pipes):
+            try:
+                answer = pipe.recv_bytes()
+            except (EOFError, OSError):
+                raise self._death(index) from None
+            if answer[:1] == _FAILED:
+                raise RolloutError(f"rollout worker {index} failed: {answer[1:].decode()}")
+            busiest = max(busiest, float(np.frombuffer(answer[1:], np.float64)[0]))
+        return busiest
+
+    def _death(self, index: int) -> RolloutError:
+        self._processes[index].join(timeout=1)
+        return RolloutError(f"rollout worker {index} died (exit code {self._processes[index].exitcode})")
+
+
+@contextmanager
+def _quiet_workers() -> Iterator[None]:
+    # A worker is one thread; BLAS threads of its own would only compete with the learner's. A spawned child
+    # takes the environment as it is while it starts.
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _views(raw: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.frombuffer(memory, dtype).reshape(shape) for name, (memory, shape, dtype) in raw.items()}
+
+
+def _work(suite: Suite, tasks: list[int], raw: dict[str, Any], pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    arrays = _views(raw)
+    task = tasks[0]
+    try:
+        environments = {}
+        for task in tasks:
+            environments[task] = suite.make(task)
+        pipe.send_bytes(_DONE + np.float64(0).tobytes())
+        while (message := pipe.recv_bytes()) != _CLOSE:
+            began = time.perf_counter()
+            for task in tasks:
+                if arrays["active"][task]:
+                    _act(environments[task], arrays, task, message)
+            pipe.send_bytes(_DONE + np.float64(time.perf_counter() - began).tobytes())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent is gone
+    except Exception:
+        pipe.send_bytes(_FAILED + f"{suite.names[task]}: {traceback.format_exc()}".encode())
+
+
+def _act(environment: Any, arrays: dict[str, npt.NDArray[Any]], task: int, message: bytes) -> None:
+    if message == _RESET:
+        goal, evaluation = int(arrays["goals"][task]), bool(arrays["evaluation"][task])
+        arrays["observations"][task] = environment.reset(goal, evaluation=evaluation)
+        return
+    observation, reward, terminated, success = environment.step(arrays["actions"][task])
+    arrays["observations"][task] = observation
+    arrays["rewards"][task] = reward
+    arrays["terminated"][task] = terminated
+    arrays["success"][task] = success

@@ -1,0 +1,136 @@
+"""Run directories: what one holds, how it is made, found again and summed up.
+
+``config.yaml`` the resolved config, ``run.json`` where it came from, ``metrics.jsonl`` and ``tensorboard/`` what it
+measured, ``time.jsonl`` where the time went, ``checkpoint/`` its whole state.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from genoevo_mega import checkpoint
+from genoevo_mega.config import Config, build_config, dump_config, read_config
+from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.evaluation import Estimate, evaluate, greedy
+from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.training import Status, Trainer
+
+FORMAT, VERSION = "genoevo-mega-run", 1
+_PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
+
+Observer = Callable[[Status], None]
+
+
+def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
+    """Make a run directory and its trainer; ConfigError where *directory* exists and is not empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
+    trainer = Trainer(config, directory, observer)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        (directory / "run.json").write_text(json.dumps(_origin(config, command), indent=2), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"run-dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
+    return trainer
+
+
+def open_config(directory: Path) -> Config:
+    """The config of a run; UserError where *directory* is no run."""
+    origin = directory / "run.json"
+    if not origin.is_file():
+        raise UserError(f"{directory} is no run: it has no run.json")
+    try:
+        content = json.loads(origin.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{origin} is damaged: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise UserError(f"{origin} is not of a run that this version reads")
+    return build_config(read_config(directory / "config.yaml"))
+
+
+def resume(directory: Path, observer: Observer = lambda status: None) -> Trainer:
+    """A run's trainer with the state of its newest checkpoint; UserError where there is none."""
+    trainer = Trainer(open_config(directory), directory, observer)
+    trainer.load(checkpoint.find(directory))
+    return trainer
+
+
+def evaluate_run(directory: Path, episodes: int, progress: Callable[[int], None]) -> dict[str, Estimate]:
+    """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
+    trainer = resume(directory)
+    policy = greedy(trainer.agent, trainer.evolver.elite())
+    length = trainer.config.environment.episode_length
+    with RolloutPool(trainer.suite, trainer.config.machine.workers) as pool:
+        estimates = evaluate(pool, policy, episodes, length, progress)
+    return dict(zip(trainer.suite.names, estimates, strict=True))
+
+
+def info(directory: Path) -> dict[str, Any]:
+    """What a run is and how far it has come, from its newest checkpoint, as JSON values.
+
+    ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
+    before the first round). ``digest`` is the same for two runs that are equal bit for bit.
+    """
+    from genoevo import Community
+
+    config = open_config(directory)
+    latest = checkpoint.find(directory)
+    state = checkpoint.read_state(latest)
+    community = Community.from_state(checkpoint.read_community(latest))
+    stages, effective = community.stages.tolist(), community.effective_modules()[:, 0].tolist()
+    success = state["evaluated"] or state["success"]
+    tasks = {
+        name: {"stage": stages[i], "effective_modules": effective[i], "success": success[i]}
+        for i, name in enumerate(community.tasks)
+    }
+    return {
+        "suite": config.suite,
+        "architecture": config.architecture,
+        "seed": config.seed,
+        "steps": state["steps"],
+        "updates": state["updates"],
+        "rounds": state["rounds"],
+        "pool_size": state["pool_size"],
+        "parameters": state["parameters"],
+        "replay_bytes": state["replay_bytes"],
+        "tasks": tasks,
+        "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
+        "digest": checkpoint.digest(latest),
+    }
+
+
+def _origin(config: Config, command: list[str]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seed": config.seed,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

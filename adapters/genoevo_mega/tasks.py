@@ -1,0 +1,127 @@
+"""Suites of tasks behind one small protocol, and Meta-World's.
+
+A suite is a small picklable value that travels to the rollout workers and makes environments there. An environment
+has numbered goals, those for training and, seeded apart, those for evaluation. Episodes are cut by the caller, so an
+environment reports termination alone; Meta-World's never terminate.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo_mega.errors import ConfigError, nearest
+
+Observation = npt.NDArray[np.float64]
+
+
+class TaskEnvironment(Protocol):
+    """One task's simulator. The same goal and actions give the same episode, whatever came before."""
+
+    def reset(self, goal: int, *, evaluation: bool) -> Observation:
+        """Begin an episode with that goal of the training or of the evaluation goals; (observation_size,)."""
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
+        """Take an action (action_size,) in [-1, 1]: observation, reward, terminated, success at this step."""
+
+
+class Suite(Protocol):
+    """A list of tasks that share observation and action sizes."""
+
+    names: tuple[str, ...]
+    observation_size: int
+    action_size: int
+    goals: int
+
+    def make(self, task: int) -> TaskEnvironment:
+        """Build one task's environment; called in a worker process."""
+
+
+@dataclass(frozen=True)
+class MetaWorldSuite:
+    """Tasks of Meta-World, with goals drawn per task from *seed*.
+
+    Meta-World's own vector environments give every task the same goal index at each reset, ignore ``reset(seed=)``
+    and share one seed between training and evaluation unless told otherwise; here each task draws its goals from
+    a stream of its own, and the caller picks the goal of each episode.
+    """
+
+    names: tuple[str, ...]
+    seed: int
+    goals: int = 50
+    reward_version: str = "v2"
+    observation_size: int = 39
+    action_size: int = 4
+
+    def make(self, task: int) -> TaskEnvironment:
+        """Build the environment and draw its goals."""
+        return MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
+
+
+class MetaWorldTask:
+    """One Meta-World environment with fixed lists of training and evaluation goals."""
+
+    def __init__(self, name: str, seed: int, goals: int, reward_version: str) -> None:
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+        self._env = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
+        streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
+        self._goals = [self._draw_goals(int(s.generate_state(1)[0]), goals) for s in streams]
+        self._env._freeze_rand_vec = True
+        self._env._set_task_called = True
+        self._env._partially_observable = False
+        # The observation space is cached; without this the goal would be clipped to [0, 0].
+        self._env.__dict__.pop("sawyer_observation_space", None)
+
+    def _draw_goals(self, seed: int, count: int) -> list[Observation]:
+        # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does
+        # not influence the draw, so it is left out: the same goals as metaworld.MT1(name, seed), 4 times faster.
+        env, goals = self._env, []
+        env._freeze_rand_vec = False
+        env._set_task_called = True
+        env.do_simulation = lambda *args, **kwargs: None
+        env._get_obs = lambda: np.zeros(39)
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            np.random.seed(seed)  # noqa: NPY002
+            for _ in range(count):
+                env.reset()
+                goals.append(np.array(env._last_rand_vec))
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+            del env.do_simulation, env._get_obs
+        return goals
+
+    def reset(self, goal: int, *, evaluation: bool) -> Observation:
+        """Begin an episode; the same goal always gives the same first observation, (39,) float64."""
+        self._env._last_rand_vec = self._goals[evaluation][goal]
+        observation, _ = self._env.reset()
+        return observation
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
+        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success."""
+        observation, reward, terminated, _, info = self._env.step(action)
+        return observation, float(reward), bool(terminated), bool(info["success"])
+
+
+def metaworld_names(suite: str) -> tuple[str, ...]:
+    """Task names of mt10, mt25, mt50 or of a comma-separated list; ConfigError names an unknown task."""
+    from metaworld import env_dict
+
+    known = {"mt10": env_dict.MT10_V3, "mt25": env_dict.MT25_V3, "mt50": env_dict.MT50_V3}
+    if suite in known:
+        return tuple(known[suite])
+    names = tuple(name.strip() for name in suite.split(","))
+    for name in names:
+        if name not in env_dict.ALL_V3_ENVIRONMENTS:
+            hint = nearest(name, [*known, *env_dict.ALL_V3_ENVIRONMENTS])
+            raise ConfigError(
+                f"suite: there is no task {name!r}{hint}; known are mt10, mt25, mt50 and Meta-World's tasks"
+            )
+    if len(set(names)) != len(names):
+        raise ConfigError(f"suite = {suite!r}: each task may be named once")
+    return names

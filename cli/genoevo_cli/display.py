@@ -1,0 +1,184 @@
+"""What people see: a live table in a terminal, plain lines elsewhere. All of it goes to standard error."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from genoevo_mega.evaluation import Estimate
+    from genoevo_mega.training import Status
+
+_console = Console(stderr=True, highlight=False)
+PLAIN_INTERVAL = 10.0
+
+
+def machine_defaults() -> dict[str, int]:
+    """One rollout worker and one learner thread per core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"workers": cores, "threads": cores}
+
+
+def note(text: str) -> None:
+    """One line for people."""
+    _console.print(text, markup=False, soft_wrap=True)
+
+
+def for_terminal() -> LiveView | PlainView:
+    """The live view on a terminal, else the plain one."""
+    return LiveView() if _console.is_terminal else PlainView()
+
+
+class _Rates:
+    """Steps and updates per second of this process, and the time left."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int, int] | None = None
+
+    def line(self, status: Status) -> str:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, status.steps, status.updates
+        began, steps, updates = self._first
+        elapsed = max(now - began, 1e-9)
+        rate = (status.steps - steps) / elapsed
+        left = (status.target - status.steps) / rate if rate else float("inf")
+        return (
+            f"{status.steps:,} of {status.target:,} steps  {status.updates:,} updates  "
+            f"{rate:,.0f} steps/s  {(status.updates - updates) / elapsed:,.1f} updates/s  {_duration(left)} left"
+        )
+
+
+class PlainView:
+    """A line every ten seconds, and one for each change of stage."""
+
+    def __init__(self) -> None:
+        self._rates, self._shown = _Rates(), time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, status: Status) -> None:
+        """Show *status* where it is time to."""
+        for event in status.events:
+            note(f"{status.steps:,} steps: {event}")
+        line = self._rates.line(status)
+        if time.monotonic() - self._shown < PLAIN_INTERVAL:
+            return
+        self._shown = time.monotonic()
+        note(line)
+        tasks = zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True)
+        note("  " + "  ".join(f"{name} {_percent(s)} {stage}/{used}" for name, s, stage, used in tasks))
+
+
+class LiveView:
+    """A table that is redrawn in place."""
+
+    def __init__(self) -> None:
+        self._rates, self._shown, self._events = _Rates(), 0.0, [""]
+        self._live = Live(console=_console, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def update(self, status: Status) -> None:
+        """Redraw, at most four times a second."""
+        self._events = (self._events + [f"{status.steps:,}: {event}" for event in status.events])[-3:]
+        line = self._rates.line(status)
+        if time.monotonic() - self._shown < 0.25:
+            return
+        self._shown = time.monotonic()
+        table = Table("task", "success", "stage", "effective modules", title="success of the last round's episodes")
+        for name, s, stage, used in zip(
+            status.tasks, status.success, status.stages, status.effective_modules, strict=True
+        ):
+            table.add_row(name, _percent(s), str(stage), str(used))
+        bar = ProgressBar(total=max(status.target, 1), completed=status.steps, width=60)
+        self._live.update(Group(table, *self._events, bar, line), refresh=True)
+
+
+@contextmanager
+def counter(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many of *total* are done; a progress bar on a terminal, else silence."""
+    from rich.progress import Progress
+
+    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> None:
+    """The table of a finished run, and its wall time below."""
+    episodes = next(iter(estimates.values())).episodes
+    table = Table(
+        "task",
+        "success",
+        "95 % interval",
+        "stage",
+        "effective modules",
+        title=f"greedy, {episodes} unseen goals each",
+    )
+    for name, estimate in estimates.items():
+        task = info["tasks"][name]
+        interval = f"{estimate.low:.0%} to {estimate.high:.0%}"
+        table.add_row(name, f"{estimate.success:.0%}", interval, str(task["stage"]), str(task["effective_modules"]))
+    mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
+    table.add_section()
+    table.add_row("mean", f"{mean:.0%}")
+    _console.print(table)
+    _print_time(info["time"])
+
+
+def print_info(info: dict[str, Any]) -> None:
+    """A run at a glance."""
+    table = Table("task", "success", "stage", "effective modules", title=f"{info['architecture']} on {info['suite']}")
+    for name, task in info["tasks"].items():
+        table.add_row(name, _percent(task["success"]), str(task["stage"]), str(task["effective_modules"]))
+    _console.print(table)
+    note(
+        f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
+        f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
+        f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
+    )
+    _print_time(info["time"])
+    note(f"digest {info['digest']}")
+
+
+def _print_time(seconds: dict[str, float]) -> None:
+    groups = {
+        "environment": seconds["simulator"] + seconds["transport"],
+        "acting": seconds["acting"],
+        "learning": seconds["learning"] + seconds["replay"],
+        "evolving": seconds["evolving"],
+        "other": seconds["checkpointing"] + seconds["idle"],
+    }
+    total = sum(groups.values())
+    shares = ", ".join(f"{name} {value / total:.1%}" for name, value in groups.items())
+    note(f"wall time {_duration(total)}: {shares}")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "?"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

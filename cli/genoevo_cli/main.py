@@ -1,0 +1,63 @@
+"""The top of the command line, and how errors leave it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import rich_click as click
+
+from genoevo import __version__
+from genoevo_cli.evolve import evolve
+from genoevo_cli.mega import mega
+
+
+class Cli(click.RichGroup):
+    """Turns a user's mistake into one line and exit code 2, anything else that is foreseen into one line and 1."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        try:
+            return super().main(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            _leave(f"this command needs {error.name}: pip install 'genoevo[mega]'", 1)
+        except Exception as error:
+            code = _exit_code(error)
+            if code is None:
+                raise
+            _leave(str(error), code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    # Looked up by what is loaded: importing the adapter for an error of the engine would load torch.
+    training = sys.modules.get("genoevo_mega.training")
+    errors = sys.modules.get("genoevo_mega.errors")
+    if errors and isinstance(error, errors.UserError):
+        return 2
+    if errors and isinstance(error, errors.RolloutError):
+        return 1
+    if training and isinstance(error, training.DivergedError):
+        return 1
+    return None
+
+
+def _leave(message: str, code: int) -> None:
+    print(f"genoevo: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="genoevo")
+def cli() -> None:
+    """Evolve binary genotypes of variable length, and train agents whose structure evolves.
+
+    Examples:
+        genoevo evolve --problem onemax --size 100 --seed 1
+
+        genoevo mega train --preset demo --run-dir runs/demo
+
+        genoevo mega info runs/demo
+    """
+
+
+cli.add_command(evolve)
+cli.add_command(mega)

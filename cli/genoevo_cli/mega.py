@@ -1,0 +1,165 @@
+"""``genoevo mega``: train, resume, evaluate and look at MEGA runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from genoevo_cli import display
+
+if TYPE_CHECKING:
+    from genoevo_mega.training import Trainer
+
+RUN = click.argument("run_dir", type=click.Path(path_type=Path))
+
+
+@click.group()
+def mega() -> None:
+    """Train modular agents whose structure evolves, on Meta-World's multi-task suites."""
+
+
+@mega.command()
+@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
+@click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
+@click.option("--suite", help="mt10, mt25, mt50, or Meta-World tasks separated by commas.")
+@click.option("--steps", type=int, help="Environment steps of all tasks together.")
+@click.option("--seed", type=int, help="Of everything random.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
+@click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
+@click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
+def train(
+    run_dir: Path,
+    preset: str | None,
+    suite: str | None,
+    steps: int | None,
+    seed: int | None,
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    workers: int | None,
+    threads: int | None,
+) -> None:
+    """Start a run.
+
+    Settings come from the preset, then the file, then --set, then the options, each over the ones before. Ctrl-C
+    saves the run and says how to go on.
+
+    Examples:
+        genoevo mega train --preset demo --run-dir runs/demo
+
+        genoevo mega train --suite mt10 --preset mt10 --steps 100000 --run-dir runs/a --seed 1
+
+        genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
+    """
+    from genoevo_mega import config, runs
+
+    base = preset or ("mt50" if suite == "mt50" else "mt10")
+    options = {"suite": suite, "steps": steps, "seed": seed}
+    machine = {"workers": workers, "threads": threads}
+    resolved = config.build_config(
+        {"machine": display.machine_defaults()},
+        config.preset(base),
+        config.read_config(config_file) if config_file else {},
+        *map(config.parse_setting, settings),
+        {name: value for name, value in options.items() if value is not None},
+        {"machine": {name: value for name, value in machine.items() if value is not None}},
+    )
+    view = display.for_terminal()
+    trainer = runs.create(run_dir, resolved, sys.argv, view.update)
+    _run(trainer, resolved.steps, view)
+
+
+@mega.command()
+@RUN
+@click.option("--steps", type=click.IntRange(1), help="Total environment steps.  [default: as the run was started]")
+def resume(run_dir: Path, steps: int | None) -> None:
+    """Go on with a run from its last checkpoint, exactly as if it had not stopped.
+
+    Example:
+        genoevo mega resume runs/a --steps 200000
+    """
+    from genoevo_mega import runs
+
+    view = display.for_terminal()
+    trainer = runs.resume(run_dir, view.update)
+    target = steps or trainer.config.steps
+    if trainer.steps >= target:
+        raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")
+    _run(trainer, target, view)
+
+
+@mega.command()
+@RUN
+@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
+    """Success of the greedy policy on goals that training never saw, with 95 % Wilson intervals.
+
+    Example:
+        genoevo mega evaluate runs/a --episodes 50 --json
+    """
+    from genoevo_mega import runs
+
+    with display.counter("evaluating", episodes) as progress:
+        estimates = runs.evaluate_run(run_dir, episodes, progress)
+    summary = runs.info(run_dir)
+    if as_json:
+        tasks = {name: vars(estimate) for name, estimate in estimates.items()}
+        mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
+        click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
+    else:
+        display.print_evaluation(summary, estimates)
+
+
+@mega.command()
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def info(run_dir: Path, as_json: bool) -> None:
+    """What a run is, how far it has come, and where its time went.
+
+    Example:
+        genoevo mega info runs/a --json
+    """
+    from genoevo_mega import runs
+
+    summary = runs.info(run_dir)
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        display.print_info(summary)
+
+
+def _run(trainer: Trainer, steps: int, view: Any) -> None:
+    with _stop_on_signal(trainer), view:
+        finished = trainer.run(steps)
+    again = f"genoevo mega resume {trainer.directory}"
+    if not finished:
+        display.note(f"Stopped at {trainer.steps:,} steps; everything is saved. Go on with: {again}")
+        return
+    if trainer.evaluated is not None:
+        from genoevo_mega import runs
+
+        estimates = dict(zip(trainer.suite.names, trainer.evaluated, strict=True))
+        display.print_evaluation(runs.info(trainer.directory), estimates)
+    display.note(f"Done: {trainer.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
+
+
+@contextmanager
+def _stop_on_signal(trainer: Trainer) -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        trainer.stop_requested = True
+        display.note("Stopping after this step and saving ...")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
