@@ -1,8 +1,9 @@
-"""A run's whole state on disk: written beside the last one, then put in its place.
+"""A run's whole state on disk, and back, exactly.
 
 A checkpoint is a directory: ``agent.safetensors`` (weights, targets, temperatures, optimiser state, torch's
 generator), ``community.npz`` (populations, stages, fitness, generator), ``replay/*.npy``, ``arrays.npz`` (episodes
-under way, pending fitness) and ``state.json`` (counters, generators, times). Nothing is pickled.
+under way, pending fitness) and ``state.json`` (counters, generators, times). Nothing is pickled. It is written beside
+the last one and then takes its place.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,46 +22,104 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from genoevo import Community
 from genoevo import state as engine_state
+from genoevo_mega.clock import Clock
 from genoevo_mega.errors import UserError
+from genoevo_mega.evaluation import Estimate
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.metrics import RunningMeans
 from genoevo_mega.sac import Agent
 
+if TYPE_CHECKING:
+    from genoevo_mega.training import Trainer
+
 FORMAT, VERSION = "genoevo-mega-checkpoint", 1
-LATEST = "checkpoint"
-Arrays = dict[str, npt.NDArray[Any]]
+_LATEST = "checkpoint"
 _RNG = "rng"
 
+Arrays = dict[str, npt.NDArray[Any]]
 
-def save(
-    directory: Path, *, agent: Agent, community: dict[str, Any], replay: Arrays, arrays: Arrays, state: Any
-) -> None:
-    """Write ``directory/checkpoint`` so that at every moment a complete one is there."""
-    new, old, latest = (directory / name for name in (f"{LATEST}.new", f"{LATEST}.old", LATEST))
+
+def save(trainer: Trainer) -> None:
+    """Write ``checkpoint`` into the run directory so that at every moment a complete one is there."""
+    new, old, latest = (trainer.directory / f"{_LATEST}{suffix}" for suffix in (".new", ".old", ""))
     shutil.rmtree(new, ignore_errors=True)
     (new / "replay").mkdir(parents=True)
-    save_file(agent_tensors(agent), new / "agent.safetensors")
-    engine_state.save(new / "community.npz", community)
-    for name, array in replay.items():
+    save_file(_tensors(trainer.agent), new / "agent.safetensors")
+    engine_state.save(new / "community.npz", trainer.evolver.community.state_dict())
+    for name, array in trainer.replay.state_arrays().items():
         np.save(new / "replay" / f"{name}.npy", array, allow_pickle=False)
-    np.savez(new / "arrays.npz", **arrays)
-    content = {"format": FORMAT, "version": VERSION, **state}
-    (new / "state.json").write_text(json.dumps(content), encoding="utf-8")
+    np.savez(
+        new / "arrays.npz",
+        **_prefixed("episodes/", trainer.episodes.state_arrays()),
+        **_prefixed("evolver/", trainer.evolver.state_arrays()),
+    )
+    (new / "state.json").write_text(json.dumps(_state(trainer)), encoding="utf-8")
     for path in [*new.rglob("*"), new]:
         _sync(path)
+    # Where both renames are not reached, find() takes the old one.
     shutil.rmtree(old, ignore_errors=True)
     if latest.exists():
         latest.rename(old)
     new.rename(latest)
-    _sync(directory)
+    _sync(trainer.directory)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def load(trainer: Trainer) -> None:
+    """Fill a fresh trainer from its run directory's newest checkpoint; UserError where that cannot be."""
+    path = find(trainer.directory)
+    state = read_state(path)
+    trainer.evolver = Evolver(read_community(path), trainer.config)
+    while len(trainer.agent.actor.pool) < state["pool_size"]:
+        trainer.agent.grow()
+    _load_agent(path, trainer.agent)
+    arrays = _read_arrays(path)
+    try:
+        replay = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in path.glob("replay/*.npy")}
+        trainer.replay.load_arrays(replay)
+        trainer.episodes.load_arrays(_under("episodes/", arrays))
+        trainer.evolver.load_arrays(_under("evolver/", arrays))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or does not fit its config: {error}") from None
+    for name, rng in trainer.rngs.items():
+        rng.bit_generator.state = state["rngs"][name]
+    trainer.steps, trainer.agent.updates = state["steps"], state["updates"]
+    trainer.losses = RunningMeans(**state["losses"])
+    trainer.clock = Clock(state["time"])
+    trainer.metrics_offset = state["metrics_offset"]
+    trainer.evaluation_due = state["evaluation_due"]
+    trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
+    trainer.status.success = state["success"]
+
+
+def _state(trainer: Trainer) -> dict[str, Any]:
+    agent = trainer.agent
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "steps": trainer.steps,
+        "updates": agent.updates,
+        "pool_size": len(agent.actor.pool),
+        "parameters": {"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
+        "replay_bytes": trainer.replay.nbytes,
+        "rngs": {name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
+        "losses": {"count": trainer.losses.count, "sums": trainer.losses.sums_as_floats()},
+        "time": trainer.clock.snapshot(),
+        "metrics_offset": trainer.metrics_offset,
+        "evaluation_due": trainer.evaluation_due,
+        "evaluated": trainer.evaluated and [asdict(estimate) for estimate in trainer.evaluated],
+        "success": trainer.status.success,
+    }
 
 
 def find(directory: Path) -> Path:
     """The newest complete checkpoint of a run directory; UserError where there is none."""
-    for name in (LATEST, f"{LATEST}.old"):
+    for name in (_LATEST, f"{_LATEST}.old"):
         if (directory / name / "state.json").exists():
             return directory / name
-    raise UserError(f"{directory} holds no checkpoint of a run")
+    raise UserError(f"{directory} holds no checkpoint yet; its run ended before the first one")
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -73,27 +133,30 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return content
 
 
-def read_community(checkpoint: Path) -> dict[str, Any]:
-    """The community's state; UserError where the file is damaged."""
+def read_community(checkpoint: Path) -> Community:
+    """The task populations; UserError where the file is damaged."""
     try:
-        return engine_state.load(checkpoint / "community.npz")
-    except (OSError, ValueError) as error:
-        raise UserError(str(error)) from None
+        return Community.from_state(engine_state.load(checkpoint / "community.npz"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{checkpoint / 'community.npz'} is damaged: {error}") from None
 
 
-def read_arrays(checkpoint: Path) -> tuple[Arrays, Arrays]:
-    """The replay's arrays and all others; UserError where a file is damaged."""
-    try:
-        paths = sorted((checkpoint / "replay").glob("*.npy"))
-        replay = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths}
-        with np.load(checkpoint / "arrays.npz", allow_pickle=False) as archive:
-            return replay, {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{checkpoint} is damaged: {error}") from None
+def digest(checkpoint: Path) -> str:
+    """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
+    tensors, arrays = _read_tensors(checkpoint), _read_arrays(checkpoint)
+    population = engine_state.population_state(read_community(checkpoint).population)
+    parts: Arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != _RNG}
+    parts |= {f"population/{name}": np.asarray(value) for name, value in population.items()}
+    parts |= {f"pending/{name}": arrays[f"evolver/{name}"] for name in ("episodes", "successes", "returns")}
+    total = hashlib.sha256()
+    for name in sorted(parts):
+        array = np.ascontiguousarray(parts[name])
+        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
 
 
-def agent_tensors(agent: Agent) -> dict[str, torch.Tensor]:
-    """Every number of the agent by name: weights, targets, temperatures, optimiser state, generator."""
+def _tensors(agent: Agent) -> dict[str, torch.Tensor]:
     tensors = {"temperature/weight": agent.log_temperature.detach(), _RNG: agent.rng.get_state()}
     for network in ("actor", "critics", "targets"):
         for name, tensor in getattr(agent, network).state_dict().items():
@@ -104,12 +167,8 @@ def agent_tensors(agent: Agent) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def load_agent(checkpoint: Path, agent: Agent) -> None:
-    """Fill *agent*, which has the right number of modules; UserError where the file does not fit it."""
-    try:
-        tensors = load_file(checkpoint / "agent.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{checkpoint / 'agent.safetensors'} is damaged: {error}") from None
+def _load_agent(checkpoint: Path, agent: Agent) -> None:
+    tensors = _read_tensors(checkpoint)
     try:
         agent.rng.set_state(tensors[_RNG])
         agent.log_temperature.data.copy_(tensors["temperature/weight"])
@@ -122,21 +181,6 @@ def load_agent(checkpoint: Path, agent: Agent) -> None:
             agent.optimisers[optimiser].state[parameter] = state
 
 
-def digest(checkpoint: Path) -> str:
-    """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
-    tensors = load_file(checkpoint / "agent.safetensors")
-    _, arrays = read_arrays(checkpoint)
-    parts: Arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != _RNG}
-    parts |= {f"community/{name}": value for name, value in read_community(checkpoint)["population"].items()}
-    parts |= {f"pending/{name}": arrays[f"evolver/{name}"] for name in ("episodes", "successes", "returns")}
-    total = hashlib.sha256()
-    for name in sorted(parts):
-        array = np.ascontiguousarray(parts[name])
-        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        total.update(array.tobytes())
-    return total.hexdigest()
-
-
 def _optimised(agent: Agent) -> list[tuple[str, str, torch.nn.Parameter]]:
     named = [("temperature", "weight", agent.log_temperature)]
     for network in ("actor", "critics"):
@@ -144,8 +188,27 @@ def _optimised(agent: Agent) -> list[tuple[str, str, torch.nn.Parameter]]:
     return named
 
 
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _read_tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(checkpoint / "agent.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{checkpoint / 'agent.safetensors'} is damaged: {error}") from None
+
+
+def _read_arrays(checkpoint: Path) -> Arrays:
+    try:
+        with np.load(checkpoint / "arrays.npz", allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{checkpoint / 'arrays.npz'} is damaged: {error}") from None
+
+
+def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
+def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _sync(path: Path) -> None:

@@ -14,11 +14,12 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Ended:
-    """Episodes that a step ended: ``tasks`` (n,), their undiscounted ``returns`` (n,) and ``success`` (n,).
+    """Episodes that a step ended: ``mask`` over all tasks; ``tasks``, undiscounted ``returns`` and ``success``, (n,).
 
     An episode succeeds where any of its steps does, as Meta-World counts it.
     """
 
+    mask: Flags
     tasks: npt.NDArray[np.int64]
     returns: npt.NDArray[np.float64]
     success: Flags
@@ -46,18 +47,16 @@ class Episodes:
         for step in range(int(self.taken.max())):
             self.observations = pool.step(self._actions[step], step < self.taken).observations
 
-    def advance(self, actions: Floats, transition: Transition) -> Ended | None:
-        """Count a step of all tasks; the episodes that it ended by termination or by the time limit, if any."""
+    def advance(self, actions: Floats, transition: Transition) -> Ended:
+        """Count a step of all tasks; the episodes that it ended, by termination or by the time limit."""
         tasks = np.arange(len(self.taken))
         self._actions[self.taken, tasks] = actions
         self.taken += 1
         self.returns += transition.rewards
         self.success |= transition.success
         self.observations = transition.observations
-        ended = np.flatnonzero(transition.terminated | (self.taken >= self.length))
-        if len(ended) == 0:
-            return None
-        return Ended(ended, self.returns[ended].copy(), self.success[ended].copy())
+        mask = transition.terminated | (self.taken >= self.length)
+        return Ended(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
     def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool) -> None:
         """Start the next episodes of *tasks*, each with a goal of its own draw."""

@@ -11,6 +11,10 @@ class ConfigError(UserError):
     """A setting, preset, task or directory that is not allowed."""
 
 
+class DivergedError(Exception):
+    """A loss is no longer finite."""
+
+
 class RolloutError(Exception):
     """A rollout worker failed or died."""
 

@@ -44,15 +44,19 @@ def evaluate(
     episodes: int,
     episode_length: int,
     progress: Callable[[int], None] = lambda done: None,
-) -> list[Estimate]:
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Estimate] | None:
     """Run *episodes* of every task, one environment each, on the evaluation goals in order.
 
     An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
     to finish among several copies would count the successful ones. The pool is left in the last episode.
+    None where *stop* said so between two episodes.
     """
     tasks = len(pool.suite.names)
     successes = np.zeros(tasks, np.int64)
     for episode in range(episodes):
+        if stop():
+            return None
         goals = np.full(tasks, episode % pool.suite.goals)
         successes += _episode(pool, policy, goals, episode_length)
         progress(episode + 1)

@@ -7,12 +7,13 @@ episodes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from genoevo import Community, StagedLayout
-from genoevo.community import Round
 from genoevo.decode import decode_population, stages_of
 from genoevo.population import Population
 from genoevo_mega.config import Config
@@ -20,6 +21,22 @@ from genoevo_mega.episodes import Ended
 from genoevo_mega.networks import Routing
 
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A round, task by task; arrays are (tasks,).
+
+    ``success`` and ``mean_return`` average over the task's genotypes, ``effective_modules`` is its elite's, ``grown``
+    and ``shrunk`` are task indices.
+    """
+
+    success: npt.NDArray[np.float64]
+    mean_return: npt.NDArray[np.float64]
+    best_score: npt.NDArray[np.float64]
+    effective_modules: Ints
+    grown: list[int]
+    shrunk: list[int]
 
 
 class Evolver:
@@ -75,15 +92,22 @@ class Evolver:
         """Whether every genotype of every task has driven its episodes."""
         return bool(self.episodes.min() >= self._episodes_due)
 
-    def evolve(self) -> tuple[Round, npt.NDArray[np.float64]]:
-        """A round of every task; what it did, and the success rate (tasks, size) that it judged."""
-        performance = self.successes / self.episodes
-        outcome = self.community.step(performance, self.returns / self.episodes)
+    def evolve(self) -> Outcome:
+        """A round of every task, judged by the episodes since the last one."""
+        performance, mean_return = self.successes / self.episodes, self.returns / self.episodes
+        done = self.community.step(performance, mean_return)
         for array in (self.episodes, self.successes, self.returns):
             array[:] = 0
         self.driving[:] = 0
         self._archive.extend()
-        return outcome, performance
+        return Outcome(
+            success=performance.mean(axis=1),
+            mean_return=mean_return.mean(axis=1),
+            best_score=done.scores.max(axis=1),
+            effective_modules=done.effective_modules[np.arange(len(done.elites)), done.elites],
+            grown=done.grown,
+            shrunk=done.shrunk,
+        )
 
     def genotype_ids(self) -> Ints:
         """(tasks,) int64: the archive's number of the genotype that drives each task; stored with transitions."""

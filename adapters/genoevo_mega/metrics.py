@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
 METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
@@ -50,8 +51,10 @@ class MetricsWriter:
         """Bytes of ``metrics.jsonl``."""
         return self._metrics.seek(0, 2)
 
-    def close(self) -> None:
-        """Flush and close; may be called again."""
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._metrics.close()
         self._time.close()
         self._board.close()
@@ -73,9 +76,26 @@ def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
     return found
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All complete records of a JSON lines file; a last line that was cut short is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in lines[:-1]]
+class RunningMeans:
+    """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them."""
+
+    def __init__(self, count: int = 0, sums: dict[str, float] | None = None) -> None:
+        # float32 sums survive JSON's float64 unchanged.
+        self.sums = {name: torch.tensor(value) for name, value in (sums or {}).items()}
+        self.count = count
+
+    def add(self, values: dict[str, torch.Tensor]) -> None:
+        """Count one value of each name."""
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """The means; starts anew."""
+        means = {name: value / self.count for name, value in self.sums_as_floats().items()}
+        self.sums, self.count = {}, 0
+        return means
+
+    def sums_as_floats(self) -> dict[str, float]:
+        """The sums as JSON values."""
+        return {name: float(value) for name, value in self.sums.items()}

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from genoevo_mega.rollout import Flags, Floats
+from genoevo_mega.rollout import Flags, Floats, Transition
 
 
 class Batch(NamedTuple):
@@ -68,9 +68,7 @@ class Replay:
         self,
         observations: Floats,
         actions: Floats,
-        rewards: Floats,
-        next_observations: Floats,
-        terminated: Flags,
+        transition: Transition,
         ended: Flags,
         genotypes: npt.NDArray[np.int64],
     ) -> None:
@@ -79,12 +77,12 @@ class Replay:
         rows = self.valid.shape[1]
         self.observations[tasks, row] = observations
         self.actions[tasks, row] = actions
-        self.rewards[tasks, row] = rewards
-        self.terminated[tasks, row] = terminated
+        self.rewards[tasks, row] = transition.rewards
+        self.terminated[tasks, row] = transition.terminated
         self.genotypes[tasks, row] = genotypes
         self.valid[tasks, row] = True
         after = (row + 1) % rows
-        self.observations[tasks, after] = next_observations
+        self.observations[tasks, after] = transition.observations
         self.valid[tasks, after] = False
         self.filled = np.maximum(self.filled, np.maximum(row, after) + 1)
         self.head = np.where(ended, after + 1, after) % rows

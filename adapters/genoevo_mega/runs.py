@@ -59,7 +59,7 @@ def open_config(directory: Path) -> Config:
 def resume(directory: Path, observer: Observer = lambda status: None) -> Trainer:
     """A run's trainer with the state of its newest checkpoint; UserError where there is none."""
     trainer = Trainer(open_config(directory), directory, observer)
-    trainer.load(checkpoint.find(directory))
+    checkpoint.load(trainer)
     return trainer
 
 
@@ -79,14 +79,13 @@ def info(directory: Path) -> dict[str, Any]:
     ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
     before the first round). ``digest`` is the same for two runs that are equal bit for bit.
     """
-    from genoevo import Community
-
     config = open_config(directory)
     latest = checkpoint.find(directory)
     state = checkpoint.read_state(latest)
-    community = Community.from_state(checkpoint.read_community(latest))
+    community = checkpoint.read_community(latest)
     stages, effective = community.stages.tolist(), community.effective_modules()[:, 0].tolist()
-    success = state["evaluated"] or state["success"]
+    evaluated = state["evaluated"]
+    success = [estimate["success"] for estimate in evaluated] if evaluated else state["success"]
     tasks = {
         name: {"stage": stages[i], "effective_modules": effective[i], "success": success[i]}
         for i, name in enumerate(community.tasks)
@@ -97,7 +96,7 @@ def info(directory: Path) -> dict[str, Any]:
         "seed": config.seed,
         "steps": state["steps"],
         "updates": state["updates"],
-        "rounds": state["rounds"],
+        "rounds": community.rounds,
         "pool_size": state["pool_size"],
         "parameters": state["parameters"],
         "replay_bytes": state["replay_bytes"],

@@ -29,13 +29,10 @@ class Cli(click.RichGroup):
 
 def _exit_code(error: Exception) -> int | None:
     # Looked up by what is loaded: importing the adapter for an error of the engine would load torch.
-    training = sys.modules.get("genoevo_mega.training")
     errors = sys.modules.get("genoevo_mega.errors")
     if errors and isinstance(error, errors.UserError):
         return 2
-    if errors and isinstance(error, errors.RolloutError):
-        return 1
-    if training and isinstance(error, training.DivergedError):
+    if errors and isinstance(error, errors.RolloutError | errors.DivergedError):
         return 1
     return None
 

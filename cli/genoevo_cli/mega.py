@@ -90,7 +90,7 @@ def resume(run_dir: Path, steps: int | None) -> None:
     view = display.for_terminal()
     trainer = runs.resume(run_dir, view.update)
     target = steps or trainer.config.steps
-    if trainer.steps >= target:
+    if trainer.steps >= target and not trainer.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")
     _run(trainer, target, view)
 
@@ -154,8 +154,10 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
 @contextmanager
 def _stop_on_signal(trainer: Trainer) -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
+        if trainer.stop_requested:
+            raise KeyboardInterrupt
         trainer.stop_requested = True
-        display.note("Stopping after this step and saving ...")
+        display.note("Stopping after this step and saving ... (again: stop at once, unsaved)")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
