@@ -42,7 +42,7 @@ Evaluator = InProcess | Vectorised
 def evaluated(evaluator: Evaluator, population: Population) -> npt.NDArray[np.float64]:
     """Fitness of *population* as float64; ValueError names the genotype where a value is NaN or infinite."""
     values = np.asarray(evaluator(population), dtype=np.float64)
-    if len(values) == len(population) and not np.isfinite(values).all():
+    if values.shape[:1] == (len(population),) and not np.isfinite(values).all():
         row = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).argmax())
         raise ValueError(f"the fitness of {population[row]} is {values[row]}; it must be finite")
     return values

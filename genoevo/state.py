@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ T = TypeVar("T")
 FORMAT = "genoevo-state"
 VERSION = 1
 _JSON = "json"
+_ARRAY = "$array"
 
 
 def population_state(population: Population) -> State:
@@ -90,26 +90,36 @@ def save(path: str | os.PathLike[str], state: State) -> None:
 def load(path: str | os.PathLike[str]) -> State:
     """Read what :func:`save` wrote. ValueError says what is wrong with a damaged, foreign or newer file."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: np.load leaves its own handle open where the archive is damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         content = json.loads(arrays.pop(_JSON).tobytes())
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, numpy and json raise a dozen unrelated errors on damaged bytes
         raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is no state file of genoevo")
     if content.get("version") != VERSION:
         raise ValueError(f"{path} has format version {content.get('version')!r}; this genoevo reads {VERSION}")
-    state: State = _join(content["state"], arrays)
+    try:
+        state: State = _join(content["state"], arrays)
+    except KeyError as error:
+        raise ValueError(f"{path} is damaged: it has no {error}") from error
     return state
 
 
 def _split(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if isinstance(value, np.ndarray):
-        arrays[name] = value
-        return {"$array": name}
+        if value.dtype.hasobject:
+            raise TypeError(f"{name} is an array of objects; a state holds numbers and text")
+        # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
+        entry = f"{len(arrays)}.{name}"
+        arrays[entry] = value
+        return {_ARRAY: entry}
     if isinstance(value, dict):
+        if set(value) == {_ARRAY}:
+            raise ValueError(f"the one key {_ARRAY!r} of {name or 'the state'} stands for an array in the file")
         return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
@@ -118,9 +128,7 @@ def _split(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> An
 
 def _join(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if isinstance(value, dict):
-        if set(value) == {"$array"}:
-            if value["$array"] not in arrays:
-                raise ValueError(f"the array {value['$array']!r} is missing")
-            return arrays[value["$array"]]
+        if set(value) == {_ARRAY}:
+            return arrays[value[_ARRAY]]
         return {key: _join(item, arrays) for key, item in value.items()}
     return [_join(item, arrays) for item in value] if isinstance(value, list) else value

@@ -212,8 +212,8 @@ def _explain(error: ValidationError) -> str:
         known = setting_names()
         return f"{name}: there is no such setting{nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
-    if not name or (message.startswith(name.rpartition(".")[2]) and first["type"] == "value_error"):
-        return message if not name else f"{name} = {first['input']!r}: {message}"
+    if first["type"] == "value_error":  # ours: it names the setting and its value already
+        return f"{name}.{message}" if name else message
     return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}"
 
 

@@ -28,9 +28,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation": {"episodes": 10},
     },
     "demo": {
-        "suite": "drawer-close-v3,handle-press-v3,plate-slide-v3,door-close-v3,pick-place-v3,peg-insert-side-v3",
-        "steps": 150_000,
-        "network": {"width": 192, "hidden": 64},
+        "suite": "drawer-close-v3,door-close-v3,button-press-v3,handle-press-v3,pick-place-v3,peg-insert-side-v3",
+        "steps": 120_000,
+        "network": {"width": 128, "hidden": 64},
         "genotypes": {"population_size": 3},
         "growth": {"warmup_rounds": 8, "patience": 8},
         "sac": {"batch_size": 64, "buffer_size": 200_000},
@@ -44,6 +44,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "growth": {"warmup_rounds": 2, "patience": 2, "max_modules": 4},
         "sac": {"batch_size": 8, "buffer_size": 10_000, "random_steps": 20},
         "evaluation": {"episodes": 2},
-        "machine": {"checkpoint_every": 400},
+        "machine": {"workers": 1, "threads": 1, "checkpoint_every": 400},
     },
 }

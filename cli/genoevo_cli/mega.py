@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from genoevo_cli import display
 
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
+
+# Spinning OpenMP threads take the cores from the rollout workers, and on a busy machine from one another. The
+# OpenMP library reads this when torch is loaded, which the commands below do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 

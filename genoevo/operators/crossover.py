@@ -57,6 +57,8 @@ def segments(
     check_generator(rng)
     check_between("rate", rate, 0, 1)
     common = _common(first, second)
+    for length in np.unique(np.concatenate([first.lengths, second.lengths])):
+        layout.stage(int(length))
     spans = layout.segments(layout.stage(int(common.max())))
     ends = np.array([span.stop for span in spans])
     chosen = (rng.random((len(common), len(spans))) < rate) & (ends <= common[:, None])

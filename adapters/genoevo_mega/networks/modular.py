@@ -67,7 +67,7 @@ class Module(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         rows = x.reshape(x.shape[0], -1, x.shape[-1])
-        return torch.relu(self.outer(torch.relu(self.inner(rows)))).view_as(x)
+        return torch.relu_(self.outer(torch.relu_(self.inner(rows)))).view_as(x)
 
 
 class ModularNetwork(nn.Module):
@@ -127,9 +127,12 @@ class ModularNetwork(nn.Module):
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         order = sorted(range(len(routing.stages)), key=lambda task: -routing.stages[task])
         stages = [routing.stages[task] for task in order]
-        by_stage = torch.tensor(order)
-        inputs, output = routing.inputs[by_stage], routing.output[by_stage]
-        hidden = [self._embed(x[by_stage], by_stage)]
+        inputs, output, bias = routing.inputs, routing.output, self.task_bias
+        ordered = len(set(stages)) == 1
+        if not ordered:
+            by_stage = torch.tensor(order)
+            x, inputs, output, bias = x[by_stage], inputs[by_stage], output[by_stage], bias[:, by_stage]
+        hidden = [self._embed(x, bias)]
         for module in range(1, stages[0] + 1):
             users = sum(stage >= module for stage in stages)
             mixed = hidden[0]
@@ -143,16 +146,16 @@ class ModularNetwork(nn.Module):
             parts.append(_mix([h[:, start:stop] for h in hidden[: stage + 1]], output[start:stop]))
             start = stop
         mixed = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        rows = self.head(mixed.flatten(1, 2))
-        return rows.view(*mixed.shape[:3], -1)[:, torch.argsort(by_stage)]
+        rows = self.head(mixed.flatten(1, 2)).view(*mixed.shape[:3], -1)
+        return rows if ordered else rows[:, torch.argsort(by_stage)]
 
-    def _embed(self, x: Tensor, tasks: Tensor) -> Tensor:
+    def _embed(self, x: Tensor, task_bias: Tensor) -> Tensor:
         first, *others = self.embedding
         flat = x.flatten(0, 1).expand(self.ensemble, -1, -1)
-        h = first(flat).view(self.ensemble, *x.shape[:2], -1) + self.task_bias[:, tasks]
-        h = torch.relu(h)
+        h = first(flat).view(self.ensemble, *x.shape[:2], -1) + task_bias
+        h = torch.relu_(h)
         for layer in others:
-            h = torch.relu(layer(h.flatten(1, 2))).view_as(h)
+            h = torch.relu_(layer(h.flatten(1, 2))).view_as(h)
         return h
 
 

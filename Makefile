@@ -1,0 +1,48 @@
+# make demo: install and train for about ten minutes; make test: everything that must hold.
+PYTHON ?= python3
+BIN := .venv/bin
+ENGINE := .venv-engine/bin
+# The environment variable reaches the build's own environment too, which -c does not.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN ?= runs/demo
+
+.PHONY: demo test lint test-engine test-rest test-slow clean
+
+demo: .venv/mega
+	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
+
+test: lint test-engine test-rest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The engine's tests run where torch is not installed.
+test-engine: .venv-engine/installed
+	$(ENGINE)/python -m pytest tests/engine
+
+test-rest: .venv/dev
+	$(BIN)/python -m pytest tests/mega tests/cli
+
+# Tests that take minutes.
+test-slow: .venv/dev
+	$(BIN)/python -m pytest tests -m slow
+
+.venv/mega: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[mega]'
+	touch $@
+
+.venv/dev: .venv/mega
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv-engine/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-engine
+	$(INSTALL) $(ENGINE)/pip install --quiet --editable . pytest hypothesis
+	touch $@
+
+clean:
+	rm -rf .venv .venv-engine

@@ -1,0 +1,248 @@
+from functools import partial
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genoevo import FlatLayout, Population, StagedLayout
+from genoevo.operators.crossover import n_point, segments, uniform
+
+LAYOUT = StagedLayout(3)
+ANY = st.integers(1, 150) | st.sampled_from([63, 64, 65, 127, 128, 129])
+STAGED = st.integers(1, 8).map(LAYOUT.length)
+
+each_operator = pytest.mark.parametrize(
+    ("operator", "length"),
+    [
+        *(pytest.param(partial(n_point, points=points), ANY, id=f"{points} points") for points in (1, 2, 5)),
+        *(pytest.param(partial(uniform, rate=rate), ANY, id=f"uniform {rate}") for rate in (0.5, 0.2)),
+        pytest.param(partial(segments, layout=LAYOUT), STAGED, id="segments"),
+    ],
+)
+
+
+def draw_parents(data, length):
+    pairs = data.draw(st.lists(st.tuples(length, length), min_size=1, max_size=6))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    return [Population.random(len(pairs), np.array(side), rng) for side in zip(*pairs, strict=True)]
+
+
+def strings(population):
+    return [str(genotype) for genotype in population]
+
+
+def zeros_and_ones(n, length):
+    return Population.from_bits(np.zeros((n, length))), Population.from_bits(np.ones((n, length)))
+
+
+def exchanged(operator, n, length, rng):
+    """(n, length) bool: which bits were exchanged in n crossovers of zeros with ones."""
+    return operator(*zeros_and_ones(n, length), rng)[0].bits() == 1
+
+
+@each_operator
+@given(data=st.data())
+def test_children_keep_their_parents_lengths(check_well_formed, operator, length, data):
+    parents = draw_parents(data, length)
+    for child, parent in zip(operator(*parents, np.random.default_rng(1)), parents, strict=True):
+        check_well_formed(child)
+        assert child.lengths.tolist() == parent.lengths.tolist()
+
+
+@each_operator
+@given(data=st.data())
+def test_children_keep_their_own_parents_tails(operator, length, data):
+    parents = draw_parents(data, length)
+    common = np.minimum(*[parent.lengths for parent in parents])
+    for child, parent in zip(operator(*parents, np.random.default_rng(1)), parents, strict=True):
+        assert [s[c:] for s, c in zip(strings(child), common, strict=True)] == [
+            s[c:] for s, c in zip(strings(parent), common, strict=True)
+        ]
+
+
+@each_operator
+@given(data=st.data())
+def test_at_every_common_position_the_two_children_hold_the_two_parents_bits(operator, length, data):
+    parents = draw_parents(data, length)
+    children = operator(*parents, np.random.default_rng(1))
+    for parent_strings, child_strings in zip(
+        zip(*map(strings, parents), strict=True), zip(*map(strings, children), strict=True), strict=True
+    ):
+        before = [{bits, bits[::-1]} for bits in zip(*parent_strings, strict=False)]
+        after = [{bits, bits[::-1]} for bits in zip(*child_strings, strict=False)]
+        assert after == before
+
+
+@each_operator
+@given(data=st.data())
+def test_parents_are_left_untouched(operator, length, data, frozen):
+    parents = draw_parents(data, length)
+    parents[0].fitness = np.ones(len(parents[0]))
+    state = [frozen([parent.words, parent.lengths, parent.fitness]) for parent in parents]
+    operator(*parents, np.random.default_rng(1))
+    assert [frozen([parent.words, parent.lengths, parent.fitness]) for parent in parents] == state
+
+
+@each_operator
+@given(data=st.data())
+def test_children_share_no_array_with_parents_or_each_other(check_no_shared_memory, operator, length, data):
+    parents = draw_parents(data, length)
+    one, other = operator(*parents, np.random.default_rng(1))
+    check_no_shared_memory([one, other], parents)
+    check_no_shared_memory([one], [other])
+
+
+@each_operator
+@given(data=st.data())
+def test_the_same_seed_gives_the_same_children(operator, length, data):
+    parents = draw_parents(data, length)
+    runs = [operator(*parents, np.random.default_rng(7)) for _ in range(2)]
+    assert [strings(child) for child in runs[0]] == [strings(child) for child in runs[1]]
+
+
+@each_operator
+@given(data=st.data())
+def test_a_donor_longer_than_the_child_is_read_only_as_far_as_the_child_goes(operator, length, data):
+    first, second = draw_parents(data, length)
+    mutilated = second.bits()
+    mutilated[np.arange(mutilated.shape[1]) >= first.lengths[:, None]] ^= 1
+    donors = [second, Population.from_bits(mutilated, second.lengths)]
+    children = [operator(first, donor, np.random.default_rng(7))[0] for donor in donors]
+    assert strings(children[0]) == strings(children[1])
+
+
+@each_operator
+def test_children_are_unevaluated_and_keep_the_weights(rng, operator, length):
+    parents = [Population.random(4, LAYOUT.length(3), rng, weights=(1, -1)) for _ in range(2)]
+    for parent in parents:
+        parent.fitness = np.ones((4, 2))
+    for child in operator(*parents, rng):
+        assert not child.evaluated.any()
+        assert child.weights == (1.0, -1.0)
+
+
+@each_operator
+def test_populations_of_different_sizes_do_not_pair_up(rng, operator, length):
+    with pytest.raises(ValueError, match="parents must pair up, got 3 and 2"):
+        operator(Population.random(3, 6, rng), Population.random(2, 6, rng), rng)
+
+
+@pytest.mark.parametrize(("points", "length"), [(1, 6), (2, 5), (3, 6), (4, 5), (5, 7)])
+def test_cuts_are_distinct_and_every_set_of_them_equally_likely(rng, check_frequencies, points, length):
+    # Rows of other lengths in the same batch must not disturb the draw.
+    lengths = np.tile([length, 1, length + 70], 7000)
+    width = lengths.max()
+    mates = [Population.from_bits(np.full((len(lengths), width), bit), lengths) for bit in (0, 1)]
+    rows = n_point(*mates, rng, points=points)[0][lengths == length].bits()
+    places = range(1, length) if points % 2 else range(length + 1)
+    expected = {}
+    for cuts in combinations(places, points):
+        ends = [*cuts, length]
+        bits = np.zeros(length, dtype=np.uint8)
+        for i in range(0, points, 2):
+            bits[ends[i] : ends[i + 1]] = 1
+        expected[bits.tobytes()] = 0
+    for row in rows:
+        expected[row.tobytes()] += 1
+    check_frequencies(list(expected.values()), np.full(len(expected), 1 / len(expected)))
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 4, 5, 6, 9])
+def test_the_number_of_exchanged_stretches_is_half_the_points_rounded_up(rng, points):
+    rows = exchanged(partial(n_point, points=points), 200, 100, rng)
+    starts = np.diff(rows.astype(int), axis=1, prepend=0) == 1
+    assert set(starts.sum(axis=1).tolist()) == {(points + 1) // 2}
+
+
+@pytest.mark.parametrize("points", [2, 4])
+def test_an_even_number_of_points_can_exchange_and_can_spare_every_position(rng, points):
+    rows = exchanged(partial(n_point, points=points), 3000, 70, rng)
+    assert rows.any(axis=0).all()
+    assert not rows.all(axis=0).any()
+
+
+@pytest.mark.parametrize("points", [1, 3])
+def test_an_odd_number_of_points_exchanges_the_last_position_and_never_the_first(rng, points):
+    rows = exchanged(partial(n_point, points=points), 3000, 70, rng)
+    assert rows[:, -1].all()
+    assert not rows[:, 0].any()
+    assert rows[:, 1:].any(axis=0).all()
+    assert not rows[:, :-1].all(axis=0).any()
+
+
+@pytest.mark.parametrize(
+    ("points", "length", "expected"),
+    [
+        (1, 1, "0"),
+        (2, 1, "1"),
+        (3, 2, "01"),
+        (3, 3, "010"),
+        (9, 4, "0101"),
+        (4, 2, "10"),
+        (6, 5, "10101"),
+        (8, 5, "10101"),
+        (50, 4, "1010"),
+    ],
+)
+def test_where_there_are_too_few_places_all_are_cut(rng, points, length, expected):
+    children = n_point(*zeros_and_ones(20, length), rng, points=points)[0]
+    assert set(strings(children)) == {expected}
+
+
+@pytest.mark.parametrize("points", [0, -1])
+def test_fewer_than_one_point_is_refused(rng, points):
+    with pytest.raises(ValueError, match=f"points must be at least 1, got {points}"):
+        n_point(*zeros_and_ones(1, 5), rng, points=points)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_uniform_exchanges_each_bit_at_its_rate_and_independently(rng, check_frequencies, rate):
+    rows = exchanged(partial(uniform, rate=rate), 4000, 70, rng)
+    for column in rows.T:
+        check_frequencies([column.sum(), (~column).sum()], [rate, 1 - rate])
+    for one, other in pairwise(rows.T):
+        both = (one & other).sum()
+        check_frequencies([both, len(one) - both], [rate**2, 1 - rate**2])
+
+
+@pytest.mark.parametrize("operator", [uniform, partial(segments, layout=FlatLayout(1))], ids=["uniform", "segments"])
+def test_rate_0_exchanges_nothing_and_rate_1_the_whole_common_prefix(rng, operator):
+    assert not exchanged(partial(operator, rate=0), 50, 70, rng).any()
+    assert exchanged(partial(operator, rate=1), 50, 70, rng).all()
+
+
+@pytest.mark.parametrize("operator", [uniform, partial(segments, layout=LAYOUT)], ids=["uniform", "segments"])
+@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
+def test_a_rate_outside_0_to_1_is_refused(rng, operator, rate):
+    with pytest.raises(ValueError, match="rate must be between 0 and 1, got"):
+        operator(*zeros_and_ones(1, 6), rng, rate=rate)
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.2])
+def test_segments_are_exchanged_whole_and_independently_at_their_rate(rng, check_frequencies, rate):
+    rows = exchanged(partial(segments, layout=LAYOUT, rate=rate), 4000, LAYOUT.length(3), rng)
+    chosen = np.stack([rows[:, span.start] for span in LAYOUT.segments(3)], axis=1)
+    np.testing.assert_array_equal(rows, np.repeat(chosen, [6, 9, 12], axis=1))
+    subsets = chosen @ [1, 2, 4]
+    probabilities = [
+        rate ** bin(subset).count("1") * (1 - rate) ** (3 - bin(subset).count("1")) for subset in range(8)
+    ]
+    check_frequencies(np.bincount(subsets, minlength=8), probabilities)
+
+
+def test_segments_that_only_one_parent_has_stay(rng):
+    lengths = np.array([LAYOUT.length(stage) for stage in (1, 2, 4)])
+    shorts = Population.from_bits(np.zeros((3, lengths[-1])), lengths)
+    longs = Population.from_bits(np.ones((3, LAYOUT.length(5))))
+    one, other = segments(shorts, longs, rng, layout=LAYOUT, rate=1)
+    assert strings(one) == ["1" * length for length in lengths]
+    assert strings(other) == ["0" * length + "1" * (LAYOUT.length(5) - length) for length in lengths]
+
+
+@pytest.mark.parametrize(("one", "other"), [((7,), (7,)), ((6, 7), (15, 15)), ((6, 15), (6, 16)), ((16,), (6,))])
+def test_segments_refuse_a_length_that_is_illegal_in_the_layout(rng, one, other):
+    parents = [Population.random(len(lengths), np.array(lengths), rng) for lengths in (one, other)]
+    with pytest.raises(ValueError, match=r"no stage has (7|16) bits at precision 3"):
+        segments(*parents, rng, layout=LAYOUT)

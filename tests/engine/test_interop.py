@@ -1,0 +1,203 @@
+import random
+
+import numpy as np
+import pytest
+from deap import algorithms, base, tools
+
+from genoevo import FlatLayout, Genotype, StagedLayout
+from genoevo.interop.deap import register
+
+
+def one_max(genotype):
+    return (float(genotype.bits.sum()),)
+
+
+def toolbox_for(size=50, seed=1, layout=None, **settings):
+    toolbox = base.Toolbox()
+    generator = register(toolbox, layout or FlatLayout(), seed=seed, size=size, **settings)
+    toolbox.register("evaluate", one_max)
+    toolbox.register("map", map)
+    return toolbox, generator
+
+
+@pytest.fixture
+def toolbox():
+    return toolbox_for()[0]
+
+
+@pytest.fixture
+def two_objectives():
+    texts = ["0000", "0001", "0011", "0111", "1000", "1100", "1110", "1111"]
+    genotypes = [Genotype(text, weights=(1.0, -1.0)) for text in texts]
+    for genotype in genotypes:
+        genotype.fitness.values = (genotype.bits[:2].sum(), genotype.bits.sum())
+    return genotypes
+
+
+def evaluated(genotypes):
+    for genotype in genotypes:
+        genotype.fitness.values = one_max(genotype)
+    return genotypes
+
+
+def ea_simple(toolbox, generations, hall=None):
+    population = toolbox.population(60)
+    return algorithms.eaSimple(population, toolbox, 0.8, 0.5, generations, halloffame=hall, verbose=False)
+
+
+def ea_mu_plus_lambda(toolbox, generations, hall=None):
+    population = toolbox.population(40)
+    rates = {"mu": 40, "lambda_": 60, "cxpb": 0.6, "mutpb": 0.4}
+    return algorithms.eaMuPlusLambda(population, toolbox, **rates, ngen=generations, halloffame=hall, verbose=False)
+
+
+@pytest.mark.parametrize("algorithm", [ea_simple, ea_mu_plus_lambda])
+def test_deaps_algorithms_run_and_find_a_good_onemax(toolbox, algorithm):
+    random.seed(1)
+    hall = tools.HallOfFame(3)
+    population, logbook = algorithm(toolbox, 60, hall)
+    assert all(isinstance(genotype, Genotype) and len(genotype) == 50 for genotype in population)
+    assert hall[0].fitness.values[0] == one_max(hall[0])[0] >= 48
+    assert len(logbook) == 61
+
+
+@pytest.mark.parametrize("algorithm", [ea_simple, ea_mu_plus_lambda])
+def test_the_same_seeds_give_the_same_run(algorithm):
+    runs = []
+    for seed in (1, 1, 2):
+        random.seed(1)
+        runs.append(algorithm(toolbox_for(seed=seed)[0], 4)[0])
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_our_operators_neither_read_nor_move_the_global_random_states():
+    results = []
+    for seed in (1, 2):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
+        toolbox, _ = toolbox_for()
+        population = evaluated([toolbox.individual(), *toolbox.population(5)])
+        results.append(
+            [population, toolbox.mate(*population[:2]), toolbox.mutate(population[2]), toolbox.select(population, 4)]
+        )
+        assert (random.getstate(), str(np.random.get_state())) == before  # noqa: NPY002
+    assert results[0] == results[1]
+
+
+def test_the_returned_generator_is_the_one_that_the_operators_draw_from():
+    (one, generator), (other, _) = toolbox_for(), toolbox_for()
+    generator.random()
+    assert one.individual() != other.individual()
+    assert generator.bit_generator.state != np.random.default_rng(1).bit_generator.state
+
+
+@pytest.mark.parametrize(
+    ("layout", "size", "length"), [(FlatLayout(4), 5, 20), (StagedLayout(2), 3, 18), (FlatLayout(2, genes=6), 6, 12)]
+)
+def test_individuals_have_the_layouts_length(layout, size, length):
+    toolbox, _ = toolbox_for(size, layout=layout)
+    assert len(toolbox.individual()) == length
+    assert [len(genotype) for genotype in toolbox.population(3)] == [length] * 3
+    assert not toolbox.individual().fitness.valid
+
+
+def test_a_size_that_the_layout_forbids_is_refused():
+    toolbox, _ = toolbox_for(5, layout=FlatLayout(2, genes=6))
+    with pytest.raises(ValueError, match="this layout has 6 genes, got 5"):
+        toolbox.individual()
+
+
+def test_mate_returns_two_new_genotypes_and_leaves_its_arguments_untouched(toolbox):
+    parents = evaluated([Genotype("0" * 10), Genotype("1" * 80)])
+    children = toolbox.mate(*parents)
+    assert [str(parent) for parent in parents] == ["0" * 10, "1" * 80]
+    assert all(parent.fitness.valid for parent in parents)
+    assert [len(child) for child in children] == [10, 80]
+    assert not any(child.fitness.valid for child in children)
+    assert str(children[1]) == "".join("10"[int(bit)] for bit in str(children[0])) + "1" * 70
+    assert str(children[0]) != "0" * 10
+
+
+def test_mutate_returns_one_new_genotype_in_a_tuple(toolbox):
+    (parent,) = evaluated([Genotype("01" * 40)])
+    mutants = {toolbox.mutate(parent)[0] for _ in range(20)}
+    assert str(parent) == "01" * 40
+    assert parent.fitness.valid
+    assert len(mutants) > 1
+    assert {len(mutant) for mutant in mutants} == {80}
+
+
+def test_select_returns_the_given_objects(toolbox):
+    genotypes = evaluated(toolbox.population(5))
+    chosen = toolbox.select(genotypes, 50)
+    assert len(chosen) == 50
+    assert all(any(one is genotype for genotype in genotypes) for one in chosen)
+
+
+def test_mate_and_mutate_keep_the_weights(toolbox, two_objectives):
+    children = [*toolbox.mate(*two_objectives[:2]), *toolbox.mutate(two_objectives[2])]
+    assert {child.fitness.weights for child in children} == {(1.0, -1.0)}
+
+
+def test_the_settings_reach_the_operators():
+    toolbox, _ = toolbox_for(points=1, mutation_rate=1.0, tournament_size=200)
+    zeros, ones = evaluated([Genotype("0" * 30), Genotype("1" * 30)])
+    assert str(toolbox.mutate(zeros)[0]) == "1" * 30
+    assert toolbox.select([zeros, ones], 20) == [ones] * 20
+    child, _ = toolbox.mate(zeros, ones)
+    assert str(child).startswith("0")
+    assert str(child).lstrip("0") == "1" * child.bits.sum()
+
+
+def test_select_refuses_unevaluated_genotypes(toolbox):
+    with pytest.raises(ValueError, match="4 of 4 genotypes have no fitness yet"):
+        toolbox.select(toolbox.population(4), 2)
+
+
+def test_a_hall_of_fame_keeps_copies_of_the_best_different_genotypes(toolbox):
+    hall = tools.HallOfFame(3)
+    genotypes = evaluated([Genotype(text) for text in ("0111", "1111", "1111", "0000", "0011")])
+    hall.update(genotypes)
+    assert [str(genotype) for genotype in hall] == ["1111", "0111", "0011"]
+    del genotypes[1].fitness.values
+    assert hall[0].fitness.values == (4.0,)
+
+
+def test_a_pareto_front_keeps_the_genotypes_that_none_dominates(two_objectives):
+    front = tools.ParetoFront()
+    front.update(two_objectives)
+    assert {str(genotype) for genotype in front} == {"0000", "1000", "1100"}
+
+
+def test_statistics_read_the_fitness(toolbox):
+    statistics = tools.Statistics(lambda genotype: genotype.fitness.values[0])
+    statistics.register("max", max)
+    statistics.register("mean", np.mean)
+    assert statistics.compile(evaluated([Genotype("0111"), Genotype("0001")])) == {"max": 3.0, "mean": 2.0}
+
+
+def test_nsga2_selects_the_first_front(two_objectives):
+    chosen = tools.selNSGA2(two_objectives, 3)
+    assert {str(genotype) for genotype in chosen} == {"0000", "1000", "1100"}
+    assert all(hasattr(genotype.fitness, "crowding_dist") for genotype in chosen)
+
+
+@pytest.mark.parametrize("sort", [tools.sortNondominated, tools.sortLogNondominated])
+def test_the_non_dominated_sorts_agree_with_the_definition(two_objectives, sort):
+    first, *_ = sort(two_objectives, len(two_objectives))
+    undominated = [
+        str(one)
+        for one in two_objectives
+        if not any(other.fitness.dominates(one.fitness) for other in two_objectives)
+    ]
+    assert sorted(str(genotype) for genotype in first) == sorted(undominated)
+
+
+def test_clone_is_independent_of_the_original(toolbox):
+    (genotype,) = evaluated([Genotype("0111")])
+    clone = toolbox.clone(genotype)
+    del clone.fitness.values
+    assert genotype.fitness.values == (3.0,)
+    assert clone == genotype

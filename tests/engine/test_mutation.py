@@ -1,0 +1,130 @@
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genoevo import Population
+from genoevo.operators.mutation import flip
+
+# A batch draws each bit where its highest rate is above 1/4, and only the bits that flip where it is not.
+both_paths = pytest.mark.parametrize("rate", [0.01, 0.05, 0.25, 0.3, 0.9])
+row_lengths = st.integers(1, 150) | st.sampled_from([63, 64, 65, 128])
+row_rates = st.sampled_from([0.0, 0.01, 0.25])
+
+
+def flipped(population, rng, rate):
+    """(n, longest) bool: which bits one mutation flipped."""
+    return flip(population, rng, rate=rate).bits() != population.bits()
+
+
+def tiled(lengths, copies, rng):
+    """A population of *copies* rows of each length in turn, and each row's index in *lengths*."""
+    which = np.tile(np.arange(len(lengths)), copies)
+    return Population.random(len(which), np.array(lengths)[which], rng), which
+
+
+@both_paths
+def test_flips_per_genotype_are_binomial(rng, check_frequencies, rate):
+    counts = flipped(Population.random(20000, 20, rng), rng, rate).sum(axis=1)
+    expected = [comb(20, k) * rate**k * (1 - rate) ** (20 - k) for k in range(21)]
+    check_frequencies(np.bincount(counts, minlength=21), expected)
+
+
+@both_paths
+def test_mean_and_variance_of_flips_are_those_of_the_binomial(rng, check_mean, rate):
+    counts = flipped(Population.random(3000, 1000, rng), rng, rate).sum(axis=1)
+    check_mean(counts, 1000 * rate)
+    check_mean((counts - 1000 * rate) ** 2, 1000 * rate * (1 - rate))
+
+
+@both_paths
+def test_every_position_flips_at_the_rate(rng, check_frequencies, rate):
+    flips = flipped(Population.random(10000, 70, rng), rng, rate)
+    for column in flips.T:
+        check_frequencies([column.sum(), (~column).sum()], [rate, 1 - rate])
+
+
+@both_paths
+def test_neighbours_in_a_genotype_and_in_the_batch_flip_independently(rng, check_frequencies, rate):
+    flips = flipped(Population.random(3000, 70, rng), rng, rate)
+    for one, other in [(flips[:, 1:], flips[:, :-1]), (flips[1:], flips[:-1])]:
+        both = (one & other).sum()
+        check_frequencies([both, one.size - both], [rate**2, 1 - rate**2])
+
+
+def test_the_default_rate_is_one_flip_per_genotype_of_any_length(rng, check_mean):
+    population, which = tiled([1, 5, 64, 130], 4000, rng)
+    counts = flipped(population, rng, None).sum(axis=1)
+    assert (counts[which == 0] == 1).all()
+    for row in (1, 2, 3):
+        check_mean(counts[which == row], 1)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.02, 0.2, 0.0, 0.25, 0.0), (0.0, 0.02, 0.2, 0.0, 0.9, 1.0)])
+def test_each_genotype_has_its_own_rate_and_length(rng, check_mean, rates):
+    lengths = [40, 100, 7, 1, 130, 64]
+    population, which = tiled(lengths, 3000, rng)
+    counts = flipped(population, rng, np.array(rates)[which]).sum(axis=1)
+    for row, (rate, length) in enumerate(zip(rates, lengths, strict=True)):
+        if rate in (0, 1):
+            assert (counts[which == row] == rate * length).all()
+        else:
+            check_mean(counts[which == row], rate * length)
+
+
+@pytest.mark.parametrize("rates", [0.0, [0.0, 0.0, 0.0]])
+def test_rate_0_flips_nothing(rng, rates):
+    population = Population.random(3, np.array([1, 64, 100]), rng)
+    assert not flipped(population, rng, rates).any()
+
+
+def test_rate_1_flips_everything(rng, check_well_formed):
+    population = Population.from_genotypes(["0", "1" * 70, "0110"])
+    mutants = flip(population, rng, rate=1)
+    check_well_formed(mutants)
+    assert [str(genotype) for genotype in mutants] == ["1", "0" * 70, "1001"]
+
+
+@given(
+    rows=st.lists(st.tuples(row_lengths, row_rates | st.just(0.26) | st.just(1.0)), min_size=1, max_size=6)
+    | st.lists(st.tuples(row_lengths, row_rates), min_size=1, max_size=6),
+    seed=st.integers(0, 999),
+)
+def test_mutation_keeps_lengths_and_leaves_the_parents_untouched(
+    check_well_formed, check_no_shared_memory, rows, seed
+):
+    lengths, rates = map(np.array, zip(*rows, strict=True))
+    parents = Population.random(len(rows), lengths, np.random.default_rng(seed))
+    before = parents.copy()
+    mutants = flip(parents, np.random.default_rng(seed), rate=rates)
+    check_well_formed(mutants)
+    check_no_shared_memory([mutants], [parents])
+    np.testing.assert_array_equal(mutants.lengths, lengths)
+    np.testing.assert_array_equal(parents.words, before.words)
+    np.testing.assert_array_equal(parents.lengths, before.lengths)
+
+
+@both_paths
+def test_the_same_seed_gives_the_same_mutants(rng, rate):
+    population = Population.random(50, 100, rng)
+    runs = [flip(population, np.random.default_rng(seed), rate=rate) for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(runs[0].words, runs[1].words)
+    assert (runs[0].words != runs[2].words).any()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.9])
+def test_mutants_are_unevaluated_and_keep_the_weights(rng, rate):
+    population = Population.random(3, 10, rng, weights=(1, -1))
+    population.fitness = np.ones((3, 2))
+    mutants = flip(population, rng, rate=rate)
+    assert not mutants.evaluated.any()
+    assert mutants.weights == (1.0, -1.0)
+    assert population.evaluated.all()
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), [0.1, -0.1, 0.1], [0.1, 0.1, float("nan")]])
+def test_a_rate_outside_0_to_1_is_refused(rng, rate):
+    with pytest.raises(ValueError, match="rate must be between 0 and 1, got"):
+        flip(Population.random(3, 10, rng), rng, rate=rate)

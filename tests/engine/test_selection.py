@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from genoevo import Population
+from genoevo.operators.selection import tournament, tournament_within
+
+
+def with_fitness(values, weights=(1.0,)):
+    population = Population.random(len(values), 8, np.random.default_rng(1), weights=weights)
+    population.fitness = values
+    return population
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_rank_of_the_winner_has_the_exact_distribution(rng, check_frequencies, size):
+    n = 8
+    values = rng.permutation(n)
+    wins = np.bincount(values[tournament(with_fitness(values), 40000, rng, size=size)], minlength=n)
+    # The winner is among the r + 1 worst exactly where all entrants are.
+    below = (np.arange(n + 1) / n) ** size
+    check_frequencies(wins, np.diff(below))
+
+
+def test_the_best_wins_with_probability_1_minus_the_chance_that_it_never_enters(rng, check_frequencies):
+    wins = (tournament(with_fitness([5, 1, 9, 2, 3]), 40000, rng, size=3) == 2).sum()
+    best = 1 - (4 / 5) ** 3
+    check_frequencies([wins, 40000 - wins], [best, 1 - best])
+
+
+def test_equals_win_equally_often(rng, check_frequencies):
+    winners = tournament(with_fitness([1, 2, 2, 0, 2]), 30000, rng, size=4)
+    wins = np.bincount(winners, minlength=5)
+    check_frequencies(wins[[1, 2, 4]], [1 / 3] * 3)
+
+
+def test_a_tie_goes_to_the_first_drawn():
+    n, count, size = 50, 6, 4
+    winners = tournament(with_fitness([1] * count), n, np.random.default_rng(3), size=size)
+    entrants = np.random.default_rng(3).integers(0, count, (n, size))
+    assert winners.tolist() == entrants[:, 0].tolist()
+
+
+def test_the_lowest_wins_under_a_negative_weight(rng):
+    assert set(tournament(with_fitness([5, 1, 9], weights=(-1,)), 50, rng, size=60).tolist()) == {1}
+
+
+def test_several_objectives_are_compared_lexicographically(rng):
+    population = with_fitness([[1, 0], [2, 5], [2, 3]], weights=(1, -1))
+    assert set(tournament(population, 50, rng, size=60).tolist()) == {2}
+
+
+def test_tournaments_stay_within_their_own_rows(rng, check_frequencies):
+    merit = np.array([9.0, 9, 9, 1, 2, 3, 8, 8, 8])
+    first = np.tile([3, 0], 5000)
+    winners = tournament_within(merit, first, 3, rng, size=2)
+    assert ((first <= winners) & (winners < first + 3)).all()
+    check_frequencies(np.bincount(winners[::2] - 3), [1 / 9, 3 / 9, 5 / 9])
+    check_frequencies(np.bincount(winners[1::2]), [1 / 3] * 3)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_the_number_of_winners_is_the_number_asked_for(rng, n):
+    winners = tournament(with_fitness([1, 2, 3]), n, rng)
+    assert winners.shape == (n,)
+    assert winners.dtype == np.int64
+
+
+def test_the_same_seed_gives_the_same_winners():
+    runs = [tournament(with_fitness([1, 2, 3]), 50, np.random.default_rng(seed)).tolist() for seed in (1, 1, 2)]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_unevaluated_genotypes_are_refused(rng):
+    with pytest.raises(ValueError, match="3 of 3 genotypes have no fitness yet"):
+        tournament(Population.random(3, 8, rng), 2, rng)
+
+
+def test_a_tournament_of_nobody_is_refused(rng):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+        tournament(with_fitness([1, 2]), 2, rng, size=0)

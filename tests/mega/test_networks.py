@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from genoevo_mega.config import Network
+from genoevo_mega.networks import ModularNetwork, Routing
+
+SIZES = Network(width=12, hidden=7)
+TASKS, BATCH, INPUTS, OUTPUTS, MODULES = 4, 5, 6, 3, 5
+STAGES = (3, 1, 5, 3)
+
+
+def _network(ensemble=2, modules=MODULES, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return ModularNetwork(INPUTS, OUTPUTS, tasks=TASKS, modules=modules, ensemble=ensemble, config=SIZES, rng=rng)
+
+
+def _routing(stages=STAGES, rows=1, seed=1, modules=MODULES):
+    rng = np.random.default_rng(seed)
+    inputs = np.zeros((TASKS, rows, modules - 1, modules), np.float32)
+    output = np.zeros((TASKS, rows, modules + 1), np.float32)
+    for task, stage in enumerate(stages):
+        for module in range(2, stage + 1):
+            inputs[task, :, module - 2, :module] = rng.dirichlet(np.ones(module), rows)
+        output[task, :, : stage + 1] = rng.dirichlet(np.ones(stage + 1), rows)
+    return Routing(torch.from_numpy(inputs), torch.from_numpy(output), stages)
+
+
+def _x(seed=2):
+    return torch.randn(TASKS, BATCH, INPUTS, generator=torch.Generator().manual_seed(seed))
+
+
+def _reference(network, x, routing, member, task):
+    """Section 4 of the rules for one task and one member of the ensemble, in float64 numpy."""
+
+    def linear(layer, v):
+        return v @ layer.weight[member].detach().double().numpy() + layer.bias[member].detach().double().numpy()
+
+    def relu(v):
+        return np.maximum(v, 0)
+
+    v = x[task].double().numpy()
+    first, *others = network.embedding
+    h = relu(linear(first, v) + network.task_bias[member, task].detach().double().numpy())
+    for layer in others:
+        h = relu(linear(layer, h))
+    hidden = [h]
+    inputs, output = routing.inputs[task].double().numpy(), routing.output[task].double().numpy()
+    for k in range(1, routing.stages[task] + 1):
+        mixed = h if k == 1 else sum(inputs[:, k - 2, j, None] * hidden[j] for j in range(k))
+        module = network.pool[k - 1]
+        hidden.append(relu(linear(module.outer, relu(linear(module.inner, mixed)))))
+    return linear(network.head, sum(output[:, j, None] * hidden[j] for j in range(len(hidden))))
+
+
+@pytest.mark.parametrize("rows", [1, BATCH])
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_the_output_is_that_of_the_rules_for_mixed_stages(rows, ensemble):
+    network, x, routing = _network(ensemble), _x(), _routing(rows=rows)
+    out = network(x, routing)
+    assert out.shape == (ensemble, TASKS, BATCH, OUTPUTS)
+    for member in range(ensemble):
+        for task in range(TASKS):
+            expected = _reference(network, x, routing, member, task)
+            np.testing.assert_allclose(out[member, task].detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_task_does_not_touch_modules_above_its_stage():
+    network, routing = _network(), _routing((3, 3, 3, 3))
+    network(_x(), routing).sum().backward()
+    used = [module.inner.weight.grad is not None for module in network.pool]
+    assert used == [True, True, True, False, False]
+
+
+def test_growth_keeps_every_parameter_object_and_returns_the_new_ones():
+    network = _network(modules=3)
+    before = dict(network.named_parameters())
+    added = network.grow(torch.Generator().manual_seed(5))
+    after = dict(network.named_parameters())
+    assert all(after[name] is parameter for name, parameter in before.items())
+    assert {id(p) for p in added} == {id(p) for name, p in after.items() if name not in before}
+    assert network.parameter_count == sum(p.numel() for p in after.values())
+
+
+def test_tasks_below_the_new_stage_compute_exactly_what_they_did_before_growth():
+    network, x = _network(modules=3), _x()
+    before = network(x, _routing((3, 1, 3, 2)))
+    network.grow(torch.Generator().manual_seed(5))
+    after = network(x, _routing((3, 1, 4, 2)))
+    for task in (0, 1, 3):
+        # The weights of the others are drawn after task 2's, so they are set apart here.
+        assert task == 2 or before[:, task].shape == after[:, task].shape
+    grown, plain = _routing((3, 1, 3, 2)), network(x, _routing((3, 1, 3, 2)))
+    assert torch.equal(plain, before)
+    mixed = Routing(grown.inputs, grown.output, (3, 1, 4, 2))
+    for task in (0, 1, 3):
+        assert torch.equal(network(x, mixed)[:, task], before[:, task])
+
+
+def test_members_of_the_ensemble_are_independent():
+    network = _network()
+    out = network(_x(), _routing())
+    out[0].sum().backward()
+    assert all(p.grad[1].abs().max() == 0 for p in network.parameters() if p.grad is not None)
+    assert not torch.allclose(out[0], out[1])
+
+
+def test_the_same_generator_gives_the_same_network():
+    first, second = _network(seed=3).state_dict(), _network(seed=3).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_task_is_told_to_the_network():
+    network, routing = _network(), _routing((1, 1, 1, 1))
+    same = Routing(routing.inputs[:1].expand(4, -1, -1, -1), routing.output[:1].expand(4, -1, -1), routing.stages)
+    out = network(_x()[:1].expand(4, -1, -1), same)
+    assert not torch.allclose(out[:, 0], out[:, 1])
+
+
+def test_preset_sizes_have_the_number_of_parameters_of_the_rules():
+    rng = torch.Generator().manual_seed(0)
+    network = ModularNetwork(39, 8, tasks=10, modules=3, ensemble=1, config=Network(), rng=rng)
+    embedding = (39 + 10) * 400 + 400 + 400 * 400 + 400
+    module = 400 * 128 + 128 + 128 * 400 + 400
+    assert network.parameter_count == embedding + 3 * module + 400 * 8 + 8

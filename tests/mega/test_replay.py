@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from genoevo_mega.replay import Replay
+from genoevo_mega.rollout import Transition
+
+
+def _fill(replay, steps, lengths=(5, 3), seed=0):
+    """Episodes whose observations are unique numbers; the transitions of each task, oldest first."""
+    rng = np.random.default_rng(seed)
+    tasks = len(lengths)
+    number = iter(range(10**6))
+    now = np.array([[next(number)] for _ in range(tasks)], np.float32)
+    log = [[] for _ in range(tasks)]
+    for step in range(1, steps + 1):
+        after = np.array([[next(number)] for _ in range(tasks)], np.float32)
+        ended = np.array([step % length == 0 for length in lengths])
+        actions = rng.uniform(-1, 1, (tasks, 1)).astype(np.float32)
+        terminated = ended & (np.arange(tasks) == 1)
+        rewards = rng.random(tasks).astype(np.float32)
+        genotypes = np.full(tasks, step)
+        replay.add(now, actions, Transition(after, rewards, terminated, ended), ended, genotypes)
+        for task in range(tasks):
+            row = (now[task, 0], actions[task, 0], rewards[task], after[task, 0], float(terminated[task]), step)
+            log[task].append(tuple(map(float, row)))
+        fresh = np.array([[next(number)] for _ in range(tasks)], np.float32)
+        now = np.where(ended[:, None], fresh, after)
+    return log
+
+
+def _rows(batch, task):
+    columns = [column[task].reshape(len(column[task]), -1)[:, 0].tolist() for column in batch]
+    return set(zip(*columns, strict=True))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20, 21, 60, 203])
+def test_samples_are_the_newest_transitions_and_nothing_else(steps):
+    replay = Replay(2, 20, 1, 1, episode_length=3)
+    log = _fill(replay, steps)
+    batch = replay.sample(2000, np.random.default_rng(1))
+    for task in range(2):
+        sampled = _rows(batch, task)
+        assert sampled <= set(log[task])
+        assert sampled >= set(log[task][-20:])
+
+
+def test_the_next_observation_at_a_time_limit_is_the_episodes_last_and_values_are_bootstrapped():
+    replay = Replay(2, 50, 1, 1, episode_length=3)
+    log = _fill(replay, 10)
+    batch = replay.sample(500, np.random.default_rng(0))
+    limit = log[0][4]
+    assert limit in _rows(batch, 0)
+    assert limit[4] == 0.0
+
+
+def test_termination_is_kept():
+    replay = Replay(2, 50, 1, 1, episode_length=3)
+    _fill(replay, 9)
+    assert replay.sample(300, np.random.default_rng(0)).terminated[1].max() == 1
+
+
+def test_sampling_is_uniform():
+    replay = Replay(2, 20, 1, 1, episode_length=3)
+    log = _fill(replay, 20)
+    drawn = replay.sample(40_000, np.random.default_rng(2)).genotypes[0].numpy()
+    counts = np.bincount(drawn, minlength=21)[1:]
+    assert len(log[0]) == len(counts) == 20
+    assert (np.abs(counts - 2000) < 6 * np.sqrt(2000)).all()
+
+
+def test_a_million_transitions_of_ten_tasks_take_less_than_230_megabytes():
+    replay = Replay(10, 100_000, 39, 4, episode_length=200)
+    assert replay.nbytes < 230e6
+
+
+def test_state_round_trip_continues_exactly():
+    first, second = Replay(2, 20, 1, 1, 3), Replay(2, 20, 1, 1, 3)
+    _fill(first, 37)
+    second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
+    for replay in (first, second):
+        _fill(replay, 4, seed=3)
+    batches = [replay.sample(64, np.random.default_rng(0)) for replay in (first, second)]
+    assert all((a == b).all() for a, b in zip(*batches, strict=True))
+
+
+def test_a_state_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="does not fit"):
+        Replay(2, 20, 2, 1, 3).load_arrays(Replay(2, 20, 1, 1, 3).state_arrays())

@@ -1,0 +1,165 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from genoevo_mega.config import Sac, build_config, preset
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.replay import Batch
+from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.training import make_agent
+
+TASKS, BATCH = 2, 16
+SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
+
+
+def _agent(**sac):
+    config = build_config(preset("smoke"), {"sac": sac})
+    return make_agent(config, SUITE), Evolver.fresh(config, list(SUITE.names), 1).acting()
+
+
+def _batch(terminated=0.0, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    shape = TASKS, BATCH
+    return Batch(
+        torch.randn(*shape, 39, generator=rng),
+        torch.rand(*shape, 4, generator=rng) * 2 - 1,
+        torch.rand(*shape, generator=rng),
+        torch.randn(*shape, 39, generator=rng),
+        torch.full(shape, terminated),
+        torch.zeros(shape, dtype=torch.int64),
+    )
+
+
+def _numbers(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_log_probability_is_that_of_the_squashed_gaussian():
+    agent, routing = _agent()
+    observations = _batch().observations
+    state = agent.rng.get_state()
+    action, log_prob = agent._sample(observations, routing)
+    mean, log_std = agent._policy(observations, routing)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    tanh = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform(cache_size=1))
+    agent.rng.set_state(state)
+    noise = torch.randn(mean.shape, generator=agent.rng)
+    expected = tanh.log_prob(torch.tanh(mean + log_std.exp() * noise).clamp(-1 + 1e-6, 1 - 1e-6)).sum(-1)
+    torch.testing.assert_close(log_prob, expected, rtol=1e-3, atol=1e-3)
+    assert action.abs().max() <= 1
+
+
+@pytest.mark.parametrize("terminated", [0.0, 1.0])
+def test_the_critic_loss_is_the_written_out_bellman_error(terminated):
+    agent, routing = _agent(gamma=0.9)
+    batch, state = _batch(terminated), agent.rng.get_state()
+    with torch.no_grad():
+        action, log_prob = agent._sample(batch.next_observations, routing)
+        joined = torch.cat([batch.next_observations, action], -1)
+        future = (
+            agent.targets(joined, routing)[..., 0].min(0).values - agent.log_temperature.exp()[:, None] * log_prob
+        )
+        goal = batch.rewards + 0.9 * (1 - terminated) * future
+        value = agent.critics(torch.cat([batch.observations, batch.actions], -1), routing)[..., 0]
+        expected = ((value - goal) ** 2).mean(dim=(1, 2)).sum()
+    agent.rng.set_state(state)
+    torch.testing.assert_close(agent.update(batch, routing)["critic_loss"], expected)
+
+
+def test_the_first_step_follows_the_gradient_of_the_written_out_losses():
+    agent, routing = _agent(gradient_clip=1e9)
+    twin, _ = _agent(gradient_clip=1e9)
+    batch = _batch()
+    agent.update(batch, routing)
+
+    temperature = twin.log_temperature.detach().exp()[:, None]
+    with torch.no_grad():
+        action, log_prob = twin._sample(batch.next_observations, routing)
+        future = twin._value(twin.targets, batch.next_observations, action, routing).min(0).values
+        goal = batch.rewards + 0.99 * (future - temperature * log_prob)
+    loss = (twin._value(twin.critics, batch.observations, batch.actions, routing) - goal).square().mean((1, 2)).sum()
+    loss.backward()
+    # Adam's first step moves every weight by the learning rate against the sign of its gradient.
+    for mine, theirs in zip(agent.critics.parameters(), twin.critics.parameters(), strict=True):
+        clear = theirs.grad.abs() > 1e-6
+        moved = (mine - theirs)[clear]
+        torch.testing.assert_close(moved, -3e-4 * theirs.grad[clear].sign(), rtol=1e-2, atol=1e-7)
+
+
+def test_the_actors_step_leaves_no_gradient_in_the_critics():
+    agent, routing = _agent()
+    agent.update(_batch(), routing)
+    kept = [p.grad.clone() for p in agent.critics.parameters()]
+    loss = agent._value(
+        agent.critics, _batch().observations, agent._sample(_batch().observations, routing)[0], routing
+    )
+    agent._descend("actor", -loss.mean(), agent.actor)
+    assert all(torch.equal(a, p.grad) for a, p in zip(kept, agent.critics.parameters(), strict=True))
+
+
+def test_targets_move_by_tau():
+    agent, routing = _agent(tau=0.25)
+    before = _numbers(agent.targets)
+    agent.update(_batch(), routing)
+    for name, critic in agent.critics.state_dict().items():
+        expected = 0.75 * before[name] + 0.25 * critic
+        torch.testing.assert_close(agent.targets.state_dict()[name], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_clipped_to_the_norm():
+    agent, routing = _agent(gradient_clip=1e-3)
+    agent.update(_batch(), routing)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in agent.critics.parameters() if p.grad is not None])
+    assert float(norm) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_each_temperature_moves_toward_its_tasks_target_entropy():
+    agent, routing = _agent()
+    with torch.no_grad():
+        agent.actor.head.bias[..., 4:] = -8.0  # hardly any noise: entropy far below -|A|
+    agent.update(_batch(), routing)
+    assert (agent.log_temperature > 0).all()
+
+
+def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():
+    agent, routing = _agent()
+    observations = _batch().observations[:, 0]
+    state = agent.rng.get_state()
+    action = agent.act(observations, routing, greedy=True)
+    assert torch.equal(agent.rng.get_state(), state)
+    assert torch.equal(action, torch.tanh(agent._policy(observations[:, None], routing)[0])[:, 0])
+
+
+def test_growth_adds_the_module_everywhere_with_fresh_state_and_keeps_all_else():
+    agent, routing = _agent()
+    for _ in range(3):
+        agent.update(_batch(), routing)
+    parameters = {name: _numbers(getattr(agent, name)) for name in ("actor", "critics", "targets")}
+    old = {name: list(getattr(agent, name).parameters()) for name in ("actor", "critics")}
+    moments = {name: [agent.optimisers[name].state[p]["exp_avg"].clone() for p in old[name]] for name in old}
+    agent.grow()
+    for name, before in parameters.items():
+        network = getattr(agent, name)
+        assert len(network.pool) == 3
+        assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
+    for name in old:
+        kept = [agent.optimisers[name].state[p]["exp_avg"] for p in old[name]]
+        assert all(torch.equal(a, b) for a, b in zip(moments[name], kept, strict=True))
+        assert all(p not in agent.optimisers[name].state for p in getattr(agent, name).pool[-1].parameters())
+    new = agent.targets.pool[-1].state_dict()
+    assert all(torch.equal(new[key], value) for key, value in agent.critics.pool[-1].state_dict().items())
+    assert not any(p.requires_grad for p in agent.targets.parameters())
+
+
+def test_actions_of_many_updates_stay_finite():
+    agent, routing = _agent()
+    for seed in range(30):
+        losses = agent.update(_batch(seed=seed), routing)
+    assert all(math.isfinite(float(value)) for value in losses.values())
+
+
+def test_learning_rate_of_the_papers_relatives_is_the_default():
+    assert Sac().learning_rate == 3e-4
+    assert np.isclose(Sac().gamma, 0.99)
