@@ -6,7 +6,7 @@ ENGINE := .venv-engine/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow clean
+.PHONY: demo test lint test-engine test-rest test-slow docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -30,6 +30,9 @@ test-rest: .venv/dev
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
 
+docs: .venv/docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
 .venv/mega: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[mega]'
@@ -37,6 +40,10 @@ test-slow: .venv/dev
 
 .venv/dev: .venv/mega
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv/docs: .venv/mega
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv-engine/installed: pyproject.toml constraints.txt

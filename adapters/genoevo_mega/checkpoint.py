@@ -24,12 +24,15 @@ from safetensors.torch import load_file, save_file
 
 from genoevo import Community
 from genoevo import state as engine_state
+from genoevo_mega.build import make_agent
 from genoevo_mega.clock import Clock
+from genoevo_mega.config import Config
 from genoevo_mega.errors import UserError
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.metrics import RunningMeans
 from genoevo_mega.sac import Agent
+from genoevo_mega.tasks import Suite
 
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
@@ -71,27 +74,37 @@ def load(trainer: Trainer) -> None:
     """Fill a fresh trainer from its run directory's newest checkpoint; UserError where that cannot be."""
     path = find(trainer.directory)
     state = read_state(path)
-    trainer.evolver = Evolver(read_community(path), trainer.config)
-    while len(trainer.agent.actor.pool) < state["pool_size"]:
-        trainer.agent.grow()
-    _load_agent(path, trainer.agent)
-    arrays = _read_arrays(path)
+    trainer.agent, trainer.evolver = load_policy(path, trainer.config, trainer.suite)
     try:
         replay = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in path.glob("replay/*.npy")}
         trainer.replay.load_arrays(replay)
-        trainer.episodes.load_arrays(_under("episodes/", arrays))
-        trainer.evolver.load_arrays(_under("evolver/", arrays))
+        trainer.episodes.load_arrays(_under("episodes/", _read_arrays(path)))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged or does not fit its config: {error}") from None
     for name, rng in trainer.rngs.items():
         rng.bit_generator.state = state["rngs"][name]
-    trainer.steps, trainer.agent.updates = state["steps"], state["updates"]
+    trainer.steps = state["steps"]
     trainer.losses = RunningMeans(**state["losses"])
     trainer.clock = Clock(state["time"])
     trainer.metrics_offset = state["metrics_offset"]
     trainer.evaluation_due = state["evaluation_due"]
     trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
     trainer.status.success = state["success"]
+
+
+def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver]:
+    """Agent and task populations of a checkpoint, without its replay; UserError where the files are damaged."""
+    state, agent = read_state(path), make_agent(config, suite)
+    while len(agent.actor.pool) < state["pool_size"]:
+        agent.grow()
+    _load_agent(path, agent)
+    agent.updates = state["updates"]
+    evolver = Evolver(read_community(path), config)
+    try:
+        evolver.load_arrays(_under("evolver/", _read_arrays(path)))
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or does not fit its config: {error}") from None
+    return agent, evolver
 
 
 def _state(trainer: Trainer) -> dict[str, Any]:

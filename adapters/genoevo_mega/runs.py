@@ -15,7 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genoevo_mega import checkpoint
+from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
@@ -65,12 +68,15 @@ def resume(directory: Path, observer: Observer = lambda status: None) -> Trainer
 
 def evaluate_run(directory: Path, episodes: int, progress: Callable[[int], None]) -> dict[str, Estimate]:
     """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
-    trainer = resume(directory)
-    policy = greedy(trainer.agent, trainer.evolver.elite())
-    length = trainer.config.environment.episode_length
-    with RolloutPool(trainer.suite, trainer.config.machine.workers) as pool:
-        estimates = evaluate(pool, policy, episodes, length, progress)
-    return dict(zip(trainer.suite.names, estimates, strict=True))
+    config = open_config(directory)
+    suite = make_suite(config)
+    agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
+    torch.set_num_threads(config.machine.threads)
+    with RolloutPool(suite, config.machine.workers) as pool:
+        estimates = evaluate(
+            pool, greedy(agent, evolver.elite()), episodes, config.environment.episode_length, progress
+        )
+    return dict(zip(suite.names, estimates, strict=True))
 
 
 def info(directory: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from genoevo_mega import checkpoint
+from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
 from genoevo_mega.episodes import Episodes
@@ -22,11 +23,8 @@ from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
-from genoevo_mega.networks import ModularNetwork
 from genoevo_mega.replay import Replay
 from genoevo_mega.rollout import Floats, RolloutPool
-from genoevo_mega.sac import Agent
-from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
 
 @dataclass
@@ -235,27 +233,3 @@ class Trainer:
         with self.clock("checkpointing"):
             self.metrics_offset = self.metrics.offset
             checkpoint.save(self)
-
-
-def make_suite(config: Config) -> Suite:
-    """The config's tasks."""
-    environment = config.environment
-    return MetaWorldSuite(metaworld_names(config.suite), config.seed, environment.goals, environment.reward_version)
-
-
-def make_agent(config: Config, suite: Suite) -> Agent:
-    """A fresh agent with the start stage's modules, its weights drawn from the config's seed."""
-    rng = torch.Generator().manual_seed(config.seed)
-
-    def network(inputs: int, outputs: int, ensemble: int) -> ModularNetwork:
-        return ModularNetwork(
-            inputs,
-            outputs,
-            tasks=len(suite.names),
-            modules=config.genotypes.start_stage,
-            ensemble=ensemble,
-            config=config.network,
-            rng=rng,
-        )
-
-    return Agent(network, suite.observation_size, suite.action_size, len(suite.names), config.sac, rng)

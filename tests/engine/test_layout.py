@@ -66,9 +66,12 @@ def test_a_stage_below_1_is_refused(method, n):
         getattr(StagedLayout(2), method)(n)
 
 
-def test_an_illegal_length_names_the_nearest_legal_ones():
-    with pytest.raises(ValueError, match=r"no stage has 19 bits at precision 2; near are \[18, 28\]"):
-        StagedLayout(2).stage(19)
+@pytest.mark.parametrize(
+    ("length", "near"), [(19, "18, 28"), (27, "18, 28"), (1, "4, 10"), (-5, "4, 10"), (9, "4, 10")]
+)
+def test_an_illegal_length_names_the_nearest_legal_ones(length, near):
+    with pytest.raises(ValueError, match=rf"no stage has {length} bits at precision 2; near are \[{near}\]"):
+        StagedLayout(2).stage(length)
 
 
 @given(precisions, st.integers(1, 100))
@@ -93,6 +96,7 @@ def test_a_flat_layout_refuses_another_number_of_genes_than_its_own(method):
 
 def test_a_flat_layout_of_fixed_genes_refuses_another_length():
     assert FlatLayout(2, genes=4).stage(8) == 4
+    assert FlatLayout(2, genes=1).stage(2) == 1
     with pytest.raises(ValueError, match="this layout has 4 genes, got 5"):
         FlatLayout(2, genes=4).stage(10)
 

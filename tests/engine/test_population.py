@@ -211,6 +211,12 @@ def test_one_nan_among_several_objectives_is_refused(rng):
         population.fitness = [[1, 2], [3, np.nan]]
 
 
+def test_one_objective_is_maximised_by_default(population, rng):
+    bits = population.bits()
+    for one in (population, Population.random(2, 5, rng), Population.from_bits(bits), Population(bits, bits[:, 0])):
+        assert one.weights == (1.0,)
+
+
 def test_merit_turns_minimisation_round(rng):
     population = Population.random(3, 8, rng, weights=(-1.0,))
     population.fitness = [2, 1, 3]

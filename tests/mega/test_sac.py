@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from genoevo_mega.build import make_agent
 from genoevo_mega.config import Sac, build_config, preset
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.replay import Batch
 from genoevo_mega.tasks import MetaWorldSuite
-from genoevo_mega.training import make_agent
 
 TASKS, BATCH = 2, 16
 SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)

@@ -52,7 +52,8 @@ def test_tasks_do_not_share_a_stream_of_goals(suite, push):
     first, second = (MetaWorldTask(name, 5, 5, "v2") for name in names)
     spaces = [task._env._random_reset_space for task in (first, second)]
     unit = [
-        (t._goals[0] - s.low) / np.where(s.high > s.low, s.high - s.low, 1) for t, s in zip((first, second), spaces)
+        (t._goals[0] - s.low) / np.where(s.high > s.low, s.high - s.low, 1)
+        for t, s in zip((first, second), spaces, strict=True)
     ]
     assert not np.allclose(unit[0][:, 0], unit[1][:, 0])
 

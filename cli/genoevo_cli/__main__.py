@@ -1,0 +1,5 @@
+"""``python -m genoevo_cli`` is the ``genoevo`` command."""
+
+from genoevo_cli import main
+
+main()

@@ -1,0 +1,225 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from genoevo_cli.main import cli
+
+GENOEVO = [sys.executable, "-m", "genoevo_cli"]
+
+
+def _run(*arguments, **options):
+    return subprocess.run([*GENOEVO, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+
+
+def _files(directory: Path):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("cli") / "run"
+    result = _run("mega", "train", "--preset", "smoke", "--run-dir", directory, "--seed", 1)
+    assert result.returncode == 0, result.stderr
+    return directory, result
+
+
+def test_train_ends_with_a_table_and_the_wall_time(finished):
+    _, result = finished
+    for part in (
+        "task",
+        "95 % interval",
+        "effective modules",
+        "reach-v3",
+        "wall time",
+        "learning",
+        "Done: 1,000 steps",
+    ):
+        assert part in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_pipe_gets_plain_lines_without_control_codes(finished):
+    assert "\x1b" not in finished[1].stderr
+
+
+def test_info_prints_one_json_object(finished):
+    directory, _ = finished
+    result = _run("mega", "info", directory, "--json")
+    info = json.loads(result.stdout)
+    assert (info["suite"], info["architecture"], info["steps"]) == ("reach-v3,drawer-close-v3", "mega", 1000)
+    assert set(info["tasks"]) == {"reach-v3", "drawer-close-v3"}
+    assert len(info["digest"]) == 64
+
+
+def test_info_for_people_names_every_task(finished):
+    result = _run("mega", "info", finished[0])
+    assert result.returncode == 0
+    assert "drawer-close-v3" in result.stderr
+    assert "actor" in result.stderr
+
+
+def test_evaluate_prints_success_with_its_interval(finished):
+    result = _run("mega", "evaluate", finished[0], "--episodes", 3, "--json")
+    tasks = json.loads(result.stdout)["tasks"]
+    assert all(t["low"] <= t["success"] <= t["high"] and t["episodes"] == 3 for t in tasks.values())
+
+
+def test_evaluate_changes_nothing_in_the_run(finished):
+    directory, _ = finished
+    before = _files(directory)
+    assert _run("mega", "evaluate", directory, "--episodes", 1).returncode == 0
+    assert _files(directory) == before
+
+
+def test_ctrl_c_and_resume_end_as_the_run_never_stopped(finished, tmp_path):
+    whole, _ = finished
+    parts = tmp_path / "parts"
+    command = [*GENOEVO, "mega", "train", "--preset", "smoke", "--run-dir", str(parts), "--seed", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    metrics = parts / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 3) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, shown = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert f"genoevo mega resume {parts}" in shown
+    steps = json.loads(_run("mega", "info", parts, "--json").stdout)["steps"]
+    assert 0 < steps < 1000
+
+    assert _run("mega", "resume", parts).returncode == 0
+    infos = [json.loads(_run("mega", "info", run, "--json").stdout) for run in (whole, parts)]
+    assert infos[0]["digest"] == infos[1]["digest"]
+    assert metrics.read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+def test_a_terminal_gets_the_live_table(tmp_path):
+    import pty
+
+    parent, child = pty.openpty()
+    command = [*GENOEVO, "mega", "train", "--preset", "smoke", "--steps", "200", "--run-dir", str(tmp_path / "run")]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stderr=child, stdout=child, env=environment)
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            block = os.read(parent, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not block:
+            break
+        shown += block
+    os.close(parent)
+    assert process.wait(timeout=60) == 0
+    text = shown.decode(errors="replace")
+    assert "success of the last round" in text
+    assert "steps/s" in text
+    assert "left" in text
+
+
+BAD_TRAIN = [
+    (["--preset", "mt1O"], "did you mean mt10"),
+    (["--suite", "reech-v3"], "did you mean reach-v3"),
+    (["--preset", "smoke", "--set", "sac.bath_size=3"], "did you mean sac.batch_size"),
+    (["--preset", "smoke", "--set", "sac.batch_size=-1"], "sac.batch_size = -1"),
+    (["--preset", "smoke", "--set", "sac.batch_size"], "name=value"),
+    (["--preset", "smoke", "--set", "growth.mastery=7"], "growth.mastery must be between 0 and 1"),
+    (["--preset", "smoke", "--steps", "0"], "steps = 0"),
+    (["--preset", "smoke", "--seed", "-4"], "seed = -4"),
+    (["--preset", "smoke", "--workers", "0"], "machine.workers = 0"),
+    (["--preset", "smoke", "--config", "no-such.yaml"], "no-such.yaml cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_TRAIN)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", "train", "--run-dir", str(tmp_path / "new"), *arguments])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_directory_that_is_not_empty_is_left_as_it_is(tmp_path, capsys):
+    (tmp_path / "precious.txt").write_text("mine")
+    before = _files(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", "train", "--preset", "smoke", "--run-dir", str(tmp_path)])
+    assert stop.value.code == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["resume", "evaluate", "info"])
+def test_what_is_no_run_is_named(command, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", command, str(tmp_path)])
+    assert stop.value.code == 2
+    assert "is no run" in capsys.readouterr().err
+
+
+def test_resuming_a_finished_run_asks_for_more_steps(finished):
+    result = _run("mega", "resume", finished[0])
+    assert result.returncode == 2
+    assert "give --steps above" in result.stderr
+
+
+def test_evolve_prints_one_json_object_and_solves_onemax():
+    result = CliRunner().invoke(cli, ["evolve", "--problem", "onemax", "--size", "100", "--seed", "1", "--json"])
+    content = json.loads(result.stdout)
+    assert (content["solved"], content["best"], content["genotype"]) == (True, 100.0, "1" * 100)
+
+
+def test_evolve_gives_the_same_for_the_same_seed():
+    arguments = ["evolve", "--problem", "trap", "--size", "20", "--generations", "30", "--json", "--seed"]
+    runs = [json.loads(CliRunner().invoke(cli, [*arguments, seed]).stdout) for seed in ("5", "5", "6")]
+    for run in runs:
+        del run["seconds"], run["seed"]
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--problem", "onemx"], "onemax"),
+        (["--problem", "trap", "--size", "7"], "multiple of"),
+        (["--problem", "onemax", "--size", "0"], "0"),
+    ],
+)
+def test_bad_input_to_evolve_ends_with_2(arguments, message):
+    result = CliRunner().invoke(cli, ["evolve", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["evolve"], ["mega"], *[["mega", name] for name in ("train", "resume", "evaluate", "info")]]
+)
+def test_every_help_page_shows_an_example(command):
+    result = CliRunner().invoke(cli, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "genoevo " in result.stdout
+
+
+def test_help_does_not_load_torch():
+    code = "import sys; from genoevo_cli.main import cli; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_click_the_command_says_what_to_install():
+    code = "import sys; sys.modules['rich_click'] = None; from genoevo_cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "pip install 'genoevo[mega]'" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,253 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from genoevo_mega import checkpoint, runs
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.errors import DivergedError, UserError
+
+# Growth after the first round, learning from the first steps on.
+EAGER = {
+    "steps": 640,
+    "environment": {"episode_length": 10, "goals": 2},
+    "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 4, "max_modules": 3},
+    "sac": {"random_steps": 10},
+    "evaluation": {"at_end": False},
+    "machine": {"checkpoint_every": 0},
+}
+
+
+def _config(**settings):
+    return build_config(preset("smoke"), EAGER, settings)
+
+
+def _train(directory, config, **until):
+    trainer = runs.create(directory, config, ["test"], lambda status: None)
+    trainer.run(until.get("steps", config.steps))
+    return trainer
+
+
+def _records(directory, kind):
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A run that is forced to grow, and its state just before the first growth and at the end."""
+    directory = tmp_path_factory.mktemp("run") / "grown"
+    trainer = runs.create(directory, _config(), ["test"], lambda status: None)
+    before = {}
+    grow = trainer.agent.grow
+
+    def watched():
+        agent = trainer.agent
+        for name in ("actor", "critics", "targets"):
+            before[name] = {key: (value, value.clone()) for key, value in getattr(agent, name).named_parameters()}
+        before["adam"] = {
+            key: agent.optimisers["critics"].state[value]["exp_avg"].clone()
+            for key, value in agent.critics.named_parameters()
+        }
+        grow()
+        before["kept"] = {
+            key: torch.equal(agent.optimisers["critics"].state[value]["exp_avg"], before["adam"][key])
+            for key, value in agent.critics.named_parameters()
+            if key in before["adam"]
+        }
+        before["same_values"] = all(
+            torch.equal(value, copy)
+            for name in ("actor", "critics", "targets")
+            for value, copy in before[name].values()
+        )
+        before["new"] = {
+            name: {key: value.detach().clone() for key, value in getattr(agent, name).pool[-1].named_parameters()}
+            for name in ("actor", "critics", "targets")
+        }
+
+    trainer.agent.grow = watched
+    trainer.run(trainer.config.steps)
+    return trainer, before
+
+
+def test_growth_gives_the_module_to_actor_both_critics_and_both_targets(grown):
+    trainer, _ = grown
+    agent = trainer.agent
+    assert [len(network.pool) for network in (agent.actor, agent.critics, agent.targets)] == [3, 3, 3]
+    assert agent.critics.pool[2].inner.weight.shape[0] == agent.targets.pool[2].inner.weight.shape[0] == 2
+    assert trainer.evolver.community.stages.max() == 3
+
+
+def test_growth_keeps_earlier_parameters_and_their_optimiser_state(grown):
+    trainer, before = grown
+    assert before["same_values"]
+    assert before["kept"]
+    assert all(before["kept"].values())
+    for name in ("actor", "critics", "targets"):
+        now = dict(getattr(trainer.agent, name).named_parameters())
+        assert all(now[key] is value for key, (value, _) in before[name].items())
+
+
+def test_the_optimisers_train_the_new_module(grown):
+    trainer, before = grown
+    for name in ("actor", "critics", "targets"):
+        module = getattr(trainer.agent, name).pool[-1]
+        for key, value in module.named_parameters():
+            assert not torch.equal(value, before["new"][name][key]), (name, key)
+            if name != "targets":
+                assert trainer.agent.optimisers[name].state[value]["step"] > 0
+
+
+def test_metrics_tell_success_stage_and_modules_of_every_task(grown):
+    trainer, _ = grown
+    records = _records(trainer.directory, "round")
+    assert [record["round"] for record in records] == list(range(1, 17))
+    assert records[-1]["step"] == 640
+    assert records[-1]["stage"] == dict(
+        zip(trainer.suite.names, trainer.evolver.community.stages.tolist(), strict=True)
+    )
+    assert records[-1]["pool_size"] == 3
+    assert all(np.isfinite(list(record["losses"].values())).all() for record in records)
+
+
+def test_tensorboard_has_the_same_numbers(grown):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer, _ = grown
+    board = EventAccumulator(str(trainer.directory / "tensorboard"))
+    board.Reload()
+    written = [(e.step, e.value) for e in board.Scalars("return/reach-v3")]
+    expected = [(r["step"], r["return"]["reach-v3"]) for r in _records(trainer.directory, "round")]
+    assert written == [(step, pytest.approx(value, rel=1e-5)) for step, value in expected]
+
+
+def test_replay_bootstraps_through_the_time_limit(grown):
+    trainer, _ = grown
+    assert not trainer.replay.terminated.any()
+    assert len(trainer.replay) == 640
+
+
+def test_the_clock_accounts_for_all_wall_time(grown):
+    trainer, _ = grown
+    seconds = trainer.clock.snapshot()
+    assert sum(seconds.values()) == pytest.approx(trainer.clock.wall, rel=0.05)
+    assert min(seconds["simulator"], seconds["learning"], seconds["acting"], seconds["evolving"]) > 0
+
+
+@pytest.mark.parametrize("stop", [330, 346])  # at the beginning and in the middle of an episode
+@pytest.mark.parametrize("update_with", ["sample", "stored"])
+def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with):
+    config = _config(steps=480, genotypes={"update_with": update_with}, evaluation={"every": 200})
+    _train(tmp_path / "whole", config)
+    _train(tmp_path / "parts", config, steps=stop)
+    trainer = runs.resume(tmp_path / "parts")
+    trainer.run(config.steps)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert runs.info(parts)["digest"] == runs.info(whole)["digest"]
+    assert (parts / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    for name in ("rngs", "losses", "steps", "updates"):
+        states = [checkpoint.read_state(checkpoint.find(directory))[name] for directory in (whole, parts)]
+        assert states[0] == states[1]
+
+
+def test_metrics_written_after_the_checkpoint_are_written_once(tmp_path):
+    config = _config(steps=200)
+    _train(tmp_path / "run", config)
+    whole = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with (tmp_path / "run" / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"kind": "round", "step": 220')
+    trainer = runs.resume(tmp_path / "run")
+    trainer.run(240)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes().startswith(whole)
+    assert [r["step"] for r in _records(tmp_path / "run", "round")][-1] == 240
+
+
+def test_another_seed_gives_another_run(tmp_path):
+    digests = set()
+    for seed in (1, 2):
+        directory = tmp_path / str(seed)
+        _train(directory, _config(steps=60, seed=seed))
+        digests.add(runs.info(directory)["digest"])
+    assert len(digests) == 2
+
+
+def test_fewer_updates_than_steps(tmp_path):
+    trainer = _train(tmp_path / "run", _config(steps=100, sac={"updates_per_step": 0.25, "random_steps": 10}))
+    assert trainer.agent.updates == 10
+
+
+def test_evaluation_leaves_training_as_it_was(tmp_path):
+    digests = []
+    for every in (0, 50):
+        directory = tmp_path / str(every)
+        _train(directory, _config(steps=120, evaluation={"every": every}))
+        digests.append(runs.info(directory)["digest"])
+    assert digests[0] == digests[1]
+    assert len(_records(tmp_path / "50", "evaluation")) == 2
+
+
+def test_a_stop_during_the_last_evaluation_leaves_it_due(tmp_path):
+    config = _config(steps=40, evaluation={"at_end": True})
+    trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
+    trainer._observe = lambda status: setattr(trainer, "stop_requested", status.steps == 40)
+    assert not trainer.run(40)
+    resumed = runs.resume(tmp_path / "run")
+    assert resumed.run(40)
+    assert len(_records(tmp_path / "run", "evaluation")) == 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint(tmp_path):
+    _train(tmp_path / "run", _config(steps=100))
+    digest = runs.info(tmp_path / "run")["digest"]
+    trainer = runs.resume(tmp_path / "run")
+    with torch.no_grad():
+        trainer.agent.critics.head.weight.fill_(torch.nan)
+    with pytest.raises(DivergedError, match="no longer finite at step"):
+        trainer.run(300)
+    assert runs.info(tmp_path / "run")["digest"] == digest
+
+
+@pytest.mark.parametrize(
+    "name", ["agent.safetensors", "community.npz", "arrays.npz", "state.json", "replay/rewards.npy"]
+)
+def test_a_damaged_checkpoint_is_refused_with_its_name(tmp_path, name):
+    _train(tmp_path / "run", _config(steps=40))
+    path = tmp_path / "run" / "checkpoint" / name
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match="damaged"):
+        runs.resume(tmp_path / "run")
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    trainer = _train(tmp_path / "run", _config(steps=40))
+    before = runs.info(tmp_path / "run")
+    monkeypatch.setattr(checkpoint, "save_file", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save(trainer)
+    assert runs.info(tmp_path / "run") == before
+
+
+def test_info_has_every_field_that_scripts_rely_on(grown):
+    trainer, _ = grown
+    info = runs.info(trainer.directory)
+    assert {"suite", "architecture", "steps", "updates", "pool_size", "parameters", "tasks", "time", "digest"} <= set(
+        info
+    )
+    assert set(info["parameters"]) == {"actor", "critics"}
+    assert set(info["tasks"]) == set(trainer.suite.names)
+    assert all(set(task) == {"stage", "effective_modules", "success"} for task in info["tasks"].values())
+    names = {"simulator", "transport", "acting", "replay", "learning", "evolving", "checkpointing", "idle"}
+    assert set(info["time"]) == names
+
+
+def test_the_run_directory_tells_where_the_run_came_from(grown):
+    trainer, _ = grown
+    origin = json.loads((trainer.directory / "run.json").read_text())
+    assert origin["command"] == ["test"]
+    assert origin["seed"] == 1
+    assert (
+        origin["versions"]["torch"] == torch.__version__.split("+")[0]
+        or origin["versions"]["torch"] == torch.__version__
+    )
+    assert runs.open_config(trainer.directory) == trainer.config
