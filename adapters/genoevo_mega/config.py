@@ -104,6 +104,8 @@ class Machine(Settings):
     """Rollout processes."""
     threads: Count = 1
     """Threads of the learner."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
     """Environment steps between checkpoints; 0 for one at the end alone."""
 

@@ -6,6 +6,8 @@ makes its updates, and where every genotype has driven its episodes the communit
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,12 +88,14 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------ the loop
 
     def run(self, steps: int) -> bool:
-        """Train until *steps* environment steps, or until :attr:`stop_requested`; whether it got there.
+        """Train until *steps* environment steps or the end of the time budget; False where it was stopped before.
 
-        Either way the state is saved. Raises DivergedError where a loss is no longer finite, RolloutError where a
-        rollout worker fails; the last checkpoint is then as it was.
+        Either way the state is saved. :attr:`stop_requested` stops after the present vector step. Raises
+        DivergedError where a loss is no longer finite, RolloutError where a rollout worker fails; the last checkpoint
+        is then as it was.
         """
         settings = self.config
+        deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
         self.status.target = steps
         self._describe_tasks()
         with (
@@ -99,22 +103,23 @@ class Trainer:
             MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
         ):
             self._simulate(self.episodes.restore)
+            over = self.steps >= steps
             while not self.stop_requested:
                 if self.evaluation_due:
                     self._evaluate()
-                if self.steps >= steps or self.stop_requested:
+                if over:
                     break
                 self._vector_step()
                 self._updates()
                 if self.evolver.due:
                     self._round()
-                at_end = settings.evaluation.at_end and self.steps >= steps
-                self.evaluation_due = at_end or self._passed(settings.evaluation.every)
+                over = self.steps >= steps or time.monotonic() >= deadline
+                self.evaluation_due = (over and settings.evaluation.at_end) or self._passed(settings.evaluation.every)
                 if self._passed(settings.machine.checkpoint_every):
                     self.save()
                 self._show()
             self.save()
-        return self.steps >= steps and not self.evaluation_due
+        return over and not self.evaluation_due
 
     def _vector_step(self) -> None:
         observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()

@@ -36,6 +36,7 @@ def mega() -> None:
 @click.option("--suite", help="mt10, mt25, mt50, or Meta-World tasks separated by commas.")
 @click.option("--steps", type=int, help="Environment steps of all tasks together.")
 @click.option("--seed", type=int, help="Of everything random.")
+@click.option("--minutes", type=float, help="Time budget; the run ends there as if it had reached its steps.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
 @click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
@@ -46,6 +47,7 @@ def train(
     suite: str | None,
     steps: int | None,
     seed: int | None,
+    minutes: float | None,
     config_file: Path | None,
     settings: tuple[str, ...],
     workers: int | None,
@@ -67,7 +69,7 @@ def train(
 
     base = preset or ("mt50" if suite == "mt50" else "mt10")
     options = {"suite": suite, "steps": steps, "seed": seed}
-    machine = {"workers": workers, "threads": threads}
+    machine = {"workers": workers, "threads": threads, "minutes": minutes}
     resolved = config.build_config(
         {"machine": display.machine_defaults()},
         config.preset(base),
@@ -146,14 +148,17 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
     if not finished:
-        display.note(f"Stopped at {trainer.steps:,} steps; everything is saved. Go on with: {again}")
+        display.note(f"Stopped at {trainer.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}")
         return
     if trainer.evaluated is not None:
         from genoevo_mega import runs
 
         estimates = dict(zip(trainer.suite.names, trainer.evaluated, strict=True))
         display.print_evaluation(runs.info(trainer.directory), estimates)
-    display.note(f"Done: {trainer.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
+    if trainer.steps < steps:
+        display.note(f"The time budget ended at {trainer.steps:,} of {steps:,} steps. Go on with: {again}")
+    else:
+        display.note(f"Done: {trainer.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
 
 
 @contextmanager

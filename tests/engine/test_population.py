@@ -212,9 +212,13 @@ def test_one_nan_among_several_objectives_is_refused(rng):
 
 
 def test_one_objective_is_maximised_by_default(population, rng):
-    bits = population.bits()
-    for one in (population, Population.random(2, 5, rng), Population.from_bits(bits), Population(bits, bits[:, 0])):
-        assert one.weights == (1.0,)
+    made = [
+        population,
+        Population.random(2, 5, rng),
+        Population.from_bits(population.bits()),
+        Population(population.words, population.lengths),
+    ]
+    assert [one.weights for one in made] == [(1.0,)] * 4
 
 
 def test_merit_turns_minimisation_round(rng):

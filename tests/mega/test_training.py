@@ -197,6 +197,15 @@ def test_a_stop_during_the_last_evaluation_leaves_it_due(tmp_path):
     assert len(_records(tmp_path / "run", "evaluation")) == 1
 
 
+def test_a_run_ends_with_its_time_budget_evaluated_and_can_be_resumed(tmp_path):
+    config = _config(steps=10**6, evaluation={"at_end": True}, machine={"minutes": 1e-9})
+    trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
+    assert trainer.run(config.steps)
+    assert trainer.steps == 2
+    assert len(_records(tmp_path / "run", "evaluation")) == 1
+    assert runs.resume(tmp_path / "run").steps == 2
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint(tmp_path):
     _train(tmp_path / "run", _config(steps=100))
     digest = runs.info(tmp_path / "run")["digest"]
