@@ -33,8 +33,8 @@ from genoevo_mega.rollout import Floats, RolloutPool
 class Status:
     """What a display shows: the counters after every vector step, the lists after every round.
 
-    ``success`` is training's, of the last round's episodes; None before the first. ``events`` are the changes of
-    stage since the last vector step.
+    ``success`` is training's, of the last round's episodes; None before the first. ``evaluating`` says which episode
+    of an evaluation is done, empty while training. ``events`` are the changes of stage since the last vector step.
     """
 
     steps: int = 0
@@ -44,6 +44,7 @@ class Status:
     stages: list[int] = field(default_factory=list)
     effective_modules: list[int] = field(default_factory=list)
     success: list[float | None] = field(default_factory=list)
+    evaluating: str = ""
     events: list[str] = field(default_factory=list)
 
 
@@ -57,7 +58,7 @@ class Trainer:
     directory
         The run directory, there when :meth:`run` is called; metrics and checkpoints go into it.
     observer
-        Called after every vector step with the run's :class:`Status`.
+        Called after every vector step, and every episode of an evaluation, with the run's :class:`Status`.
 
     """
 
@@ -191,9 +192,15 @@ class Trainer:
                 return act(observations)
 
         episodes, length = self.config.evaluation.episodes, self.config.environment.episode_length
+
+        def progress(done: int) -> None:
+            self.status.evaluating = f"evaluated {done} of {episodes} episodes of every task"
+            self._show()
+
         estimates = self._simulate(
-            lambda pool: evaluate(pool, policy, episodes, length, stop=lambda: self.stop_requested)
+            lambda pool: evaluate(pool, policy, episodes, length, progress, stop=lambda: self.stop_requested)
         )
+        self.status.evaluating = ""
         self._simulate(self.episodes.restore)
         if estimates is None:
             return  # stopped; it stays due

@@ -51,6 +51,8 @@ class _Rates:
         elapsed = max(now - began, 1e-9)
         rate = (status.steps - steps) / elapsed
         left = (status.target - status.steps) / rate if rate else float("inf")
+        if status.evaluating:
+            return status.evaluating
         return (
             f"{status.steps:,} of {status.target:,} steps  {status.updates:,} updates  "
             f"{rate:,.0f} steps/s  {(status.updates - updates) / elapsed:,.1f} updates/s  {_duration(left)} left"
@@ -78,6 +80,8 @@ class PlainView:
             return
         self._shown = time.monotonic()
         note(line)
+        if status.evaluating:
+            return
         tasks = zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True)
         note("  " + "  ".join(f"{name} {_percent(s)} {stage}/{used}" for name, s, stage, used in tasks))
 
@@ -108,8 +112,10 @@ class LiveView:
             status.tasks, status.success, status.stages, status.effective_modules, strict=True
         ):
             table.add_row(name, _percent(s), str(stage), str(used))
-        bar = ProgressBar(total=max(status.target, 1), completed=status.steps, width=60)
-        self._live.update(Group(table, *self._events, bar, line), refresh=True)
+        foot = Table.grid()
+        for row in (*self._events, ProgressBar(total=max(status.target, 1), completed=status.steps, width=76), line):
+            foot.add_row(row)
+        self._live.update(Group(table, foot), refresh=True)
 
 
 @contextmanager

@@ -144,6 +144,7 @@ def info(run_dir: Path, as_json: bool) -> None:
 
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
+    display.note(f"Building {len(trainer.suite.names)} environments ...")
     with _stop_on_signal(trainer), view:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
