@@ -1,4 +1,4 @@
-"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA, section 3).
+"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA).
 
 All tasks' genotypes lie in one packed population, task after task, so that a round is a few batch operations
 whatever the number of tasks.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_between, check_choice
-from genoevo.decode import OFFSET, decode_population, output_shares, stages_of
+from genoevo.decode import OFFSET, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.operators.reproduction import Reproduction
@@ -40,11 +40,10 @@ class Decoding:
     offset: float = OFFSET
     decimal_scale: float = 1.0
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
-        if not 0 <= self.offset < 1:
-            raise ValueError(f"offset must be in [0, 1), got {self.offset!r}")
+        check_offset(self.offset)
         check_at_least("decimal_scale", self.decimal_scale, 0)
 
 
@@ -70,7 +69,7 @@ class Mating:
     usage_cost: float = 0.01
     usage_threshold: float = 0.05
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
         check_at_least("tournament_size", self.tournament_size, 1)
@@ -111,14 +110,14 @@ class Growth:
     max_modules: int = 10
     shrink: bool = False
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
         check_between("mastery", self.mastery, 0, 1)
         check_at_least("min_gain", self.min_gain, 0)
         check_at_least("patience", self.patience, 1)
         check_at_least("warmup_rounds", self.warmup_rounds, 0)
-        check_choice("fill", self.fill, ("random", "preserve"))
+        check_choice("fill", self.fill, get_args(growing.Fill))
         check_at_least("max_modules", self.max_modules, 1)
 
 
@@ -238,7 +237,7 @@ class Community:
         self.population.fitness = np.stack([scores.ravel(), mean_return.ravel()], axis=1)
         merit = self.population.merit()
         elites = merit.reshape(-1, self.size).argmax(axis=1)
-        self._memory.update(performance, scores, mean_return, self.growth.min_gain)
+        self._memory.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
         grown, shrunk = self._stage_changes(performance, effective, elites)
         self._replace_generation(merit, elites)
@@ -348,18 +347,20 @@ class _Memory:
         low, high = np.full(tasks, -np.inf), np.full(tasks, np.inf)
         return cls(np.zeros(tasks, np.int64), low.copy(), low.copy(), high.copy(), low.copy())
 
-    def update(self, performance: Floats, scores: Floats, mean_return: Floats, min_gain: float) -> None:
+    def update(self, performance: Floats, scores: Floats, mean_return: Floats, rule: Growth) -> None:
         task_return, task_score = mean_return.mean(axis=1), scores.max(axis=1)
         self.lowest_return = np.minimum(self.lowest_return, task_return)
         self.highest_return = np.maximum(self.highest_return, task_return)
-        needed = min_gain * (self.highest_return - self.lowest_return)
+        needed = rule.min_gain * (self.highest_return - self.lowest_return)
         better_return = task_return > np.where(np.isfinite(self.best_return), self.best_return + needed, -np.inf)
-        better_score = task_score > self.best_score + min_gain
+        better_score = task_score > self.best_score + rule.min_gain
         succeeds = performance.max(axis=1) > 0
         better = np.where(succeeds, better_score, better_return)
         self.best_score = np.where(better & succeeds, task_score, self.best_score)
-        self.best_return = np.where(better, task_return, self.best_return)
-        self.stagnant = np.where(better, 0, self.stagnant + 1)
+        self.best_return = np.where(better, np.maximum(task_return, self.best_return), self.best_return)
+        # A mastered task has nothing to gain: one unlucky round after many must not look like stagnation.
+        mastered = performance.mean(axis=1) >= rule.mastery
+        self.stagnant = np.where(better | mastered, 0, self.stagnant + 1)
 
     def forget(self, tasks: list[int]) -> None:
         """After a change of stage the task has `patience` rounds to show what the new stage gives."""

@@ -41,7 +41,7 @@ def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
 
     """
     v = np.asarray(values, dtype=np.float64)
-    _check_offset(offset)
+    check_offset(offset)
     if v.ndim == 0 or v.shape[-1] == 0:
         raise ValueError("values must have at least one element along their last axis")
     if not (np.isfinite(v).all() and (v >= 0).all()):
@@ -51,7 +51,8 @@ def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
     return np.asarray(terms / terms.sum(axis=-1, keepdims=True))
 
 
-def _check_offset(offset: float) -> None:
+def check_offset(offset: float) -> None:
+    """Raise ValueError unless *offset* is in [0, 1)."""
     if not 0 <= offset < 1:
         raise ValueError(f"offset must be in [0, 1), got {offset!r}")
 
@@ -97,7 +98,7 @@ def decode_population(
     (n, G) float64, G the genes of the longest genotype; zero past each row's own genes.
 
     """
-    _check_offset(offset)
+    check_offset(offset)
     check_at_least("decimal_scale", decimal_scale, 0)
     longest = layout.stage(int(population.lengths.max()))
     for length in np.unique(population.lengths):

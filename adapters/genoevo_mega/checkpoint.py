@@ -12,6 +12,8 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +63,9 @@ def save(trainer: Trainer) -> None:
     (new / "state.json").write_text(json.dumps(_state(trainer)), encoding="utf-8")
     for path in [*new.rglob("*"), new]:
         _sync(path)
-    # Where both renames are not reached, find() takes the old one.
-    shutil.rmtree(old, ignore_errors=True)
+    # Between the two renames find() takes the old one, which is therefore removed only where there is a latest.
     if latest.exists():
+        shutil.rmtree(old, ignore_errors=True)
         latest.rename(old)
     new.rename(latest)
     _sync(trainer.directory)
@@ -99,7 +101,11 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolve
         agent.grow()
     _load_agent(path, agent)
     agent.updates = state["updates"]
-    evolver = Evolver(read_community(path), config)
+    community = read_community(path)
+    for rules in ("reproduction", "mating", "growth", "decoding"):
+        if getattr(community, rules) != getattr(config, rules):
+            raise UserError(f"config.yaml: {rules} is not what the run began with: {getattr(community, rules)}")
+    evolver = Evolver(community, config)
     try:
         evolver.load_arrays(_under("evolver/", _read_arrays(path)))
     except (ValueError, KeyError) as error:
@@ -212,7 +218,7 @@ def _read_arrays(checkpoint: Path) -> Arrays:
     try:
         with np.load(checkpoint / "arrays.npz", allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{checkpoint / 'arrays.npz'} is damaged: {error}") from None
 
 

@@ -37,7 +37,7 @@ class Environment(Settings):
     reward_version: Literal["v1", "v2"] = "v2"
     """Meta-World's reward functions; those of v1 differ by orders of magnitude between tasks."""
     goals: Count = 50
-    """Goals per task for training, and as many others for evaluation; 50 is Meta-World's own number."""
+    """Goals per task for training; 50 is Meta-World's own number. Evaluation has others, a new one each episode."""
 
 
 class Network(Settings):
@@ -98,7 +98,7 @@ class Evaluation(Settings):
 
 
 class Machine(Settings):
-    """What the run may use. The results depend on both numbers in their last bits, so they are part of the run."""
+    """What the run may use. Results depend on workers and threads in their last bits, so both are part of the run."""
 
     workers: Count = 1
     """Rollout processes."""
@@ -145,11 +145,8 @@ def build_config(*layers: dict[str, Any]) -> Config:
 
     Raises :class:`ConfigError` that names the setting, its value and what is allowed.
     """
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        _merge(merged, layer)
     try:
-        return Config.model_validate(merged)
+        return Config.model_validate(merge(*layers))
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
 
@@ -199,6 +196,14 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
+def merge(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Nested dicts of settings as one, later ones over earlier ones; the layers are left as they are."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge(merged, layer)
+    return merged
+
+
 def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
     for key, value in layer.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict):
@@ -219,9 +224,9 @@ def _explain(error: ValidationError) -> str:
     return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}"
 
 
-def setting_names(config: Config | None = None) -> list[str]:
+def setting_names() -> list[str]:
     """Every setting's dotted name."""
     names = []
-    for group, value in (config or Config()).model_dump().items():
+    for group, value in Config().model_dump().items():
         names += [f"{group}.{name}" for name in value] if isinstance(value, dict) else [group]
     return names

@@ -24,6 +24,12 @@ class Ended:
     returns: npt.NDArray[np.float64]
     success: Flags
 
+    def only(self, chosen: Flags) -> Ended:
+        """Those of the episodes that *chosen* (n,) marks."""
+        mask = np.zeros_like(self.mask)
+        mask[self.tasks[chosen]] = True
+        return Ended(mask, self.tasks[chosen], self.returns[chosen], self.success[chosen])
+
 
 class Episodes:
     """Bookkeeping of one running episode per task, and its exact restoration.

@@ -2,7 +2,8 @@
 
 Each training episode of a task is driven by one genotype of its population, in turn, so that evaluating genotypes
 costs no environment steps of its own [O]. A round of all tasks is due as soon as every genotype has driven its
-episodes.
+episodes. Meta-World's episodes all end together; where they did not, those under way at a round would be credited to
+the new generation's first genotypes.
 """
 
 from __future__ import annotations
@@ -111,7 +112,10 @@ class Evolver:
 
     def genotype_ids(self) -> Ints:
         """(tasks,) int64: the archive's number of the genotype that drives each task; stored with transitions."""
-        return self._archive.first_id + self._tasks * self.community.size + self.driving
+        return self._first_ids() + self.driving
+
+    def _first_ids(self) -> Ints:
+        return self._archive.first_id + self._tasks * self.community.size
 
     def acting(self) -> Routing:
         """Weights of the genotypes that drive the present episodes."""
@@ -119,7 +123,7 @@ class Evolver:
 
     def elite(self) -> Routing:
         """Weights of each task's elite, the first of its population."""
-        return self._archive.routing((self._archive.first_id + self._tasks * self.community.size)[:, None])
+        return self._archive.routing(self._first_ids()[:, None])
 
     def updating(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Weights for a gradient step, by ``update_with``; *stored* (tasks, batch) are genotype numbers."""
@@ -128,7 +132,7 @@ class Evolver:
         if self._update_with == "stored":
             return self._archive.routing(stored.numpy())
         drawn = rng.integers(0, self.community.size, len(self._tasks))
-        return self._archive.routing((self._archive.first_id + self._tasks * self.community.size + drawn)[:, None])
+        return self._archive.routing((self._first_ids() + drawn)[:, None])
 
     def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What is not in the community: pending episodes and, where it is kept, the archive."""
@@ -152,57 +156,55 @@ class _Archive:
 
     def __init__(self, community: Community, *, keep: bool) -> None:
         self._community, self._keep = community, keep
-        self._modules = community.growth.max_modules
-        self._past: Population | None = None
-        self.first_id = 0
+        self._restart()
         self.extend()
+
+    def _restart(self) -> None:
+        self._generations: list[Population] = []
+        self._stages = np.zeros(len(self._community.tasks), np.int64)
+        self.first_id = 0
 
     def extend(self) -> None:
         """Take in the community's present generation."""
-        present = self._community.population
-        if self._keep:
-            self.first_id = 0 if self._past is None else len(self._past)
-            self._past = present.copy() if self._past is None else Population.concatenate([self._past, present])
-            self._decode(self._past)
-        else:
-            self._decode(present)
-        self._stages = tuple(int(stage) for stage in self._stages_used())
+        self._append(self._community.population.copy())
 
     def routing(self, ids: Ints) -> Routing:
         """*ids* (tasks, B) genotype numbers."""
         rows = torch.from_numpy(ids)
-        return Routing(self._inputs[rows], self._output[rows], self._stages)
+        return Routing(self._inputs[rows], self._output[rows], tuple(self._stages.tolist()))
 
-    def _stages_used(self) -> Ints:
-        stages = self._community.stages
-        if self._past is not None:
-            # A stored genotype may be of a stage that its task has given back.
-            past = stages_of(self._past, self._community.layout).reshape(-1, len(stages), self._community.size)
-            stages = np.maximum(stages, past.max(axis=(0, 2)))
-        return stages
-
-    def _decode(self, population: Population) -> None:
+    def _append(self, generation: Population) -> None:
         community = self._community
         weights = decode_population(
-            population, community.layout, community.decoding.offset, community.decoding.decimal_scale
+            generation, community.layout, community.decoding.offset, community.decoding.decimal_scale
         )
-        inputs, output = routing_weights(weights, stages_of(population, community.layout), self._modules)
-        self._inputs, self._output = torch.from_numpy(inputs), torch.from_numpy(output)
+        stages = stages_of(generation, community.layout)
+        inputs, output = map(torch.from_numpy, routing_weights(weights, stages, community.growth.max_modules))
+        used = stages.reshape(-1, community.size)[:, 0]
+        if not self._keep or not self._generations:
+            self._generations, self._inputs, self._output, self._stages = [generation], inputs, output, used
+            return
+        self.first_id = len(self._inputs)
+        self._generations.append(generation)
+        self._inputs, self._output = torch.cat([self._inputs, inputs]), torch.cat([self._output, output])
+        # A stored genotype may be of a stage that its task has given back.
+        self._stages = np.maximum(self._stages, used)
 
     def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        if self._past is None:
+        if not self._keep:
             return {}
-        return {"archive_words": self._past.words, "archive_lengths": self._past.lengths}
+        past = Population.concatenate(self._generations)
+        return {"archive_words": past.words, "archive_lengths": past.lengths}
 
     def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         if not self._keep:
             return
-        self._past = Population(
-            np.array(arrays["archive_words"]), np.array(arrays["archive_lengths"]), weights=(1.0, 1.0)
+        past = Population(
+            arrays["archive_words"], arrays["archive_lengths"], weights=self._community.population.weights
         )
-        self.first_id = len(self._past) - len(self._community.population)
-        self._decode(self._past)
-        self._stages = tuple(int(stage) for stage in self._stages_used())
+        self._restart()
+        for first in range(0, len(past), len(self._community.population)):
+            self._append(past[first : first + len(self._community.population)])
 
 
 def routing_weights(

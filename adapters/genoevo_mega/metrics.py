@@ -7,11 +7,14 @@ bytes as one that was not. Wall time goes to ``time.jsonl``.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
+
+from genoevo_mega.errors import UserError
 
 METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
 
@@ -32,6 +35,8 @@ class MetricsWriter:
 
     def __init__(self, directory: Path, offset: int = 0, step: int = 0) -> None:
         self._metrics = (directory / METRICS).open("ab")
+        if self._metrics.seek(0, 2) < offset:
+            raise UserError(f"{directory / METRICS} is shorter than the {offset} bytes that its checkpoint knows of")
         self._metrics.truncate(offset)
         self._time = (directory / TIME).open("ab")
         self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)
@@ -46,9 +51,9 @@ class MetricsWriter:
         """One line of wall-clock figures."""
         _append(self._time, record)
 
-    @property
-    def offset(self) -> int:
-        """Bytes of ``metrics.jsonl``."""
+    def sync(self) -> int:
+        """Bring ``metrics.jsonl`` to the disk; its bytes."""
+        os.fsync(self._metrics.fileno())
         return self._metrics.seek(0, 2)
 
     def __enter__(self) -> MetricsWriter:

@@ -1,8 +1,8 @@
 """Worker processes that step several tasks each, through shared memory.
 
 Actions, observations, rewards and flags lie in memory shared with the workers; a message is one byte per worker and
-vector step. Workers are spawned without torch, ignore Ctrl-C (the parent decides), and end when their pipe closes,
-whatever becomes of the parent.
+vector step. Workers are spawned without torch, leave the process group (Ctrl-C is the parent's to answer), and end
+when their pipe closes, whatever becomes of the parent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,6 +28,7 @@ from genoevo_mega.tasks import Suite
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
+_GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STEP, _RESET, _CLOSE, _DONE, _FAILED = b"s", b"r", b"c", b"d", b"f"
 _FIELDS = {
     "actions": np.float32,
@@ -91,17 +93,20 @@ class RolloutPool:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         count = min(workers, tasks)
-        with _quiet_workers():
-            for index in range(count):
-                ours, theirs = context.Pipe()
-                process = context.Process(
-                    target=_work, args=(suite, list(range(index, tasks, count)), raw, theirs), daemon=True
-                )
-                process.start()
-                theirs.close()
-                self._pipes.append(ours)
-                self._processes.append(process)
-        self._await()
+        try:
+            with _quiet_workers():
+                for index in range(count):
+                    ours, theirs = context.Pipe()
+                    mine = list(range(index, tasks, count))
+                    process = context.Process(target=_work, args=(suite, mine, raw, theirs), daemon=True)
+                    process.start()
+                    theirs.close()
+                    self._pipes.append(ours)
+                    self._processes.append(process)
+            self._await()
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, goals: npt.NDArray[np.int64], mask: Flags | None = None, *, evaluation: bool = False) -> Floats:
         """Begin episodes with *goals* (tasks,) where *mask* is set, everywhere without one; all observations."""
@@ -169,13 +174,17 @@ class RolloutPool:
 @contextmanager
 def _quiet_workers() -> Iterator[None]:
     # A worker is one thread; BLAS threads of its own would only compete with the learner's. A spawned child
-    # takes the environment as it is while it starts.
+    # takes the environment and the blocked signals as they are while it starts: a Ctrl-C must not reach it before
+    # it has left the terminal's process group. Starting the resource tracker would unblock them again.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -188,8 +197,7 @@ def _views(raw: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _work(suite: Suite, tasks: list[int], raw: dict[str, Any], pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _leave_the_group()
     arrays = _views(raw)
     task = tasks[0]
     try:
@@ -207,6 +215,15 @@ def _work(suite: Suite, tasks: list[int], raw: dict[str, Any], pipe: Connection)
         pass  # the parent is gone
     except Exception:
         pipe.send_bytes(_FAILED + f"{suite.names[task]}: {traceback.format_exc()}".encode())
+
+
+def _leave_the_group() -> None:
+    # What a terminal or a service manager sends to the whole group is the parent's to answer.
+    os.setpgid(0, 0)
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # drops one that is pending
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _act(environment: Any, arrays: dict[str, npt.NDArray[Any]], task: int, message: bytes) -> None:

@@ -2,7 +2,7 @@
 
 Departures and choices:
 
-1. One temperature per task, target entropy -|A| each (as MTSAC; spec section 4).
+1. One temperature per task, target entropy -|A| each (as MTSAC).
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
 3. Actor and critics are clipped to a gradient norm each [O].
 4. Actor and critics, online and target, use the same genotype weights in one update [O].
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,26 +23,14 @@ from genoevo_mega.replay import Batch
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
 
-class TaskNetwork(Protocol):
-    """What the update asks of a network; (tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
-
-    pool: nn.ModuleList
-    parameter_count: int
-
-    def __call__(self, x: Tensor, routing: Routing) -> Tensor:
-        """Run the network."""
-
-    def grow(self, rng: torch.Generator) -> list[nn.Parameter]:
-        """Add a module; its parameters, for the optimiser."""
-
-
 class Agent:
     """Actor, twin critics with targets, temperatures, and their optimisers.
 
     Parameters
     ----------
     network
-        Makes a network: ``network(inputs, outputs, ensemble)``.
+        Makes a network: ``network(inputs, outputs, ensemble)``; what is asked of it stands in
+        :mod:`genoevo_mega.networks`.
     observation_size, action_size, tasks
         Shapes.
     config

@@ -30,7 +30,7 @@ class TaskEnvironment(Protocol):
 
 
 class Suite(Protocol):
-    """A list of tasks that share observation and action sizes."""
+    """A list of tasks that share observation and action sizes; ``goals`` counts the training goals of each."""
 
     names: tuple[str, ...]
     observation_size: int
@@ -63,16 +63,16 @@ class MetaWorldSuite:
 
 
 class MetaWorldTask:
-    """One Meta-World environment with fixed lists of training and evaluation goals."""
+    """One Meta-World environment; training and evaluation goals come from two streams of *seed*."""
 
     def __init__(self, name: str, seed: int, goals: int, reward_version: str) -> None:
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
         self._env = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
         streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
-        self._goals = [self._draw_goals(int(s.generate_state(1)[0]), goals) for s in streams]
-        self._env._freeze_rand_vec = True
-        self._env._set_task_called = True
+        self._training_seed, self._evaluation_seed = (int(stream.generate_state(1)[0]) for stream in streams)
+        self.training_goals = self._draw_goals(self._training_seed, goals)
+        self.evaluation_goals: list[Observation] = []
         self._env._partially_observable = False
         # The observation space is cached; without this the goal would be clipped to [0, 0].
         self._env.__dict__.pop("sawyer_observation_space", None)
@@ -94,11 +94,17 @@ class MetaWorldTask:
         finally:
             np.random.set_state(state)  # noqa: NPY002
             del env.do_simulation, env._get_obs
+            env._freeze_rand_vec = True
         return goals
 
     def reset(self, goal: int, *, evaluation: bool) -> Observation:
-        """Begin an episode; the same goal always gives the same first observation, (39,) float64."""
-        self._env._last_rand_vec = self._goals[evaluation][goal]
+        """Begin an episode; the same goal always gives the same first observation, (39,) float64.
+
+        Training has the number of goals asked for, evaluation as many as are named: they are drawn when needed.
+        """
+        if evaluation and goal >= len(self.evaluation_goals):
+            self.evaluation_goals = self._draw_goals(self._evaluation_seed, 50 * (goal // 50 + 1))
+        self._env._last_rand_vec = (self.evaluation_goals if evaluation else self.training_goals)[goal]
         observation, _ = self._env.reset()
         return observation
 

@@ -24,6 +24,7 @@ from genoevo_mega.episodes import Episodes
 from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
+from genoevo_mega.lock import locked
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.replay import Replay
 from genoevo_mega.rollout import Floats, RolloutPool
@@ -100,6 +101,7 @@ class Trainer:
         self.status.target = steps
         self._describe_tasks()
         with (
+            locked(self.directory),
             RolloutPool(self.suite, settings.machine.workers) as self.pool,
             MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
         ):
@@ -132,7 +134,9 @@ class Trainer:
             self.replay.add(observations, actions, transition, ended.mask, genotypes)
         self.steps += len(genotypes)
         if len(ended.tasks):
-            self.evolver.record(ended)
+            # Random actions show nothing of a genotype.
+            began = self._vector_steps - self.episodes.taken[ended.tasks]
+            self.evolver.record(ended.only(began >= self.config.sac.random_steps))
             self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
 
     def _actions(self, observations: Floats) -> Floats:
@@ -152,14 +156,17 @@ class Trainer:
                 routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
                 self.losses.add(self.agent.update(batch, routing))
 
+    def _check_losses(self) -> None:
+        losses = self.losses.sums_as_floats()
+        if not all(map(math.isfinite, losses.values())):
+            raise DivergedError(f"a loss is no longer finite at step {self.steps}: {losses}")
+
     def _round(self) -> None:
+        self._check_losses()
         with self.clock("evolving"):
             outcome = self.evolver.evolve()
             while len(self.agent.actor.pool) < self.evolver.community.stages.max():
                 self.agent.grow()
-        losses = self.losses.take()
-        if not all(np.isfinite(value) for value in losses.values()):
-            raise DivergedError(f"a loss is no longer finite at step {self.steps}: {losses}")
         self.status.success = outcome.success.tolist()
         self._describe_tasks()
         for verb, changed in (("grew", outcome.grown), ("shrank", outcome.shrunk)):
@@ -179,7 +186,7 @@ class Trainer:
                 "stage": self._by_task(self.evolver.community.stages),
                 "effective_modules": self._by_task(outcome.effective_modules),
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
-                "losses": losses,
+                "losses": self.losses.take(),
             }
         )
         self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})
@@ -241,7 +248,8 @@ class Trainer:
         self.status.events.clear()
 
     def save(self) -> None:
-        """Write a checkpoint of everything."""
+        """Write a checkpoint of everything; DivergedError, and nothing written, where a loss is not finite."""
+        self._check_losses()
         with self.clock("checkpointing"):
-            self.metrics_offset = self.metrics.offset
+            self.metrics_offset = self.metrics.sync()
             checkpoint.save(self)

@@ -40,10 +40,10 @@ def evolve(
     """
     try:
         function = PROBLEMS[problem](size)
+        reproduction = Reproduction(crossover_threshold=crossover_rate, mutation_rate=mutation_rate)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     start = Population.random(population, size, np.random.default_rng([seed, 0]))
-    reproduction = Reproduction(crossover_threshold=crossover_rate, mutation_rate=mutation_rate)
     evolution = Evolution(Vectorised(function), start, seed=seed, reproduction=reproduction)
     began = time.perf_counter()
     while evolution.generation < generations and not _solved(evolution, function.optimum):

@@ -15,9 +15,18 @@ from genoevo_cli.mega import mega
 class Cli(click.RichGroup):
     """Turns a user's mistake into one line and exit code 2, anything else that is foreseen into one line and 1."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:  # noqa: D102
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)
         try:
-            return super().main(*args, **kwargs)
+            sys.exit(super().main(*args, standalone_mode=False, **kwargs) or 0)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help(), err=True)
+            sys.exit(2)
+        except click.ClickException as error:
+            _leave(error.format_message().replace("\n", " "), error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            _leave("stopped", 1)
         except ModuleNotFoundError as error:
             _leave(f"this command needs {error.name}: pip install 'genoevo[mega]'", 1)
         except Exception as error:
@@ -34,7 +43,7 @@ def _exit_code(error: Exception) -> int | None:
         return 2
     if errors and isinstance(error, errors.RolloutError | errors.DivergedError):
         return 1
-    return None
+    return 1 if isinstance(error, OSError) else None
 
 
 def _leave(message: str, code: int) -> None:

@@ -67,17 +67,16 @@ def train(
     """
     from genoevo_mega import config, runs
 
-    base = preset or ("mt50" if suite == "mt50" else "mt10")
     options = {"suite": suite, "steps": steps, "seed": seed}
     machine = {"workers": workers, "threads": threads, "minutes": minutes}
-    resolved = config.build_config(
-        {"machine": display.machine_defaults()},
-        config.preset(base),
+    mine = config.merge(
         config.read_config(config_file) if config_file else {},
         *map(config.parse_setting, settings),
         {name: value for name, value in options.items() if value is not None},
         {"machine": {name: value for name, value in machine.items() if value is not None}},
     )
+    base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
+    resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     view = display.for_terminal()
     trainer = runs.create(run_dir, resolved, sys.argv, view.update)
     _run(trainer, resolved.steps, view)
@@ -165,7 +164,7 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
 @contextmanager
 def _stop_on_signal(trainer: Trainer) -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
-        if trainer.stop_requested:
+        if trainer.stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         trainer.stop_requested = True
         display.note("Stopping after this step and saving ... (again: stop at once, unsaved)")

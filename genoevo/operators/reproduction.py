@@ -41,7 +41,7 @@ class Reproduction:
     points: int = 2
     mutation_rate: float | None = None
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
         check_between("mutation_threshold", self.mutation_threshold, 0, 1)

@@ -31,7 +31,7 @@ def _x(seed=2):
 
 
 def _reference(network, x, routing, member, task):
-    """Section 4 of the rules for one task and one member of the ensemble, in float64 numpy."""
+    """The rules of the agent for one task and one member of the ensemble, in float64 numpy."""
 
     def linear(layer, v):
         return v @ layer.weight[member].detach().double().numpy() + layer.bias[member].detach().double().numpy()

@@ -36,15 +36,16 @@ def test_drawing_goals_leaves_numpys_global_generator_alone(suite):
 
 
 def test_evaluation_goals_are_none_of_the_training_goals(push):
-    training, evaluation = (set(map(tuple, goals)) for goals in push._goals)
-    assert len(training) == len(evaluation) == 50
+    push.reset(60, evaluation=True)
+    training, evaluation = (set(map(tuple, goals)) for goals in (push.training_goals, push.evaluation_goals))
+    assert (len(training), len(evaluation)) == (50, 100)
     assert not training & evaluation
 
 
 def test_another_seed_gives_other_goals_and_the_same_seed_the_same(suite, push):
-    assert np.array_equal(push._goals, suite.make(0)._goals)
+    assert np.array_equal(push.training_goals, suite.make(0).training_goals)
     other = MetaWorldSuite(suite.names, seed=6, goals=50).make(0)
-    assert not set(map(tuple, other._goals[0])) & set(map(tuple, push._goals[0]))
+    assert not set(map(tuple, other.training_goals)) & set(map(tuple, push.training_goals))
 
 
 def test_tasks_do_not_share_a_stream_of_goals(suite, push):
@@ -52,7 +53,7 @@ def test_tasks_do_not_share_a_stream_of_goals(suite, push):
     first, second = (MetaWorldTask(name, 5, 5, "v2") for name in names)
     spaces = [task._env._random_reset_space for task in (first, second)]
     unit = [
-        (t._goals[0] - s.low) / np.where(s.high > s.low, s.high - s.low, 1)
+        (t.training_goals - s.low) / np.where(s.high > s.low, s.high - s.low, 1)
         for t, s in zip((first, second), spaces, strict=True)
     ]
     assert not np.allclose(unit[0][:, 0], unit[1][:, 0])
