@@ -216,7 +216,8 @@ def _read_tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 def _read_arrays(checkpoint: Path) -> Arrays:
     try:
-        with np.load(checkpoint / "arrays.npz", allow_pickle=False) as archive:
+        # Opened here: np.load leaves its own handle open where the archive is damaged.
+        with (checkpoint / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{checkpoint / 'arrays.npz'} is damaged: {error}") from None

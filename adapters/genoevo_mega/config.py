@@ -78,12 +78,17 @@ class Sac(Settings):
     gamma: Fraction = 0.99
     tau: Fraction = 0.005
     """Share of the critics that moves into their targets at each update."""
+    critic_loss: Literal["squared", "huber"] = "squared"
+    """``huber`` bounds what one transition contributes, so that a task of large values does not drown the others
+    [O]."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest gradient norm of the actor and of the critics."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0
     """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions before learning starts."""
+    random_hold: Count = 1
+    """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
 
 

@@ -44,6 +44,7 @@ class Episodes:
         self.taken = np.zeros(tasks, np.int64)
         self.returns = np.zeros(tasks, np.float64)
         self.success = np.zeros(tasks, np.bool_)
+        self.last_actions = np.zeros((tasks, action_size), np.float32)
         self._actions = np.zeros((length, tasks, action_size), np.float32)
         self.observations: Floats = np.zeros((tasks, 0), np.float32)
 
@@ -56,7 +57,7 @@ class Episodes:
     def advance(self, actions: Floats, transition: Transition) -> Ended:
         """Count a step of all tasks; the episodes that it ended, by termination or by the time limit."""
         tasks = np.arange(len(self.taken))
-        self._actions[self.taken, tasks] = actions
+        self._actions[self.taken, tasks] = self.last_actions = actions
         self.taken += 1
         self.returns += transition.rewards
         self.success |= transition.success
@@ -80,11 +81,12 @@ class Episodes:
             "taken": self.taken,
             "returns": self.returns,
             "success": self.success,
+            "last_actions": self.last_actions,
             "actions": actions,
         }
 
     def load_arrays(self, arrays: Arrays) -> None:
         """Take up :meth:`state_arrays`; :meth:`restore` then brings the environments there."""
-        for name in ("goals", "taken", "returns", "success"):
+        for name in ("goals", "taken", "returns", "success", "last_actions"):
             getattr(self, name)[:] = arrays[name]
         self._actions[: len(arrays["actions"])] = arrays["actions"]

@@ -34,9 +34,10 @@ class MetricsWriter:
     """
 
     def __init__(self, directory: Path, offset: int = 0, step: int = 0) -> None:
-        self._metrics = (directory / METRICS).open("ab")
-        if self._metrics.seek(0, 2) < offset:
-            raise UserError(f"{directory / METRICS} is shorter than the {offset} bytes that its checkpoint knows of")
+        path = directory / METRICS
+        if offset and (not path.exists() or path.stat().st_size < offset):
+            raise UserError(f"{path} is shorter than the {offset} bytes that its checkpoint knows of")
+        self._metrics = path.open("ab")
         self._metrics.truncate(offset)
         self._time = (directory / TIME).open("ab")
         self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)

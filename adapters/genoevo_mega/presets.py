@@ -36,13 +36,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sac": {
             "batch_size": 32,
             "buffer_size": 200_000,
-            "learning_rate": 1e-3,
+            "learning_rate": 7e-4,
+            "critic_loss": "huber",
             "gamma": 0.98,
             "gradient_clip": 10.0,
-            "random_steps": 200,
+            "random_steps": 2000,
+            "random_hold": 20,
             "initial_temperature": 0.1,
         },
-        "machine": {"threads": 1, "minutes": 10},
+        "machine": {"threads": 1, "minutes": 11},
     },
     "smoke": {
         "suite": "reach-v3,drawer-close-v3",

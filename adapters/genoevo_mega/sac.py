@@ -85,7 +85,7 @@ class Agent:
             value = value - temperature * log_prob
             goal = batch.rewards + self.config.gamma * (1 - batch.terminated) * value
         predicted = self._value(self.critics, batch.observations, batch.actions, routing)
-        critic_loss = (predicted - goal).square().mean(dim=(1, 2)).sum()
+        critic_loss = self._critic_loss(predicted, goal.expand_as(predicted)).mean(dim=(1, 2)).sum()
         critic_norm = self._descend("critics", critic_loss, self.critics)
 
         action, log_prob = self._sample(batch.observations, routing)
@@ -136,6 +136,11 @@ class Agent:
     @staticmethod
     def _value(network: nn.Module, observations: Tensor, actions: Tensor, routing: Routing) -> Tensor:
         return network(torch.cat([observations, actions], dim=-1), routing)[..., 0]
+
+    def _critic_loss(self, predicted: Tensor, goal: Tensor) -> Tensor:
+        if self.config.critic_loss == "huber":
+            return nn.functional.huber_loss(predicted, goal, reduction="none")
+        return (predicted - goal).square()
 
     def _descend(self, name: str, loss: Tensor, network: nn.Module) -> Tensor:
         parameters = list(network.parameters())

@@ -140,7 +140,10 @@ class Trainer:
             self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
 
     def _actions(self, observations: Floats) -> Floats:
-        if self._vector_steps < self.config.sac.random_steps:
+        sac = self.config.sac
+        if self._vector_steps < sac.random_steps:
+            if self._vector_steps % sac.random_hold:
+                return self.episodes.last_actions
             shape = len(observations), self.suite.action_size
             return self.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
         return self.agent.act(torch.from_numpy(observations), self.evolver.acting()).numpy()

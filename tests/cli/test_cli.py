@@ -136,6 +136,8 @@ BAD_TRAIN = [
     (["--preset", "smoke", "--seed", "-4"], "seed = -4"),
     (["--preset", "smoke", "--workers", "0"], "machine.workers = 0"),
     (["--preset", "smoke", "--config", "no-such.yaml"], "no-such.yaml cannot be read"),
+    (["--preset", "smoke", "--steps", "many"], "'many' is not a valid integer"),
+    (["--preset", "smoke", "--sead", "3"], "--seed"),
 ]
 
 
@@ -194,6 +196,7 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "onemx"], "onemax"),
         (["--problem", "trap", "--size", "7"], "multiple of"),
         (["--problem", "onemax", "--size", "0"], "0"),
+        (["--problem", "onemax", "--mutation-rate", "nan"], "nan"),
     ],
 )
 def test_bad_input_to_evolve_ends_with_2(arguments, message):
@@ -223,3 +226,14 @@ def test_without_click_the_command_says_what_to_install():
     assert result.returncode == 1
     assert "pip install 'genoevo[mega]'" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_the_suite_picks_its_preset_wherever_it_is_given(tmp_path, monkeypatch):
+    from genoevo_mega import runs
+
+    seen = []
+    monkeypatch.setattr(runs, "create", lambda directory, config, *rest: seen.append(config) or sys.exit(0))
+    for arguments in (["--suite", "mt50"], ["--set", "suite=mt50"]):
+        with pytest.raises(SystemExit):
+            cli.main(["mega", "train", "--run-dir", str(tmp_path / "run"), *arguments])
+    assert [config.genotypes.precision for config in seen] == [4, 4]

@@ -601,3 +601,16 @@ def test_settings_cannot_be_changed(rule):
     name = dataclasses.fields(settings)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(settings, name, 0)
+
+
+def test_a_mastered_task_that_is_unlucky_now_and_then_stays_where_it_is():
+    noisy, rng = community(tasks=8, growth=Growth(patience=5, warmup_rounds=0)), np.random.default_rng(3)
+    for _ in range(200):
+        noisy.step(rng.random((8, 3)) < 0.97)
+    assert noisy.stages.tolist() == [3] * 8
+
+
+def test_the_best_return_is_not_forgotten_when_a_success_comes_with_a_lower_one():
+    rule = Growth(patience=4, warmup_rounds=0)
+    successes, returns = [0, 0.5, 0, 0, 0, 0], [100, 20, 40, 40, 40, 40]
+    assert growths(community(growth=rule), successes, returns) == [6]

@@ -207,6 +207,19 @@ def test_uniform_exchanges_each_bit_at_its_rate_and_independently(rng, check_fre
         check_frequencies([both, len(one) - both], [rate**2, 1 - rate**2])
 
 
+@pytest.mark.parametrize(
+    ("operator", "settings"),
+    [(n_point, {"points": 2}), (uniform, {"rate": 0.5}), (partial(segments, layout=LAYOUT), {"rate": 0.5})],
+    ids=["n_point", "uniform", "segments"],
+)
+def test_the_default_is_two_points_or_half_of_what_there_is(operator, settings):
+    length = LAYOUT.length(4)
+    rows = [
+        exchanged(use, 200, length, np.random.default_rng(1)) for use in (operator, partial(operator, **settings))
+    ]
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
 @pytest.mark.parametrize("operator", [uniform, partial(segments, layout=FlatLayout(1))], ids=["uniform", "segments"])
 def test_rate_0_exchanges_nothing_and_rate_1_the_whole_common_prefix(rng, operator):
     assert not exchanged(partial(operator, rate=0), 50, 70, rng).any()

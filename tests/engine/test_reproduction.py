@@ -45,6 +45,14 @@ def test_the_thresholds_split_children_into_crossed_mutated_and_fresh(
             check_frequencies([count, N - count], [probability, 1 - probability])
 
 
+def test_by_default_nine_of_ten_children_are_crossed_and_none_is_fresh(rng, zeros, ones, check_frequencies):
+    crossed, mutated, fresh = Reproduction().crossover_threshold, 0.1, 1 - Reproduction().mutation_threshold
+    assert (crossed, fresh) == (0.9, 0)
+    untouched, stretches, more = kinds(Reproduction(mutation_rate=0).children(zeros, ones, rng))
+    assert more == 0
+    check_frequencies([untouched, stretches], [mutated, crossed])
+
+
 def test_crossed_children_are_mutated_too(rng, zeros, check_mean):
     rule = Reproduction(crossover_threshold=1, mutation_rate=0.1)
     check_mean(rule.children(zeros, zeros, rng).bits().sum(axis=1), 0.1 * LENGTH)

@@ -27,6 +27,12 @@ def test_the_best_wins_with_probability_1_minus_the_chance_that_it_never_enters(
     check_frequencies([wins, 40000 - wins], [best, 1 - best])
 
 
+def test_a_tournament_has_3_contenders_by_default():
+    population = with_fitness(range(20))
+    winners = [tournament(population, 200, np.random.default_rng(1), **size).tolist() for size in ({}, {"size": 3})]
+    assert winners[0] == winners[1]
+
+
 def test_equals_win_equally_often(rng, check_frequencies):
     winners = tournament(with_fitness([1, 2, 2, 0, 2]), 30000, rng, size=4)
     wins = np.bincount(winners, minlength=5)

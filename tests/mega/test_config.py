@@ -72,6 +72,7 @@ def test_a_setting_of_another_form_is_refused(text):
         ({"sac": {"gamma": "much"}}, r"sac\.gamma = 'much': input should be a valid number"),
         ({"sac": {"gamma": float("nan")}}, r"sac\.gamma = nan: input should be a finite number"),
         ({"growth": {"mastery": 2}}, r"growth\.mastery must be between 0 and 1, got 2"),
+        ({"mating": {"usage_cost": float("inf")}}, r"mating\.usage_cost = inf: input should be a finite number"),
         ({"decoding": {"offset": 1.0}}, r"decoding\.offset must be in \[0, 1\), got 1\.0"),
         ({"genotypes": {"start_stage": 11}}, r"genotypes\.start_stage = 11: must be at most growth\.max_modules"),
         ({"environment": {"episode_length": 501}}, r"environment\.episode_length = 501: .*less than or equal to 500"),

@@ -17,11 +17,13 @@ def _experts(pool, idle=()):
     return act
 
 
+@pytest.mark.filterwarnings("ignore:Constant")
 def test_scripted_experts_succeed(metaworld_pool):
     estimates = evaluate(metaworld_pool, _experts(metaworld_pool), episodes=6, episode_length=300)
     assert sum(estimate.success for estimate in estimates) / 3 > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:Constant")
 def test_an_idle_task_beside_experts_scores_nothing(metaworld_pool):
     idle = metaworld_pool.suite.names.index("door-open-v3")
     estimates = evaluate(metaworld_pool, _experts(metaworld_pool, idle=[idle]), episodes=3, episode_length=300)

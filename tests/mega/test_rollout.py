@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,3 +98,38 @@ def test_closing_ends_the_workers(counting_pool):
 def test_workers_do_not_load_torch():
     code = "import sys, genoevo_mega.rollout; assert 'torch' not in sys.modules, 'loaded'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SIGNALLED = """
+import os, signal, sys, threading, time
+import numpy as np
+sys.path.insert(0, {root!r})
+from genoevo_mega.rollout import RolloutPool
+from tests.mega.conftest import CountingSuite
+
+if __name__ == "__main__":
+    os.setpgid(0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *a: None)
+    stop = threading.Event()
+    def send():
+        while not stop.is_set():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.killpg(0, number)
+            time.sleep(0.02)
+    threading.Thread(target=send, daemon=True).start()
+    with RolloutPool(CountingSuite(), workers=2) as pool:
+        pool.reset(np.array([0, 0]))
+        for _ in range(20):
+            pool.step(np.zeros((2, 2)))
+            time.sleep(0.01)
+    stop.set()
+    print("alive")
+"""
+
+
+def test_signals_to_the_process_group_reach_no_worker_from_its_first_moment_on(tmp_path):
+    script = tmp_path / "signalled.py"
+    script.write_text(SIGNALLED.format(root=str(Path(__file__).parents[2])))
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert result.stdout == "alive\n", result.stderr

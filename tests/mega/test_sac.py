@@ -68,6 +68,13 @@ def test_the_critic_loss_is_the_written_out_bellman_error(terminated):
     torch.testing.assert_close(agent.update(batch, routing)["critic_loss"], expected)
 
 
+def test_a_huber_loss_bounds_what_one_transition_pulls():
+    agent, _ = _agent(critic_loss="huber")
+    predicted = torch.tensor([0.0, 0.0, 0.0], requires_grad=True)
+    agent._critic_loss(predicted, torch.tensor([0.5, 3.0, -400.0])).sum().backward()
+    assert predicted.grad.tolist() == [-0.5, -1.0, 1.0]
+
+
 def test_the_first_step_follows_the_gradient_of_the_written_out_losses():
     agent, routing = _agent(gradient_clip=1e9)
     twin, _ = _agent(gradient_clip=1e9)
