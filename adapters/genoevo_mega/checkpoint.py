@@ -1,6 +1,6 @@
 """A run's whole state on disk, and back, exactly.
 
-A checkpoint is a directory: ``agent.safetensors`` (weights, targets, temperatures, optimiser state, torch's
+A checkpoint is a directory: ``agent.safetensors`` (weights, averages, targets, temperatures, optimiser state, torch's
 generator), ``community.npz`` (populations, stages, fitness, generator), ``replay/*.npy``, ``arrays.npz`` (episodes
 under way, pending fitness) and ``state.json`` (counters, generators, times). Nothing is pickled. It is written beside
 the last one and then takes its place.
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "genoevo-mega-checkpoint", 1
 _LATEST = "checkpoint"
 _RNG = "rng"
+_NETWORKS = ("actor", "averaged", "critics", "targets")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -177,7 +178,7 @@ def digest(checkpoint: Path) -> str:
 
 def _tensors(agent: Agent) -> dict[str, torch.Tensor]:
     tensors = {"temperature/weight": agent.log_temperature.detach(), _RNG: agent.rng.get_state()}
-    for network in ("actor", "critics", "targets"):
+    for network in _NETWORKS:
         for name, tensor in getattr(agent, network).state_dict().items():
             tensors[f"{network}/{name}"] = tensor
     for optimiser, name, parameter in _optimised(agent):
@@ -191,7 +192,7 @@ def _load_agent(checkpoint: Path, agent: Agent) -> None:
     try:
         agent.rng.set_state(tensors[_RNG])
         agent.log_temperature.data.copy_(tensors["temperature/weight"])
-        for network in ("actor", "critics", "targets"):
+        for network in _NETWORKS:
             getattr(agent, network).load_state_dict(_under(f"{network}/", tensors))
     except (KeyError, RuntimeError) as error:
         raise UserError(f"{checkpoint / 'agent.safetensors'} does not fit this run's config: {error}") from None

@@ -81,6 +81,9 @@ class Sac(Settings):
     critic_loss: Literal["squared", "huber"] = "squared"
     """``huber`` bounds what one transition contributes, so that a task of large values does not drown the others
     [O]."""
+    average: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the actor that moves at each update into the averaged one that greedy episodes use; 1 is the actor
+    itself [O]."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest gradient norm of the actor and of the critics."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0

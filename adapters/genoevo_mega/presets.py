@@ -24,7 +24,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "environment": {"episode_length": 200},
         "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
         "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
-        "sac": {"batch_size": 128, "buffer_size": 5_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
+        "sac": {
+            "batch_size": 128,
+            "buffer_size": 5_000_000,
+            "learning_rate": 3e-4,
+            "gamma": 0.99,
+            "tau": 0.005,
+            "random_steps": 80,
+        },
         "evaluation": {"episodes": 10},
     },
     "demo": {
@@ -36,8 +43,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sac": {
             "batch_size": 32,
             "buffer_size": 200_000,
-            "learning_rate": 7e-4,
+            "learning_rate": 5e-4,
             "critic_loss": "huber",
+            "average": 0.002,
             "gamma": 0.98,
             "gradient_clip": 10.0,
             "random_steps": 2000,

@@ -5,7 +5,9 @@ Departures and choices:
 1. One temperature per task, target entropy -|A| each (as MTSAC).
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
 3. Actor and critics are clipped to a gradient norm each [O].
-4. Actor and critics, online and target, use the same genotype weights in one update [O].
+4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by
+   default [O].
+5. Actor and critics, online and target, use the same genotype weights in one update [O].
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
 
 class Agent:
-    """Actor, twin critics with targets, temperatures, and their optimisers.
+    """Actor with its average, twin critics with targets, temperatures, and their optimisers.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class Agent:
         self.critics = network(observation_size + action_size, 1, 2)
         self.targets = network(observation_size + action_size, 1, 2).requires_grad_(False)
         self.targets.load_state_dict(self.critics.state_dict())
+        self.averaged = network(observation_size, 2 * action_size, 1).requires_grad_(False)
+        self.averaged.load_state_dict(self.actor.state_dict())
         self.log_temperature = nn.Parameter(torch.full((tasks,), math.log(config.initial_temperature)))
         self.target_entropy = -float(action_size)
         self.optimisers = {
@@ -69,9 +73,10 @@ class Agent:
     @torch.no_grad()
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
         """Actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task."""
-        mean, log_std = self._policy(observations[:, None], routing)
         if greedy:
+            mean, _ = self.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
             return torch.tanh(mean)[:, 0]
+        mean, log_std = self._policy(observations[:, None], routing)
         noise = torch.randn(mean.shape, generator=self.rng)
         return torch.tanh(mean + log_std.exp() * noise)[:, 0]
 
@@ -99,8 +104,8 @@ class Agent:
         temperature_loss.backward()
         self.optimisers["temperature"].step()
 
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.targets.parameters()), list(self.critics.parameters()), self.config.tau)
+        self._follow(self.targets, self.critics, self.config.tau)
+        self._follow(self.averaged, self.actor, self.config.average)
         self.updates += 1
         return {
             "critic_loss": critic_loss.detach(),
@@ -112,13 +117,16 @@ class Agent:
         }
 
     def grow(self) -> None:
-        """Add a module to actor, critics and targets, with fresh optimiser state; all else is kept."""
-        for name, network in (("actor", self.actor), ("critics", self.critics)):
+        """Add a module to actor, critics and what follows them, with fresh optimiser state; all else is kept."""
+        for name, network, follower in (
+            ("actor", self.actor, self.averaged),
+            ("critics", self.critics, self.targets),
+        ):
             self.optimisers[name].add_param_group({"params": network.grow(self.rng)})
-        # The target of a new module starts as the module itself; its own draw is overwritten.
-        for parameter in self.targets.grow(self.rng):
-            parameter.requires_grad_(False)
-        self.targets.pool[-1].load_state_dict(self.critics.pool[-1].state_dict())
+            # What follows a new module starts as the module itself; its own draw is overwritten.
+            for parameter in follower.grow(self.rng):
+                parameter.requires_grad_(False)
+            follower.pool[-1].load_state_dict(network.pool[-1].state_dict())
 
     def _policy(self, observations: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
         mean, log_std = self.actor(observations, routing)[0].chunk(2, dim=-1)
@@ -136,6 +144,11 @@ class Agent:
     @staticmethod
     def _value(network: nn.Module, observations: Tensor, actions: Tensor, routing: Routing) -> Tensor:
         return network(torch.cat([observations, actions], dim=-1), routing)[..., 0]
+
+    @staticmethod
+    @torch.no_grad()
+    def _follow(follower: nn.Module, network: nn.Module, share: float) -> None:
+        torch._foreach_lerp_(list(follower.parameters()), list(network.parameters()), share)
 
     def _critic_loss(self, predicted: Tensor, goal: Tensor) -> Tensor:
         if self.config.critic_loss == "huber":

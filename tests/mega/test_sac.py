@@ -115,6 +115,25 @@ def test_targets_move_by_tau():
         torch.testing.assert_close(agent.targets.state_dict()[name], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_greedy_actions_use_the_moving_average_of_the_actor():
+    agent, routing = _agent(average=0.25)
+    before = _numbers(agent.averaged)
+    agent.update(_batch(), routing)
+    for name, weight in agent.actor.state_dict().items():
+        expected = 0.75 * before[name] + 0.25 * weight
+        torch.testing.assert_close(agent.averaged.state_dict()[name], expected, rtol=1e-5, atol=1e-6)
+    observations = _batch().observations[:, 0]
+    mean, _ = agent.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
+    assert torch.equal(agent.act(observations, routing, greedy=True), torch.tanh(mean)[:, 0])
+
+
+def test_by_default_the_average_is_the_actor_itself():
+    agent, routing = _agent()
+    agent.update(_batch(), routing)
+    averaged = agent.averaged.state_dict()
+    assert all(torch.equal(averaged[name], weight) for name, weight in agent.actor.state_dict().items())
+
+
 def test_gradients_are_clipped_to_the_norm():
     agent, routing = _agent(gradient_clip=1e-3)
     agent.update(_batch(), routing)
@@ -143,7 +162,7 @@ def test_growth_adds_the_module_everywhere_with_fresh_state_and_keeps_all_else()
     agent, routing = _agent()
     for _ in range(3):
         agent.update(_batch(), routing)
-    parameters = {name: _numbers(getattr(agent, name)) for name in ("actor", "critics", "targets")}
+    parameters = {name: _numbers(getattr(agent, name)) for name in ("actor", "averaged", "critics", "targets")}
     old = {name: list(getattr(agent, name).parameters()) for name in ("actor", "critics")}
     moments = {name: [agent.optimisers[name].state[p]["exp_avg"].clone() for p in old[name]] for name in old}
     agent.grow()
