@@ -1,4 +1,4 @@
-# make demo: install and train for about ten minutes; make test: everything that must hold.
+# make demo: install and train, 15 minutes at most; make test: everything that must hold.
 PYTHON ?= python3
 BIN := .venv/bin
 ENGINE := .venv-engine/bin

@@ -41,9 +41,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "growth": {"warmup_rounds": 8, "patience": 8},
         "reproduction": {"crossover_threshold": 0.7, "mutation_threshold": 1.0, "mutation_rate": 0.02},
         "sac": {
-            "batch_size": 32,
+            "batch_size": 48,
             "buffer_size": 200_000,
-            "learning_rate": 5e-4,
+            "learning_rate": 7e-4,
             "critic_loss": "huber",
             "average": 0.002,
             "gamma": 0.98,

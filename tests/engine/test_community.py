@@ -139,6 +139,12 @@ def test_the_usage_threshold_is_the_share_that_a_module_must_exceed(threshold, m
     assert with_population(one, ["0" * 10] * 2).effective_modules().tolist() == [[modules] * 2]
 
 
+def test_a_module_without_any_share_is_not_effective_even_at_threshold_0():
+    # At 16 bits the weight of a 0 beside the highest code is below the smallest float64.
+    one = Community(StagedLayout(16), ["a"], seed=1, size=2, stage=1, mating=Mating(usage_threshold=0))
+    assert with_population(one, ["1" * 16 + "0" * 16, "1" * 32]).effective_modules().tolist() == [[0, 1]]
+
+
 @pytest.mark.parametrize("decoding", [Decoding(), Decoding(offset=0.0), Decoding(decimal_scale=1 / 3)])
 def test_weights_are_decoded_as_the_settings_say(decoding):
     one = community(2, decoding=decoding)
@@ -332,8 +338,15 @@ def test_no_task_grows_past_max_modules():
     assert one.stages.tolist() == [5, 5]
 
 
-def test_a_mastered_task_does_not_grow():
-    assert growths(community(growth=IMPATIENT), [0.8] * 20) == []
+def test_a_start_stage_at_max_modules_is_legal_and_stays():
+    one = community(stage=4, growth=Growth(patience=1, warmup_rounds=0, max_modules=4))
+    play(one, [0.0] * 5)
+    assert one.stages.tolist() == [4]
+
+
+def test_a_task_at_mastery_does_not_grow():
+    rule = Growth(patience=3, warmup_rounds=0, mastery=0.5)
+    assert growths(community(growth=rule), [0.5] * 20) == []
 
 
 def test_success_just_below_mastery_still_grows():
@@ -364,6 +377,10 @@ def test_a_fall_is_no_gain_and_neither_is_the_recovery():
 
 def test_once_a_task_succeeds_rising_returns_are_no_gain():
     assert growths(community(growth=IMPATIENT), [0.3] * 4, [0, 100, 200, 300]) == [4]
+
+
+def test_one_genotype_that_succeeds_is_enough_to_read_the_score():
+    assert growths(community(growth=IMPATIENT), [[[0.0, 0.3, 0.0]]] * 4, [0, 100, 200, 300]) == [4]
 
 
 @pytest.mark.parametrize("slope", [1.0, 1e-6, 1e6])

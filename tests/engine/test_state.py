@@ -267,6 +267,13 @@ def test_a_generators_state_is_a_snapshot(rng, frozen):
     assert frozen(state) == before
 
 
+@pytest.mark.parametrize("length", [64, 128])
+def test_a_population_whose_words_are_full_is_accepted(rng, length):
+    population = Population.random(3, length, rng)
+    again = population_from_state(population_state(population))
+    np.testing.assert_array_equal(again.words, population.words)
+
+
 def test_a_population_survives_the_round_trip(path, rng, check_no_shared_memory):
     population = Population.random(3, np.array([5, 130, 64]), rng, weights=(1, -0.3))
     half = population[[0, 1]]
