@@ -200,7 +200,9 @@ class Community:
         return stages_of(self.population[:: self.size], self.layout)
 
     def of(self, task: int) -> Population:
-        """A copy of one task's genotypes."""
+        """A copy of one task's genotypes; IndexError for a task that is not there."""
+        if not 0 <= task < len(self.tasks):
+            raise IndexError(f"there are {len(self.tasks)} tasks, got {task}")
         return self.population[task * self.size : (task + 1) * self.size]
 
     def weights(self) -> Floats:

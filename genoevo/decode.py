@@ -137,7 +137,7 @@ def output_shares(weights: Floats, stages: Ints) -> Floats:
 
     Returns
     -------
-    (n, max(stages) + 1) float64: column 0 is the direct share of the initial input, column k module k's share,
+    (n, max(stages) + 1) float64: column 0 is the initial input by paths around module 1, column k module k's share,
     between 0 and 1; zero for modules a genotype does not have.
 
     """

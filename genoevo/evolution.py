@@ -99,6 +99,8 @@ class Evolution:
         self.survival = survival or Survival()
         if self.survival.elites >= len(population):
             raise ValueError(f"elites must be below the population's {len(population)}, got {self.survival.elites}")
+        if self.reproduction.crossover == "segments" and layout is None:
+            raise ValueError("crossover by segments needs a layout")
         self.layout = layout
         self.population = population.copy()
         self.rng = np.random.default_rng(seed)
