@@ -158,8 +158,6 @@ class Community:
     population : Population
         All genotypes, those of task t at rows ``t * size`` to ``(t + 1) * size``. After a round the first row of
         each task is its elite. Fitness is (score, mean return) of the last round, NaN for new genotypes.
-    stages : (tasks,) int64
-        Current stage of each task.
     rounds : int
         Rounds so far.
 

@@ -27,7 +27,12 @@ RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 
 @click.group()
 def mega() -> None:
-    """Train modular agents whose structure evolves, on Meta-World's multi-task suites."""
+    """Train modular agents whose structure evolves, on Meta-World's multi-task suites.
+
+    Example:
+
+        genoevo mega train --suite mt10 --run-dir runs/a
+    """
 
 
 @mega.command()
