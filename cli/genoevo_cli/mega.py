@@ -29,7 +29,7 @@ RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 def mega() -> None:
     """Train modular agents whose structure evolves, on Meta-World's multi-task suites.
 
-    Example:
+    For example:
 
         genoevo mega train --suite mt10 --run-dir runs/a
     """
