@@ -203,9 +203,11 @@ class Community:
             raise IndexError(f"there are {len(self.tasks)} tasks, got {task}")
         return self.population[task * self.size : (task + 1) * self.size]
 
-    def weights(self) -> Floats:
-        """(tasks * size, G) float64: all genotypes decoded, see :func:`~genoevo.decode.decode_population`."""
-        return decode_population(self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale)
+    def weights(self, population: Population | None = None) -> Floats:
+        """(n, G) float64: *population*, or all genotypes, decoded by :func:`~genoevo.decode.decode_population`."""
+        return decode_population(
+            population or self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale
+        )
 
     def effective_modules(self) -> Ints:
         """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""

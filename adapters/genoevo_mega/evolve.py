@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from genoevo import Community, StagedLayout
-from genoevo.decode import decode_population, stages_of
+from genoevo.decode import stages_of
 from genoevo.population import Population
 from genoevo_mega.config import Config
 from genoevo_mega.episodes import Ended
@@ -175,9 +175,7 @@ class _Archive:
 
     def _append(self, generation: Population) -> None:
         community = self._community
-        weights = decode_population(
-            generation, community.layout, community.decoding.offset, community.decoding.decimal_scale
-        )
+        weights = community.weights(generation)
         stages = stages_of(generation, community.layout)
         inputs, output = map(torch.from_numpy, routing_weights(weights, stages, community.growth.max_modules))
         used = stages.reshape(-1, community.size)[:, 0]

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
+# What the paper says of the agent, whatever the suite [P].
+_PAPER: dict[str, Any] = {
+    "environment": {"episode_length": 200},
+    "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "mt10": {
         "suite": "mt10",
         "steps": 20_000_000,
-        "environment": {"episode_length": 200},
-        "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
+        **_PAPER,
         "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
         "sac": {"batch_size": 128, "buffer_size": 1_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
     },
     "mt50": {
         "suite": "mt50",
         "steps": 100_000_000,
-        "environment": {"episode_length": 200},
-        "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
+        **_PAPER,
         "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
         "sac": {
             "batch_size": 128,

@@ -106,22 +106,22 @@ def test_the_actors_step_leaves_no_gradient_in_the_critics():
     assert all(torch.equal(a, p.grad) for a, p in zip(kept, agent.critics.parameters(), strict=True))
 
 
-def test_targets_move_by_tau():
-    agent, routing = _agent(tau=0.25)
-    before = _numbers(agent.targets)
+@pytest.mark.parametrize(
+    ("share", "follower", "network"), [("tau", "targets", "critics"), ("average", "averaged", "actor")]
+)
+def test_targets_and_average_move_by_their_share(share, follower, network):
+    agent, routing = _agent(**{share: 0.25})
+    before = _numbers(getattr(agent, follower))
     agent.update(_batch(), routing)
-    for name, critic in agent.critics.state_dict().items():
-        expected = 0.75 * before[name] + 0.25 * critic
-        torch.testing.assert_close(agent.targets.state_dict()[name], expected, rtol=1e-5, atol=1e-6)
+    after = getattr(agent, follower).state_dict()
+    for name, weight in getattr(agent, network).state_dict().items():
+        expected = 0.75 * before[name] + 0.25 * weight
+        torch.testing.assert_close(after[name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_greedy_actions_use_the_moving_average_of_the_actor():
     agent, routing = _agent(average=0.25)
-    before = _numbers(agent.averaged)
     agent.update(_batch(), routing)
-    for name, weight in agent.actor.state_dict().items():
-        expected = 0.75 * before[name] + 0.25 * weight
-        torch.testing.assert_close(agent.averaged.state_dict()[name], expected, rtol=1e-5, atol=1e-6)
     observations = _batch().observations[:, 0]
     mean, _ = agent.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
     assert torch.equal(agent.act(observations, routing, greedy=True), torch.tanh(mean)[:, 0])
