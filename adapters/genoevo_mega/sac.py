@@ -13,7 +13,8 @@ Departures and choices:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,8 @@ class Agent:
         critic_norm = self._descend("critics", critic_loss, self.critics)
 
         action, log_prob = self._sample(batch.observations, routing)
-        value = self._value(self.critics, batch.observations, action, routing).amin(0)
+        with _frozen(self.critics):
+            value = self._value(self.critics, batch.observations, action, routing).amin(0)
         actor_loss = (temperature * log_prob - value).mean()
         actor_norm = self._descend("actor", actor_loss, self.actor)
 
@@ -159,8 +161,17 @@ class Agent:
         parameters = list(network.parameters())
         optimiser = self.optimisers[name]
         optimiser.zero_grad()
-        # Only this network's gradients: the actor's loss runs through the critics but must not be stored there.
-        loss.backward(inputs=parameters)
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         optimiser.step()
         return norm.detach()
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    # The actor's loss runs through the critics without gradients of their own.
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

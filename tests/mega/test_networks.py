@@ -65,6 +65,55 @@ def test_the_output_is_that_of_the_rules_for_mixed_stages(rows, ensemble):
             np.testing.assert_allclose(out[member, task].detach().numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
+def _written_out(network, x, routing):
+    """The same rules task by task with autograd's own derivatives."""
+    members = []
+    for member in range(network.ensemble):
+        outputs = []
+        for task, stage in enumerate(routing.stages):
+            h = x[task]
+            for index, layer in enumerate(network.embedding):
+                h = h @ layer.weight[member] + layer.bias[member]
+                h = torch.relu(h + network.task_bias[member, task] if index == 0 else h)
+            hidden = [h]
+            for k in range(1, stage + 1):
+                h = hidden[0]
+                if k > 1:
+                    h = sum(routing.inputs[task, :, k - 2, j, None] * hidden[j] for j in range(k))
+                for layer in network.pool[k - 1].children():
+                    h = torch.relu(h @ layer.weight[member] + layer.bias[member])
+                hidden.append(h)
+            mixed = sum(routing.output[task, :, j, None] * hidden[j] for j in range(stage + 1))
+            outputs.append(mixed @ network.head.weight[member] + network.head.bias[member])
+        members.append(torch.stack(outputs))
+    return torch.stack(members)
+
+
+@pytest.mark.parametrize("stages", [STAGES, (5, 5, 5, 5), (2, 1, 1, 1)])
+@pytest.mark.parametrize("rows", [1, BATCH])
+def test_gradients_are_those_of_the_written_out_rules(rows, stages):
+    network, routing = _network().double(), _routing(stages, rows=rows)
+    routing = Routing(routing.inputs.double(), routing.output.double(), stages)
+    x = _x().double().requires_grad_()
+    found = []
+    for compute in (network, lambda *args: _written_out(network, *args)):
+        network.zero_grad()
+        x.grad = None
+        compute(x, routing).square().sum().backward()
+        found.append([x.grad, *(p.grad for p in network.parameters())])
+    for mine, theirs in zip(*found, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_a_frozen_network_passes_gradients_to_its_input_alone():
+    network, routing, x = _network().requires_grad_(False), _routing(), _x().requires_grad_()
+    network(x, routing).sum().backward()
+    assert x.grad.abs().max() > 0
+    assert all(p.grad is None for p in network.parameters())
+
+
 def test_a_task_does_not_touch_modules_above_its_stage():
     network, routing = _network(), _routing((3, 3, 3, 3))
     network(_x(), routing).sum().backward()
