@@ -39,10 +39,11 @@ from genoevo_mega.tasks import Suite
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
 
-FORMAT, VERSION = "genoevo-mega-checkpoint", 1
+FORMAT, VERSION = "genoevo-mega-checkpoint", 2
 _LATEST = "checkpoint"
 _RNG = "rng"
 _NETWORKS = ("actor", "averaged", "critics", "targets")
+_OBSERVATIONS = ("observation_mean", "observation_scale")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -178,6 +179,7 @@ def digest(checkpoint: Path) -> str:
 
 def _tensors(agent: Agent) -> dict[str, torch.Tensor]:
     tensors = {"temperature/weight": agent.log_temperature.detach(), _RNG: agent.rng.get_state()}
+    tensors |= {name: getattr(agent, name) for name in _OBSERVATIONS}
     for network in _NETWORKS:
         for name, tensor in getattr(agent, network).state_dict().items():
             tensors[f"{network}/{name}"] = tensor
@@ -192,6 +194,8 @@ def _load_agent(checkpoint: Path, agent: Agent) -> None:
     try:
         agent.rng.set_state(tensors[_RNG])
         agent.log_temperature.data.copy_(tensors["temperature/weight"])
+        for name in _OBSERVATIONS:
+            getattr(agent, name).copy_(tensors[name])
         for network in _NETWORKS:
             getattr(agent, network).load_state_dict(_under(f"{network}/", tensors))
     except (KeyError, RuntimeError) as error:

@@ -76,6 +76,8 @@ class Sac(Settings):
     buffer_size: Count = 1_000_000
     """Transitions of all tasks together."""
     gamma: Fraction = 0.99
+    reward_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on rewards for the learner alone; reported returns are not scaled [O]."""
     tau: Fraction = 0.005
     """Share of the critics that moves into their targets at each update."""
     critic_loss: Literal["squared", "huber"] = "squared"
@@ -90,6 +92,9 @@ class Sac(Settings):
     """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions before learning starts."""
+    standardise: bool = False
+    """Whether the agent sees observations shifted and scaled, task by task, to mean 0 and deviation 1 over the random
+    steps [O]. Meta-World's are metres: what tells states apart is some centimetres."""
     random_hold: Count = 1
     """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -112,6 +117,9 @@ class Machine(Settings):
     """Rollout processes."""
     threads: Count = 1
     """Threads of the learner."""
+    overlap: bool = True
+    """Whether the updates due after a vector step are made while the next one is simulated, so that its actions do
+    not know of them yet; as reproducible as strict alternation."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000

@@ -104,6 +104,10 @@ class Replay:
             torch.from_numpy(self.genotypes[tasks, rows].astype(np.int64)),
         )
 
+    def seen(self) -> list[torch.Tensor]:
+        """Each task's observations, (transitions, observation_size) float32, copied."""
+        return [torch.from_numpy(rows[valid]) for rows, valid in zip(self.observations, self.valid, strict=True)]
+
     def _rings(self) -> dict[str, npt.NDArray[np.generic]]:
         names = ("observations", "actions", "rewards", "terminated", "genotypes", "valid")
         return {name: getattr(self, name) for name in names}

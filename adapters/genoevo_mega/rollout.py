@@ -68,7 +68,7 @@ class RolloutPool:
     Attributes
     ----------
     simulator_seconds, transport_seconds
-        Wall time of all steps and resets so far: that of the busiest worker, and the rest.
+        Time spent waiting for all steps and resets so far: while the busiest worker simulated, and the rest.
 
     Raises
     ------
@@ -113,14 +113,24 @@ class RolloutPool:
         self._arrays["goals"][:] = goals
         self._arrays["evaluation"][:] = evaluation
         self._arrays["active"][:] = True if mask is None else mask
-        self._exchange(_RESET)
+        self._send(_RESET)
+        self._finish()
         return self._arrays["observations"].copy()
 
     def step(self, actions: Floats, active: Flags | None = None) -> Transition:
         """Step every task, or those of *active*, with *actions* (tasks, action_size) in [-1, 1]."""
+        self.begin_step(actions, active)
+        return self.finish_step()
+
+    def begin_step(self, actions: Floats, active: Flags | None = None) -> None:
+        """Let the workers begin what :meth:`step` does; nothing else may be asked before :meth:`finish_step`."""
         self._arrays["actions"][:] = actions
         self._arrays["active"][:] = True if active is None else active
-        self._exchange(_STEP)
+        self._send(_STEP)
+
+    def finish_step(self) -> Transition:
+        """Wait for the step begun."""
+        self._finish()
         names = ("observations", "rewards", "terminated", "success")
         return Transition(**{name: self._arrays[name].copy() for name in names})
 
@@ -143,16 +153,21 @@ class RolloutPool:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _exchange(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         began = time.perf_counter()
         for index, pipe in enumerate(self._pipes):
             try:
                 pipe.send_bytes(message)
             except OSError:
                 raise self._death(index) from None
+        self.transport_seconds += time.perf_counter() - began
+
+    def _finish(self) -> None:
+        began = time.perf_counter()
         busiest = self._await()
-        self.simulator_seconds += busiest
-        self.transport_seconds += time.perf_counter() - began - busiest
+        waited = time.perf_counter() - began
+        self.simulator_seconds += min(busiest, waited)
+        self.transport_seconds += max(waited - busiest, 0.0)
 
     def _await(self) -> float:
         busiest = 0.0

@@ -113,7 +113,6 @@ class Trainer:
                 if over:
                     break
                 self._vector_step()
-                self._updates()
                 if self.evolver.due:
                     self._round()
                 over = self.steps >= steps or time.monotonic() >= deadline
@@ -128,7 +127,10 @@ class Trainer:
         observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()
         with self.clock("acting"):
             actions = self._actions(observations)
-        transition = self._simulate(lambda pool: pool.step(actions))
+        self._simulate(lambda pool: pool.begin_step(actions))
+        if self.config.machine.overlap:
+            self._updates()
+        transition = self._simulate(lambda pool: pool.finish_step())
         ended = self.episodes.advance(actions, transition)
         with self.clock("replay"):
             self.replay.add(observations, actions, transition, ended.mask, genotypes)
@@ -138,6 +140,8 @@ class Trainer:
             began = self._vector_steps - self.episodes.taken[ended.tasks]
             self.evolver.record(ended.only(began >= self.config.sac.random_steps))
             self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
+        if not self.config.machine.overlap:
+            self._updates()
 
     def _actions(self, observations: Floats) -> Floats:
         sac = self.config.sac
@@ -152,6 +156,8 @@ class Trainer:
         learning, per_step = self._vector_steps - self.config.sac.random_steps, self.config.sac.updates_per_step
         if learning <= 0:
             return
+        if learning == 1 and self.config.sac.standardise:
+            self.agent.standardise(self.replay.seen())
         for _ in range(int(learning * per_step) - int((learning - 1) * per_step)):
             with self.clock("replay"):
                 batch = self.replay.sample(self.config.sac.batch_size, self.rngs["replay"])

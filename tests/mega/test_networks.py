@@ -30,27 +30,35 @@ def _x(seed=2):
     return torch.randn(TASKS, BATCH, INPUTS, generator=torch.Generator().manual_seed(seed))
 
 
+def _layers(network):
+    """Task bias, and (weight, bias) pairs: embedding, pool by module, head."""
+    task_bias, *core = network.core.tensors()
+    pairs = list(zip(core[::2], core[1::2], strict=True))
+    pool = [[tuple(tensors[:2]), tuple(tensors[2:])] for tensors in (module.tensors() for module in network.pool)]
+    return task_bias, pairs[:-1], pool, pairs[-1]
+
+
 def _reference(network, x, routing, member, task):
     """The rules of the agent for one task and one member of the ensemble, in float64 numpy."""
 
     def linear(layer, v):
-        return v @ layer.weight[member].detach().double().numpy() + layer.bias[member].detach().double().numpy()
+        weight, bias = (tensor[member].detach().double().numpy() for tensor in layer)
+        return v @ weight + bias
 
     def relu(v):
         return np.maximum(v, 0)
 
-    v = x[task].double().numpy()
-    first, *others = network.embedding
-    h = relu(linear(first, v) + network.task_bias[member, task].detach().double().numpy())
+    task_bias, (first, *others), pool, head = _layers(network)
+    h = relu(linear(first, x[task].double().numpy()) + task_bias[member, task].detach().double().numpy())
     for layer in others:
         h = relu(linear(layer, h))
     hidden = [h]
     inputs, output = routing.inputs[task].double().numpy(), routing.output[task].double().numpy()
     for k in range(1, routing.stages[task] + 1):
         mixed = h if k == 1 else sum(inputs[:, k - 2, j, None] * hidden[j] for j in range(k))
-        module = network.pool[k - 1]
-        hidden.append(relu(linear(module.outer, relu(linear(module.inner, mixed)))))
-    return linear(network.head, sum(output[:, j, None] * hidden[j] for j in range(len(hidden))))
+        inner, outer = pool[k - 1]
+        hidden.append(relu(linear(outer, relu(linear(inner, mixed)))))
+    return linear(head, sum(output[:, j, None] * hidden[j] for j in range(len(hidden))))
 
 
 @pytest.mark.parametrize("rows", [1, BATCH])
@@ -67,24 +75,27 @@ def test_the_output_is_that_of_the_rules_for_mixed_stages(rows, ensemble):
 
 def _written_out(network, x, routing):
     """The same rules task by task with autograd's own derivatives."""
+    task_bias, (first, *others), pool, head = _layers(network)
+
+    def linear(layer, v):
+        return v @ layer[0][member] + layer[1][member]
+
     members = []
     for member in range(network.ensemble):
         outputs = []
         for task, stage in enumerate(routing.stages):
-            h = x[task]
-            for index, layer in enumerate(network.embedding):
-                h = h @ layer.weight[member] + layer.bias[member]
-                h = torch.relu(h + network.task_bias[member, task] if index == 0 else h)
+            h = torch.relu(linear(first, x[task]) + task_bias[member, task])
+            for layer in others:
+                h = torch.relu(linear(layer, h))
             hidden = [h]
             for k in range(1, stage + 1):
                 h = hidden[0]
                 if k > 1:
                     h = sum(routing.inputs[task, :, k - 2, j, None] * hidden[j] for j in range(k))
-                for layer in network.pool[k - 1].children():
-                    h = torch.relu(h @ layer.weight[member] + layer.bias[member])
+                for layer in pool[k - 1]:
+                    h = torch.relu(linear(layer, h))
                 hidden.append(h)
-            mixed = sum(routing.output[task, :, j, None] * hidden[j] for j in range(stage + 1))
-            outputs.append(mixed @ network.head.weight[member] + network.head.bias[member])
+            outputs.append(linear(head, sum(routing.output[task, :, j, None] * hidden[j] for j in range(stage + 1))))
         members.append(torch.stack(outputs))
     return torch.stack(members)
 
@@ -117,7 +128,7 @@ def test_a_frozen_network_passes_gradients_to_its_input_alone():
 def test_a_task_does_not_touch_modules_above_its_stage():
     network, routing = _network(), _routing((3, 3, 3, 3))
     network(_x(), routing).sum().backward()
-    used = [module.inner.weight.grad is not None for module in network.pool]
+    used = [module.flat.grad is not None for module in network.pool]
     assert used == [True, True, True, False, False]
 
 
@@ -144,7 +155,10 @@ def test_members_of_the_ensemble_are_independent():
     network = _network()
     out = network(_x(), _routing())
     out[0].sum().backward()
-    assert all(p.grad[1].abs().max() == 0 for p in network.parameters() if p.grad is not None)
+    for block in (network.core, *network.pool):
+        of_first, of_second = zip(*block.tensors(block.flat.grad), strict=True)
+        assert any(gradient.abs().max() > 0 for gradient in of_first)
+        assert all(gradient.abs().max() == 0 for gradient in of_second)
     assert not torch.allclose(out[0], out[1])
 
 

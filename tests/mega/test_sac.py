@@ -144,7 +144,7 @@ def test_gradients_are_clipped_to_the_norm():
 def test_each_temperature_moves_toward_its_tasks_target_entropy():
     agent, routing = _agent()
     with torch.no_grad():
-        agent.actor.head.bias[..., 4:] = -8.0  # hardly any noise: entropy far below -|A|
+        agent.actor.core.tensors()[-1][..., 4:] = -8.0  # hardly any noise: entropy far below -|A|
     agent.update(_batch(), routing)
     assert (agent.log_temperature > 0).all()
 

@@ -78,7 +78,7 @@ def test_growth_gives_the_module_to_actor_both_critics_and_both_targets(grown):
     trainer, _ = grown
     agent = trainer.agent
     assert [len(network.pool) for network in (agent.actor, agent.critics, agent.targets)] == [3, 3, 3]
-    assert agent.critics.pool[2].inner.weight.shape[0] == agent.targets.pool[2].inner.weight.shape[0] == 2
+    assert all(len(weight) == 2 for network in (agent.critics, agent.targets) for weight in network.pool[2].tensors())
     assert trainer.evolver.community.stages.max() == 3
 
 
@@ -139,9 +139,14 @@ def test_the_clock_accounts_for_all_wall_time(grown):
 
 
 @pytest.mark.parametrize("stop", [250, 266])  # at the beginning and in the middle of an episode
-@pytest.mark.parametrize("update_with", ["elite", "stored"])
-def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with):
-    config = _config(steps=340, genotypes={"update_with": update_with}, evaluation={"every": 150})
+@pytest.mark.parametrize(("update_with", "overlap"), [("elite", True), ("stored", False)])
+def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with, overlap):
+    config = _config(
+        steps=340,
+        genotypes={"update_with": update_with},
+        evaluation={"every": 150},
+        machine={"overlap": overlap},
+    )
     _train(tmp_path / "whole", config)
     _train(tmp_path / "parts", config, steps=stop)
     trainer = runs.resume(tmp_path / "parts")
@@ -175,9 +180,33 @@ def test_another_seed_gives_another_run(tmp_path):
     assert len(digests) == 2
 
 
-def test_fewer_updates_than_steps(tmp_path):
-    trainer = _train(tmp_path / "run", _config(steps=100, sac={"updates_per_step": 0.25, "random_steps": 10}))
-    assert trainer.agent.updates == 10
+@pytest.mark.parametrize(("overlap", "updates"), [(False, 10), (True, 9)])
+def test_fewer_updates_than_steps(tmp_path, overlap, updates):
+    settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "machine": {"overlap": overlap}}
+    trainer = _train(tmp_path / "run", _config(steps=100, **settings))
+    assert trainer.agent.updates == updates
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_the_number_of_workers_does_not_change_a_run(tmp_path, overlap):
+    digests = []
+    for workers in (1, 2):
+        directory = tmp_path / str(workers)
+        _train(directory, _config(steps=300, machine={"overlap": overlap, "workers": workers}))
+        digests.append(runs.info(directory)["digest"])
+    assert digests[0] == digests[1]
+
+
+def test_overlap_changes_nothing_but_when_updates_are_made(tmp_path):
+    digests, updates = [], []
+    for overlap in (False, True):
+        directory = tmp_path / str(overlap)
+        machine = {"overlap": overlap}
+        _train(directory / "fixed", _config(steps=300, sac={"updates_per_step": 0}, machine=machine))
+        digests.append(runs.info(directory / "fixed")["digest"])
+        updates.append(_train(directory / "learning", _config(steps=300, machine=machine)).agent.updates)
+    assert digests[0] == digests[1]
+    assert updates == [140, 139]
 
 
 def test_evaluation_leaves_training_as_it_was(tmp_path):
@@ -214,7 +243,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint(tmp_p
     digest = runs.info(tmp_path / "run")["digest"]
     trainer = runs.resume(tmp_path / "run")
     with torch.no_grad():
-        trainer.agent.critics.head.weight.fill_(torch.nan)
+        trainer.agent.critics.core.flat.fill_(torch.nan)
     with pytest.raises(DivergedError, match="no longer finite at step"):
         trainer.run(300)
     assert runs.info(tmp_path / "run")["digest"] == digest

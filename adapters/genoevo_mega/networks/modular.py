@@ -44,26 +44,30 @@ class Routing(NamedTuple):
     stages: tuple[int, ...]
 
 
-class Linear(nn.Module):
-    """Weights of an ensemble of linear layers, (ensemble, in, out) and (ensemble, 1, out).
+class Block(nn.Module):
+    """Tensors of an ensemble in one flat parameter.
 
-    Weights are He-uniform for ReLU, scaled by *gain*; biases start at zero.
+    The optimiser, gradient norms and moving averages then take one operation for a block, not one for each of its
+    tensors.
     """
 
-    def __init__(self, ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> None:
+    def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()
-        bound = gain * math.sqrt(6 / inputs)
-        self.weight = nn.Parameter(torch.empty(ensemble, inputs, outputs).uniform_(-bound, bound, generator=rng))
-        self.bias = nn.Parameter(torch.zeros(ensemble, 1, outputs))
+        self.shapes = [tensor.shape for tensor in tensors]
+        self.flat = nn.Parameter(torch.cat([tensor.flatten() for tensor in tensors]))
+
+    def tensors(self, flat: Tensor | None = None) -> list[Tensor]:
+        """Views of the parameter, or of *flat*, which is shaped like it."""
+        whole = self.flat if flat is None else flat
+        parts = whole.split([shape.numel() for shape in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
 
-class Module(nn.Module):
-    """One module: width -> hidden -> width, ReLU after both."""
-
-    def __init__(self, ensemble: int, config: Network, rng: torch.Generator) -> None:
-        super().__init__()
-        self.inner = Linear(ensemble, config.width, config.hidden, rng)
-        self.outer = Linear(ensemble, config.hidden, config.width, rng)
+def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
+    """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*, and zero biases (ensemble, 1, outputs)."""
+    bound = gain * math.sqrt(6 / inputs)
+    weight = torch.empty(ensemble, inputs, outputs).uniform_(-bound, bound, generator=rng)
+    return [weight, torch.zeros(ensemble, 1, outputs)]
 
 
 class ModularNetwork(nn.Module):
@@ -100,13 +104,16 @@ class ModularNetwork(nn.Module):
         super().__init__()
         self.config, self.ensemble = config, ensemble
         widths = [inputs] + [config.width] * config.embedding_layers
-        self.embedding = nn.ModuleList(Linear(ensemble, a, b, rng) for a, b in pairwise(widths))
+        embedding = [tensor for a, b in pairwise(widths) for tensor in linear(ensemble, a, b, rng)]
         # The columns of the first layer that a one-hot would pick: one bias per task.
         bound = math.sqrt(6 / (inputs + tasks))
-        one_hot = torch.empty(ensemble, tasks, 1, config.width).uniform_(-bound, bound, generator=rng)
-        self.task_bias = nn.Parameter(one_hot)
-        self.pool = nn.ModuleList(Module(ensemble, config, rng) for _ in range(modules))
-        self.head = Linear(ensemble, config.width, outputs, rng, gain=0.1)
+        task_bias = torch.empty(ensemble, tasks, 1, config.width).uniform_(-bound, bound, generator=rng)
+        self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
+        self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
+
+    def _module(self, rng: torch.Generator) -> Block:
+        width, hidden = self.config.width, self.config.hidden
+        return Block(linear(self.ensemble, width, hidden, rng) + linear(self.ensemble, hidden, width, rng))
 
     @property
     def parameter_count(self) -> int:
@@ -115,43 +122,47 @@ class ModularNetwork(nn.Module):
 
     def grow(self, rng: torch.Generator) -> list[nn.Parameter]:
         """Add a module to the pool; its parameters, for the optimiser. All other parameters are kept."""
-        module = Module(self.ensemble, self.config, rng)
+        module = self._module(rng)
         self.pool.append(module)
         return list(module.parameters())
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
-        stages, bias = routing.stages, self.task_bias
-        order = sorted(range(len(stages)), key=lambda task: -stages[task])
-        ordered = len(set(stages)) == 1
-        if not ordered:
-            by_stage = torch.tensor(order, device=x.device)
-            in_order = tuple(stages[task] for task in order)
-            routing = Routing(routing.inputs[by_stage], routing.output[by_stage], in_order)
-            x, bias = x[by_stage], bias.index_select(1, by_stage)
-        depth = routing.stages[0]
-        layers = [*self.embedding, *(layer for module in self.pool[:depth] for layer in module.children()), self.head]
-        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        out = _Pass.apply(x, bias, _Mixing.of(routing), *parameters)
-        return out if ordered else out.index_select(1, torch.argsort(by_stage))
+        blocks = [self.core, *self.pool[: max(routing.stages)]]
+        return _Pass.apply(x, _Mixing.of(routing), blocks, *(block.flat for block in blocks))
 
 
 class _Mixing(NamedTuple):
     """A routing of tasks in falling order of their stages, as factors of (ensemble, tasks, batch, width).
 
     ``inputs`` (M - 1, M, tasks, B, 1): [k - 2, j] weighs h_j in module k. ``output`` (M + 1, tasks, B, 1).
-    ``users``: the tasks that have h_0, h_1 .. each; they are the first ones.
+    ``users``: the tasks that have h_0, h_1 .. each; they are the first ones. ``order`` (tasks,) int64: the tasks so
+    ordered, None where they are already.
     """
 
     inputs: Tensor
     output: Tensor
     users: list[int]
+    order: Tensor | None
 
     @classmethod
     def of(cls, routing: Routing) -> _Mixing:
-        users = [sum(stage >= module for stage in routing.stages) for module in range(routing.stages[0] + 1)]
-        inputs, output = routing.inputs.permute(2, 3, 0, 1), routing.output.permute(2, 0, 1)
-        return cls(inputs.unsqueeze(-1), output.unsqueeze(-1), users)
+        stages = routing.stages
+        users = [sum(stage >= module for stage in stages) for module in range(max(stages) + 1)]
+        inputs, output, order = routing.inputs, routing.output, None
+        if any(a < b for a, b in pairwise(stages)):
+            falling = sorted(range(len(stages)), key=lambda task: -stages[task])
+            order = torch.tensor(falling, device=output.device)
+            inputs, output = inputs[order], output[order]
+        return cls(inputs.permute(2, 3, 0, 1).unsqueeze(-1), output.permute(2, 0, 1).unsqueeze(-1), users, order)
+
+    def ordered(self, x: Tensor, dim: int) -> Tensor:
+        """*x* with its tasks in falling order of their stages."""
+        return x if self.order is None else x.index_select(dim, self.order)
+
+    def restored(self, x: Tensor, dim: int) -> Tensor:
+        """The inverse of :meth:`ordered`."""
+        return x if self.order is None else torch.empty_like(x).index_copy_(dim, self.order, x)
 
     def input_of(self, module: int, hidden: list[Tensor]) -> Tensor:
         """The input of a module from h_0 .. h_(module - 1)."""
@@ -187,67 +198,69 @@ class _Mixing(NamedTuple):
 
 
 class _Pass(torch.autograd.Function):
-    """The whole network as one function of the input, the task bias, and weight and bias of every layer in order."""
+    """The whole network as one function of its input and the flat parameters of its blocks, the core's first."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, task_bias: Tensor, mixing: _Mixing, *parameters: Tensor) -> Tensor:
-        layers = list(zip(parameters[::2], parameters[1::2], strict=True))
-        modules = len(mixing.users) - 1
-        embedding, pool, head = layers[: -1 - 2 * modules], layers[-1 - 2 * modules : -1], layers[-1]
-        tape: list[tuple[Tensor, Tensor]] = []  # input and output of every layer but the head, as rows
+    def forward(ctx: Any, x: Tensor, mixing: _Mixing, blocks: list[Block], *flat: Tensor) -> Tensor:
+        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(blocks, flat, strict=True))
+        tape: list[tuple[Tensor, Tensor, Tensor]] = []  # input, output and weight of every layer but the head
 
         def layer(rows: Tensor, weight: Tensor, bias: Tensor, task_bias: Tensor | None = None) -> Tensor:
             out = torch.baddbmm(bias, rows, weight)
             if task_bias is not None:
                 out.view(shape).add_(task_bias)
-            tape.append((rows, out.relu_()))
+            tape.append((rows, out.relu_(), weight))
             return out
 
         shape = len(task_bias), *x.shape[:2], -1
-        rows = layer(x.flatten(0, 1).expand(len(task_bias), -1, -1), *embedding[0], task_bias)
-        for parameters_of_layer in embedding[1:]:
-            rows = layer(rows, *parameters_of_layer)
+        rows = mixing.ordered(x, 0).flatten(0, 1).expand(len(task_bias), -1, -1)
+        rows = layer(rows, *core[:2], mixing.ordered(task_bias, 1))
+        for i in range(2, len(core) - 2, 2):
+            rows = layer(rows, *core[i : i + 2])
         hidden = [rows.view(shape)]
-        for module in range(1, modules + 1):
+        for module, (inner, inner_bias, outer, outer_bias) in enumerate(pool, 1):
             mixed = mixing.input_of(module, hidden)
-            inner, outer = pool[2 * module - 2 : 2 * module]
-            hidden.append(layer(layer(mixed.flatten(1, 2), *inner), *outer).view_as(mixed))
+            rows = layer(layer(mixed.flatten(1, 2), inner, inner_bias), outer, outer_bias)
+            hidden.append(rows.view_as(mixed))
         mixed = mixing.output_of(hidden).flatten(1, 2)
-        weight, bias = head
-        ctx.save_for_backward(*parameters[::2])
-        ctx.mixing, ctx.tape, ctx.mixed = mixing, tape, mixed
-        return torch.baddbmm(bias, mixed, weight).view(shape)
+        head, bias = core[-2:]
+        ctx.save_for_backward(*flat)
+        ctx.mixing, ctx.blocks, ctx.tape, ctx.head = mixing, blocks, tape, (mixed, head)
+        return mixing.restored(torch.baddbmm(bias, mixed, head).view(shape), 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        mixing, tape, weights = ctx.mixing, list(ctx.tape), list(ctx.saved_tensors)
-        needs_x, needs_weights = ctx.needs_input_grad[:2]
-        found: list[Tensor | None] = []  # gradients of bias and weight, the last layer's first
+        mixing, tape = ctx.mixing, list(ctx.tape)
+        needs_x, needs_weights = ctx.needs_input_grad[0], ctx.needs_input_grad[3]
+        flat = [torch.empty_like(own) if needs_weights else own for own in ctx.saved_tensors]
+        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(ctx.blocks, flat, strict=True))
+        # Where the gradients of the layers go, in the order of the tape and then the head.
+        found = core[:-2] + [tensor for module in pool for tensor in module] + core[-2:]
 
-        def through(rows: Tensor, of_output: Tensor) -> Tensor:
-            found.append(of_output.sum(1, keepdim=True) if needs_weights else None)
-            found.append(torch.bmm(rows.transpose(1, 2), of_output) if needs_weights else None)
-            return torch.bmm(of_output, weights.pop().transpose(1, 2))
+        def through(rows: Tensor, weight: Tensor, of_output: Tensor) -> Tensor:
+            of_bias, of_weight = found.pop(), found.pop()
+            if needs_weights:
+                torch.sum(of_output, 1, keepdim=True, out=of_bias)
+                torch.bmm(rows.transpose(1, 2), of_output, out=of_weight)
+            return torch.bmm(of_output, weight.transpose(1, 2))
 
         def through_relu(of_output: Tensor) -> Tensor:
-            rows, out = tape.pop()
-            return through(rows, _relu_gradient(of_output, out))
+            rows, out, weight = tape.pop()
+            return through(rows, weight, torch.ops.aten.threshold_backward(of_output, out, 0))
 
-        of_mixed = through(ctx.mixed, gradient.flatten(1, 2)).view(*gradient.shape[:3], -1)
+        of_mixed = through(*ctx.head, mixing.ordered(gradient, 1).flatten(1, 2)).view(*gradient.shape[:3], -1)
         of_inputs: dict[int, Tensor] = {}
-        for module in range(len(mixing.users) - 1, 0, -1):
+        for module in range(len(pool), 0, -1):
             of_hidden = mixing.gradient_of(module, of_inputs, of_mixed)
             of_inputs[module] = through_relu(through_relu(of_hidden.flatten(1, 2))).view_as(of_hidden)
         rows = mixing.gradient_of(0, of_inputs, of_mixed).flatten(1, 2)
         while len(tape) > 1:
             rows = through_relu(rows)
-        [(x, out)] = tape
-        rows = _relu_gradient(rows, out)
-        of_x = through(x, rows)
-        of_task_bias = rows.view_as(of_mixed).sum(2, keepdim=True) if needs_weights else None
-        return of_x.sum(0).view(*gradient.shape[1:3], -1) if needs_x else None, of_task_bias, None, *reversed(found)
-
-
-def _relu_gradient(of_output: Tensor, out: Tensor) -> Tensor:
-    return torch.ops.aten.threshold_backward(of_output, out, 0)
+        [(x, out, weight)] = tape
+        rows = torch.ops.aten.threshold_backward(rows, out, 0)
+        of_x = through(x, weight, rows)
+        if needs_weights:
+            task_bias.copy_(mixing.restored(rows.view_as(of_mixed).sum(2, keepdim=True), 1))
+        of_x = mixing.restored(of_x.sum(0).view(*gradient.shape[1:3], -1), 0) if needs_x else None
+        return of_x, None, None, *(flat if needs_weights else [None] * len(flat))
