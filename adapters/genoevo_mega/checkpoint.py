@@ -43,7 +43,6 @@ FORMAT, VERSION = "genoevo-mega-checkpoint", 2
 _LATEST = "checkpoint"
 _RNG = "rng"
 _NETWORKS = ("actor", "averaged", "critics", "targets")
-_OBSERVATIONS = ("observation_mean", "observation_scale")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -179,7 +178,6 @@ def digest(checkpoint: Path) -> str:
 
 def _tensors(agent: Agent) -> dict[str, torch.Tensor]:
     tensors = {"temperature/weight": agent.log_temperature.detach(), _RNG: agent.rng.get_state()}
-    tensors |= {name: getattr(agent, name) for name in _OBSERVATIONS}
     for network in _NETWORKS:
         for name, tensor in getattr(agent, network).state_dict().items():
             tensors[f"{network}/{name}"] = tensor
@@ -194,8 +192,6 @@ def _load_agent(checkpoint: Path, agent: Agent) -> None:
     try:
         agent.rng.set_state(tensors[_RNG])
         agent.log_temperature.data.copy_(tensors["temperature/weight"])
-        for name in _OBSERVATIONS:
-            getattr(agent, name).copy_(tensors[name])
         for network in _NETWORKS:
             getattr(agent, network).load_state_dict(_under(f"{network}/", tensors))
     except (KeyError, RuntimeError) as error:

@@ -78,11 +78,11 @@ class Sac(Settings):
     gamma: Fraction = 0.99
     reward_scale: Annotated[float, Field(gt=0)] = 1.0
     """Factor on rewards for the learner alone; reported returns are not scaled [O]."""
+    n_step: Count = 1
+    """Steps of reward before the bootstrapped value: more carry a reward back faster, at the price of off-policy
+    bias [O]."""
     tau: Fraction = 0.005
     """Share of the critics that moves into their targets at each update."""
-    critic_loss: Literal["squared", "huber"] = "squared"
-    """``huber`` bounds what one transition contributes, so that a task of large values does not drown the others
-    [O]."""
     average: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the actor that moves at each update into the averaged one that greedy episodes use; 1 is the actor
     itself [O]."""
@@ -92,9 +92,6 @@ class Sac(Settings):
     """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions before learning starts."""
-    standardise: bool = False
-    """Whether the agent sees observations shifted and scaled, task by task, to mean 0 and deviation 1 over the random
-    steps [O]. Meta-World's are metres: what tells states apart is some centimetres."""
     random_hold: Count = 1
     """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0

@@ -16,17 +16,18 @@ from genoevo_mega.rollout import Flags, Floats, Transition
 
 
 class Batch(NamedTuple):
-    """Task-major transitions: (tasks, batch, ...) float32 tensors; ``genotypes`` is int64.
+    """Task-major transitions of n steps: (tasks, batch, ...) float32 tensors; ``genotypes`` is int64.
 
-    ``terminated`` is 1 where the task itself ended, never at a time limit, so that values are bootstrapped through
-    truncation.
+    ``rewards`` are the discounted sums of the n steps, ``next_observations`` what follows them, and ``discounts`` the
+    factors of its value: gamma^n, 0 where the task itself ended. At a time limit they are not 0, so that values are
+    bootstrapped through truncation. Where an episode ends within the n steps, they are as many as it has left.
     """
 
     observations: torch.Tensor
     actions: torch.Tensor
     rewards: torch.Tensor
     next_observations: torch.Tensor
-    terminated: torch.Tensor
+    discounts: torch.Tensor
     genotypes: torch.Tensor
 
 
@@ -87,26 +88,28 @@ class Replay:
         self.filled = np.maximum(self.filled, np.maximum(row, after) + 1)
         self.head = np.where(ended, after + 1, after) % rows
 
-    def sample(self, batch: int, rng: np.random.Generator) -> Batch:
-        """*batch* transitions of every task, uniform with replacement; every task must have one."""
+    def sample(self, batch: int, rng: np.random.Generator, *, gamma: float, steps: int = 1) -> Batch:
+        """*batch* transitions of *steps* steps of every task, uniform with replacement; every task must have one."""
         tasks = np.arange(len(self.head))[:, None]
         rows = rng.integers(0, self.filled[:, None], (len(self.head), batch))
         while not (hit := self.valid[tasks, rows]).all():
             task, column = np.nonzero(~hit)
             rows[task, column] = rng.integers(0, self.filled[task])
-        after = (rows + 1) % self.valid.shape[1]
+        ahead, size = np.arange(steps), self.valid.shape[1]
+        window = tasks[..., None], (rows[..., None] + ahead) % size
+        # A row that begins no transition ends the episode; those behind it belong to others.
+        running = np.logical_and.accumulate(self.valid[window], axis=-1)
+        taken = running.sum(axis=-1)
+        rewards = (self.rewards[window] * running) @ (gamma**ahead).astype(np.float32)
+        ended = self.terminated[tasks, (rows + taken - 1) % size]
         return Batch(
             torch.from_numpy(self.observations[tasks, rows]),
             torch.from_numpy(self.actions[tasks, rows]),
-            torch.from_numpy(self.rewards[tasks, rows]),
-            torch.from_numpy(self.observations[tasks, after]),
-            torch.from_numpy(self.terminated[tasks, rows].astype(np.float32)),
+            torch.from_numpy(rewards),
+            torch.from_numpy(self.observations[tasks, (rows + taken) % size]),
+            torch.from_numpy(np.where(ended, 0, gamma**taken).astype(np.float32)),
             torch.from_numpy(self.genotypes[tasks, rows].astype(np.int64)),
         )
-
-    def seen(self) -> list[torch.Tensor]:
-        """Each task's observations, (transitions, observation_size) float32, copied."""
-        return [torch.from_numpy(rows[valid]) for rows, valid in zip(self.observations, self.valid, strict=True)]
 
     def _rings(self) -> dict[str, npt.NDArray[np.generic]]:
         names = ("observations", "actions", "rewards", "terminated", "genotypes", "valid")

@@ -7,7 +7,8 @@ Departures and choices:
 3. Actor and critics are clipped to a gradient norm each [O].
 4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by
    default [O].
-5. Observations may be standardised by those of the random steps, and rewards scaled, for the learner alone [O].
+5. Rewards may be scaled and summed over several steps before the bootstrapped value (Sutton 1988), without the
+   entropy of the steps between [O].
 6. Actor and critics, online and target, use the same genotype weights in one update [O].
 """
 
@@ -62,8 +63,6 @@ class Agent:
         self.averaged.load_state_dict(self.actor.state_dict())
         self.log_temperature = nn.Parameter(torch.full((tasks,), math.log(config.initial_temperature)))
         self.target_entropy = -float(action_size)
-        self.observation_mean = torch.zeros(tasks, observation_size)
-        self.observation_scale = torch.ones(tasks, observation_size)
         self.optimisers = {
             "actor": self._adam(self.actor.parameters()),
             "critics": self._adam(self.critics.parameters()),
@@ -77,31 +76,29 @@ class Agent:
     @torch.no_grad()
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
         """Actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task."""
-        seen = self._seen(observations[:, None])
         if greedy:
-            mean, _ = self.averaged(seen, routing)[0].chunk(2, dim=-1)
+            mean, _ = self.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
             return torch.tanh(mean)[:, 0]
-        mean, log_std = self._policy(seen, routing)
+        mean, log_std = self._policy(observations[:, None], routing)
         noise = torch.randn(mean.shape, generator=self.rng)
         return torch.tanh(mean + log_std.exp() * noise)[:, 0]
 
     def update(self, batch: Batch, routing: Routing) -> dict[str, Tensor]:
         """One gradient step of critics, actor and temperatures, then of the targets; losses as 0-d tensors."""
         temperature = self.log_temperature.detach().exp()[:, None]
-        observations, next_observations = self._seen(batch.observations), self._seen(batch.next_observations)
 
         with torch.no_grad():
-            action, log_prob = self._sample(next_observations, routing)
-            value = self._value(self.targets, next_observations, action, routing).amin(0)
+            action, log_prob = self._sample(batch.next_observations, routing)
+            value = self._value(self.targets, batch.next_observations, action, routing).amin(0)
             value = value - temperature * log_prob
-            goal = self.config.reward_scale * batch.rewards + self.config.gamma * (1 - batch.terminated) * value
-        predicted = self._value(self.critics, observations, batch.actions, routing)
-        critic_loss = self._critic_loss(predicted, goal.expand_as(predicted)).mean(dim=(1, 2)).sum()
+            goal = self.config.reward_scale * batch.rewards + batch.discounts * value
+        predicted = self._value(self.critics, batch.observations, batch.actions, routing)
+        critic_loss = (predicted - goal).square().mean(dim=(1, 2)).sum()
         critic_norm = self._descend("critics", critic_loss, self.critics)
 
-        action, log_prob = self._sample(observations, routing)
+        action, log_prob = self._sample(batch.observations, routing)
         with _frozen(self.critics):
-            value = self._value(self.critics, observations, action, routing).amin(0)
+            value = self._value(self.critics, batch.observations, action, routing).amin(0)
         actor_loss = (temperature * log_prob - value).mean()
         actor_norm = self._descend("actor", actor_loss, self.actor)
 
@@ -122,18 +119,6 @@ class Agent:
             "value": predicted.detach().mean(),
             "entropy": -log_prob.detach().mean(),
         }
-
-    def standardise(self, observations: list[Tensor]) -> None:
-        """From now on see observations relative to these, (n, observation_size) for each task.
-
-        What hardly varies in them is scaled as if it had a deviation of 0.05: it may vary later.
-        """
-        for task, rows in enumerate(observations):
-            self.observation_mean[task] = rows.mean(0)
-            self.observation_scale[task] = 1 / rows.std(0).clamp(min=0.05)
-
-    def _seen(self, observations: Tensor) -> Tensor:
-        return (observations - self.observation_mean[:, None]) * self.observation_scale[:, None]
 
     def grow(self) -> None:
         """Add a module to actor, critics and what follows them, with fresh optimiser state; all else is kept."""
@@ -168,11 +153,6 @@ class Agent:
     @torch.no_grad()
     def _follow(follower: nn.Module, network: nn.Module, share: float) -> None:
         torch._foreach_lerp_(list(follower.parameters()), list(network.parameters()), share)
-
-    def _critic_loss(self, predicted: Tensor, goal: Tensor) -> Tensor:
-        if self.config.critic_loss == "huber":
-            return nn.functional.huber_loss(predicted, goal, reduction="none")
-        return (predicted - goal).square()
 
     def _descend(self, name: str, loss: Tensor, network: nn.Module) -> Tensor:
         parameters = list(network.parameters())

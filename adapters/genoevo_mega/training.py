@@ -153,14 +153,13 @@ class Trainer:
         return self.agent.act(torch.from_numpy(observations), self.evolver.acting()).numpy()
 
     def _updates(self) -> None:
-        learning, per_step = self._vector_steps - self.config.sac.random_steps, self.config.sac.updates_per_step
+        sac = self.config.sac
+        learning = self._vector_steps - sac.random_steps
         if learning <= 0:
             return
-        if learning == 1 and self.config.sac.standardise:
-            self.agent.standardise(self.replay.seen())
-        for _ in range(int(learning * per_step) - int((learning - 1) * per_step)):
+        for _ in range(int(learning * sac.updates_per_step) - int((learning - 1) * sac.updates_per_step)):
             with self.clock("replay"):
-                batch = self.replay.sample(self.config.sac.batch_size, self.rngs["replay"])
+                batch = self.replay.sample(sac.batch_size, self.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
             with self.clock("learning"):
                 routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
                 self.losses.add(self.agent.update(batch, routing))

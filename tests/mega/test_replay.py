@@ -21,7 +21,8 @@ def _fill(replay, steps, lengths=(5, 3), seed=0):
         genotypes = np.full(tasks, step)
         replay.add(now, actions, Transition(after, rewards, terminated, ended), ended, genotypes)
         for task in range(tasks):
-            row = (now[task, 0], actions[task, 0], rewards[task], after[task, 0], float(terminated[task]), step)
+            discount = 0.0 if terminated[task] else 0.5
+            row = (now[task, 0], actions[task, 0], rewards[task], after[task, 0], discount, step)
             log[task].append(tuple(map(float, row)))
         fresh = np.array([[next(number)] for _ in range(tasks)], np.float32)
         now = np.where(ended[:, None], fresh, after)
@@ -37,7 +38,7 @@ def _rows(batch, task):
 def test_samples_are_the_newest_transitions_and_nothing_else(steps):
     replay = Replay(2, 20, 1, 1, episode_length=3)
     log = _fill(replay, steps)
-    batch = replay.sample(2000, np.random.default_rng(1))
+    batch = replay.sample(2000, np.random.default_rng(1), gamma=0.5)
     for task in range(2):
         sampled = _rows(batch, task)
         assert sampled <= set(log[task])
@@ -47,22 +48,44 @@ def test_samples_are_the_newest_transitions_and_nothing_else(steps):
 def test_the_next_observation_at_a_time_limit_is_the_episodes_last_and_values_are_bootstrapped():
     replay = Replay(2, 50, 1, 1, episode_length=3)
     log = _fill(replay, 10)
-    batch = replay.sample(500, np.random.default_rng(0))
+    batch = replay.sample(500, np.random.default_rng(0), gamma=0.5)
     limit = log[0][4]
     assert limit in _rows(batch, 0)
-    assert limit[4] == 0.0
+    assert limit[4] == 0.5
 
 
 def test_termination_is_kept():
     replay = Replay(2, 50, 1, 1, episode_length=3)
     _fill(replay, 9)
-    assert replay.sample(300, np.random.default_rng(0)).terminated[1].max() == 1
+    assert replay.sample(300, np.random.default_rng(0), gamma=0.5).discounts[1].min() == 0
+
+
+@pytest.mark.parametrize("stored", [40, 61, 203])  # the ring not yet full, and overwritten
+def test_n_steps_are_summed_and_stop_where_the_episode_ends(stored):
+    replay = Replay(2, 50, 1, 1, episode_length=3)
+    log = _fill(replay, stored, lengths=(5, 3))
+    batch = replay.sample(500, np.random.default_rng(0), gamma=0.9, steps=4)
+    for task, length in enumerate((5, 3)):
+        for start, reward, after, discount in zip(
+            batch.genotypes[task],
+            batch.rewards[task],
+            batch.next_observations[task, :, 0],
+            batch.discounts[task],
+            strict=True,
+        ):
+            first = int(start) - 1  # steps are numbered from 1
+            episode_end = (first // length + 1) * length
+            rows = log[task][first : min(first + 4, episode_end, stored)]
+            assert float(reward) == pytest.approx(sum(0.9**i * row[2] for i, row in enumerate(rows)), rel=1e-5)
+            assert float(after) == rows[-1][3]
+            terminated = rows[-1][4] == 0
+            assert float(discount) == pytest.approx(0 if terminated else 0.9 ** len(rows))
 
 
 def test_sampling_is_uniform():
     replay = Replay(2, 20, 1, 1, episode_length=3)
     log = _fill(replay, 20)
-    drawn = replay.sample(40_000, np.random.default_rng(2)).genotypes[0].numpy()
+    drawn = replay.sample(40_000, np.random.default_rng(2), gamma=0.5).genotypes[0].numpy()
     counts = np.bincount(drawn, minlength=21)[1:]
     assert len(log[0]) == len(counts) == 20
     assert (np.abs(counts - 2000) < 6 * np.sqrt(2000)).all()
@@ -79,7 +102,7 @@ def test_state_round_trip_continues_exactly():
     second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
     for replay in (first, second):
         _fill(replay, 4, seed=3)
-    batches = [replay.sample(64, np.random.default_rng(0)) for replay in (first, second)]
+    batches = [replay.sample(64, np.random.default_rng(0), gamma=0.5, steps=2) for replay in (first, second)]
     assert all((a == b).all() for a, b in zip(*batches, strict=True))
 
 

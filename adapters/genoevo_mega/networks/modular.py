@@ -64,7 +64,7 @@ class Block(nn.Module):
 
 
 def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
-    """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*, and zero biases (ensemble, 1, outputs)."""
+    """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*; biases (ensemble, 1, outputs), 0."""
     bound = gain * math.sqrt(6 / inputs)
     weight = torch.empty(ensemble, inputs, outputs).uniform_(-bound, bound, generator=rng)
     return [weight, torch.zeros(ensemble, 1, outputs)]
