@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.errors import ConfigError, nearest
+from genoevo_mega.faster import speed_up
 
 Observation = npt.NDArray[np.float64]
 
@@ -47,7 +48,8 @@ class MetaWorldSuite:
 
     Meta-World's own vector environments give every task the same goal index at each reset, ignore ``reset(seed=)``
     and share one seed between training and evaluation unless told otherwise; here each task draws its goals from
-    a stream of its own, and the caller picks the goal of each episode.
+    a stream of its own, and the caller picks the goal of each episode. *stock* leaves the step as Meta-World has it,
+    for comparison: the same results, more slowly.
     """
 
     names: tuple[str, ...]
@@ -56,10 +58,14 @@ class MetaWorldSuite:
     reward_version: str = "v2"
     observation_size: int = 39
     action_size: int = 4
+    stock: bool = False
 
     def make(self, task: int) -> TaskEnvironment:
         """Build the environment and draw its goals."""
-        return MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
+        made = MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
+        if not self.stock:
+            speed_up(made.simulator)
+        return made
 
 
 class MetaWorldTask:
@@ -68,19 +74,19 @@ class MetaWorldTask:
     def __init__(self, name: str, seed: int, goals: int, reward_version: str) -> None:
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-        self._env = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
+        self.simulator = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
         streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
         self._training_seed, self._evaluation_seed = (int(stream.generate_state(1)[0]) for stream in streams)
         self.training_goals = self._draw_goals(self._training_seed, goals)
         self.evaluation_goals: list[Observation] = []
-        self._env._partially_observable = False
+        self.simulator._partially_observable = False
         # The observation space is cached; without this the goal would be clipped to [0, 0].
-        self._env.__dict__.pop("sawyer_observation_space", None)
+        self.simulator.__dict__.pop("sawyer_observation_space", None)
 
     def _draw_goals(self, seed: int, count: int) -> list[Observation]:
         # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does
         # not influence the draw, so it is left out: the same goals as metaworld.MT1(name, seed), 4 times faster.
-        env, goals = self._env, []
+        env, goals = self.simulator, []
         env._freeze_rand_vec = False
         env._set_task_called = True
         env.do_simulation = lambda *args, **kwargs: None
@@ -104,13 +110,13 @@ class MetaWorldTask:
         """
         if evaluation and goal >= len(self.evaluation_goals):
             self.evaluation_goals = self._draw_goals(self._evaluation_seed, 50 * (goal // 50 + 1))
-        self._env._last_rand_vec = (self.evaluation_goals if evaluation else self.training_goals)[goal]
-        observation, _ = self._env.reset()
+        self.simulator._last_rand_vec = (self.evaluation_goals if evaluation else self.training_goals)[goal]
+        observation, _ = self.simulator.reset()
         return observation
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
         """One step: observation (39,) float64, reward, False (Meta-World never terminates), success."""
-        observation, reward, terminated, _, info = self._env.step(action)
+        observation, reward, terminated, _, info = self.simulator.step(action)
         return observation, float(reward), bool(terminated), bool(info["success"])
 
 

@@ -51,7 +51,7 @@ def test_another_seed_gives_other_goals_and_the_same_seed_the_same(suite, push):
 def test_tasks_do_not_share_a_stream_of_goals(suite, push):
     names = ("button-press-v3", "button-press-wall-v3")
     first, second = (MetaWorldTask(name, 5, 5, "v2") for name in names)
-    spaces = [task._env._random_reset_space for task in (first, second)]
+    spaces = [task.simulator._random_reset_space for task in (first, second)]
     unit = [
         (t.training_goals - s.low) / np.where(s.high > s.low, s.high - s.low, 1)
         for t, s in zip((first, second), spaces, strict=True)
