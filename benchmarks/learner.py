@@ -1,0 +1,225 @@
+"""Updates of the learner beside a straightforward per-module implementation, and beside matrix products alone.
+
+    python benchmarks/learner.py [--quick] [--json]
+
+The plain learner below is the same soft actor-critic written module by module: every module runs for all tasks, every
+sum of inputs is stacked and multiplied, each critic and target runs for itself, autograd does the rest. Both make
+updates of 10 x 128 transitions with the sizes of the preset mt10 in turns. The rate of matrix products is that of
+2048 x 2048 fp32 matrices in the same run. Operations are counted as two for every weight that a transition meets.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from reporting import Measured, fastest, report
+from torch import Tensor, nn
+
+from genoevo import Community, StagedLayout
+from genoevo.decode import stages_of
+from genoevo_mega.config import Network, Sac
+from genoevo_mega.evolve import routing_weights
+from genoevo_mega.networks import ModularNetwork, Routing
+from genoevo_mega.replay import Batch
+from genoevo_mega.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
+
+OBSERVATIONS, ACTIONS, BATCH = 39, 4, 128
+SIZES = Network()
+
+
+class PlainNetwork(nn.Module):
+    """The rules of the modular network, one module after the other."""
+
+    def __init__(self, inputs: int, outputs: int, tasks: int, modules: int) -> None:
+        super().__init__()
+        self.embedding = nn.Sequential(
+            nn.Linear(inputs + tasks, SIZES.width), nn.ReLU(), nn.Linear(SIZES.width, SIZES.width), nn.ReLU()
+        )
+        self.pool = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(SIZES.width, SIZES.hidden), nn.ReLU(), nn.Linear(SIZES.hidden, SIZES.width), nn.ReLU()
+            )
+            for _ in range(modules)
+        )
+        self.head = nn.Linear(SIZES.width, outputs)
+        self.register_buffer("one_hot", torch.eye(tasks)[:, None])
+
+    def forward(self, x: Tensor, routing: Routing) -> Tensor:
+        """(tasks, batch, inputs) -> (tasks, batch, outputs)."""
+        tasks, batch = x.shape[:2]
+        hidden = [self.embedding(torch.cat([x, self.one_hot.expand(tasks, batch, -1)], dim=-1))]
+        for k, module in enumerate(self.pool, 1):
+            mixed = hidden[0]
+            if k > 1:
+                mixed = (torch.stack(hidden, dim=-1) * routing.inputs[:, :, None, k - 2, :k]).sum(-1)
+            hidden.append(module(mixed))
+        return self.head((torch.stack(hidden, dim=-1) * routing.output[:, :, None, : len(hidden)]).sum(-1))
+
+
+class PlainLearner:
+    """Soft actor-critic on plain networks; the same losses, steps and clipping as ours."""
+
+    def __init__(self, tasks: int, modules: int, config: Sac) -> None:
+        self.config = config
+        self.actor = PlainNetwork(OBSERVATIONS, 2 * ACTIONS, tasks, modules)
+        self.critics, self.targets = (
+            [PlainNetwork(OBSERVATIONS + ACTIONS, 1, tasks, modules) for _ in range(2)] for _ in range(2)
+        )
+        self.log_temperature = nn.Parameter(torch.zeros(tasks))
+        critics = [p for critic in self.critics for p in critic.parameters()]
+        groups = (list(self.actor.parameters()), critics, [self.log_temperature])
+        self.adams = [torch.optim.Adam(group, lr=config.learning_rate) for group in groups]
+
+    def sample(self, observations: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
+        """Actions and their log-probabilities."""
+        mean, log_std = self.actor(observations, routing).chunk(2, dim=-1)
+        normal = torch.distributions.Normal(mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp())
+        raw = normal.rsample()
+        squash = 2 * (math.log(2) - raw - nn.functional.softplus(-2 * raw))
+        return torch.tanh(raw), (normal.log_prob(raw) - squash).sum(-1)
+
+    def update(self, batch: Batch, routing: Routing) -> None:
+        """One gradient step of critics, actor and temperatures, then of the targets."""
+        actor_adam, critic_adam, temperature_adam = self.adams
+        temperature = self.log_temperature.detach().exp()[:, None]
+        with torch.no_grad():
+            action, log_prob = self.sample(batch.next_observations, routing)
+            joined = torch.cat([batch.next_observations, action], dim=-1)
+            future = torch.minimum(*(target(joined, routing)[..., 0] for target in self.targets))
+            goal = batch.rewards + batch.discounts * (future - temperature * log_prob)
+        joined = torch.cat([batch.observations, batch.actions], dim=-1)
+        loss = sum((critic(joined, routing)[..., 0] - goal).square().mean() for critic in self.critics)
+        self.descend(critic_adam, loss, [p for critic in self.critics for p in critic.parameters()])
+        action, log_prob = self.sample(batch.observations, routing)
+        joined = torch.cat([batch.observations, action], dim=-1)
+        value = torch.minimum(*(critic(joined, routing)[..., 0] for critic in self.critics))
+        self.descend(actor_adam, (temperature * log_prob - value).mean(), list(self.actor.parameters()))
+        excess = (log_prob.detach() - ACTIONS).mean(dim=1)
+        self.descend(temperature_adam, -(self.log_temperature * excess).sum(), [])
+        with torch.no_grad():
+            for critic, target in zip(self.critics, self.targets, strict=True):
+                for mine, theirs in zip(target.parameters(), critic.parameters(), strict=True):
+                    mine.lerp_(theirs, self.config.tau)
+
+    def descend(self, adam: torch.optim.Adam, loss: Any, clipped: list[nn.Parameter]) -> None:
+        """One step of one optimiser."""
+        adam.zero_grad()
+        loss.backward()
+        if clipped:
+            nn.utils.clip_grad_norm_(clipped, self.config.gradient_clip)
+        adam.step()
+
+
+def routing(stages: list[int], pool: int) -> Routing:
+    """Random genotypes of the given stages, decoded."""
+    layout, rng = StagedLayout(2), np.random.default_rng(1)
+    communities = [
+        Community(layout, ["task"], seed=int(rng.integers(2**31)), size=2, stage=stage) for stage in stages
+    ]
+    inputs, outputs = [], []
+    for community in communities:
+        first = community.population[:1]
+        dense = routing_weights(community.weights(first), stages_of(first, layout), pool)
+        inputs.append(torch.from_numpy(dense[0])), outputs.append(torch.from_numpy(dense[1]))
+    return Routing(torch.stack(inputs), torch.stack(outputs), tuple(stages))
+
+
+def ours(tasks: int, pool: int, config: Sac) -> Agent:
+    """Our agent with a pool of modules."""
+    rng = torch.Generator().manual_seed(1)
+
+    def network(inputs: int, outputs: int, ensemble: int) -> ModularNetwork:
+        return ModularNetwork(inputs, outputs, tasks=tasks, modules=pool, ensemble=ensemble, config=SIZES, rng=rng)
+
+    return Agent(network, OBSERVATIONS, ACTIONS, tasks, config, rng)
+
+
+def transitions(tasks: int) -> Batch:
+    """Random ones."""
+    shape = tasks, BATCH
+    observations = torch.randn(2, *shape, OBSERVATIONS)
+    rest = torch.rand(*shape), observations[1], torch.full(shape, 0.99), torch.zeros(shape, dtype=torch.int64)
+    return Batch(observations[0], torch.rand(*shape, ACTIONS) * 2 - 1, *rest)
+
+
+def updater(stages: list[int], pool: int | None = None) -> Callable[[], Any]:
+    """Our update for tasks of these stages."""
+    pool = pool or max(stages)
+    agent, batch, weights = ours(len(stages), pool, Sac()), transitions(len(stages)), routing(stages, pool)
+    return lambda: agent.update(batch, weights)
+
+
+def operations(stages: list[int]) -> float:
+    """Floating-point operations in the matrix products of one update."""
+
+    def forward(inputs: int, outputs: int) -> float:
+        widths = [inputs] + [SIZES.width] * SIZES.embedding_layers
+        own = sum(a * b for a, b in pairwise(widths)) + SIZES.width * outputs
+        return 2 * BATCH * sum(own + stage * 2 * SIZES.width * SIZES.hidden for stage in stages)
+
+    actor, critics = forward(OBSERVATIONS, 2 * ACTIONS), 2 * forward(OBSERVATIONS + ACTIONS, 1)
+    # Actor: next actions; forward and full backward of its loss. Critics: targets; forward and full backward of
+    # theirs; forward and backward to the action for the actor's.
+    return 4 * actor + (1 + 3 + 2) * critics
+
+
+def memory_growth(updates: int) -> float:
+    """Megabytes that the process grew by over so many small updates."""
+    small = updater([3, 3])
+    for _ in range(200):
+        small()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(updates):
+        small()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def measure(quick: bool) -> Measured:
+    """All of it, on all cores."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    turns = 6 if quick else 15
+    stages = [6] * 10
+    plain, batch, weights = PlainLearner(10, 6, Sac()), transitions(10), routing(stages, 6)
+    matrix = torch.randn(2048, 2048)
+    mixed = [3, 3, 4, 4, 4, 5, 5, 5, 6, 6]
+    functions = (updater(stages), lambda: plain.update(batch, weights), lambda: matrix @ matrix, updater(mixed))
+    full, naive, product, some = fastest(turns, *functions)
+    peak = 2 * 2048**3 / product
+    ratios = {
+        "fp32_vs_plain": naive / full,
+        "fp32_of_gemm": operations(stages) / full / peak,
+        "mixed_time_vs_modules_used": (some / full) / (operations(mixed) / operations(stages)),
+    }
+    figures: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "matrix product GFLOP/s": peak / 1e9,
+        "ours updates/s": 1 / full,
+        "plain updates/s": 1 / naive,
+        "ours GFLOP/s": operations(stages) / full / 1e9,
+    }
+    if not quick:
+        figures["memory growth MB over 10,000 updates"] = memory_growth(10_000)
+        figures["pool size"] = table([([n] * 10, n) for n in (1, 2, 4, 8, 16, 32)], peak)
+        figures["tasks"] = table([([3] * n, 3) for n in (10, 50, 200)], peak)
+    return ratios, figures
+
+
+def table(cases: list[tuple[list[int], int]], peak: float) -> list[dict[str, float]]:
+    """A row for each list of stages."""
+    rows = []
+    for stages, pool in cases:
+        [spent] = fastest(3, updater(stages, pool))
+        share = operations(stages) / spent / peak
+        rows.append({"tasks": len(stages), "modules": pool, "ms": 1e3 * spent, "of products": share})
+    return rows
+
+
+if __name__ == "__main__":
+    report(__doc__.partition("\n")[0], measure)

@@ -1,0 +1,45 @@
+"""What every benchmark of this folder has in common: its two options, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Measured = tuple[dict[str, float], dict[str, Any]]  # ratios by name, and all other figures
+
+
+def report(description: str, measure: Callable[[bool], Measured]) -> None:
+    """Measure, quickly or not, and print: JSON alone with ``--json``, otherwise a line for each ratio and figure."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="under 50 s on two cores: fewer turns, smaller tables")
+    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+    arguments = parser.parse_args()
+    ratios, figures = measure(arguments.quick)
+    if arguments.json:
+        json.dump({"ratios": ratios, "figures": figures}, sys.stdout)
+        print()
+        return
+    for name, value in ratios.items():
+        print(f"{name:40}{value:10.2f} x")
+    for name, value in figures.items():
+        if isinstance(value, list):
+            print(f"\n{name}\n  " + "".join(f"{column:>16}" for column in value[0]))
+            for row in value:
+                print("  " + "".join(f"{cell:>16.4g}" for cell in row.values()))
+        else:
+            print(f"{name:40}{value:12.4g}")
+
+
+def fastest(turns: int, *functions: Callable[[], Any]) -> list[float]:
+    """Seconds of each function's fastest turn; they take turns, because on a shared machine noise comes in spells."""
+    times = [float("inf")] * len(functions)
+    for _ in range(turns):
+        for index, function in enumerate(functions):
+            begin = time.perf_counter()
+            function()
+            times[index] = min(times[index], time.perf_counter() - begin)
+    return times

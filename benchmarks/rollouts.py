@@ -1,0 +1,83 @@
+"""Steps of Meta-World's suites beside gymnasium's AsyncVectorEnv.
+
+    python benchmarks/rollouts.py [--quick] [--json]
+
+The same tasks and random actions in one process, in turns: gymnasium's vector environment as ``make_vec`` builds it
+(one process per task), our pool with the stock step and with the faster one (a process per core). The names
+``..._stock_...`` are the ratios of the stock step. With ``--quick`` both draw one goal per task, which shortens
+building and is all the same to steps.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import gymnasium
+import metaworld  # noqa: F401  registers Meta-World's environments
+import numpy as np
+from reporting import Measured, fastest, report
+
+from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
+
+CORES = os.cpu_count() or 1
+
+
+def timed(build: Any) -> tuple[Any, float]:
+    """What *build* makes, and the seconds it takes."""
+    begin = time.perf_counter()
+    return build(), time.perf_counter() - begin
+
+
+def compare(suite: str, goals: int, steps: int, turns: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Ratios and environment steps a second of one suite."""
+    names = metaworld_names(suite)
+    rng = np.random.default_rng(1)
+    actions = rng.uniform(-1, 1, (steps, len(names), 4)).astype(np.float32)
+
+    def pool(stock: bool) -> RolloutPool:
+        made = RolloutPool(MetaWorldSuite(names, seed=1, goals=goals, stock=stock), workers=CORES)
+        made.reset(np.zeros(len(names), np.int64))
+        return made
+
+    vector, gymnasium_building = timed(
+        lambda: gymnasium.make_vec(
+            f"Meta-World/{suite.upper()}", seed=1, vector_strategy="async", num_goals=goals, use_one_hot=False
+        )
+    )
+    vector.reset()
+    ours, building = timed(lambda: pool(stock=False))
+    stock = pool(stock=True)
+
+    def play(step: Any) -> Any:
+        return lambda: [step(one) for one in actions]
+
+    seconds = fastest(turns, play(vector.step), play(ours.step), play(stock.step))
+    for closing in (vector, ours, stock):
+        closing.close()
+    rates = [actions.shape[0] * actions.shape[1] / spent for spent in seconds]
+    ratios = {
+        f"{suite}_vs_gymnasium_async": rates[1] / rates[0],
+        f"{suite}_stock_vs_gymnasium_async": rates[2] / rates[0],
+        f"{suite}_building_vs_gymnasium_async": gymnasium_building / building,
+    }
+    names_of_rates = ("gymnasium_async", "ours", "ours_stock_step")
+    figures = {f"{suite} {name} steps/s": rate for name, rate in zip(names_of_rates, rates, strict=True)}
+    return ratios, figures | {f"{suite} building s": building, f"{suite} gymnasium building s": gymnasium_building}
+
+
+def measure(quick: bool) -> Measured:
+    """MT10 and MT50."""
+    ratios: dict[str, float] = {}
+    figures: dict[str, Any] = {"cores": CORES}
+    for suite, steps in (("mt10", 60 if quick else 150), ("mt50", 15 if quick else 40)):
+        compared = compare(suite, goals=1 if quick else 50, steps=steps, turns=3 if quick else 8)
+        ratios |= compared[0]
+        figures |= compared[1]
+    return ratios, figures
+
+
+if __name__ == "__main__":
+    report(__doc__.partition("\n")[0], measure)
