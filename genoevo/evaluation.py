@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_choice
 from genoevo.genotype import Genotype
 from genoevo.population import Floats, Population
@@ -152,18 +151,19 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
     """
     rule = evaluator.failure
     values = _unknown(population)
-    rows: Ints = np.arange(len(population))
+    rows, part = np.arange(len(population)), population
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
-        found, problems = evaluator.attempt(population[rows], hasty=hasty)
+        found, problems = evaluator.attempt(part, hasty=hasty)
         values[rows] = found
         if not problems:
             return values.reshape(population.fitness.shape)
         failed = sorted(problems)
         first = problems[failed[0]]
         rows = rows[failed]
+        part = population[rows]
     if rule.action == "raise":
-        genotype = population[int(rows[0])]
+        genotype = part[0]
         tries = f" (tried {rule.retries + 1} times)" if rule.retries else ""
         raise EvaluationError(f"the fitness function {first.what} for {genotype}{tries}", genotype) from first.cause
     weights = np.array(population.weights)

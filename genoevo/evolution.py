@@ -257,10 +257,15 @@ class Evolution:
         self.stagnant = 0 if better else self.stagnant + 1
 
     def _succeed(self, children: Population) -> None:
-        numbers = np.arange(self.evaluations, self.evaluations + len(children))
-        self.numbers = np.concatenate([numbers, self.numbers])
-        self.population = Population.concatenate([children, self.population])
-        self._take_rows(self.survival.survivors(self.population, self._size, self.islands.count))
+        rows, n = self.survival.survivors(children, self.population, self.islands.count), len(children)
+        old = rows >= n
+        kept = rows[old] - n
+        self.numbers = np.concatenate([self.numbers[kept], np.arange(self.evaluations, self.evaluations + n)])
+        self.population = Population.concatenate([self.population[kept], children])
+        rows += len(kept)
+        rows[old] = np.arange(len(kept))
+        if not np.array_equal(rows, np.arange(len(self.population))):
+            self._take_rows(rows)
 
     def _take_rows(self, rows: Ints) -> None:
         self.population, self.numbers = self.population[rows], self.numbers[rows]
@@ -389,5 +394,5 @@ class _Asked:
 
 
 def _finite_mean(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float(values[0])
+    finite = np.isfinite(values)
+    return float(values[finite].mean() if finite.any() else values[0])

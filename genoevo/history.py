@@ -59,8 +59,8 @@ def update_pareto_front(front: ParetoFront, population: Population) -> None:
     if len(front):
         weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
         members = np.array([genotype.fitness.wvalues for genotype in front])
-        dominated = (members >= weighted).all(axis=2) & (members > weighted).any(axis=2)
-        population = population[~dominated.any(axis=1)]
+        dominated = np.all(members >= weighted, axis=2) & np.any(members > weighted, axis=2)
+        population = population[np.flatnonzero(~dominated.any(axis=1))]
     front.update(list(population))
 
 

@@ -57,7 +57,7 @@ class Islands:
         return self.migrants * (self.count - 1 if self.topology == "complete" else 1)
 
     def size(self, genotypes: int) -> int:
-        """Genotypes of each island; ValueError where *genotypes* cannot be shared out or have no room for migrants."""
+        """Genotypes of each island; ValueError where they cannot be shared out or leave migrants no room."""
         size, rest = divmod(genotypes, self.count)
         if rest or not size:
             raise ValueError(f"{genotypes} genotypes cannot be shared out equally among {self.count} islands")

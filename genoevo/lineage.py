@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from genoevo._bits import Ints
+from genoevo._optional import optional
 from genoevo.operators.reproduction import Origin
 from genoevo.population import Floats
 from genoevo.state import State, check_state
 
-if TYPE_CHECKING:
-    import networkx
+Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 GIVEN = -1
 _NAMES = {GIVEN: "given"} | {origin.value: origin.name.lower() for origin in Origin}
 
 
 class Lineage:
-    """One entry for each genotype evaluated; genotype i is the i-th, counted from 0.
-
-    Attributes
-    ----------
-    parents : numpy.ndarray
-        (n, 2) int64: the parents' numbers, -1 where there is none: mutation has one parent, fresh genotypes and
-        those of the first generation have none.
-    origins : numpy.ndarray
-        (n,) int8 of :class:`~genoevo.operators.Origin`; -1 for the genotypes given at the beginning.
-    generations : numpy.ndarray
-        (n,) int64: the generation that evaluated it, the first being 1.
-    fitness : numpy.ndarray
-        (n, objectives) float64.
-
-    """
+    """One entry for each genotype evaluated; genotype i is the i-th, counted from 0."""
 
     def __init__(self, objectives: int) -> None:
         # One array of each kind per generation; joined when somebody looks.
@@ -52,18 +38,25 @@ class Lineage:
 
     @property
     def parents(self) -> Ints:
+        """(n, 2) int64: the parents' numbers, -1 where there is none.
+
+        Mutation has one parent; fresh genotypes and those of the first generation have none.
+        """
         return _joined(self._parents)
 
     @property
     def origins(self) -> npt.NDArray[np.int8]:
+        """(n,) int8 of :class:`~genoevo.operators.Origin`; -1 for genotypes of the first generation."""
         return _joined(self._origins)
 
     @property
     def generations(self) -> Ints:
+        """(n,) int64: the generation that evaluated it, the first being 1."""
         return _joined(self._generations)
 
     @property
     def fitness(self) -> Floats:
+        """(n, objectives) float64."""
         return _joined(self._fitness)
 
     def __len__(self) -> int:
@@ -79,17 +72,13 @@ class Lineage:
             newest = parents[(parents >= 0) & ~found[parents]]
         return np.flatnonzero(found)
 
-    def graph(self) -> networkx.DiGraph:
+    def graph(self) -> Any:
         """A ``networkx.DiGraph`` with an edge from each parent to its child.
 
         Nodes are numbers, with ``origin`` (``given``, ``crossover``, ``mutation`` or ``fresh``), ``generation`` and
         ``fitness``, a tuple. Raises ImportError where networkx is not installed.
         """
-        try:
-            import networkx
-        except ImportError:
-            raise ImportError("a lineage's graph needs networkx: pip install networkx") from None
-        graph = networkx.DiGraph()
+        graph = optional("networkx", "a lineage's graph", "networkx").DiGraph()
         columns = self.origins.tolist(), self.generations.tolist(), self.fitness.tolist()
         for number, (origin, generation, fitness) in enumerate(zip(*columns, strict=True)):
             graph.add_node(number, origin=_NAMES[origin], generation=generation, fitness=tuple(fitness))
@@ -106,9 +95,8 @@ class Lineage:
         """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
         check_state("a lineage", state, _ARRAYS)
         arrays = {name: np.array(state[name]) for name in _ARRAYS}
-        n = len(arrays["origins"])
-        if arrays["fitness"].ndim != 2 or arrays["parents"].shape != (n, 2) or any(map(n.__ne__, map(len, arrays.values()))):
-            raise ValueError(f"a lineage's arrays do not fit each other: {({k: a.shape for k, a in arrays.items()})}")
+        if len({len(array) for array in arrays.values()}) > 1 or arrays["parents"].shape[1:] != (2,):
+            raise ValueError(f"a lineage's arrays do not fit: {[array.shape for array in arrays.values()]}")
         lineage = cls(arrays["fitness"].shape[1])
         lineage._parents, lineage._origins = [arrays["parents"]], [arrays["origins"]]
         lineage._generations, lineage._fitness = [arrays["generations"]], [arrays["fitness"]]
@@ -118,7 +106,7 @@ class Lineage:
 _ARRAYS = ("parents", "origins", "generations", "fitness")
 
 
-def _joined(parts: list[Any]) -> Any:
+def _joined(parts: list[Array]) -> Array:
     if len(parts) > 1:
-        parts[:] = [np.concatenate(parts)]
+        parts[:] = [np.concatenate(parts)]  # type: ignore[list-item]
     return parts[0]

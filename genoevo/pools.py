@@ -16,7 +16,8 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from genoevo._bits import Ints, Words
 from genoevo._check import check_at_least
+from genoevo._optional import optional
 from genoevo.evaluation import (
     Attempt,
     Evaluator,
@@ -148,9 +150,7 @@ class _Pool(ABC, Generic[W]):
             worker.kill()
         return [(worker, self._busy.pop(worker)[0]) for worker in ready + late]
 
-    def _take(
-        self, worker: W, rows: Ints, values: Floats, problems: dict[int, Problem], queue: deque[Ints]
-    ) -> None:
+    def _take(self, worker: W, rows: Ints, values: Floats, problems: dict[int, Problem], queue: deque[Ints]) -> None:
         try:
             found, failed = worker.receive()
         except WorkerLost as lost:
@@ -202,10 +202,8 @@ class _Process(Worker):
         self._receive()
 
     def send(self, cargo: Cargo) -> None:
-        try:
+        with suppress(OSError):  # the worker has ended: receive() says so
             self.connection.send(cargo)
-        except OSError:
-            pass  # the worker has ended: receive() says so
 
     def receive(self) -> Answer:
         if self.connection.closed:
@@ -351,10 +349,7 @@ class RayPool(_Pool[_Actor]):
         timeout: float | None = None,
         failure: Failure | None = None,
     ) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise ImportError("RayPool needs Ray: pip install genoevo[ray]") from None
+        ray = optional("ray", "RayPool", "genoevo[ray]")
         if not ray.is_initialized():
             ray.init(include_dashboard=False)
         self._ray = ray

@@ -16,7 +16,7 @@ from deap.tools import selNSGA2
 from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_choice
 from genoevo.operators.selection import tournament_within
-from genoevo.population import Population
+from genoevo.population import Floats, Population
 
 Strategy = Literal["generational", "steady", "plus", "comma"]
 
@@ -122,25 +122,30 @@ class Survival:
             raise ValueError(f"offspring must be at least the population's {size}, got {count}")
         return count
 
-    def survivors(self, pool: Population, size: int, islands: int = 1) -> Ints:
-        """(islands * size,) int64 rows of *pool* that are the next generation.
+    def survivors(self, children: Population, parents: Population, islands: int = 1) -> Ints:
+        """(len(parents),) int64: who is the next generation, island after island.
 
-        *pool* holds all children, island after island, and then all parents in the same order.
+        Rows count the children first and then the parents: row r is parent ``r - len(children)`` from there on.
         """
-        children = self.children(size)
-        young = np.arange(islands * children).reshape(islands, children)
-        old = islands * children + np.arange(islands * size).reshape(islands, size)
+        size, n = len(parents) // islands, len(children)
+        young = np.arange(n).reshape(islands, -1)
+        old = np.arange(n, n + len(parents)).reshape(islands, -1)
         if self.strategy == "plus":
-            rows = self._best(pool, np.concatenate([young, old], axis=1), size)
-        elif self.strategy == "comma":
-            rows = self._best(pool, young, size)
-        else:
-            rows = np.concatenate([self._best(pool, old, size - children), young], axis=1)
-        return rows.reshape(-1)
+            return self._best(children, parents, np.concatenate([young, old], axis=1), size).reshape(-1)
+        if self.strategy == "comma":
+            return self._best(children, parents, young, size).reshape(-1)
+        kept = self._best(children, parents, old, size - young.shape[1])
+        return np.concatenate([kept, young], axis=1).reshape(-1)
 
-    def _best(self, pool: Population, rows: Ints, count: int) -> Ints:
+    def _best(self, children: Population, parents: Population, rows: Ints, count: int) -> Ints:
         if self.method == "best":
-            order = np.argsort(-pool.merit()[rows], axis=1, kind="stable")[:, :count]
+            order = np.argsort(-_merit(children, parents)[rows], axis=1, kind="stable")[:, :count]
             return np.take_along_axis(rows, order, axis=1)
-        choose = SURVIVORS[self.method]
+        pool, choose = Population.concatenate([children, parents]), SURVIVORS[self.method]
         return np.stack([island[choose(pool[island], count)] for island in rows])
+
+
+def _merit(children: Population, parents: Population) -> Floats:
+    if len(parents.weights) == 1:
+        return np.concatenate([children.merit(), parents.merit()])
+    return Population.concatenate([children, parents]).merit()  # ranks of all together

@@ -110,8 +110,8 @@ def test_the_kind_of_crossover_is_obeyed(rng, zeros, ones):
     layout = FlatLayout(1)
     found = {
         kind: Reproduction(crossover_threshold=1, mutation_rate=0, crossover=kind)
-        .children(zeros, ones, rng, layout).population
-        .bits()
+        .children(zeros, ones, rng, layout)
+        .population.bits()
         .sum(axis=1)
         for kind in ("points", "uniform", "segments")
     }
@@ -155,9 +155,11 @@ def test_mutation_alone_is_the_mutation_operator(rng):
     generator = np.random.default_rng(5)
     generator.random(50)  # the draw against the thresholds
     expected = mutation.flip(parents, generator, rate=0.3)
-    children = Reproduction(crossover_threshold=0, mutation_rate=0.3).children(
-        parents, parents, np.random.default_rng(5)
-    ).population
+    children = (
+        Reproduction(crossover_threshold=0, mutation_rate=0.3)
+        .children(parents, parents, np.random.default_rng(5))
+        .population
+    )
     np.testing.assert_array_equal(children.words, expected.words)
 
 
