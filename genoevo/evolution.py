@@ -193,7 +193,9 @@ class Evolution:
         told.fitness = fitness
         self.generation += 1
         self._keep(self._asked)
-        if self.generation > 1:
+        if self.generation == 1:
+            self.population = told
+        else:
             self._succeed(told)
         self.evaluations += len(told)
         self._asked = None
@@ -251,10 +253,11 @@ class Evolution:
             history.update_hall_of_fame(self.hall_of_fame, told)
         if self.pareto_front is not None:
             history.update_pareto_front(self.pareto_front, told)
-        top = told[int(told.merit().argmax())]
-        better = self.best is None or top.fitness > self.best.fitness
-        self.best = top if better else self.best
-        self.stagnant = 0 if better else self.stagnant + 1
+        top = int(told.merit().argmax())
+        weighted = told.fitness.reshape(len(told), -1)[top] * told.weights
+        self.stagnant += 1
+        if self.best is None or tuple(weighted) > self.best.fitness.wvalues:
+            self.best, self.stagnant = told[top], 0
 
     def _succeed(self, children: Population) -> None:
         rows, n = self.survival.survivors(children, self.population, self.islands.count), len(children)
