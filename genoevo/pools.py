@@ -307,7 +307,7 @@ class _Actor(Worker):
             return self._ray.get(self.pending)
         except self._ray.exceptions.RayError as error:
             first_line = str(error).partition("\n")[0]
-            raise WorkerLost(f"ended its Ray worker ({type(error).__name__}: {first_line})") from None
+            raise WorkerLost(f"ended its Ray worker ({type(error).__name__}: {first_line})") from error
 
     def kill(self) -> None:
         self._killed = True

@@ -11,7 +11,7 @@ from genoevo.evaluation import EvaluationError, Failure, InProcess, Vectorised, 
 from genoevo.pools import ProcessPool, RayPool
 
 sys.path.append(str(Path(__file__).parent))  # also of the workers, which inherit it
-from fitness_functions import (  # noqa: E402
+from fitness_functions import (
     BAD,
     Flaky,
     dying,
@@ -43,7 +43,8 @@ def population():
 @pytest.fixture(scope="module")
 def ray():
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    importable = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": importable})
     yield ray
     ray.shutdown()
 
