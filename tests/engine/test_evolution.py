@@ -1,13 +1,16 @@
 import hashlib
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pytest
+from deap.tools import MultiStatistics, Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, FlatLayout, Population, Selection, StagedLayout, Survival
+from genoevo import Evolution, FlatLayout, Islands, Memory, Population, Selection, StagedLayout, Survival
 from genoevo.evaluation import EvaluationError, InProcess, Vectorised
+from genoevo.history import PopulationStatistics
 from genoevo.operators import Reproduction
 from genoevo.problems import OneMax
 from genoevo.state import load, save
@@ -329,6 +332,102 @@ def test_a_run_goes_on_in_a_new_process_bit_for_bit(onemax, frozen, tmp_path, ru
     run_python(IN_A_NEW_PROCESS, tmp_path / "before", 9, tmp_path / "after")
     straight.run(15)
     assert frozen(load(tmp_path / "after")) == frozen(straight.state_dict())
+
+
+EVERYTHING = {
+    "memory": Memory(hall_of_fame=5, pareto_front=True, lineage=True, cache=15),
+    "islands": Islands(count=3, interval=2, topology="random", replace="random"),
+    "selection": Selection(tournament_size=2),
+    "reproduction": Reproduction(crossover_threshold=0.5, mutation_threshold=0.9),
+}
+
+
+def statistics():
+    found = MultiStatistics(fitness=PopulationStatistics(attrgetter("fitness")), bits=Statistics(len))
+    found.register("quartiles", np.quantile, q=[0.25, 0.75], axis=0)
+    found.register("mean", np.mean)
+    return found
+
+
+@pytest.mark.parametrize("through", ["state", "file"])
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(
+    ("survival", "evaluate", "weights"),
+    [
+        (Survival(elites=2), ones, (1,)),
+        (Survival(strategy="steady", offspring=2), ones, (-1,)),
+        (Survival(strategy="plus", offspring=2), ones_and_length, (1, -1)),
+        (Survival(strategy="comma", offspring=5), ones_and_length, (1, 1)),
+        (Survival(strategy="plus", method="nsga2"), ones_and_length, (1, -1)),
+    ],
+)
+def test_with_everything_on_a_resumed_run_goes_on_bit_for_bit(
+    mixed, frozen, tmp_path, survival, evaluate, weights, waiting, through
+):
+    start = Population(mixed.words, mixed.lengths, weights=weights)
+    evolution, straight = [
+        Evolution(Vectorised(evaluate), start, seed=5, survival=survival, statistics=statistics(), **EVERYTHING)
+        for _ in range(2)
+    ]
+    straight.run(9)
+    evolution.run(4)
+    if waiting:
+        evolution.ask()
+    state = evolution.state_dict()
+    if through == "file":
+        save(tmp_path / "state", state)
+        state = load(tmp_path / "state")
+    evolution = Evolution.from_state(state, Vectorised(evaluate), statistics=statistics())
+    evolution.run(5)
+    assert frozen(evolution.state_dict()) == frozen(straight.state_dict())
+    assert str(evolution.logbook) == str(straight.logbook)
+
+
+def test_with_everything_on_a_run_goes_on_in_a_new_process_bit_for_bit(start, frozen, tmp_path, run_python):
+    evolution, straight = [Evolution(Vectorised(OneMax(60)), start, seed=5, **EVERYTHING) for _ in range(2)]
+    evolution.run(6)
+    save(tmp_path / "before", evolution.state_dict())
+    run_python(IN_A_NEW_PROCESS, tmp_path / "before", 9, tmp_path / "after")
+    straight.run(15)
+    assert frozen(load(tmp_path / "after")) == frozen(straight.state_dict())
+
+
+def parts(state, path=()):
+    """The path of every key of a state and of the states inside it."""
+    for key, value in state.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from parts(value, (*path, key))
+
+
+def complete(start):
+    evolution = Evolution(Vectorised(OneMax(60)), start, seed=5, **EVERYTHING)
+    evolution.run(3)
+    evolution.ask()
+    return evolution.state_dict()
+
+
+PARTS = list(parts(complete(Population.random(12, 60, np.random.default_rng(1)))))
+
+
+@pytest.mark.parametrize("path", PARTS, ids=".".join)
+def test_a_state_that_lacks_a_part_is_refused_by_name(start, path):
+    state = complete(start)
+    inner = state
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    message = "not of 'evolution'" if path == ("kind",) else path[-1]
+    with pytest.raises(ValueError, match=message):
+        Evolution.from_state(state)
+
+
+@pytest.mark.parametrize("path", [path for path in PARTS if len(path) > 1], ids=".".join)
+def test_a_state_with_a_number_in_place_of_a_part_is_refused(start, path):
+    state = complete(start)
+    state[path[0]] = 7
+    with pytest.raises(ValueError, match="must be a dict, got int"):
+        Evolution.from_state(state)
 
 
 @pytest.mark.parametrize("generations", [0, 3])
