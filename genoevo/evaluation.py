@@ -54,6 +54,9 @@ class EvaluationError(RuntimeError):
         super().__init__(message)
         self.genotype = genotype
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EvaluationError, (str(self), self.genotype)
+
 
 class Problem(NamedTuple):
     """Why a genotype has no fitness: *what* the fitness function did, and the exception if it raised one."""

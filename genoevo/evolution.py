@@ -53,7 +53,8 @@ class Memory:
     pareto_front
         Whether to keep every genotype that no other dominates.
     lineage
-        Whether to keep who came from whom: 33 bytes and the fitness for each genotype ever evaluated.
+        Whether to keep who came from whom: 33 bytes for each genotype ever evaluated, and 8 for each
+        objective past the first.
     cache
         For how many genotypes the fitness is remembered instead of computed again; 0 for none. For fitness that
         is the same whenever it is computed.
@@ -342,6 +343,8 @@ class Evolution:
             self.best = population_from_state(state["best"])[0]
         self.rng = generator_from_state(state["rng"])
         for name in _COUNTS:
+            if not isinstance(state[name], int):
+                raise ValueError(f"{name} must be a whole number, got {state[name]!r}")
             setattr(self, name, state[name])
         self.logbook = history.log_from_state(state["log"])
         if self.hall_of_fame is not None:

@@ -248,7 +248,7 @@ class ProcessPool(_Pool[_Process]):
     batch
         Genotypes that travel together; None for a quarter of a worker's share.
     timeout
-        Seconds for each genotype, after which its worker is killed; None for no limit.
+        Seconds for each genotype of a batch, after which its worker is killed; None for no limit.
     failure
         What to do with genotypes that failed. That of a given ``Vectorised`` is not used.
 
@@ -333,7 +333,7 @@ class RayPool(_Pool[_Actor]):
     function, batch, timeout, failure
         As for :class:`ProcessPool`; Ray also takes functions that pickle does not.
     workers
-        Actors of one core each; None for as many as the cluster has cores.
+        Actors; None for as many as the cluster has cores.
 
     A running Ray is used; where there is none, one is started on this machine. Raises ImportError where Ray is not
     installed.

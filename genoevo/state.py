@@ -86,7 +86,10 @@ def rebuild(settings: type[T], values: State) -> T:
     check_state(settings.__name__, values, sorted(known))
     if unknown := set(values) - known:
         raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
-    return settings(**values)
+    try:
+        return settings(**values)
+    except TypeError as error:
+        raise ValueError(f"the state of {settings.__name__} is damaged: {error}") from error
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:

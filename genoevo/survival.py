@@ -139,8 +139,10 @@ class Survival:
 
     def _best(self, children: Population, parents: Population, rows: Ints, count: int) -> Ints:
         if self.method == "best":
-            order = np.argsort(-_merit(children, parents)[rows], axis=1, kind="stable")[:, :count]
-            return np.take_along_axis(rows, order, axis=1)
+            merit = _merit(children, parents)[rows]
+            if count == 1:
+                return np.asarray(rows[np.arange(len(rows)), merit.argmax(axis=1)][:, None])
+            return np.take_along_axis(rows, np.argsort(-merit, axis=1, kind="stable")[:, :count], axis=1)
         pool, choose = Population.concatenate([children, parents]), SURVIVORS[self.method]
         return np.stack([island[choose(pool[island], count)] for island in rows])
 

@@ -1,4 +1,5 @@
 import os
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo import Evolution, Population
+from genoevo import Evolution, Population, Survival
 from genoevo.evaluation import EvaluationError, Failure, InProcess, Vectorised, evaluated
 from genoevo.pools import ProcessPool, RayPool
 
@@ -262,6 +263,33 @@ def test_a_failed_genotype_is_never_the_best_and_is_counted(population):
     assert str(evolution.best) == "01011"
     assert evolution.logbook[0]["failed"] == 1
     assert evolution.logbook[0]["mean"] == pytest.approx(10 / 3)
+
+
+def test_under_nsga2_failed_genotypes_survive_only_where_there_is_nobody_else(rng):
+    def first_half_fails(genotype):
+        return None if genotype.bits[0] else (int(genotype.bits[1:].sum()), len(genotype))
+
+    bits = rng.integers(0, 2, (8, 20))
+    bits[:, 0] = [1] * 5 + [0] * 3
+    evolution = Evolution(
+        InProcess(first_half_fails, failure=WORST),
+        Population.from_bits(bits, weights=(1, -1)),
+        seed=1,
+        survival=Survival(strategy="plus", method="nsga2"),
+    )
+    failures = 0
+    for _ in range(3):
+        evolution.step()
+        failures += evolution.logbook[-1]["failed"]
+        dead = np.isinf(evolution.population.fitness).any(axis=1).sum()
+        assert dead == max(0, 8 - (evolution.evaluations - failures))
+
+
+def test_an_evaluation_error_can_be_pickled(population):
+    with pytest.raises(EvaluationError) as caught:
+        evaluated(InProcess(raising), population)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.genotype) == (str(caught.value), BAD)
 
 
 def test_a_function_that_cannot_travel_is_refused():

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import asdict
 from functools import partial
 from operator import attrgetter
 
@@ -428,6 +429,30 @@ def test_a_state_with_a_number_in_place_of_a_part_is_refused(start, path):
     state[path[0]] = 7
     with pytest.raises(ValueError, match="must be a dict, got int"):
         Evolution.from_state(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generation": "three"}, "generation must be a whole number, got 'three'"),
+        ({"numbers": np.arange(3)}, r"12 genotypes have numbers of shape \(3,\)"),
+        ({"rng": {"bit_generator": "PCG64", "state": 1}}, "the state of a generator is damaged"),
+        ({"survival": {**asdict(Survival()), "elites": "two"}}, "the state of Survival is damaged"),
+        ({"lineage": None}, "the state of a lineage must be a dict, got NoneType"),
+        ({"cache": None}, "the state of a cache must be a dict, got NoneType"),
+    ],
+)
+def test_a_state_with_a_damaged_part_is_refused_by_name(start, change, message):
+    with pytest.raises(ValueError, match=message):
+        Evolution.from_state({**complete(start), **change})
+
+
+def test_told_fitness_may_be_infinite_and_is_counted(start):
+    evolution = Evolution(None, start, seed=1)
+    evolution.ask()
+    evolution.tell([-np.inf, -np.inf, *range(10)])
+    assert evolution.logbook[-1]["failed"] == 2
+    assert evolution.logbook[-1]["mean"] == 4.5
 
 
 @pytest.mark.parametrize("generations", [0, 3])
