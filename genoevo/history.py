@@ -55,13 +55,15 @@ def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
 
 
 def update_pareto_front(front: ParetoFront, population: Population) -> None:
-    """As ``front.update(population)``, but only genotypes that the front does not dominate become objects."""
+    """As ``front.update(population)``, but only genotypes that it does not dominate become objects, and once each."""
     if len(front):
         weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
         members = np.array([genotype.fitness.wvalues for genotype in front])
         dominated = np.all(members >= weighted, axis=2) & np.any(members > weighted, axis=2)
         population = population[np.flatnonzero(~dominated.any(axis=1))]
-    front.update(list(population))
+    rows = np.column_stack([population.lengths.astype(np.uint64), population.words])
+    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    front.update(list(population[first]))
 
 
 def hall_state(hall: HallOfFame) -> State | None:

@@ -61,6 +61,8 @@ class Selection:
         """(islands, n) int64 rows: *n* parents of each island. ValueError where one is unevaluated."""
         size = len(population) // islands
         starts = np.arange(islands) * size
+        if size == 1:
+            return np.repeat(starts[:, None], n, axis=1)
         if self.method == "tournament":
             merit, first = population.merit(), np.repeat(starts, n)
             return tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)

@@ -1,4 +1,5 @@
-import networkx
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +8,11 @@ from genoevo.lineage import Lineage
 from genoevo.operators import Origin, Reproduction
 
 MIXED = Reproduction(crossover_threshold=0.4, mutation_threshold=0.8, mutation_rate=0.01)
+
+
+@pytest.fixture
+def networkx():
+    return pytest.importorskip("networkx")
 
 
 @pytest.fixture
@@ -85,7 +91,7 @@ def test_without_mutation_every_child_is_made_of_its_parents_bits(told):
             assert ((bits[child] == bits[first]) | (bits[child] == bits[second])).all()
 
 
-def test_the_graph_has_an_edge_from_each_parent_to_its_child(told):
+def test_the_graph_has_an_edge_from_each_parent_to_its_child(told, networkx):
     lineage = told()[0].lineage
     graph = lineage.graph()
     expected = {(int(p), c) for c, parents in enumerate(lineage.parents) for p in parents if p >= 0}
@@ -94,6 +100,7 @@ def test_the_graph_has_an_edge_from_each_parent_to_its_child(told):
     assert networkx.is_directed_acyclic_graph(graph)
 
 
+@pytest.mark.usefixtures("networkx")
 def test_the_graphs_nodes_say_how_when_and_how_good(told):
     lineage = told()[0].lineage
     names = {-1: "given", 0: "crossover", 1: "mutation", 2: "fresh"}
@@ -105,7 +112,7 @@ def test_the_graphs_nodes_say_how_when_and_how_good(told):
         }
 
 
-def test_ancestors_are_those_of_the_graph(told):
+def test_ancestors_are_those_of_the_graph(told, networkx):
     evolution, _ = told()
     graph = evolution.lineage.graph()
     for number in evolution.numbers.tolist():
@@ -135,6 +142,6 @@ def test_a_lineage_whose_arrays_do_not_fit_is_refused(told, name):
 
 
 def test_without_networkx_its_graph_says_what_to_install(told, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "networkx", None)
+    monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(ImportError, match="a lineage's graph needs networkx: pip install networkx"):
         told()[0].lineage.graph()
