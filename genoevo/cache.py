@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from math import isfinite
+
 import numpy as np
 
 from genoevo._bits import word_count
@@ -28,7 +31,7 @@ class Cache:
     def __init__(self, size: int) -> None:
         check_at_least("size", size, 1)
         self.size, self.hits, self.misses = size, 0, 0
-        self._entries: dict[_Key, list[float]] = {}  # least recently asked for first
+        self._entries: OrderedDict[_Key, list[float]] = OrderedDict()  # least recently asked for first
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -51,11 +54,12 @@ class Cache:
 
     def _remember(self, known: dict[_Key, list[float]]) -> None:
         for key, fitness in known.items():
-            self._entries.pop(key, None)
-            if np.isfinite(fitness).all():  # the fitness of a failure is no property of its genotype
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            elif all(map(isfinite, fitness)):  # the fitness of a failure is no property of its genotype
                 self._entries[key] = fitness
         while len(self._entries) > self.size:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
 
     def state_dict(self) -> State:
         """Size, counts and entries; the entries as a population, or None."""
@@ -78,7 +82,7 @@ class Cache:
         if state["entries"] is not None:
             entries = population_from_state(state["entries"])
             values = entries.fitness.reshape(len(entries), -1).tolist()
-            cache._entries = dict(zip(_keys(entries), values, strict=True))
+            cache._entries = OrderedDict(zip(_keys(entries), values, strict=True))
         return cache
 
 
