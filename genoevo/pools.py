@@ -242,7 +242,8 @@ class ProcessPool(_Pool[_Process]):
     ----------
     function
         As for :class:`~genoevo.evaluation.InProcess`, or a ``Vectorised``, which then gets a batch at a time. It
-        must be picklable: defined at the top level of a module. Processes are spawned, not forked.
+        must be picklable: defined at the top level of a module. Processes are spawned, not forked, so a script
+        that makes a pool does so under ``if __name__ == "__main__":``.
     workers
         Processes; None for as many as there are cores.
     batch

@@ -95,8 +95,6 @@ class Population:
         return Population(words, lengths, np.concatenate([part._values for part in parts]), parts[0].weights)
 
     def _widened(self, width: int) -> Words:
-        if width == self.words.shape[1]:
-            return self.words
         return np.pad(self.words, ((0, 0), (0, width - self.words.shape[1])))
 
     @property

@@ -226,6 +226,19 @@ def test_a_lost_worker_costs_no_other_genotype_its_fitness(population, pool, fun
     assert evaluated(pool, population).tolist() == [4, 1, -np.inf, 5]
 
 
+def test_an_interrupted_evaluation_leaves_nothing_for_the_next_one(population, pool, monkeypatch):
+    pool = pool(length, batch=1)
+
+    def interrupted(workers, seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "_wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(pool, population)
+    monkeypatch.undo()
+    assert evaluated(pool, population[[3, 2, 1, 0]]).tolist() == [5, 3, 1, 4]
+
+
 def test_a_vectorised_function_gets_batches_in_workers(population, pool):
     assert evaluated(pool(Vectorised(lengths), batch=3), population).tolist() == [4, 1, 3, 5]
 

@@ -9,7 +9,7 @@ from deap.tools import MultiStatistics, Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, FlatLayout, Islands, Memory, Population, Selection, StagedLayout, Survival
+from genoevo import Evolution, FlatLayout, Genotype, Islands, Memory, Population, Selection, StagedLayout, Survival
 from genoevo.evaluation import EvaluationError, InProcess, Vectorised
 from genoevo.history import PopulationStatistics
 from genoevo.operators import Reproduction
@@ -275,6 +275,22 @@ def test_the_logbook_has_one_true_record_per_generation(mixed):
             }
         )
     assert list(evolution.logbook) == expected
+
+
+def test_a_generation_makes_objects_of_few_genotypes(rng, monkeypatch):
+    evolution = Evolution(
+        Vectorised(OneMax(100)),
+        Population.random(500, 100, rng),
+        seed=1,
+        memory=Memory(hall_of_fame=10, lineage=True),
+    )
+    made = []
+    from_words = Genotype.from_words
+    monkeypatch.setattr(Genotype, "from_words", lambda *a: made.append(a) or from_words(*a))
+    for _ in range(60):
+        before = len(made)
+        evolution.step()
+        assert len(made) - before <= 40
 
 
 def test_the_seed_decides_the_run(onemax, frozen, start):
