@@ -23,8 +23,9 @@ SHORT = st.text("01", min_size=1, max_size=3)
 
 
 def worth(genotype, weights):
-    """A fitness that is a genotype's own, with many ties."""
-    return [(int(str(genotype), 2) * 7 + len(genotype) + i) % 4 for i in range(len(weights))]
+    """A fitness that is a genotype's own, with many ties in each objective and in all."""
+    value = int("1" + str(genotype), 2)
+    return [value % (2 + i) for i in range(len(weights))]
 
 
 @st.composite

@@ -113,11 +113,11 @@ def test_the_graphs_nodes_say_how_when_and_how_good(told):
 
 
 def test_ancestors_are_those_of_the_graph(told, networkx):
-    evolution, _ = told()
-    graph = evolution.lineage.graph()
-    for number in evolution.numbers.tolist():
+    lineage = told()[0].lineage
+    graph = lineage.graph()
+    for number in range(len(lineage)):
         expected = networkx.ancestors(graph, number) | {number}
-        assert evolution.lineage.ancestors(number).tolist() == sorted(expected)
+        assert lineage.ancestors(number).tolist() == sorted(expected)
 
 
 def test_several_objectives_are_recorded(rng):
