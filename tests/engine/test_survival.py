@@ -185,10 +185,10 @@ def test_a_tournament_prefers_the_better_and_uniform_choice_nobody(rng, check_me
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Selection(method="lottery"), "method must be one of tournament, uniform, got 'lottery'"),
+        (lambda: Selection(method="lottery"), "method must be one of .*tournament.*, got 'lottery'"),
         (lambda: Selection(tournament_size=0), "tournament_size must be at least 1, got 0"),
         (lambda: Survival(strategy="both"), "strategy must be one of comma, generational, plus, steady, got 'both'"),
-        (lambda: Survival(method="worst"), "method must be one of best, nsga2, got 'worst'"),
+        (lambda: Survival(method="worst"), "method must be one of best.*, got 'worst'"),
         (lambda: Survival(elites=-1), "elites must be at least 0, got -1"),
         (lambda: Survival(offspring=0), "offspring must be at least 1, got 0"),
         (lambda: Survival(strategy="plus", elites=1), "elites are of the generational strategy, got 1 with 'plus'"),
