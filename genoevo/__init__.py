@@ -4,10 +4,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from genoevo.community import Community
 from genoevo.decode import decode, half_softmax
-from genoevo.evolution import Evolution
+from genoevo.evolution import Evolution, Memory
 from genoevo.genotype import Genotype
+from genoevo.islands import Islands
 from genoevo.layout import FlatLayout, StagedLayout
 from genoevo.population import Population
+from genoevo.stops import Stop
+from genoevo.survival import Selection, Survival
 
 try:
     __version__ = version("genoevo")
@@ -19,8 +22,13 @@ __all__ = [
     "Evolution",
     "FlatLayout",
     "Genotype",
+    "Islands",
+    "Memory",
     "Population",
+    "Selection",
     "StagedLayout",
+    "Stop",
+    "Survival",
     "decode",
     "half_softmax",
 ]

@@ -266,7 +266,8 @@ class Community:
         other = (task + self.rng.integers(1, max(tasks, 2), len(task))) % tasks
         donor = np.where(abroad, other, task)
         second = tournament_within(merit, donor * self.size, self.size, self.rng, size=size)
-        bred = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
+        parents = self.population[first], self.population[second]
+        bred = self.reproduction.children(*parents, self.rng, self.layout).population
         survivors = self.population[np.arange(tasks) * self.size + elites]
         order = np.empty((tasks, self.size), dtype=np.int64)
         order[:, 0] = np.arange(tasks)

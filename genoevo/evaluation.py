@@ -1,14 +1,85 @@
-"""Where fitness is computed."""
+"""Where fitness is computed, and what happens where that fails.
+
+An evaluator computes; :func:`evaluated` applies the evaluator's :class:`Failure` rule, the same for all of them.
+Worker processes are in :mod:`genoevo.pools`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from genoevo._check import check_at_least, check_choice
 from genoevo.genotype import Genotype
-from genoevo.population import Population
+from genoevo.population import Floats, Population
+
+FitnessFunction = Callable[[Genotype], float | Sequence[float]]
+Action = Literal["raise", "worst"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What to do where a genotype's fitness cannot be had.
+
+    A failure is an exception, a value that is not finite or of the wrong shape, and, in worker processes, no
+    answer in time or the end of the worker.
+
+    Parameters
+    ----------
+    action
+        ``raise`` an :class:`EvaluationError`, after which the same genotypes can be evaluated again or told; or
+        give them the ``worst`` fitness there is: minus infinity under a positive weight, plus infinity under a
+        negative one.
+    retries
+        How often failed genotypes are evaluated again before that.
+
+    """
+
+    action: Action = "raise"
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("action", self.action, get_args(Action))
+        check_at_least("retries", self.retries, 0)
+
+
+class EvaluationError(RuntimeError):
+    """No fitness for a genotype. ``genotype`` is the first that failed; ``__cause__`` the function's exception."""
+
+    def __init__(self, message: str, genotype: Genotype) -> None:
+        super().__init__(message)
+        self.genotype = genotype
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EvaluationError, (str(self), self.genotype)
+
+
+class Problem(NamedTuple):
+    """Why a genotype has no fitness: *what* the fitness function did, and the exception if it raised one."""
+
+    what: str
+    cause: BaseException | None = None
+
+
+class Attempt(NamedTuple):
+    """Fitness (n, objectives) of a population, and the problem of each row that has none."""
+
+    values: Floats
+    problems: dict[int, Problem]
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """What computes fitness. A genotype's fitness must not depend on what else is evaluated, when, or where."""
+
+    failure: Failure
+
+    def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
+        """Evaluate once. *hasty*: return soon after the first problem, whatever is still to do."""
 
 
 class InProcess:
@@ -17,32 +88,111 @@ class InProcess:
     *function* returns a float, or a sequence of floats with several objectives.
     """
 
-    def __init__(self, function: Callable[[Genotype], float | Sequence[float]]) -> None:
+    def __init__(self, function: FitnessFunction, *, failure: Failure | None = None) -> None:
         self.function = function
+        self.failure = failure or Failure()
 
-    def __call__(self, population: Population) -> npt.ArrayLike:
+    def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Fitness of every genotype, in order."""
-        return [self.function(genotype) for genotype in population]
+        values, problems = _unknown(population), dict[int, Problem]()
+        for row, genotype in enumerate(population):
+            problem = self._evaluate(genotype, values[row])
+            if problem is not None:
+                problems[row] = problem
+                if hasty:
+                    break
+        return Attempt(values, problems)
+
+    def _evaluate(self, genotype: Genotype, target: Floats) -> Problem | None:
+        try:
+            result = self.function(genotype)
+        except Exception as error:
+            return Problem(f"raised {_described(error)}", error)
+        array = _as_floats(result)
+        if array is None or array.size != target.size or array.ndim > 1 or not np.isfinite(array).all():
+            numbers = "one finite number" if target.size == 1 else f"{target.size} finite numbers"
+            return Problem(f"returned {result!r}, not {numbers},")
+        target[:] = array
+        return None
 
 
 class Vectorised:
-    """Calls *function* once with the whole :class:`~genoevo.Population`; it returns a (n,) or (n, k) array."""
+    """Calls *function* with a whole :class:`~genoevo.Population`; it returns a (n,) or (n, objectives) array.
 
-    def __init__(self, function: Callable[[Population], npt.ArrayLike]) -> None:
+    Where it raises, or returns something of another shape, all genotypes that it was called with have failed.
+    """
+
+    def __init__(self, function: Callable[[Population], npt.ArrayLike], *, failure: Failure | None = None) -> None:
         self.function = function
+        self.failure = failure or Failure()
 
-    def __call__(self, population: Population) -> npt.ArrayLike:
+    def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Fitness of every genotype, in order."""
-        return self.function(population)
+        values = _unknown(population)
+        try:
+            result = self.function(population)
+        except Exception as error:
+            what = f"raised {_described(error)}, called with {len(values)} genotypes,"
+            return Attempt(values, dict.fromkeys(range(len(values)), Problem(what, error)))
+        array = _as_floats(result)
+        shapes = [values.shape, *([values.shape[:1]] if values.shape[1] == 1 else [])]
+        if array is None or array.shape not in shapes:
+            got = f"type {type(result).__name__}" if array is None else f"shape {array.shape}"
+            what = f"returned fitness of {got}, not of shape {' or '.join(map(str, shapes))},"
+            return Attempt(values, dict.fromkeys(range(len(values)), Problem(what)))
+        values[:] = array.reshape(values.shape)
+        finite = np.isfinite(values).all(axis=1)
+        bad = {int(row): Problem(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
+        return Attempt(values, bad)
 
 
-Evaluator = InProcess | Vectorised
+def evaluated(evaluator: Evaluator, population: Population) -> Floats:
+    """Fitness of *population*: (n,) float64 with one objective, else (n, objectives).
+
+    Finite, but for genotypes that failed under ``worst``. Raises EvaluationError under ``raise``, naming the first
+    genotype that failed.
+    """
+    rule = evaluator.failure
+    values = _unknown(population)
+    rows, part = np.arange(len(population)), population
+    for left in reversed(range(rule.retries + 1)):
+        hasty = left == 0 and rule.action == "raise"
+        found, problems = evaluator.attempt(part, hasty=hasty)
+        values[rows] = found
+        if not problems:
+            return values.reshape(population.fitness.shape)
+        failed = sorted(problems)
+        first = problems[failed[0]]
+        rows = rows[failed]
+        part = population[rows]
+    if rule.action == "raise":
+        genotype = part[0]
+        tries = f" (tried {rule.retries + 1} times)" if rule.retries else ""
+        raise EvaluationError(f"the fitness function {first.what} for {genotype}{tries}", genotype) from first.cause
+    weights = np.array(population.weights)
+    values[rows] = np.where(weights == 0, 0.0, np.copysign(np.inf, -weights))
+    return values.reshape(population.fitness.shape)
 
 
-def evaluated(evaluator: Evaluator, population: Population) -> npt.NDArray[np.float64]:
-    """Fitness of *population* as float64; ValueError names the genotype where a value is NaN or infinite."""
-    values = np.asarray(evaluator(population), dtype=np.float64)
-    if values.shape[:1] == (len(population),) and not np.isfinite(values).all():
-        row = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).argmax())
-        raise ValueError(f"the fitness of {population[row]} is {values[row]}; it must be finite")
-    return values
+def as_evaluator(evaluate: Evaluator | FitnessFunction) -> Evaluator:
+    """*evaluate* itself, or :class:`InProcess` around a function; TypeError for anything else."""
+    if isinstance(evaluate, Evaluator):
+        return evaluate
+    if not callable(evaluate):
+        raise TypeError(f"evaluate must be callable, got {type(evaluate).__name__}")
+    return InProcess(evaluate)
+
+
+def _unknown(population: Population) -> Floats:
+    return np.full((len(population), len(population.weights)), np.nan)
+
+
+def _as_floats(result: Any) -> Floats | None:
+    try:
+        return np.asarray(result, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

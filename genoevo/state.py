@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,16 @@ _JSON = "json"
 _ARRAY = "$array"
 
 
+def check_state(what: str, state: object, keys: Iterable[str], kind: str | None = None) -> None:
+    """Raise ValueError unless *state*, that of *what*, is a dict of that *kind* and has all *keys*."""
+    if not isinstance(state, dict):
+        raise ValueError(f"the state of {what} must be a dict, got {type(state).__name__}")
+    if kind is not None and state.get("kind") != kind:
+        raise ValueError(f"this is the state of {state.get('kind')!r}, not of {kind!r}")
+    if missing := [key for key in keys if key not in state]:
+        raise ValueError(f"the state of {what} has no {missing[0]!r}")
+
+
 def population_state(population: Population) -> State:
     """A population as arrays: words, lengths, fitness (n, objectives; NaN where unevaluated), and its weights."""
     fitness = population.fitness.reshape(len(population), -1)
@@ -38,13 +49,17 @@ def population_state(population: Population) -> State:
 
 def population_from_state(state: State) -> Population:
     """The inverse of :func:`population_state`; shares nothing with *state*."""
+    check_state("a population", state, ("words", "lengths", "fitness", "weights"))
     words = np.array(state["words"], dtype=np.uint64)
     lengths = np.array(state["lengths"], dtype=np.int64)
     if words.ndim != 2 or lengths.shape != words.shape[:1] or lengths.min(initial=1) < 1:
         raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
     if lengths.max(initial=0) > 64 * words.shape[1]:
         raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
-    return Population(words, lengths, state["fitness"], state["weights"])
+    fitness = np.asarray(state["fitness"])
+    if fitness.shape != (len(words), len(state["weights"])):
+        raise ValueError(f"a population of {len(words)} with weights {state['weights']} has fitness {fitness.shape}")
+    return Population(words, lengths, fitness, state["weights"])
 
 
 def generator_state(rng: np.random.Generator) -> State:
@@ -53,20 +68,28 @@ def generator_state(rng: np.random.Generator) -> State:
 
 
 def generator_from_state(state: State) -> np.random.Generator:
-    """The inverse of :func:`generator_state`; ValueError for any bit generator but PCG64."""
+    """The inverse of :func:`generator_state`; ValueError for any bit generator but PCG64, and where it is damaged."""
+    check_state("a generator", state, ("bit_generator",))
     if state.get("bit_generator") != "PCG64":
         raise ValueError(f"the generator must be PCG64, got {state.get('bit_generator')!r}")
     rng = np.random.default_rng(0)
-    rng.bit_generator.state = state
+    try:
+        rng.bit_generator.state = state
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"the state of a generator is damaged: {error!r}") from error
     return rng
 
 
 def rebuild(settings: type[T], values: State) -> T:
-    """A settings dataclass from its ``asdict``; ValueError names a field that is unknown."""
+    """A settings dataclass from its ``asdict``; ValueError names a field that is unknown or missing."""
     known = {field.name for field in fields(settings)}  # type: ignore[arg-type]
+    check_state(settings.__name__, values, sorted(known))
     if unknown := set(values) - known:
         raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
-    return settings(**values)
+    try:
+        return settings(**values)
+    except TypeError as error:
+        raise ValueError(f"the state of {settings.__name__} is damaged: {error}") from error
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:

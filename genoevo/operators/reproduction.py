@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from enum import IntEnum
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo.layout import Layout
@@ -13,6 +15,21 @@ from genoevo.operators import crossover, mutation
 from genoevo.population import Population
 
 Kind = Literal["points", "uniform", "segments"]
+
+
+class Origin(IntEnum):
+    """How a child was made."""
+
+    CROSSOVER = 0
+    MUTATION = 1
+    FRESH = 2
+
+
+class Brood(NamedTuple):
+    """Children and how each was made: *origins* is (n,) int8 of :class:`Origin`."""
+
+    population: Population
+    origins: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +70,7 @@ class Reproduction:
 
     def children(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
-    ) -> Population:
+    ) -> Brood:
         """One child per pair of rows, of the first parent's length; parents are left untouched.
 
         *layout* is needed for ``segments`` alone.
@@ -70,7 +87,8 @@ class Reproduction:
         if fresh.any():
             random = Population.random(int(fresh.sum()), first.lengths[fresh], rng)
             children.words[fresh, : random.words.shape[1]] = random.words
-        return children
+        origins = np.where(mate, Origin.CROSSOVER, np.where(fresh, Origin.FRESH, Origin.MUTATION))
+        return Brood(children, origins.astype(np.int8))
 
     def _cross(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("module", ["genoevo.layout", "genoevo.evolution"])
+@pytest.mark.parametrize("module", ["genoevo.layout", "genoevo.evolution", "genoevo.history"])
 def test_examples_in_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted > 0

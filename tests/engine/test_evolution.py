@@ -1,14 +1,17 @@
 import hashlib
+from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pytest
+from deap.tools import MultiStatistics, Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, FlatLayout, Population, StagedLayout
-from genoevo.evaluation import InProcess, Vectorised
-from genoevo.evolution import Survival
+from genoevo import Evolution, FlatLayout, Genotype, Islands, Memory, Population, Selection, StagedLayout, Survival
+from genoevo.evaluation import EvaluationError, InProcess, Vectorised
+from genoevo.history import PopulationStatistics
 from genoevo.operators import Reproduction
 from genoevo.problems import OneMax
 from genoevo.state import load, save
@@ -129,7 +132,7 @@ def test_bad_fitness_is_refused_and_changes_nothing(start, frozen, generations, 
 
 @pytest.mark.parametrize("values", [1.0, [1.0, 2.0], float("nan")])
 def test_a_function_of_populations_that_returns_the_wrong_thing_is_refused(start, values):
-    with pytest.raises(ValueError, match="fitness must have shape"):
+    with pytest.raises(EvaluationError, match=r"returned fitness of shape \(.*\), not of shape \(12, 1\) or \(12,\)"):
         Evolution(Vectorised(lambda population: values), start, seed=1).step()
 
 
@@ -142,7 +145,7 @@ def test_a_failed_evaluation_can_be_repeated(start):
         return ones(population)
 
     evolution = told(Evolution(Vectorised(evaluate), start, seed=1), 1)
-    with pytest.raises(OSError, match="crashed"):
+    with pytest.raises(EvaluationError, match="raised OSError: the simulator crashed"):
         evolution.step()
     evolution.step()
     assert strings(evolution.population) == strings(told(Evolution(None, start, seed=1), 2).population)
@@ -243,7 +246,12 @@ def test_the_optimum_of_onemax_is_found(rng, size):
 def test_strong_selection_without_variation_fills_the_population_with_the_best(start):
     rule = Reproduction(crossover_threshold=0, mutation_rate=0)
     evolution = Evolution(
-        Vectorised(ones), start, seed=1, reproduction=rule, survival=Survival(tournament_size=500, elites=0)
+        Vectorised(ones),
+        start,
+        seed=1,
+        reproduction=rule,
+        selection=Selection(tournament_size=500),
+        survival=Survival(elites=0),
     )
     evolution.run(2)
     assert strings(evolution.population) == [str(start[int(ones(start).argmax())])] * 12
@@ -255,7 +263,7 @@ def test_the_logbook_has_one_true_record_per_generation(mixed):
     for generation in range(1, 6):
         evolution.step()
         population = evolution.population
-        best = max(best, population.fitness.max())
+        best = max(best, float(population.fitness.max()))
         expected.append(
             {
                 "generation": generation,
@@ -263,9 +271,26 @@ def test_the_logbook_has_one_true_record_per_generation(mixed):
                 "best": best,
                 "mean": pytest.approx(population.fitness.mean()),
                 "length": pytest.approx(population.lengths.mean()),
+                "failed": 0,
             }
         )
     assert list(evolution.logbook) == expected
+
+
+def test_a_generation_makes_objects_of_few_genotypes(rng, monkeypatch):
+    evolution = Evolution(
+        Vectorised(OneMax(100)),
+        Population.random(500, 100, rng),
+        seed=1,
+        memory=Memory(hall_of_fame=10, lineage=True),
+    )
+    made = []
+    from_words = Genotype.from_words
+    monkeypatch.setattr(Genotype, "from_words", lambda *a: made.append(a) or from_words(*a))
+    for _ in range(60):
+        before = len(made)
+        evolution.step()
+        assert len(made) - before <= 40
 
 
 def test_the_seed_decides_the_run(onemax, frozen, start):
@@ -326,6 +351,126 @@ def test_a_run_goes_on_in_a_new_process_bit_for_bit(onemax, frozen, tmp_path, ru
     assert frozen(load(tmp_path / "after")) == frozen(straight.state_dict())
 
 
+EVERYTHING = {
+    "memory": Memory(hall_of_fame=5, pareto_front=True, lineage=True, cache=15),
+    "islands": Islands(count=3, interval=2, topology="random", replace="random"),
+    "selection": Selection(tournament_size=2),
+    "reproduction": Reproduction(crossover_threshold=0.5, mutation_threshold=0.9),
+}
+
+
+def statistics():
+    found = MultiStatistics(fitness=PopulationStatistics(attrgetter("fitness")), bits=Statistics(len))
+    found.register("quartiles", np.quantile, q=[0.25, 0.75], axis=0)
+    found.register("mean", np.mean)
+    return found
+
+
+@pytest.mark.parametrize("through", ["state", "file"])
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(
+    ("survival", "evaluate", "weights"),
+    [
+        (Survival(elites=2), ones, (1,)),
+        (Survival(strategy="steady", offspring=2), ones, (-1,)),
+        (Survival(strategy="plus", offspring=2), ones_and_length, (1, -1)),
+        (Survival(strategy="comma", offspring=5), ones_and_length, (1, 1)),
+        (Survival(strategy="plus", method="nsga2"), ones_and_length, (1, -1)),
+    ],
+)
+def test_with_everything_on_a_resumed_run_goes_on_bit_for_bit(
+    mixed, frozen, tmp_path, survival, evaluate, weights, waiting, through
+):
+    start = Population(mixed.words, mixed.lengths, weights=weights)
+    evolution, straight = [
+        Evolution(Vectorised(evaluate), start, seed=5, survival=survival, statistics=statistics(), **EVERYTHING)
+        for _ in range(2)
+    ]
+    straight.run(9)
+    evolution.run(4)
+    if waiting:
+        evolution.ask()
+    state = evolution.state_dict()
+    if through == "file":
+        save(tmp_path / "state", state)
+        state = load(tmp_path / "state")
+    evolution = Evolution.from_state(state, Vectorised(evaluate), statistics=statistics())
+    evolution.run(5)
+    assert frozen(evolution.state_dict()) == frozen(straight.state_dict())
+    assert str(evolution.logbook) == str(straight.logbook)
+
+
+def test_with_everything_on_a_run_goes_on_in_a_new_process_bit_for_bit(start, frozen, tmp_path, run_python):
+    evolution, straight = [Evolution(Vectorised(OneMax(60)), start, seed=5, **EVERYTHING) for _ in range(2)]
+    evolution.run(6)
+    save(tmp_path / "before", evolution.state_dict())
+    run_python(IN_A_NEW_PROCESS, tmp_path / "before", 9, tmp_path / "after")
+    straight.run(15)
+    assert frozen(load(tmp_path / "after")) == frozen(straight.state_dict())
+
+
+def parts(state, path=()):
+    """The path of every key of a state and of the states inside it."""
+    for key, value in state.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from parts(value, (*path, key))
+
+
+def complete(start):
+    evolution = Evolution(Vectorised(OneMax(60)), start, seed=5, **EVERYTHING)
+    evolution.run(3)
+    evolution.ask()
+    return evolution.state_dict()
+
+
+PARTS = list(parts(complete(Population.random(12, 60, np.random.default_rng(1)))))
+
+
+@pytest.mark.parametrize("path", PARTS, ids=".".join)
+def test_a_state_that_lacks_a_part_is_refused_by_name(start, path):
+    state = complete(start)
+    inner = state
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    message = "not of 'evolution'" if path == ("kind",) else path[-1]
+    with pytest.raises(ValueError, match=message):
+        Evolution.from_state(state)
+
+
+@pytest.mark.parametrize("path", [path for path in PARTS if len(path) > 1], ids=".".join)
+def test_a_state_with_a_number_in_place_of_a_part_is_refused(start, path):
+    state = complete(start)
+    state[path[0]] = 7
+    with pytest.raises(ValueError, match="must be a dict, got int"):
+        Evolution.from_state(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generation": "three"}, "generation must be a whole number, got 'three'"),
+        ({"numbers": np.arange(3)}, r"12 genotypes have numbers of shape \(3,\)"),
+        ({"rng": {"bit_generator": "PCG64", "state": 1}}, "the state of a generator is damaged"),
+        ({"survival": {**asdict(Survival()), "elites": "two"}}, "the state of Survival is damaged"),
+        ({"lineage": None}, "the state of a lineage must be a dict, got NoneType"),
+        ({"cache": None}, "the state of a cache must be a dict, got NoneType"),
+    ],
+)
+def test_a_state_with_a_damaged_part_is_refused_by_name(start, change, message):
+    with pytest.raises(ValueError, match=message):
+        Evolution.from_state({**complete(start), **change})
+
+
+def test_told_fitness_may_be_infinite_and_is_counted(start):
+    evolution = Evolution(None, start, seed=1)
+    evolution.ask()
+    evolution.tell([-np.inf, -np.inf, *range(10)])
+    assert evolution.logbook[-1]["failed"] == 2
+    assert evolution.logbook[-1]["mean"] == 4.5
+
+
 @pytest.mark.parametrize("generations", [0, 3])
 def test_a_state_taken_between_ask_and_tell_goes_on_there(start, frozen, generations):
     evolution = told(Evolution(None, start, seed=1), generations)
@@ -360,7 +505,7 @@ def test_the_state_of_something_else_is_refused(onemax, kind):
         Evolution.from_state({**onemax().state_dict(), "kind": kind})
 
 
-@pytest.mark.parametrize("settings", ["reproduction", "survival"])
+@pytest.mark.parametrize("settings", ["reproduction", "selection", "survival", "islands", "memory"])
 def test_an_unknown_setting_in_a_state_is_refused(onemax, settings):
     state = onemax().state_dict()
     state[settings] = {**state[settings], "speed": 9}
@@ -380,18 +525,6 @@ def test_segments_use_the_given_layout(start):
     evolution = told(Evolution(None, start, seed=1, reproduction=rule, layout=FlatLayout(1)), 1)
     # One segment exchanged whole: every child is a copy of one of its parents.
     assert set(strings(evolution.ask())) <= set(strings(start))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"tournament_size": 0}, "tournament_size must be at least 1, got 0"),
-        ({"elites": -1}, "elites must be at least 0, got -1"),
-    ],
-)
-def test_invalid_survival_is_refused_by_name(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Survival(**settings)
 
 
 def test_as_many_elites_as_genotypes_are_refused(start):

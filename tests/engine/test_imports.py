@@ -28,7 +28,20 @@ def loaded(run_python):
 
 @pytest.mark.parametrize(
     "name",
-    ["torch", "gymnasium", "metaworld", "click", "rich", "pydantic", "yaml", "scipy", "genoevo_mega", "genoevo_cli"],
+    [
+        "torch",
+        "gymnasium",
+        "metaworld",
+        "click",
+        "rich",
+        "pydantic",
+        "yaml",
+        "scipy",
+        "networkx",
+        "ray",
+        "genoevo_mega",
+        "genoevo_cli",
+    ],
 )
 def test_no_module_of_the_engine_loads(loaded, name):
     assert "genoevo" in loaded

@@ -1,0 +1,103 @@
+"""What a run keeps: DEAP's hall of fame, Pareto front, statistics and logbook, fed from packed populations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from deap.tools import HallOfFame, Logbook, ParetoFront, Statistics
+
+from genoevo.population import Population
+from genoevo.state import State, check_state, population_from_state, population_state
+
+
+class PopulationStatistics(Statistics):  # type: ignore[misc]
+    """DEAP's ``Statistics`` whose key takes the whole :class:`Population` and returns an array.
+
+    The registered functions get that array, so that no genotype is made into an object. It goes wherever DEAP's own
+    goes, also into a ``MultiStatistics``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> statistics = PopulationStatistics(lambda population: population.lengths)
+    >>> statistics.register("longest", np.max)
+    >>> int(statistics.compile(Population.from_genotypes(["01", "01101"]))["longest"])
+    5
+
+    """
+
+    def compile(self, data: Population) -> dict[str, Any]:
+        """Each registered function of the key's array."""
+        values = self.key(data)
+        return {name: function(values) for name, function in self.functions.items()}
+
+
+def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
+    """As ``hall.update(population)``, but only genotypes that could enter become objects.
+
+    Among equals the one found first stays.
+    """
+    merit = population.merit()
+    rows = np.arange(len(population))
+    if len(hall) == hall.maxsize:  # nobody enters whose first objective is below the last one's
+        first = population.fitness.reshape(len(population), -1)[:, 0] * population.weights[0]
+        worst = hall[-1].fitness.wvalues[0]
+        rows = np.flatnonzero(first > worst if len(population.weights) == 1 else first >= worst)
+    rows = rows[np.argsort(-merit[rows], kind="stable")]
+    while len(rows):
+        best = population[int(rows[0])]
+        if len(hall) == hall.maxsize and not best.fitness > hall[-1].fitness:
+            return
+        hall.update([best])
+        twin = (population.words[rows] == population.words[rows[0]]).all(axis=1)
+        rows = rows[~twin | (population.lengths[rows] != population.lengths[rows[0]])]
+
+
+def update_pareto_front(front: ParetoFront, population: Population) -> None:
+    """As ``front.update(population)``, but only genotypes that it does not dominate become objects, and once each."""
+    if len(front):
+        weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
+        members = np.array([genotype.fitness.wvalues for genotype in front])
+        dominated = np.all(members >= weighted, axis=2) & np.any(members > weighted, axis=2)
+        population = population[np.flatnonzero(~dominated.any(axis=1))]
+    rows = np.column_stack([population.lengths.astype(np.uint64), population.words])
+    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    front.update(list(population[first]))
+
+
+def hall_state(hall: HallOfFame) -> State | None:
+    """The genotypes of a hall of fame or Pareto front, best first; None for an empty one."""
+    return population_state(Population.from_genotypes(hall)) if len(hall) else None
+
+
+def refill(hall: HallOfFame, state: State | None) -> None:
+    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front."""
+    if state is not None:
+        for genotype in reversed(list(population_from_state(state))):
+            hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
+
+
+def log_state(logbook: Logbook) -> State:
+    """The records of a logbook and of its chapters."""
+    return {
+        "records": [dict(record) for record in logbook],
+        "chapters": {name: log_state(chapter) for name, chapter in logbook.chapters.items()},
+    }
+
+
+def log_from_state(state: State) -> Logbook:
+    """The inverse of :func:`log_state`; ValueError names what is missing."""
+    check_state("a log", state, ("records", "chapters"))
+    logbook = Logbook()
+    logbook.extend(dict(record) for record in state["records"])
+    for name, chapter in state["chapters"].items():
+        logbook.chapters[name] = log_from_state(chapter)
+    return logbook
+
+
+def plain(value: Any) -> Any:
+    """*value* with numpy's scalars as Python's numbers, also inside dicts: as a saved log gives them back."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

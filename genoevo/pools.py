@@ -1,0 +1,365 @@
+"""Evaluation by worker processes: of this machine, or of a Ray cluster.
+
+The population is cut into batches, which travel as packed words and lengths; a worker takes the next batch as soon
+as it has answered the last. Rows keep their places, so that neither the number of workers nor their speed changes
+a result. A worker that hangs or ends is killed and replaced; what it had is evaluated again, one genotype at a
+time, so that the genotype at fault is known and no other suffers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from genoevo._bits import Ints, Words
+from genoevo._check import check_at_least
+from genoevo._optional import optional
+from genoevo.evaluation import (
+    Attempt,
+    Evaluator,
+    Failure,
+    FitnessFunction,
+    InProcess,
+    Problem,
+    Vectorised,
+    as_evaluator,
+)
+from genoevo.population import Floats, Population
+
+Cargo = tuple[Words, Ints, tuple[float, ...]]
+Answer = tuple[Floats, dict[int, tuple[str, str]]]
+"""Fitness, and for each row that failed what happened and the traceback."""
+
+
+class WorkerLost(Exception):  # noqa: N818
+    """A worker ended before it answered."""
+
+
+class Worker(ABC):
+    """One worker: takes one batch at a time."""
+
+    @abstractmethod
+    def wait_until_ready(self) -> None:
+        """Return once the worker can take work; raises WorkerLost where it cannot start."""
+
+    @abstractmethod
+    def send(self, cargo: Cargo) -> None:
+        """Hand over a batch."""
+
+    @abstractmethod
+    def receive(self) -> Answer:
+        """Take the answer to the batch; raises WorkerLost where there will be none."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the worker, whatever it is doing."""
+
+
+W = TypeVar("W", bound=Worker)
+
+
+class _Pool(ABC, Generic[W]):
+    """What pools have in common: batches, deadlines, replacing workers."""
+
+    def __init__(
+        self,
+        function: FitnessFunction | InProcess | Vectorised,
+        *,
+        workers: int | None = None,
+        batch: int | None = None,
+        timeout: float | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        self.workers = (os.cpu_count() or 1) if workers is None else workers
+        check_at_least("workers", self.workers, 1)
+        if batch is not None:
+            check_at_least("batch", batch, 1)
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {timeout!r}")
+        self.evaluator = as_evaluator(function)
+        self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
+        self._idle: list[W] = []
+        self._busy: dict[W, tuple[Ints, float]] = {}  # the rows each is at, and when it must have answered
+
+    @abstractmethod
+    def _start(self) -> W:
+        """Begin to start one worker."""
+
+    @abstractmethod
+    def _wait(self, workers: Sequence[W], seconds: float | None) -> list[W]:
+        """Those of *workers* that have answered or ended, after at most so many seconds."""
+
+    def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
+        """Fitness of every genotype, in order."""
+        values = np.full((len(population), len(population.weights)), np.nan)
+        problems: dict[int, Problem] = {}
+        batch = self.batch or -(-len(population) // (4 * self.workers))
+        queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
+        try:
+            while queue or self._busy:
+                if hasty and problems:
+                    queue.clear()
+                self._hand_out(queue, population)
+                for worker, rows in self._answered():
+                    self._take(worker, rows, values, problems, queue)
+        finally:
+            for worker in self._busy:  # nobody waits for these any more
+                worker.kill()
+            self._busy.clear()
+        return Attempt(values, problems)
+
+    def _hand_out(self, queue: deque[Ints], population: Population) -> None:
+        wanted = min(self.workers - len(self._busy), len(queue))
+        fresh = [self._start() for _ in range(wanted - len(self._idle))]
+        self._idle += fresh
+        for worker in fresh:
+            try:
+                worker.wait_until_ready()
+            except WorkerLost as lost:
+                self.close()
+                raise RuntimeError(f"a worker could not start: it {lost}") from lost
+        for _ in range(wanted):
+            worker, rows = self._idle.pop(), queue.popleft()
+            part = population[rows]
+            worker.send((part.words, part.lengths, part.weights))
+            limit = np.inf if self.timeout is None else self.timeout * len(rows)
+            self._busy[worker] = rows, time.monotonic() + limit
+
+    def _answered(self) -> list[tuple[W, Ints]]:
+        """Workers that have answered, ended or hung, and their rows; those that hang have been killed."""
+        if not self._busy:
+            return []
+        first = min(deadline for _, deadline in self._busy.values())
+        seconds = None if first == np.inf else max(0.0, first - time.monotonic())
+        ready = self._wait(list(self._busy), seconds)
+        now = time.monotonic()
+        late = [w for w, (_, deadline) in self._busy.items() if w not in ready and deadline <= now]
+        for worker in late:
+            worker.kill()
+        return [(worker, self._busy.pop(worker)[0]) for worker in ready + late]
+
+    def _take(self, worker: W, rows: Ints, values: Floats, problems: dict[int, Problem], queue: deque[Ints]) -> None:
+        try:
+            found, failed = worker.receive()
+        except WorkerLost as lost:
+            worker.kill()
+            if len(rows) > 1:
+                queue.extend(np.split(rows, len(rows)))
+            else:
+                problems[int(rows[0])] = Problem(str(lost))
+            return
+        self._idle.append(worker)
+        values[rows] = found
+        for row, (what, trace) in failed.items():
+            problems[int(rows[row])] = Problem(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
+
+    def close(self) -> None:
+        """End all workers; a later evaluation starts new ones."""
+        for worker in [*self._idle, *self._busy]:
+            worker.kill()
+        self._idle.clear()
+        self._busy.clear()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _answer(evaluator: Evaluator, cargo: Cargo) -> Answer:
+    words, lengths, weights = cargo
+    values, problems = evaluator.attempt(Population(words, lengths, weights=weights))
+    return values, {row: (problem.what, _trace(problem.cause)) for row, problem in problems.items()}
+
+
+def _trace(error: BaseException | None) -> str:
+    return "" if error is None else "".join(traceback.format_exception(error))
+
+
+class _Process(Worker):
+    def __init__(self, evaluator: Evaluator, timeout: float | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, evaluator), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._lost = "" if timeout is None else f"did not return within {timeout:g} seconds"
+
+    def wait_until_ready(self) -> None:
+        self._receive()
+
+    def send(self, cargo: Cargo) -> None:
+        with suppress(OSError):  # the worker has ended: receive() says so
+            self.connection.send(cargo)
+
+    def receive(self) -> Answer:
+        if self.connection.closed:
+            raise WorkerLost(self._lost)
+        answer: Answer = self._receive()
+        return answer
+
+    def _receive(self) -> Any:
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise WorkerLost(f"ended its worker process (exit code {self._process.exitcode})") from None
+
+    def kill(self) -> None:
+        self.connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(connection: Connection, evaluator: Evaluator) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends its workers itself
+    connection.send("ready")
+    while True:
+        try:
+            cargo = connection.recv()
+        except EOFError:
+            return
+        connection.send(_answer(evaluator, cargo))
+
+
+class ProcessPool(_Pool[_Process]):
+    """Evaluates in worker processes of this machine. A context manager: leaving it ends the workers.
+
+    Parameters
+    ----------
+    function
+        As for :class:`~genoevo.evaluation.InProcess`, or a ``Vectorised``, which then gets a batch at a time. It
+        must be picklable: defined at the top level of a module. Processes are spawned, not forked, so a script
+        that makes a pool does so under ``if __name__ == "__main__":``.
+    workers
+        Processes; None for as many as there are cores.
+    batch
+        Genotypes that travel together; None for a quarter of a worker's share.
+    timeout
+        Seconds for each genotype of a batch, after which its worker is killed; None for no limit.
+    failure
+        What to do with genotypes that failed. That of a given ``Vectorised`` is not used.
+
+    Raises
+    ------
+    TypeError
+        Where the function cannot be pickled.
+
+    """
+
+    def __init__(
+        self,
+        function: FitnessFunction | InProcess | Vectorised,
+        *,
+        workers: int | None = None,
+        batch: int | None = None,
+        timeout: float | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        super().__init__(function, workers=workers, batch=batch, timeout=timeout, failure=failure)
+        try:
+            pickle.dumps(self.evaluator)
+        except Exception as error:  # pickle raises whatever an object's own methods raise
+            raise TypeError(f"a fitness function for worker processes must be picklable: {error}") from error
+
+    def _start(self) -> _Process:
+        return _Process(self.evaluator, self.timeout)
+
+    def _wait(self, workers: Sequence[_Process], seconds: float | None) -> list[_Process]:
+        ready = wait([worker.connection for worker in workers], seconds)
+        return [worker for worker in workers if worker.connection in ready]
+
+
+class _Actor(Worker):
+    def __init__(self, ray: Any, evaluator: Evaluator, timeout: float | None) -> None:
+        self._ray = ray
+        self._handle = ray.remote(max_restarts=0, max_task_retries=0)(_Remote).remote(evaluator)
+        self.pending = self._handle.is_ready.remote()
+        self._lost = "" if timeout is None else f"did not return within {timeout:g} seconds"
+        self._killed = False
+
+    def wait_until_ready(self) -> None:
+        self._receive()
+
+    def send(self, cargo: Cargo) -> None:
+        self.pending = self._handle.answer.remote(*cargo)
+
+    def receive(self) -> Answer:
+        if self._killed:
+            raise WorkerLost(self._lost)
+        answer: Answer = self._receive()
+        return answer
+
+    def _receive(self) -> Any:
+        try:
+            return self._ray.get(self.pending)
+        except self._ray.exceptions.RayError as error:
+            first_line = str(error).partition("\n")[0]
+            raise WorkerLost(f"ended its Ray worker ({type(error).__name__}: {first_line})") from error
+
+    def kill(self) -> None:
+        self._killed = True
+        self._ray.kill(self._handle)
+
+
+class _Remote:
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def is_ready(self) -> bool:
+        return True
+
+    def answer(self, words: Words, lengths: Ints, weights: tuple[float, ...]) -> Answer:
+        return _answer(self._evaluator, (words, lengths, weights))
+
+
+class RayPool(_Pool[_Actor]):
+    """Evaluates in actors of a Ray cluster; needs ``genoevo[ray]``. A context manager: leaving it ends the actors.
+
+    Parameters
+    ----------
+    function, batch, timeout, failure
+        As for :class:`ProcessPool`; Ray also takes functions that pickle does not.
+    workers
+        Actors; None for as many as the cluster has cores.
+
+    A running Ray is used; where there is none, one is started on this machine. Raises ImportError where Ray is not
+    installed.
+
+    """
+
+    def __init__(
+        self,
+        function: FitnessFunction | InProcess | Vectorised,
+        *,
+        workers: int | None = None,
+        batch: int | None = None,
+        timeout: float | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        ray = optional("ray", "RayPool", "genoevo[ray]")
+        if not ray.is_initialized():
+            ray.init(include_dashboard=False)
+        self._ray = ray
+        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        super().__init__(function, workers=workers or cores, batch=batch, timeout=timeout, failure=failure)
+
+    def _start(self) -> _Actor:
+        return _Actor(self._ray, self.evaluator, self.timeout)
+
+    def _wait(self, workers: Sequence[_Actor], seconds: float | None) -> list[_Actor]:
+        ready, _ = self._ray.wait([worker.pending for worker in workers], num_returns=1, timeout=seconds)
+        return [worker for worker in workers if worker.pending in ready]

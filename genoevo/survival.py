@@ -1,0 +1,155 @@
+"""Who becomes a parent and who survives, for one population or for islands of equal size at once.
+
+The genotypes of island i stand in rows ``i * size`` to ``(i + 1) * size``; what is chosen for one island never
+depends on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from deap.tools import selNSGA2
+
+from genoevo._bits import Ints
+from genoevo._check import check_at_least, check_choice
+from genoevo.operators.selection import tournament_within
+from genoevo.population import Floats, Population
+
+Strategy = Literal["generational", "steady", "plus", "comma"]
+
+
+def _uniform(population: Population, n: int, rng: np.random.Generator) -> Ints:
+    return rng.integers(0, len(population), n)
+
+
+def _nsga2(population: Population, n: int) -> Ints:
+    genotypes = list(population)
+    row = {id(genotype): i for i, genotype in enumerate(genotypes)}
+    return np.array([row[id(genotype)] for genotype in selNSGA2(genotypes, n)], dtype=np.int64)
+
+
+# The rows of n parents, or of n survivors, of one island. "tournament" and "best" choose for all islands at once.
+PARENTS: dict[str, Callable[[Population, int, np.random.Generator], Ints]] = {"uniform": _uniform}
+SURVIVORS: dict[str, Callable[[Population, int], Ints]] = {"nsga2": _nsga2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How parents are chosen.
+
+    Parameters
+    ----------
+    method
+        ``tournament`` among *tournament_size* genotypes, or ``uniform``: every genotype alike, as evolution
+        strategies and DEAP's ``eaMuPlusLambda`` do, where survival alone selects.
+    tournament_size
+        Contenders of a tournament.
+
+    """
+
+    method: str = "tournament"
+    tournament_size: int = 3
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, ["tournament", *PARENTS])
+        check_at_least("tournament_size", self.tournament_size, 1)
+
+    def parents(self, population: Population, n: int, rng: np.random.Generator, islands: int = 1) -> Ints:
+        """(islands, n) int64 rows: *n* parents of each island. ValueError where one is unevaluated."""
+        size = len(population) // islands
+        starts = np.arange(islands) * size
+        if size == 1:
+            return np.repeat(starts[:, None], n, axis=1)
+        if self.method == "tournament":
+            merit, first = population.merit(), np.repeat(starts, n)
+            return tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)
+        choose = PARENTS[self.method]
+        return np.stack([start + choose(population[start : start + size], n, rng) for start in starts])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survival:
+    """How many children there are, and who of parents and children survives. mu is the size of an island.
+
+    Parameters
+    ----------
+    strategy
+        ``generational``: the *elites* best parents and mu - *elites* children. ``steady``: the children take the
+        places of as many worst parents (Whitley 1989). ``plus``: the best mu of parents and children. ``comma``:
+        the best mu of the children alone (both Schwefel 1977). Among equals a child goes before a parent, so that
+        ``plus`` with one parent and one child is the (1+1) EA.
+    elites
+        Of ``generational`` alone; None for 1.
+    offspring
+        Children of each island. None for 1 (``steady``), mu (``plus``) or 7 mu (``comma``); given by *elites* in
+        ``generational``.
+    method
+        Who is best: ``best`` by fitness, lexicographic with several objectives, or ``nsga2`` by non-dominated rank
+        and crowding distance (Deb et al. 2002; DEAP's ``selNSGA2``).
+
+    """
+
+    strategy: Strategy = "generational"
+    elites: int | None = None
+    offspring: int | None = None
+    method: str = "best"
+
+    def __post_init__(self) -> None:
+        check_choice("strategy", self.strategy, get_args(Strategy))
+        check_choice("method", self.method, ["best", *SURVIVORS])
+        if self.elites is not None:
+            check_at_least("elites", self.elites, 0)
+            if self.strategy != "generational":
+                raise ValueError(f"elites are of the generational strategy, got {self.elites} with {self.strategy!r}")
+        if self.offspring is not None:
+            check_at_least("offspring", self.offspring, 1)
+            if self.strategy == "generational":
+                raise ValueError(f"the generational strategy's offspring follow from elites, got {self.offspring}")
+
+    def children(self, size: int) -> int:
+        """Children of an island of *size* genotypes; ValueError where the settings do not fit that size."""
+        if self.strategy == "generational":
+            elites = 1 if self.elites is None else self.elites
+            if elites >= size:
+                raise ValueError(f"elites must be below the population's {size}, got {elites}")
+            return size - elites
+        default = {"steady": 1, "plus": size, "comma": 7 * size}[self.strategy]
+        count = default if self.offspring is None else self.offspring
+        if self.strategy == "steady" and count >= size:
+            raise ValueError(f"offspring must be below the population's {size}, got {count}")
+        if self.strategy == "comma" and count < size:
+            raise ValueError(f"offspring must be at least the population's {size}, got {count}")
+        return count
+
+    def survivors(self, children: Population, parents: Population, islands: int = 1) -> Ints:
+        """(len(parents),) int64: who is the next generation, island after island.
+
+        Rows count the children first and then the parents: row r is parent ``r - len(children)`` from there on.
+        """
+        size, n = len(parents) // islands, len(children)
+        young = np.arange(n).reshape(islands, -1)
+        old = np.arange(n, n + len(parents)).reshape(islands, -1)
+        if self.strategy == "plus":
+            return self._best(children, parents, np.concatenate([young, old], axis=1), size).reshape(-1)
+        if self.strategy == "comma":
+            return self._best(children, parents, young, size).reshape(-1)
+        kept = self._best(children, parents, old, size - young.shape[1])
+        return np.concatenate([kept, young], axis=1).reshape(-1)
+
+    def _best(self, children: Population, parents: Population, rows: Ints, count: int) -> Ints:
+        if self.method == "best":
+            merit = _merit(children, parents)[rows]
+            if count == 1:
+                return np.asarray(rows[np.arange(len(rows)), merit.argmax(axis=1)][:, None])
+            return np.take_along_axis(rows, np.argsort(-merit, axis=1, kind="stable")[:, :count], axis=1)
+        pool, choose = Population.concatenate([children, parents]), SURVIVORS[self.method]
+        return np.stack([island[choose(pool[island], count)] for island in rows])
+
+
+def _merit(children: Population, parents: Population) -> Floats:
+    if len(parents.weights) == 1:
+        return np.concatenate([children.merit(), parents.merit()])
+    return Population.concatenate([children, parents]).merit()  # ranks of all together
