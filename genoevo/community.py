@@ -13,14 +13,14 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo.decode import OFFSET, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.operators.reproduction import Reproduction
 from genoevo.operators.selection import tournament_within
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.state import (
     State,
     generator_from_state,
@@ -184,6 +184,8 @@ class Community:
         self.mating = mating or Mating()
         self.growth = growth or Growth()
         self.decoding = decoding or Decoding()
+        if self.reproduction.changes_lengths:
+            raise ValueError("a task's genotypes are all of its stage: reproduction must not change lengths")
         if stage > self.growth.max_modules:
             raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
         self.rng = np.random.default_rng(seed)
@@ -266,7 +268,8 @@ class Community:
         other = (task + self.rng.integers(1, max(tasks, 2), len(task))) % tasks
         donor = np.where(abroad, other, task)
         second = tournament_within(merit, donor * self.size, self.size, self.rng, size=size)
-        bred = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
+        parents = self.population[first], self.population[second]
+        bred = self.reproduction.children(*parents, self.rng, self.layout).population
         survivors = self.population[np.arange(tasks) * self.size + elites]
         order = np.empty((tasks, self.size), dtype=np.int64)
         order[:, 0] = np.arange(tasks)
@@ -285,12 +288,14 @@ class Community:
     def _change_stages(self, grown: list[int], shrunk: list[int]) -> None:
         if not grown and not shrunk:
             return
-        parts = [self.of(task) for task in range(len(self.tasks))]
-        for task in grown:
-            parts[task] = growing.grow(parts[task], self.layout, self.rng, fill=self.growth.fill)
-        for task in shrunk:
-            parts[task] = growing.shrink(parts[task], self.layout)
-        self.population = Population.concatenate(parts)
+        within = np.arange(self.size)
+        if grown:
+            rows = (np.array(grown)[:, None] * self.size + within).ravel()
+            longer = growing.grow(self.population[rows], self.layout, self.rng, fill=self.growth.fill)
+            self.population = self.population.replaced(rows, longer)
+        if shrunk:
+            rows = (np.array(shrunk)[:, None] * self.size + within).ravel()
+            self.population = self.population.replaced(rows, growing.shrink(self.population[rows], self.layout))
         self._memory.forget(grown + shrunk)
 
     def state_dict(self) -> State:

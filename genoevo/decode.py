@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout, StagedLayout
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 OFFSET = 0.99
 

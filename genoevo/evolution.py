@@ -168,7 +168,7 @@ class Evolution:
         size = self.survival.tournament_size
         parents = selection.tournament(self.population, 2 * n, self.rng, size=size)
         first, second = self.population[parents[:n]], self.population[parents[n:]]
-        return self.reproduction.children(first, second, self.rng, self.layout)
+        return self.reproduction.children(first, second, self.rng, self.layout).population
 
     def _record(self) -> None:
         top = self.population[int(self.population.merit().argmax())]

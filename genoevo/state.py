@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,11 +62,12 @@ def generator_from_state(state: State) -> np.random.Generator:
 
 
 def rebuild(settings: type[T], values: State) -> T:
-    """A settings dataclass from its ``asdict``; ValueError names a field that is unknown."""
-    known = {field.name for field in fields(settings)}  # type: ignore[arg-type]
-    if unknown := set(values) - known:
+    """A settings dataclass from its ``asdict``, nested ones included; ValueError names a field that is unknown."""
+    known = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]
+    if unknown := set(values) - set(known):
         raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
-    return settings(**values)
+    nested = {name: type(default) for name, default in known.items() if is_dataclass(default)}
+    return settings(**{name: rebuild(nested[name], v) if name in nested else v for name, v in values.items()})
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:
