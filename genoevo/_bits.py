@@ -44,17 +44,18 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
 
     Of (n, k) lengths, the k masks of a row are combined by exclusive or: its bits alternate between the lengths.
     """
-    lengths = lengths.reshape(len(lengths), -1)
-    whole = lengths >> 6
-    columns = np.arange(width, dtype=np.int32)
     inside = np.zeros((len(lengths), width), dtype=np.bool_)
-    for count in whole.astype(np.int32).T:
-        inside ^= columns < count[:, None]
+    if not width:
+        return inside.astype(np.uint64)
+    columns, first = np.arange(width, dtype=np.int32), np.arange(len(lengths)) * width
+    ends = [np.minimum(column, WORD * width) for column in lengths.reshape(len(lengths), -1).T]
+    for end in ends:
+        inside ^= columns < (end >> 6).astype(np.int32)[:, None]
     mask = inside.astype(np.uint64)
     np.negative(mask, out=mask)
-    place = whole + np.arange(len(lengths))[:, None] * width
-    cut = whole < width
-    np.bitwise_xor.at(mask.reshape(-1), place[cut], _LOW_BITS[lengths[cut] & 63])
+    for end in ends:
+        # Where the words end with the prefix there is no word to cut, and no low bits to flip in the last one.
+        mask.reshape(-1)[first + np.minimum(end >> 6, width - 1)] ^= _LOW_BITS[end & 63]
     return mask
 
 

@@ -38,13 +38,25 @@ def n_point(
     odd number cuts strictly inside and exchanges the last stretch too. Where the prefix has fewer places to cut,
     it is cut at all of them. Source: De Jong 1975.
     """
+    return _exchange(first, second, points_mask(first, second, rng, points, granularity, layout))
+
+
+def points_mask(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    points: int,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Words:
+    """(n, shorter parents' words) uint64: the bits that :func:`n_point` exchanges."""
     check_generator(rng)
     check_at_least("points", points, 1)
     units = _common_units(first, second, granularity, layout)
     ends = _distinct_cuts(units.counts, points, rng)
     if points % 2:
         ends = np.concatenate([ends, units.counts[:, None]], axis=1)
-    return _exchange(first, second, prefix_mask(units.bits(ends), _common_width(first, second)))
+    return prefix_mask(units.bits(ends), min(first.words.shape[1], second.words.shape[1]))
 
 
 def one_point(
@@ -81,12 +93,24 @@ def uniform(
     layout: Layout | None = None,
 ) -> Pair:
     """Exchange each unit of the common prefix independently with probability *rate*. Source: Syswerda 1989."""
+    return _exchange(first, second, uniform_mask(first, second, rng, rate, granularity, layout))
+
+
+def uniform_mask(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    rate: float = 0.5,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Words:
+    """(n, at most the shorter parents' words) uint64: the bits that :func:`uniform` exchanges."""
     check_generator(rng)
     check_between("rate", rate, 0, 1)
     units = _common_units(first, second, granularity, layout)
     width = word_count(int(units.counts.max()))
     chosen = bernoulli_words(np.full(len(first), rate), width, rng) & prefix_mask(units.counts, width)
-    return _exchange(first, second, _mask_of_units(chosen, units))
+    return _mask_of_units(chosen, units)
 
 
 def segments(
@@ -153,10 +177,6 @@ def _common_units(first: Population, second: Population, granularity: Granularit
     return shared_units(first.lengths, second.lengths, granularity, layout)
 
 
-def _common_width(first: Population, second: Population) -> int:
-    return int(min(first.words.shape[1], second.words.shape[1]))
-
-
 def _mask_of_units(chosen: Words, units: Units) -> Words:
     # From a bit for each unit to all bits of the chosen units.
     if units.size == 1:
@@ -171,15 +191,18 @@ def _mask_of_units(chosen: Words, units: Units) -> Words:
 
 
 def _exchange(first: Population, second: Population, mask: Words) -> Pair:
+    children = first.unevaluated(), second.unevaluated()
+    take_over(children[0].words, second.words, mask)
+    take_over(children[1].words, first.words, mask)
+    return children
+
+
+def take_over(words: Words, donors: Words, mask: Words) -> None:
+    """Set the bits of *words* where *mask* is one to those of *donors*, in place."""
     width = mask.shape[1]
-    swapped = first.words[:, :width] ^ second.words[:, :width]
-    swapped &= mask
-    children = []
-    for parent in (first, second):
-        child = parent.unevaluated()
-        child.words[:, :width] ^= swapped
-        children.append(child)
-    return children[0], children[1]
+    changed = words[:, :width] ^ donors[:, :width]
+    changed &= mask
+    words[:, :width] ^= changed
 
 
 def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
@@ -187,10 +210,10 @@ def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
     # exchanged, so its cuts lie strictly inside; an even number may begin at 0 and end at `common`, or the first
     # and the last unit would never move. A column that has no cut left holds `common`, where cutting changes nothing.
     low, places = (1, common - 1) if points % 2 else (0, common + 1)
-    chosen = np.full((len(common), points), -1, dtype=np.int64)
-    for i in range(points):
+    chosen = np.full((points, len(common)), -1, dtype=np.int64)
+    for i, cut in enumerate(chosen):
         last = places - points + i
-        drawn = below(np.maximum(last, 0) + 1, rng)
-        taken = (chosen[:, :i] == drawn[:, None]).any(axis=1)
-        chosen[:, i] = np.where(last >= 0, np.where(taken, last, drawn), -1)
-    return np.where(chosen >= 0, chosen + low, common[:, None])
+        drawn = below(np.maximum(last + 1, 1), rng)
+        taken = (chosen[:i] == drawn).any(axis=0)
+        cut[:] = np.where(last < 0, -1, np.where(taken, last, drawn))
+    return np.where(chosen < 0, common, chosen + low).T

@@ -1,6 +1,6 @@
 """Mutation of packed genotypes.
 
-Every function leaves its population untouched and returns a new, unevaluated one.
+Every function but :func:`flip_in_place` leaves its population untouched and returns a new, unevaluated one.
 """
 
 from __future__ import annotations
@@ -61,15 +61,20 @@ def flip(
 
     """
     check_generator(rng)
+    rates = _rates(population.lengths, rate, expected)
     mutants = population.unevaluated()
-    lengths, words = mutants.lengths, mutants.words
-    rates = _rates(lengths, rate, expected)
-    dense = np.flatnonzero(rates > _DENSE)
+    flip_in_place(mutants, rates, rng)
+    return mutants
+
+
+def flip_in_place(population: Population, rates: Floats, rng: np.random.Generator) -> None:
+    """What :func:`flip` does with (n,) rates in [0, 1], to *population* itself, whose fitness it leaves alone."""
+    lengths, words = population.lengths, population.words
     flip_bits(words, *_sparse(lengths, rates, rng))
+    dense = np.flatnonzero(rates > _DENSE)
     if dense.size:
         chosen = bernoulli_words(rates[dense], words.shape[1], rng)
         words[dense] ^= chosen & prefix_mask(lengths[dense], words.shape[1])
-    return mutants
 
 
 def creep(
@@ -112,9 +117,8 @@ def creep(
     bits = (gene * precision)[:, None] + np.arange(precision)
     before = mutants.words[rows[:, None], bits >> 6] >> (bits & 63).astype(np.uint64) & np.uint64(1)
     powers = 1 << np.arange(precision - 1, -1, -1)
-    moved = before.astype(np.int64) @ powers + rng.integers(1, step + 1, len(rows)) * (
-        2 * rng.integers(0, 2, len(rows)) - 1
-    )
+    distance = rng.integers(1, step + 1, len(rows)) * (2 * rng.integers(0, 2, len(rows)) - 1)
+    moved = before.astype(np.int64) @ powers + distance
     values = moved % (1 << precision) if wrap else moved.clip(0, (1 << precision) - 1)
     changed = before != (values[:, None] // powers & 1)
     flip_bits(mutants.words, np.repeat(rows, changed.sum(axis=1)), bits[changed])
@@ -217,10 +221,12 @@ def _sparse(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints
     density = -np.log1p(-np.where(rates > _DENSE, 0.0, rates))
     points = rng.poisson(density * counts)
     rows = np.repeat(np.arange(len(counts)), points)
-    stride = int(counts.max(initial=1))
-    hits = np.sort(rows * stride + below(counts[rows], rng))
-    hits = hits[np.diff(hits, prepend=-1) > 0]
-    return hits // stride, hits % stride
+    stride = int(counts.max(initial=1)).bit_length()
+    hits = np.sort((rows << stride) | below(counts[rows], rng))
+    new = np.ones(len(hits), dtype=np.bool_)
+    np.not_equal(hits[1:], hits[:-1], out=new[1:])
+    hits = hits[new]
+    return hits >> stride, hits & ((1 << stride) - 1)
 
 
 def _hits(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:

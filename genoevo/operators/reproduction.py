@@ -115,36 +115,42 @@ class Reproduction:
         u = rng.random(len(first))
         origins = (u >= self.crossover_threshold).astype(np.int8)
         origins += u >= self.mutation_threshold
-        bred = first.unevaluated()
-        mate = np.flatnonzero(origins == Origin.CROSSOVER)
-        if mate.size:
-            bred = bred.replaced(mate, self._cross(first[mate], second[mate], rng, layout))
+        bred = self._crossed(first, second, origins == Origin.CROSSOVER, rng, layout)
         if self.resize_rate:
             bred = self._resized(bred, rng, layout)
         fresh = np.flatnonzero(origins == Origin.FRESH)
-        children = self._mutated(bred, fresh, rng, layout)
+        bred = self._mutated(bred, fresh, rng, layout)
         if fresh.size:
             random = Population.random(fresh.size, first.lengths[fresh], rng, first.weights)
-            children = children.replaced(fresh, random)
-        return Brood(children, origins)
+            bred = bred.replaced(fresh, random)
+        return Brood(bred, origins)
 
-    def _cross(
-        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None
+    def _crossed(
+        self,
+        first: Population,
+        second: Population,
+        mated: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+        layout: Layout | None,
     ) -> Population:
-        match self.crossover:
-            case "points":
-                pair = crossover.n_point(
-                    first, second, rng, points=self.points, granularity=self.granularity, layout=layout
-                )
-            case "uniform":
-                pair = crossover.uniform(first, second, rng, granularity=self.granularity, layout=layout)
-            case "segments":
-                pair = crossover.uniform(first, second, rng, granularity="segment", layout=layout)
-            case "cut_and_splice":
-                pair = crossover.cut_and_splice(
-                    first, second, rng, granularity=self.granularity, layout=layout, policy=self.lengths
-                )
-        return pair[0]
+        bred = first.unevaluated()
+        if not mated.any():
+            return bred
+        granularity = self.granularity
+        if self.crossover == "cut_and_splice":
+            rows = np.flatnonzero(mated)
+            pair = crossover.cut_and_splice(
+                first[rows], second[rows], rng, granularity=granularity, layout=layout, policy=self.lengths
+            )
+            return bred.replaced(rows, pair[0])
+        if self.crossover == "points":
+            mask = crossover.points_mask(first, second, rng, self.points, granularity, layout)
+        else:
+            granularity = "segment" if self.crossover == "segments" else granularity
+            mask = crossover.uniform_mask(first, second, rng, granularity=granularity, layout=layout)
+        mask[~mated] = 0
+        crossover.take_over(bred.words, second.words, mask)
+        return bred
 
     def _resized(self, bred: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
         rows = np.flatnonzero(rng.random(len(bred)) < self.resize_rate)
@@ -166,4 +172,5 @@ class Reproduction:
         rates[spared] = 0
         if layout is not None and self.mutation == "creep":
             return mutation.creep(bred, rng, layout=layout, rate=rates)
-        return mutation.flip(bred, rng, rate=rates)
+        mutation.flip_in_place(bred, rates, rng)
+        return bred

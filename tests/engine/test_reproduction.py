@@ -102,7 +102,7 @@ def test_the_kind_of_crossover_is_obeyed(rng, zeros, ones):
     found = {
         kind: Reproduction(crossover_threshold=1, mutation_rate=0, crossover=kind)
         .children(zeros, ones, rng, layout)
-        .bits()
+        .population.bits()
         .sum(axis=1)
         for kind in ("points", "uniform", "segments")
     }
@@ -164,7 +164,10 @@ def test_mutation_alone_is_the_mutation_operator(rng):
             {"crossover_threshold": 0.9, "mutation_threshold": 0.5},
             "crossover_threshold must be between 0 and 0.5, got 0.9",
         ),
-        ({"crossover": "points2"}, "crossover must be one of points, segments, uniform, got 'points2'"),
+        (
+            {"crossover": "points2"},
+            "crossover must be one of cut_and_splice, points, segments, uniform, got 'points2'",
+        ),
         ({"points": 0}, "points must be at least 1, got 0"),
         ({"mutation_rate": 1.5}, "mutation_rate must be between 0 and 1, got 1.5"),
         ({"mutation_rate": float("nan")}, "mutation_rate must be between 0 and 1, got nan"),
