@@ -2,10 +2,10 @@
 
     python benchmarks/engine.py [--quick] [--json]
 
-Needs pymoo and pygad besides genoevo. All engines do the same work in one process, in turns: OneMax, 1000 genotypes of
-1000 bits, tournaments of 3, two-point crossover with probability 0.9, every bit flipped with probability 1/1000. Ours
-runs as an :class:`~genoevo.Evolution` that keeps its log and its best; the others keep neither. Each engine's time is
-that of its fastest turn, because on a shared machine noise only ever adds. ``--json`` prints
+Needs pymoo and pygad besides genoevo. All engines do the same work in one process, in turns: OneMax, 1000 genotypes
+of 1000 bits, tournaments of 3, two-point crossover with probability 0.9, every bit flipped with probability 1/1000.
+Ours runs as an :class:`~genoevo.Evolution` that keeps its log and its best; the others keep neither. Each engine's
+time is that of its fastest turn, because on a shared machine noise only ever adds. ``--json`` prints
 {"ratios": {...}, "figures": {...}} alone on standard output: how many times longer the others take per generation.
 """
 
@@ -83,7 +83,7 @@ def deap(kind: type, **settings: Any) -> Turn:
 
 
 def pymoo() -> Turn:
-    """pymoo's GA on boolean matrices, evaluated as a whole and without its check for duplicates."""
+    """Pymoo's GA on boolean matrices, evaluated as a whole and without its check for duplicates."""
     from pymoo.algorithms.soo.nonconvex.ga import GA
     from pymoo.core.problem import Problem
     from pymoo.operators.crossover.pntx import TwoPointCrossover

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
-from genoevo.decode import OFFSET, check_offset, decode_population, output_shares, stages_of
+from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.operators.reproduction import Reproduction
@@ -213,8 +213,12 @@ class Community:
 
     def effective_modules(self) -> Ints:
         """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""
-        shares = output_shares(self.weights(), stages_of(self.population, self.layout))
-        return np.asarray((shares[:, 1:] > self.mating.usage_threshold).sum(axis=1).reshape(-1, self.size))
+        effective = np.empty(len(self.population), dtype=np.int64)
+        for rows in blocks(self.population.lengths, self.layout.precision):
+            part = self.population[rows]
+            shares = output_shares(self.weights(part), stages_of(part, self.layout))
+            effective[rows] = (shares[:, 1:] > self.mating.usage_threshold).sum(axis=1)
+        return effective.reshape(-1, self.size)
 
     def step(self, performance: npt.ArrayLike, mean_return: npt.ArrayLike | None = None) -> Round:
         """One round of every task: scores, growth rule, elite, children.
