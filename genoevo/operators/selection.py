@@ -148,12 +148,14 @@ def lexicase(
 def nsga2(population: Population, n: int) -> Ints:
     """The *n* survivors of NSGA-II: front after front, the last by crowding distance. At most as many as there are.
 
-    DEAP's ``selNSGA2`` does the work. Source: Deb et al. 2002.
+    DEAP's ``selNSGA2`` does the work; with one objective this is :func:`truncation`. Source: Deb et al. 2002.
     """
     check_between("n", n, 0, len(population))
+    if len(population.weights) == 1:
+        return truncation(population, n)  # DEAP's quick sort knows two objectives and more
     values = _objectives(population)
     rows = [_Row(i, Fitness(row, population.weights)) for i, row in enumerate(values.tolist())]
-    return np.array([row.index for row in selNSGA2(rows, n)], dtype=np.int64)
+    return np.array([row.index for row in selNSGA2(rows, n, nd="log")], dtype=np.int64)
 
 
 class _Row:
