@@ -21,7 +21,7 @@ from genoevo.population import Population
 T = TypeVar("T", bound=np.generic)
 
 OFFSET = 0.99
-_BLOCK = 1 << 16  # genes decoded at once
+_BLOCK = 1 << 18  # genes decoded at once
 _LARGEST = 600.0  # up to here exp(v) and sums of it are far from overflow
 
 
