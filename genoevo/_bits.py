@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 WORD = 64
-_LOW_BITS = np.array([(1 << i) - 1 for i in range(WORD + 1)], dtype=np.uint64)
+_LOW_BITS = np.array([(1 << i) - 1 for i in range(WORD)], dtype=np.uint64)
+_DIGITS = 53  # of a float64's fraction
 
 
 def word_count(length: int) -> int:
@@ -27,7 +29,7 @@ def pack(bits: npt.NDArray[Any]) -> Words:
     """Pack a (n, L) matrix of zeros and ones into (n, ceil(L / 64)) words."""
     n, length = bits.shape
     packed = np.zeros((n, word_count(length) * 8), dtype=np.uint8)
-    packed[:, : -(-length // 8)] = np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+    packed[:, : -(-length // 8)] = np.packbits(bits.astype(np.uint8, copy=False), axis=1, bitorder="little")
     return np.asarray(packed.view("<u8"), dtype=np.uint64)
 
 
@@ -38,6 +40,78 @@ def unpack(words: Words, length: int) -> npt.NDArray[np.uint8]:
 
 
 def prefix_mask(lengths: Ints, width: int) -> Words:
-    """(n, width) words whose first ``lengths[i]`` bits are one and all others zero."""
-    inside = np.clip(lengths[:, None] - WORD * np.arange(width), 0, WORD)
-    return np.asarray(_LOW_BITS[inside])
+    """(n, width) words whose first ``lengths[i]`` bits are one and all others zero.
+
+    Of (n, k) lengths, the k masks of a row are combined by exclusive or: its bits alternate between the lengths.
+    """
+    inside = np.zeros((len(lengths), width), dtype=np.bool_)
+    if not width:
+        return inside.astype(np.uint64)
+    columns, first = np.arange(width, dtype=np.int32), np.arange(len(lengths)) * width
+    ends = [np.minimum(column, WORD * width) for column in lengths.reshape(len(lengths), -1).T]
+    for end in ends:
+        inside ^= columns < (end >> 6).astype(np.int32)[:, None]
+    mask = inside.astype(np.uint64)
+    np.negative(mask, out=mask)
+    for end in ends:
+        # Where the words end with the prefix there is no word to cut, and no low bits to flip in the last one.
+        mask.reshape(-1)[first + np.minimum(end >> 6, width - 1)] ^= _LOW_BITS[end & 63]
+    return mask
+
+
+def flip_bits(words: Words, rows: Ints, bits: Ints) -> None:
+    """Flip bit ``bits[i]`` of row ``rows[i]``, in place, as often as the pair occurs."""
+    single = np.uint64(1) << (bits & 63).astype(np.uint64)
+    np.bitwise_xor.at(words.reshape(-1), rows * words.shape[1] + (bits >> 6), single)
+
+
+def random_words(lengths: Ints, width: int, rng: np.random.Generator) -> Words:
+    """(n, width) words of fair random bits, zero past each row's length."""
+    words = rng.integers(0, 2**64, (len(lengths), width), dtype=np.uint64)
+    words &= prefix_mask(lengths, width)
+    return words
+
+
+def bernoulli_words(rates: Floats, width: int, rng: np.random.Generator) -> Words:
+    """(n, width) words, each bit of row i independently one with probability ``rates[i]`` in [0, 1].
+
+    A uniform number is below the rate where it is below it in the first binary digit in which they differ, so that
+    a bit costs as many fair bits as the rates have digits: one for 0.5, 53 at most.
+    """
+    digits = np.round(rates * 2.0**_DIGITS).astype(np.uint64)
+    used = int(np.bitwise_or.reduce(digits, initial=0))
+    words = np.zeros((len(rates), width), dtype=np.uint64)
+    if not used:
+        return words
+    for place in range((used & -used).bit_length() - 1, _DIGITS):
+        digit = -((digits >> np.uint64(place)) & np.uint64(1))[:, None]
+        fair = rng.integers(0, 2**64, words.shape, dtype=np.uint64)
+        words = (words & fair) | (digit & (words | fair))
+    words[rates == 1] = ~np.uint64(0)
+    return words
+
+
+def below(limits: Ints, rng: np.random.Generator) -> Ints:
+    """One uniform integer in [0, limit) for each limit of at least 1 and well below 2**53."""
+    return (rng.random(limits.shape) * limits).astype(np.int64)
+
+
+def shifted(words: Words, by: Ints, width: int) -> Words:
+    """(n, width) words: bit i of row r is at ``i + by[r]``; what falls off either end is lost, zeros come in."""
+    padded = np.zeros((len(words), words.shape[1] + 2), dtype=np.uint64)
+    padded[:, 1:-1] = words
+    source = np.arange(width) - (by >> 6)[:, None] + 1
+    bits = (by & 63).astype(np.uint64)[:, None]
+    low = np.take_along_axis(padded, source.clip(0, words.shape[1] + 1), axis=1) << bits
+    high = np.take_along_axis(padded, (source - 1).clip(0, words.shape[1] + 1), axis=1)
+    return np.asarray(low | (high >> np.uint64(1) >> (np.uint64(63) - bits)))
+
+
+def spliced(head: Words, keep: Ints, tail: Words, start: Ints, lengths: Ints) -> Words:
+    """The first ``keep[i]`` bits of *head*'s row, then *tail*'s from bit ``start[i]``; *lengths* are the results'."""
+    width = max(word_count(int(lengths.max(initial=0))), 1)
+    kept = prefix_mask(keep, width)
+    words = shifted(tail, keep - start, width) & ~kept
+    shared = min(width, head.shape[1])
+    words[:, :shared] |= head[:, :shared] & kept[:, :shared]
+    return words

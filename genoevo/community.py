@@ -13,14 +13,14 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
-from genoevo.decode import OFFSET, check_offset, decode_population, output_shares, stages_of
+from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.operators.reproduction import Reproduction
 from genoevo.operators.selection import tournament_within
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.state import (
     State,
     generator_from_state,
@@ -184,6 +184,8 @@ class Community:
         self.mating = mating or Mating()
         self.growth = growth or Growth()
         self.decoding = decoding or Decoding()
+        if self.reproduction.changes_lengths:
+            raise ValueError("a task's genotypes are all of its stage: reproduction must not change lengths")
         if stage > self.growth.max_modules:
             raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
         self.rng = np.random.default_rng(seed)
@@ -211,8 +213,12 @@ class Community:
 
     def effective_modules(self) -> Ints:
         """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""
-        shares = output_shares(self.weights(), stages_of(self.population, self.layout))
-        return np.asarray((shares[:, 1:] > self.mating.usage_threshold).sum(axis=1).reshape(-1, self.size))
+        effective = np.empty(len(self.population), dtype=np.int64)
+        for rows in blocks(self.population.lengths, self.layout.precision):
+            part = self.population[rows]
+            shares = output_shares(self.weights(part), stages_of(part, self.layout))
+            effective[rows] = (shares[:, 1:] > self.mating.usage_threshold).sum(axis=1)
+        return effective.reshape(-1, self.size)
 
     def step(self, performance: npt.ArrayLike, mean_return: npt.ArrayLike | None = None) -> Round:
         """One round of every task: scores, growth rule, elite, children.
@@ -286,12 +292,14 @@ class Community:
     def _change_stages(self, grown: list[int], shrunk: list[int]) -> None:
         if not grown and not shrunk:
             return
-        parts = [self.of(task) for task in range(len(self.tasks))]
-        for task in grown:
-            parts[task] = growing.grow(parts[task], self.layout, self.rng, fill=self.growth.fill)
-        for task in shrunk:
-            parts[task] = growing.shrink(parts[task], self.layout)
-        self.population = Population.concatenate(parts)
+        within = np.arange(self.size)
+        if grown:
+            rows = (np.array(grown)[:, None] * self.size + within).ravel()
+            longer = growing.grow(self.population[rows], self.layout, self.rng, fill=self.growth.fill)
+            self.population = self.population.replaced(rows, longer)
+        if shrunk:
+            rows = (np.array(shrunk)[:, None] * self.size + within).ravel()
+            self.population = self.population.replaced(rows, growing.shrink(self.population[rows], self.layout))
         self._memory.forget(grown + shrunk)
 
     def state_dict(self) -> State:

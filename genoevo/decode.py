@@ -5,16 +5,24 @@ bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout, StagedLayout
-from genoevo.population import Floats, Population
+from genoevo.population import Population
+
+T = TypeVar("T", bound=np.generic)
 
 OFFSET = 0.99
+_BLOCK = 1 << 18  # genes decoded at once
+_LARGEST = 600.0  # up to here exp(v) and sums of it are far from overflow
 
 
 def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
@@ -64,10 +72,28 @@ def _terms(v: Floats, top: Floats, offset: float) -> Floats:
 
 def gene_values(population: Population, precision: int) -> Ints:
     """(n, longest // precision) int64: each gene's unsigned integer, zero past a row's length."""
+    return _looked_up(population, precision, np.arange(1 << precision))
+
+
+def _looked_up(population: Population, precision: int, table: npt.NDArray[T]) -> npt.NDArray[T]:
+    # (n, longest // precision): the table's entry for each gene's integer.
+    genes = int(population.lengths.max()) // precision
+    if 8 % precision == 0:
+        # Whole genes lie in each byte: look up all genes of a byte at once.
+        as_bytes = population.words.astype("<u8", copy=False).view(np.uint8)
+        return table[_genes_of_bytes(precision)].take(as_bytes, axis=0).reshape(len(as_bytes), -1)[:, :genes]
     bits = population.bits()
-    genes = bits.shape[1] // precision
-    powers = 1 << np.arange(precision - 1, -1, -1)
-    return bits[:, : genes * precision].reshape(len(bits), genes, precision) @ powers
+    values = np.zeros((len(bits), genes), dtype=np.int64)
+    for place in range(precision):
+        values <<= 1
+        values |= bits[:, place : genes * precision : precision]
+    return table.take(values)
+
+
+@cache
+def _genes_of_bytes(precision: int) -> Ints:
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+    return np.asarray(bits.reshape(256, -1, precision) @ (1 << np.arange(precision - 1, -1, -1)))
 
 
 def decode(genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0) -> list[Floats]:
@@ -100,18 +126,38 @@ def decode_population(
     """
     check_offset(offset)
     check_at_least("decimal_scale", decimal_scale, 0)
-    longest = layout.stage(int(population.lengths.max()))
     for length in np.unique(population.lengths):
         layout.stage(int(length))
-    slices = _gene_slices(layout, longest)
-    v: Floats = gene_values(population, layout.precision) * np.float64(decimal_scale)
-    present = np.arange(v.shape[1]) < (population.lengths // layout.precision)[:, None]
-    starts = np.array([s.start for s in slices])
-    sizes = np.diff(np.append(starts, v.shape[1]))
-    top = np.repeat(np.maximum.reduceat(v, starts, axis=1), sizes, axis=1)
-    terms = np.where(present, _terms(v, top, offset), 0.0)
-    total = np.repeat(np.add.reduceat(terms, starts, axis=1), sizes, axis=1)
-    return np.asarray(np.divide(terms, total, out=np.zeros_like(terms), where=present))
+    starts = np.array([s.start for s in _gene_slices(layout, layout.stage(int(population.lengths.max())))])
+    values = decimal_scale * np.arange(1 << layout.precision, dtype=np.float64)
+    weights = np.zeros((len(population), int(population.lengths.max()) // layout.precision))
+    for rows in blocks(population.lengths, layout.precision):
+        block = _decoded(population[rows], layout.precision, starts, values, offset)
+        weights[rows, : block.shape[1]] = block
+    return weights
+
+
+def blocks(lengths: Ints, precision: int) -> Iterator[Ints]:
+    """All rows, in order of length, in blocks whose genes fit a processor's cache."""
+    order = np.argsort(lengths, kind="stable")
+    count = max(_BLOCK * precision // int(lengths.max()), 1)
+    return (order[first : first + count] for first in range(0, len(order), count))
+
+
+def _decoded(population: Population, precision: int, starts: Ints, values: Floats, offset: float) -> Floats:
+    genes = population.lengths // precision
+    starts = starts[: int(np.searchsorted(starts, genes.max()))]
+    sizes = np.diff(starts, append=genes.max())
+    if values[-1] < _LARGEST:
+        terms = _looked_up(population, precision, _terms(values, np.zeros(1), offset))
+    else:
+        v = _looked_up(population, precision, values)
+        terms = _terms(v, np.repeat(np.maximum.reduceat(v, starts, axis=1), sizes, axis=1), offset)
+    if (genes != genes[0]).any():
+        terms = terms * (np.arange(terms.shape[1]) < genes[:, None])
+    total = np.add.reduceat(terms, starts, axis=1)
+    total[total == 0] = 1  # of segments that a shorter genotype does not have
+    return np.asarray(terms / np.repeat(total, sizes, axis=1))
 
 
 def _gene_slices(layout: Layout, size: int) -> list[slice]:

@@ -154,8 +154,7 @@ class Evolution:
         self.memory = memory or Memory()
         self._size = self.islands.size(len(population))
         self._offspring = self.survival.children(self._size)
-        if self.reproduction.crossover == "segments" and layout is None:
-            raise ValueError("crossover by segments needs a layout")
+        self.reproduction.check_layout(layout)
         self.layout = layout
         self.statistics = statistics
         self.callbacks = tuple(callbacks)

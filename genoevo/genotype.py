@@ -26,21 +26,27 @@ class Fitness(base.Fitness):  # type: ignore[misc]
     """
 
     def __init__(self, values: Sequence[float] = (), weights: Sequence[float] = (1.0,)) -> None:
-        self.weights = tuple(float(w) for w in weights)
+        self.weights = tuple(map(float, weights))
         super().__init__(values)
 
     def _set(self, values: Sequence[float]) -> None:
-        if np.isnan(np.asarray(values, dtype=float)).any():
+        if any(value != value for value in values):
             raise ValueError(f"a fitness cannot be NaN, got {tuple(values)}")
         super().setValues(values)
 
     values = property(base.Fitness.getValues, _set, base.Fitness.delValues, "Unweighted values, one per objective.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Fitness:
-        return Fitness(self.values, self.weights)
+        return _fitness(self.wvalues, self.weights)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Fitness, (self.values, self.weights)
+        return _fitness, (self.wvalues, self.weights)
+
+
+def _fitness(wvalues: tuple[float, ...], weights: tuple[float, ...]) -> Fitness:
+    fitness = Fitness.__new__(Fitness)
+    fitness.wvalues, fitness.weights = wvalues, weights
+    return fitness
 
 
 class Genotype:
@@ -85,7 +91,7 @@ class Genotype:
     def from_words(cls, words: Words, length: int, fitness: Fitness | None = None) -> Genotype:
         """Wrap packed words (copied to a private array) without checking that the bits past *length* are zero."""
         genotype = cls.__new__(cls)
-        genotype._assign(np.array(words[: word_count(length)]), int(length), fitness or Fitness())
+        genotype._assign(np.array(words[: word_count(length)], dtype=np.uint64), int(length), fitness or Fitness())
         return genotype
 
     @property
@@ -111,11 +117,12 @@ class Genotype:
         return hash((self._length, self.words.tobytes()))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Genotype:
-        return Genotype.from_words(self.words, self._length, Fitness(self.fitness.values, self.fitness.weights))
+        return Genotype.from_words(self.words, self._length, _fitness(self.fitness.wvalues, self.fitness.weights))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self.words.astype("<u8").tobytes(), self._length, self.fitness)
+        data = self.words.astype("<u8", copy=False).tobytes()
+        return _unpickle, (data, self._length, self.fitness.wvalues, self.fitness.weights)
 
 
-def _unpickle(data: bytes, length: int, fitness: Fitness) -> Genotype:
-    return Genotype.from_words(np.frombuffer(data, dtype="<u8").astype(np.uint64), length, fitness)
+def _unpickle(data: bytes, length: int, wvalues: tuple[float, ...], weights: tuple[float, ...]) -> Genotype:
+    return Genotype.from_words(np.frombuffer(data, dtype="<u8"), length, _fitness(wvalues, weights))

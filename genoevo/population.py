@@ -8,11 +8,10 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints, Words, pack, prefix_mask, unpack, word_count
+from genoevo._bits import Floats as Floats
+from genoevo._bits import Ints, Words, pack, prefix_mask, random_words, unpack, word_count
 from genoevo._check import check_generator
 from genoevo.genotype import Fitness, Genotype
-
-Floats = npt.NDArray[np.float64]
 
 
 class Population:
@@ -38,10 +37,9 @@ class Population:
     ) -> None:
         self.words = words
         self.lengths = lengths
-        self.weights = tuple(float(w) for w in weights)
-        self._values = np.full((len(lengths), len(self.weights)), np.nan)
-        if fitness is not None:
-            self._values[:] = np.asarray(fitness, dtype=np.float64).reshape(self._values.shape)
+        self.weights = tuple(map(float, weights))
+        self._values = np.empty((len(lengths), len(self.weights)))
+        self._values[:] = np.nan if fitness is None else np.reshape(fitness, self._values.shape)
 
     @classmethod
     def random(
@@ -53,8 +51,7 @@ class Population:
         if n < 1 or lengths.min() < 1:
             raise ValueError(f"a population has at least 1 genotype of at least 1 bit, got n={n}, length={length}")
         width = word_count(int(lengths.max()))
-        words = rng.integers(0, 2**64, (n, width), dtype=np.uint64) & prefix_mask(lengths, width)
-        return cls(words, lengths, weights=weights)
+        return cls(random_words(lengths, width, rng), lengths, weights=weights)
 
     @classmethod
     def from_bits(
@@ -90,12 +87,28 @@ class Population:
         if len({part.weights for part in parts}) != 1:
             raise ValueError("populations of different fitness weights cannot be joined")
         width = max(part.words.shape[1] for part in parts)
-        words = np.concatenate([part._widened(width) for part in parts])
+        words = np.empty((sum(map(len, parts)), width), dtype=np.uint64)
+        first = 0
+        for part in parts:
+            _put(words[first : first + len(part)], part.words)
+            first += len(part)
         lengths = np.concatenate([part.lengths for part in parts])
         return Population(words, lengths, np.concatenate([part._values for part in parts]), parts[0].weights)
 
-    def _widened(self, width: int) -> Words:
-        return np.pad(self.words, ((0, 0), (0, width - self.words.shape[1])))
+    def replaced(self, rows: Ints, others: Population) -> Population:
+        """A copy with the genotypes at *rows*, each named once, replaced by *others*, with their fitness."""
+        lengths, values = self.lengths.copy(), self._values.copy()
+        lengths[rows], values[rows] = others.lengths, others._values
+        words = np.empty((len(self), word_count(int(lengths.max()))), dtype=np.uint64)
+        _put(words, self.words)
+        fitting = np.empty((len(others), words.shape[1]), dtype=np.uint64)
+        _put(fitting, others.words)
+        words[rows] = fitting
+        return Population(words, lengths, values, self.weights)
+
+    def unevaluated(self) -> Population:
+        """A copy without fitness."""
+        return Population(self.words.copy(), self.lengths.copy(), weights=self.weights)
 
     @property
     def fitness(self) -> Floats:
@@ -124,13 +137,17 @@ class Population:
         """(n,) bool: which genotypes have a fitness."""
         return np.asarray(~np.isnan(self._values[:, 0]))
 
+    def check_evaluated(self) -> None:
+        """Raise ValueError where a genotype is unevaluated."""
+        if not self.evaluated.all():
+            raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
+
     def merit(self) -> Floats:
         """(n,) float64, higher is better: the lexicographic order of the weighted fitness; ties are equal.
 
         Raises ValueError where a genotype is unevaluated.
         """
-        if not self.evaluated.all():
-            raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
+        self.check_evaluated()
         weighted = self._values * self.weights
         if weighted.shape[1] == 1:
             return weighted[:, 0]
@@ -161,11 +178,19 @@ class Population:
         if isinstance(index, int | np.integer):
             values = () if np.isnan(self._values[index, 0]) else self._values[index].tolist()
             return Genotype.from_words(self.words[index], int(self.lengths[index]), Fitness(values, self.weights))
+        rows = np.arange(len(self))[index]
         return Population(
-            np.array(self.words[index]), np.array(self.lengths[index]), self._values[index], self.weights
+            self.words.take(rows, axis=0), self.lengths.take(rows), self._values.take(rows, axis=0), self.weights
         )
 
     def __repr__(self) -> str:
         low, high = self.lengths.min(), self.lengths.max()
         bits = f"{low}" if low == high else f"{low}..{high}"
         return f"Population({len(self)} genotypes of {bits} bits, {int(self.evaluated.sum())} evaluated)"
+
+
+def _put(target: Words, words: Words) -> None:
+    # Bits past a length are zero, so a column that one of the two lacks holds nothing.
+    width = min(target.shape[1], words.shape[1])
+    target[:, :width] = words[:, :width]
+    target[:, width:] = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,13 +81,15 @@ def generator_from_state(state: State) -> np.random.Generator:
 
 
 def rebuild(settings: type[T], values: State) -> T:
-    """A settings dataclass from its ``asdict``; ValueError names a field that is unknown or missing."""
-    known = {field.name for field in fields(settings)}  # type: ignore[arg-type]
-    check_state(settings.__name__, values, sorted(known))
-    if unknown := set(values) - known:
+    """A settings dataclass from its ``asdict``, nested ones too; ValueError names an unknown or missing field."""
+    known = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]
+    check_state(settings.__name__, values, known)
+    if unknown := set(values) - set(known):
         raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
+    nested = {name: type(default) for name, default in known.items() if is_dataclass(default)}
+    parts = {name: rebuild(nested[name], v) if name in nested else v for name, v in values.items()}
     try:
-        return settings(**values)
+        return settings(**parts)
     except TypeError as error:
         raise ValueError(f"the state of {settings.__name__} is damaged: {error}") from error
 

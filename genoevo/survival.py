@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from deap.tools import selNSGA2
 
 from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_choice
-from genoevo.operators.selection import tournament_within
+from genoevo.operators import selection
 from genoevo.population import Floats, Population
 
 Strategy = Literal["generational", "steady", "plus", "comma"]
@@ -25,15 +24,15 @@ def _uniform(population: Population, n: int, rng: np.random.Generator) -> Ints:
     return rng.integers(0, len(population), n)
 
 
-def _nsga2(population: Population, n: int) -> Ints:
-    genotypes = list(population)
-    row = {id(genotype): i for i, genotype in enumerate(genotypes)}
-    return np.array([row[id(genotype)] for genotype in selNSGA2(genotypes, n)], dtype=np.int64)
-
-
 # The rows of n parents, or of n survivors, of one island. "tournament" and "best" choose for all islands at once.
-PARENTS: dict[str, Callable[[Population, int, np.random.Generator], Ints]] = {"uniform": _uniform}
-SURVIVORS: dict[str, Callable[[Population, int], Ints]] = {"nsga2": _nsga2}
+PARENTS: dict[str, Callable[[Population, int, np.random.Generator], Ints]] = {
+    "uniform": _uniform,
+    "roulette": selection.roulette,
+    "sus": selection.stochastic_universal,
+    "ranking": selection.linear_ranking,
+    "lexicase": selection.lexicase,
+}
+SURVIVORS: dict[str, Callable[[Population, int], Ints]] = {"nsga2": selection.nsga2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Selection:
             return np.repeat(starts[:, None], n, axis=1)
         if self.method == "tournament":
             merit, first = population.merit(), np.repeat(starts, n)
-            return tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)
+            return selection.tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)
         choose = PARENTS[self.method]
         return np.stack([start + choose(population[start : start + size], n, rng) for start in starts])
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from deap import base
 
+from genoevo._bits import Ints
 from genoevo.genotype import Genotype
-from genoevo.layout import Layout
-from genoevo.operators import crossover, mutation, selection
+from genoevo.layout import FlatLayout, Layout
+from genoevo.operators.crossover import two_point
+from genoevo.operators.mutation import flip
+from genoevo.operators.selection import tournament
 from genoevo.population import Population
+
+Mate = Callable[[Population, Population, np.random.Generator], tuple[Population, Population]]
+Mutate = Callable[[Population, np.random.Generator], Population]
+Select = Callable[[Population, int, np.random.Generator], Ints]
 
 
 def register(
@@ -18,10 +26,11 @@ def register(
     layout: Layout,
     *,
     seed: int,
-    size: int,
-    points: int = 2,
-    mutation_rate: float | None = None,
-    tournament_size: int = 3,
+    size: int | None = None,
+    weights: Sequence[float] = (1.0,),
+    mate: Mate = two_point,
+    mutate: Mutate = flip,
+    select: Select = tournament,
 ) -> np.random.Generator:
     """Register ``individual``, ``population``, ``mate``, ``mutate`` and ``select`` for genotypes of *layout*.
 
@@ -34,10 +43,14 @@ def register(
     seed
         Of the one generator that all registered functions draw from.
     size
-        Genes (flat layout) or stage (staged layout) of a fresh individual.
-    points, mutation_rate, tournament_size
-        As in :func:`~genoevo.operators.crossover.n_point`, :func:`~genoevo.operators.mutation.flip` and
-        :func:`~genoevo.operators.selection.tournament`.
+        Genes (flat layout) or stage (staged layout) of a fresh individual. None: the genes of a
+        :class:`~genoevo.FlatLayout` that fixes them; with any other layout, ``individual(size=...)`` and
+        ``population(n, size=...)`` must then name it.
+    weights
+        Of a fresh individual's fitness, one per objective.
+    mate, mutate, select
+        An operator of :mod:`genoevo.operators`; give it settings by :func:`functools.partial`, such as
+        ``partial(crossover.n_point, points=4)`` or ``partial(mutation.flip, expected=2)``.
 
     Returns
     -------
@@ -46,26 +59,32 @@ def register(
 
     """
     rng = np.random.default_rng(seed)
+    if size is None and isinstance(layout, FlatLayout):
+        size = layout.genes
 
-    def individual() -> Genotype:
-        return Population.random(1, layout.length(size), rng)[0]
+    def individual(size: int | None = size) -> Genotype:
+        return population(1, size)[0]
 
-    def population(n: int) -> list[Genotype]:
-        return list(Population.random(n, layout.length(size), rng))
+    def population(n: int, size: int | None = size) -> list[Genotype]:
+        if size is None:
+            raise ValueError(f"{layout} has genotypes of many sizes: give size here or to register()")
+        return list(Population.random(n, layout.length(size), rng, weights))
 
-    def mate(first: Genotype, second: Genotype) -> tuple[Genotype, Genotype]:
-        a, b = crossover.n_point(_batch(first), _batch(second), rng, points=points)
+    def pair(first: Genotype, second: Genotype) -> tuple[Genotype, Genotype]:
+        a, b = mate(_batch(first), _batch(second), rng)
         return a[0], b[0]
 
-    def mutate(genotype: Genotype) -> tuple[Genotype]:
-        return (mutation.flip(_batch(genotype), rng, rate=mutation_rate)[0],)
+    def mutant(genotype: Genotype) -> tuple[Genotype]:
+        return (mutate(_batch(genotype), rng)[0],)
 
-    def select(individuals: list[Genotype], k: int) -> list[Any]:
-        winners = selection.tournament(_batch(*individuals), k, rng, size=tournament_size)
-        return [individuals[i] for i in winners]
+    def selected(individuals: Sequence[Genotype], k: int) -> list[Any]:
+        return [individuals[row] for row in select(_batch(*individuals), k, rng)]
 
-    for function in (individual, population, mate, mutate, select):
-        toolbox.register(function.__name__, function)
+    toolbox.register("individual", individual)
+    toolbox.register("population", population)
+    toolbox.register("mate", pair)
+    toolbox.register("mutate", mutant)
+    toolbox.register("select", selected)
     return rng
 
 

@@ -1,6 +1,17 @@
 """Operators as pure functions over packed populations; the random generator is always passed in."""
 
-from genoevo.operators import crossover, growth, mutation, selection
+from genoevo.operators import crossover, growth, lengths, mutation, selection
+from genoevo.operators.lengths import LengthPolicy
 from genoevo.operators.reproduction import Brood, Origin, Reproduction
 
-__all__ = ["Brood", "Origin", "Reproduction", "crossover", "growth", "mutation", "selection"]
+__all__ = [
+    "Brood",
+    "LengthPolicy",
+    "Origin",
+    "Reproduction",
+    "crossover",
+    "growth",
+    "lengths",
+    "mutation",
+    "selection",
+]

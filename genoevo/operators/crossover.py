@@ -1,50 +1,116 @@
 """Crossover of genotypes of equal or different lengths, aligned by prefix (MEGA's Algorithm 3 [P], alignment [R]).
 
-Bits are exchanged only inside the common prefix of the two parents; each child has one parent's length and keeps
-that parent's tail. Every function takes two populations of equal size, pairs them row by row, leaves both
-untouched and returns two unevaluated populations: the children of the first and of the second parents.
+All but :func:`cut_and_splice` exchange bits only inside the common prefix of the two parents; each child has one
+parent's length and keeps that parent's tail. Every function takes two populations of equal size, pairs them row by
+row, leaves both untouched and returns two unevaluated populations: the children of the first and of the second
+parents.
+
+``granularity`` says what is never broken up: ``bit``, ``gene`` (the layout's genes) or ``segment`` (its segments,
+those that both parents have at the same place); the last two need ``layout`` and lengths that are legal in it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Ints, Words, pack, prefix_mask
+from genoevo._bits import Ints, Words, below, bernoulli_words, pack, prefix_mask, spliced, unpack, word_count
 from genoevo._check import check_at_least, check_between, check_generator
 from genoevo.layout import Layout
+from genoevo.operators._units import Granularity, Units, shared_units, units_of
+from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy
 from genoevo.population import Population
 
 Pair = tuple[Population, Population]
 
 
-def n_point(first: Population, second: Population, rng: np.random.Generator, *, points: int = 2) -> Pair:
+def n_point(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    *,
+    points: int = 2,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Pair:
     """Exchange every second stretch between *points* distinct cuts, drawn uniformly in the common prefix.
 
-    An even number of points exchanges a stretch that may begin at the first bit and end at the prefix's last; an
+    An even number of points exchanges a stretch that may begin at the first unit and end at the prefix's last; an
     odd number cuts strictly inside and exchanges the last stretch too. Where the prefix has fewer places to cut,
     it is cut at all of them. Source: De Jong 1975.
     """
+    return _exchange(first, second, points_mask(first, second, rng, points, granularity, layout))
+
+
+def points_mask(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    points: int,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Words:
+    """(n, shorter parents' words) uint64: the bits that :func:`n_point` exchanges."""
     check_generator(rng)
     check_at_least("points", points, 1)
-    common = _common(first, second)
-    width = min(first.words.shape[1], second.words.shape[1])
-    mask = prefix_mask(common, width) if points % 2 else np.zeros((len(common), width), np.uint64)
-    for cut in _distinct_cuts(common, points, rng).T:
-        mask ^= prefix_mask(cut, width)
-    return _exchange(first, second, mask)
+    units = _common_units(first, second, granularity, layout)
+    ends = _distinct_cuts(units.counts, points, rng)
+    if points % 2:
+        ends = np.concatenate([ends, units.counts[:, None]], axis=1)
+    return prefix_mask(units.bits(ends), min(first.words.shape[1], second.words.shape[1]))
 
 
-def uniform(first: Population, second: Population, rng: np.random.Generator, *, rate: float = 0.5) -> Pair:
-    """Exchange each bit of the common prefix with probability *rate*. Source: Syswerda 1989."""
+def one_point(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    *,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Pair:
+    """Exchange what follows one cut, up to the end of the common prefix: :func:`n_point` with one point."""
+    return n_point(first, second, rng, points=1, granularity=granularity, layout=layout)
+
+
+def two_point(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    *,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Pair:
+    """Exchange one stretch of the common prefix: :func:`n_point` with two points."""
+    return n_point(first, second, rng, points=2, granularity=granularity, layout=layout)
+
+
+def uniform(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    *,
+    rate: float = 0.5,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Pair:
+    """Exchange each unit of the common prefix independently with probability *rate*. Source: Syswerda 1989."""
+    return _exchange(first, second, uniform_mask(first, second, rng, rate, granularity, layout))
+
+
+def uniform_mask(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    rate: float = 0.5,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+) -> Words:
+    """(n, at most the shorter parents' words) uint64: the bits that :func:`uniform` exchanges."""
     check_generator(rng)
     check_between("rate", rate, 0, 1)
-    common = _common(first, second)
-    width = min(first.words.shape[1], second.words.shape[1])
-    if rate == 0.5:
-        mask = rng.integers(0, 2**64, (len(common), width), dtype=np.uint64)
-    else:
-        mask = pack(rng.random((len(common), width * 64)) < rate)
-    return _exchange(first, second, mask & prefix_mask(common, width))
+    units = _common_units(first, second, granularity, layout)
+    width = word_count(int(units.counts.max()))
+    chosen = bernoulli_words(np.full(len(first), rate), width, rng) & prefix_mask(units.counts, width)
+    return _mask_of_units(chosen, units)
 
 
 def segments(
@@ -52,46 +118,102 @@ def segments(
 ) -> Pair:
     """Exchange each whole segment that both parents have with probability *rate* [O].
 
-    Raises ValueError where a length is not legal in *layout*.
+    :func:`uniform` on segments. Raises ValueError where a length is not legal in *layout*.
+    """
+    return uniform(first, second, rng, rate=rate, granularity="segment", layout=layout)
+
+
+def cut_and_splice(
+    first: Population,
+    second: Population,
+    rng: np.random.Generator,
+    *,
+    granularity: Granularity = "bit",
+    layout: Layout | None = None,
+    policy: LengthPolicy = ANY_LENGTH,
+) -> Pair:
+    """Join one parent's head to the other's tail, each parent cut at a place of its own.
+
+    Each cut is uniform among all places between whole units, both ends included, and independent of the other. The
+    children's lengths add up to the parents'; unless *policy* holds them, they spread without bound. It also fills
+    an empty child, which happens with probability 2 / ((L1 + 1) (L2 + 1)) for parents of L1 and L2 units.
+
+    Parameters
+    ----------
+    first, second, rng
+        As everywhere in this module.
+    granularity, layout
+        Where cuts may lie. With a layout, its lengths are the legal ones.
+    policy
+        What becomes of a child whose length is not legal.
+
+    Notes
+    -----
+    Source: Goldberg, Korb and Deb 1989 (messy genetic algorithms).
+
     """
     check_generator(rng)
-    check_between("rate", rate, 0, 1)
-    common = _common(first, second)
-    for length in np.unique(np.concatenate([first.lengths, second.lengths])):
-        layout.stage(int(length))
-    spans = layout.segments(layout.stage(int(common.max())))
-    ends = np.array([span.stop for span in spans])
-    chosen = (rng.random((len(common), len(spans))) < rate) & (ends <= common[:, None])
-    mask = pack(np.repeat(chosen, np.diff(ends, prepend=0), axis=1))
-    return _exchange(first, second, mask)
+    _check_paired(first, second)
+    cuts = []
+    for parent in (first, second):
+        units = units_of(parent.lengths, granularity, layout)
+        cuts.append(units.bits(below(units.counts + 1, rng)[:, None])[:, 0])
+    one = policy.enforce(_joined(first, cuts[0], second, cuts[1]), first, rng, layout)
+    return one, policy.enforce(_joined(second, cuts[1], first, cuts[0]), second, rng, layout)
 
 
-def _common(first: Population, second: Population) -> Ints:
+def _joined(head: Population, keep: Ints, tail: Population, start: Ints) -> Population:
+    lengths = keep + tail.lengths - start
+    return Population(spliced(head.words, keep, tail.words, start, lengths), lengths, weights=head.weights)
+
+
+def _check_paired(first: Population, second: Population) -> None:
     if len(first) != len(second):
         raise ValueError(f"parents must pair up, got {len(first)} and {len(second)}")
-    return np.minimum(first.lengths, second.lengths)
+
+
+def _common_units(first: Population, second: Population, granularity: Granularity, layout: Layout | None) -> Units:
+    _check_paired(first, second)
+    return shared_units(first.lengths, second.lengths, granularity, layout)
+
+
+def _mask_of_units(chosen: Words, units: Units) -> Words:
+    # From a bit for each unit to all bits of the chosen units.
+    if units.size == 1:
+        return chosen
+    flags = unpack(chosen, int(units.counts.max()))
+    if units.ends is None:
+        return pack(np.repeat(flags, units.size, axis=1))
+    # Exchange begins and ends where neighbours differ; a cut at 0 changes nothing.
+    turns = np.diff(flags, axis=1, prepend=0, append=0) != 0
+    ends = units.bits(np.where(turns, np.arange(turns.shape[1]), 0))
+    return prefix_mask(ends, word_count(int(ends.max())))
 
 
 def _exchange(first: Population, second: Population, mask: Words) -> Pair:
+    children = first.unevaluated(), second.unevaluated()
+    take_over(children[0].words, second.words, mask)
+    take_over(children[1].words, first.words, mask)
+    return children
+
+
+def take_over(words: Words, donors: Words, mask: Words) -> None:
+    """Set the bits of *words* where *mask* is one to those of *donors*, in place."""
     width = mask.shape[1]
-    swapped = (first.words[:, :width] ^ second.words[:, :width]) & mask
-    children = []
-    for parent in (first, second):
-        words = parent.words.copy()
-        words[:, :width] ^= swapped
-        children.append(Population(words, parent.lengths.copy(), weights=parent.weights))
-    return children[0], children[1]
+    changed = words[:, :width] ^ donors[:, :width]
+    changed &= mask
+    words[:, :width] ^= changed
 
 
 def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
     # Floyd's sampling without replacement, all rows at once. An odd number of cuts leaves the last stretch
     # exchanged, so its cuts lie strictly inside; an even number may begin at 0 and end at `common`, or the first
-    # and the last bit would never move. A column that has no cut left holds `common`, where cutting changes nothing.
+    # and the last unit would never move. A column that has no cut left holds `common`, where cutting changes nothing.
     low, places = (1, common - 1) if points % 2 else (0, common + 1)
-    chosen = np.full((len(common), points), -1, dtype=np.int64)
-    for i in range(points):
+    chosen = np.full((points, len(common)), -1, dtype=np.int64)
+    for i, cut in enumerate(chosen):
         last = places - points + i
-        drawn = rng.integers(0, np.maximum(last, 0) + 1)
-        taken = (chosen[:, :i] == drawn[:, None]).any(axis=1)
-        chosen[:, i] = np.where(last >= 0, np.where(taken, last, drawn), -1)
-    return np.where(chosen >= 0, chosen + low, common[:, None])
+        drawn = below(np.maximum(last + 1, 1), rng)
+        taken = (chosen[:i] == drawn).any(axis=0)
+        cut[:] = np.where(last < 0, -1, np.where(taken, last, drawn))
+    return np.where(chosen < 0, common, chosen + low).T

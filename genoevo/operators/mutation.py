@@ -1,18 +1,41 @@
-"""Mutation of packed genotypes."""
+"""Mutation of packed genotypes.
+
+Every function but :func:`flip_in_place` leaves its population untouched and returns a new, unevaluated one.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Words, pack, prefix_mask
-from genoevo._check import check_generator
-from genoevo.population import Floats, Population
+from genoevo._bits import (
+    Floats,
+    Ints,
+    below,
+    bernoulli_words,
+    flip_bits,
+    prefix_mask,
+    random_words,
+    spliced,
+    unpack,
+    word_count,
+)
+from genoevo._check import check_at_least, check_generator
+from genoevo.layout import Layout
+from genoevo.operators._units import Granularity, Units, units_of
+from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy
+from genoevo.population import Population
 
-# Above this rate a flip for each bit is drawn; below it, only the bits that flip are visited.
+# Above this rate each bit is decided on its own; below it, only the bits that flip are visited.
 _DENSE = 0.25
 
 
-def flip(population: Population, rng: np.random.Generator, *, rate: float | Floats | None = None) -> Population:
+def flip(
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    rate: float | Floats | None = None,
+    expected: float | Floats | None = None,
+) -> Population:
     """Flip each bit independently (MEGA's Algorithm 4 [P]).
 
     Parameters
@@ -24,34 +47,194 @@ def flip(population: Population, rng: np.random.Generator, *, rate: float | Floa
     rate
         Probability per bit, one number or (n,) one per genotype; None for 1 / length of each genotype. Flips per
         genotype are then Binomial(length, rate), their places uniform.
+    expected
+        Instead of *rate*: expected flips per genotype, one number or (n,), from 0 to the genotype's length.
 
     Returns
     -------
-    A new, unevaluated population.
+    A new, unevaluated population. Up to a rate of 1/4 the cost, beyond that of a copy, grows with flips, not bits.
+
+    Raises
+    ------
+    ValueError
+        For a rate outside [0, 1], more expected flips than bits, or where both are given.
 
     """
     check_generator(rng)
-    lengths = population.lengths
-    rates = np.broadcast_to(np.asarray(1 / lengths if rate is None else rate, dtype=np.float64), lengths.shape)
+    rates = _rates(population.lengths, rate, expected)
+    mutants = population.unevaluated()
+    flip_in_place(mutants, rates, rng)
+    return mutants
+
+
+def flip_in_place(population: Population, rates: Floats, rng: np.random.Generator) -> None:
+    """What :func:`flip` does with (n,) rates in [0, 1], to *population* itself, whose fitness it leaves alone."""
+    lengths, words = population.lengths, population.words
+    flip_bits(words, *_sparse(lengths, rates, rng))
+    dense = np.flatnonzero(rates > _DENSE)
+    if dense.size:
+        chosen = bernoulli_words(rates[dense], words.shape[1], rng)
+        words[dense] ^= chosen & prefix_mask(lengths[dense], words.shape[1])
+
+
+def creep(
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    layout: Layout,
+    rate: float | Floats | None = None,
+    step: int = 1,
+    wrap: bool = False,
+) -> Population:
+    """Move the decimal value of each gene, with probability *rate*, by up to *step* up or down.
+
+    Parameters
+    ----------
+    population
+        Left untouched; its lengths must be legal in *layout*.
+    rng
+        Source of all randomness.
+    layout
+        Gives the bits of a gene, most significant first.
+    rate
+        Probability per gene, one number or (n,); None for 1 / genes of each genotype.
+    step
+        The distance is uniform in 1..step, both directions equally likely.
+    wrap
+        True: past the highest value comes 0 and the other way round. False: a value stops at 0 and at the highest,
+        so that a gene that is there already may stay as it is.
+
+    Notes
+    -----
+    Source: Davis 1991 (real-number creep), here on the integers that genes encode.
+
+    """
+    check_generator(rng)
+    check_at_least("step", step, 1)
+    genes, precision = units_of(population.lengths, "gene", layout).counts, layout.precision
+    rows, gene = _hits(genes, _rates(genes, rate, None), rng)
+    mutants = population.unevaluated()
+    bits = (gene * precision)[:, None] + np.arange(precision)
+    before = mutants.words[rows[:, None], bits >> 6] >> (bits & 63).astype(np.uint64) & np.uint64(1)
+    powers = 1 << np.arange(precision - 1, -1, -1)
+    distance = rng.integers(1, step + 1, len(rows)) * (2 * rng.integers(0, 2, len(rows)) - 1)
+    moved = before.astype(np.int64) @ powers + distance
+    values = moved % (1 << precision) if wrap else moved.clip(0, (1 << precision) - 1)
+    changed = before != (values[:, None] // powers & 1)
+    flip_bits(mutants.words, np.repeat(rows, changed.sum(axis=1)), bits[changed])
+    return mutants
+
+
+def insert(
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    layout: Layout | None = None,
+    granularity: Granularity = "segment",
+    policy: LengthPolicy = ANY_LENGTH,
+) -> Population:
+    """Insert a unit of fair random bits into each genotype, at any place between units, ends included.
+
+    The new unit is as long as the one before it, or as the first, where it becomes the first. *granularity*,
+    *layout* and *policy* as in :func:`~genoevo.operators.crossover.cut_and_splice`. A staged genotype is longer by
+    the wrong number of bits for the next stage unless the policy mends it; :func:`~genoevo.operators.growth.grow`
+    adds a stage exactly. In a :class:`~genoevo.FlatLayout` a gene is the useful unit: all genes are one segment.
+    """
+    units = _units(population, rng, granularity, layout)
+    place = below(units.counts + 1, rng)
+    start, stop = _span(units, np.maximum(place - 1, 0))
+    at = np.where(place > 0, stop, 0)
+    longer = _rearranged(population, at, at - (stop - start))
+    fresh = random_words(longer.lengths, longer.words.shape[1], rng)
+    # What `_rearranged` put there is overwritten: fair bits make any bit fair by exclusive or.
+    longer.words ^= fresh & prefix_mask(np.stack([at, at + stop - start], axis=1), longer.words.shape[1])
+    return policy.enforce(longer, population, rng, layout)
+
+
+def delete(
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    layout: Layout | None = None,
+    granularity: Granularity = "segment",
+    policy: LengthPolicy = ANY_LENGTH,
+) -> Population:
+    """Delete a uniformly chosen unit of each genotype; settings and remarks as in :func:`insert`.
+
+    A genotype of one unit becomes empty and is thereby always a case for the policy.
+    """
+    units = _units(population, rng, granularity, layout)
+    start, stop = _span(units, below(units.counts, rng))
+    return policy.enforce(_rearranged(population, start, stop), population, rng, layout)
+
+
+def duplicate(
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    layout: Layout | None = None,
+    granularity: Granularity = "segment",
+    policy: LengthPolicy = ANY_LENGTH,
+) -> Population:
+    """Insert a copy of a uniformly chosen unit of each genotype right after it; settings as in :func:`insert`."""
+    units = _units(population, rng, granularity, layout)
+    start, stop = _span(units, below(units.counts, rng))
+    return policy.enforce(_rearranged(population, stop, start), population, rng, layout)
+
+
+def _units(
+    population: Population, rng: np.random.Generator, granularity: Granularity, layout: Layout | None
+) -> Units:
+    check_generator(rng)
+    return units_of(population.lengths, granularity, layout)
+
+
+def _span(units: Units, chosen: Ints) -> tuple[Ints, Ints]:
+    ends = units.bits(np.stack([chosen, chosen + 1], axis=1))
+    return ends[:, 0], ends[:, 1]
+
+
+def _rearranged(population: Population, keep: Ints, start: Ints) -> Population:
+    # The first `keep` bits, then all from `start` on; a negative start means that many arbitrary bits before.
+    lengths = keep + population.lengths - start
+    words = spliced(population.words, keep, population.words, start, lengths)
+    return Population(words, lengths, weights=population.weights)
+
+
+def _rates(counts: Ints, rate: float | Floats | None, expected: float | Floats | None) -> Floats:
+    if rate is not None and expected is not None:
+        raise ValueError("give rate or expected, not both")
+    if rate is None:
+        wanted = np.asarray(1.0 if expected is None else expected, dtype=np.float64)
+        if not ((wanted >= 0) & (wanted <= counts)).all():
+            raise ValueError(f"expected must be between 0 and the length, got {expected!r}")
+        return wanted / counts
+    rates = np.asarray(rate, dtype=np.float64)
     if not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"rate must be between 0 and 1, got {rate!r}")
-    words = population.words.copy()
-    if rates.max() > _DENSE:
-        flips = rng.random((len(words), words.shape[1] * 64)) < rates[:, None]
-        words ^= pack(flips) & prefix_mask(lengths, words.shape[1])
-    elif rates.max() > 0:
-        _flip_sparsely(words, population, rates, rng)
-    return Population(words, lengths.copy(), weights=population.weights)
+    return np.broadcast_to(rates, counts.shape)
 
 
-def _flip_sparsely(words: Words, population: Population, rates: Floats, rng: np.random.Generator) -> None:
-    # A bit of rate r owns an interval of length -log(1 - r); points of a Poisson process of density 1 hit it at
-    # least once with probability exactly r, independently of all other bits. Cost grows with flips, not bits.
-    per_bit = -np.log1p(-rates)
-    ends = np.cumsum(population.lengths * per_bit)
-    points = np.minimum(rng.random(rng.poisson(ends[-1])) * ends[-1], np.nextafter(ends[-1], 0))
-    rows = np.searchsorted(ends, points, side="right")
-    offset = points - (ends[rows] - population.lengths[rows] * per_bit[rows])
-    bit = np.minimum((offset / per_bit[rows]).astype(np.int64), population.lengths[rows] - 1)
-    hit = np.unique(rows * (64 * words.shape[1]) + np.maximum(bit, 0))
-    np.bitwise_xor.at(words.reshape(-1), hit >> 6, np.uint64(1) << (hit & 63).astype(np.uint64))
+def _sparse(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    # Row and unit of every hit, each unit of a row hit independently at the row's rate; rows above _DENSE have none.
+    # A Poisson number of points thrown with replacement hits each unit at least once with just that probability.
+    density = -np.log1p(-np.where(rates > _DENSE, 0.0, rates))
+    points = rng.poisson(density * counts)
+    rows = np.repeat(np.arange(len(counts)), points)
+    stride = int(counts.max(initial=1)).bit_length()
+    hits = np.sort((rows << stride) | below(counts[rows], rng))
+    new = np.ones(len(hits), dtype=np.bool_)
+    np.not_equal(hits[1:], hits[:-1], out=new[1:])
+    hits = hits[new]
+    return hits >> stride, hits & ((1 << stride) - 1)
+
+
+def _hits(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    rows, units = _sparse(counts, rates, rng)
+    dense = np.flatnonzero(rates > _DENSE)
+    if dense.size:
+        most = int(counts[dense].max())
+        chosen = bernoulli_words(rates[dense], word_count(most), rng) & prefix_mask(counts[dense], word_count(most))
+        more_rows, more_units = np.nonzero(unpack(chosen, most))
+        rows, units = np.concatenate([rows, dense[more_rows]]), np.concatenate([units, more_units])
+    return rows, units

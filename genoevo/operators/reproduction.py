@@ -9,16 +9,20 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo.layout import Layout
 from genoevo.operators import crossover, mutation
+from genoevo.operators._units import Granularity
+from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy
 from genoevo.population import Population
 
-Kind = Literal["points", "uniform", "segments"]
+Kind = Literal["points", "uniform", "segments", "cut_and_splice"]
+Mutation = Literal["flip", "creep"]
 
 
 class Origin(IntEnum):
-    """How a child was made."""
+    """What made a child: crossover (and mutation), mutation alone, or nothing of its parents (a fresh genotype)."""
 
     CROSSOVER = 0
     MUTATION = 1
@@ -26,7 +30,7 @@ class Origin(IntEnum):
 
 
 class Brood(NamedTuple):
-    """Children and how each was made: *origins* is (n,) int8 of :class:`Origin`."""
+    """Children: an unevaluated ``population`` of n, and each one's ``origins``, (n,) int8 codes of `Origin`."""
 
     population: Population
     origins: npt.NDArray[np.int8]
@@ -44,11 +48,19 @@ class Reproduction:
     crossover_threshold, mutation_threshold
         In [0, 1], the first not above the second.
     crossover
-        ``points``, ``uniform`` or ``segments``, see :mod:`genoevo.operators.crossover`.
+        ``points``, ``uniform``, ``segments`` or ``cut_and_splice``, see :mod:`genoevo.operators.crossover`.
     points
         Cuts of ``points``.
+    granularity
+        What crossover and resizing leave whole: ``bit``, ``gene`` or ``segment``; all but ``bit`` need a layout.
+    mutation
+        ``flip`` or ``creep`` (by one, bounded), see :mod:`genoevo.operators.mutation`; ``creep`` needs a layout.
     mutation_rate
-        Flips per bit in [0, 1]; None for 1 / length.
+        Mutations per bit (``flip``) or gene (``creep``) in [0, 1]; None for one expected per genotype.
+    resize_rate
+        Probability that a child, before its mutation, has a unit inserted, deleted or duplicated, each as likely.
+    lengths
+        The legal lengths where ``cut_and_splice`` or resizing changes them.
 
     """
 
@@ -56,7 +68,11 @@ class Reproduction:
     mutation_threshold: float = 1.0
     crossover: Kind = "points"
     points: int = 2
+    granularity: Granularity = "bit"
+    mutation: Mutation = "flip"
     mutation_rate: float | None = None
+    resize_rate: float = 0.0
+    lengths: LengthPolicy = ANY_LENGTH
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -65,38 +81,96 @@ class Reproduction:
         check_between("crossover_threshold", self.crossover_threshold, 0, self.mutation_threshold)
         check_choice("crossover", self.crossover, get_args(Kind))
         check_at_least("points", self.points, 1)
+        check_choice("granularity", self.granularity, get_args(Granularity))
+        check_choice("mutation", self.mutation, get_args(Mutation))
         if self.mutation_rate is not None:
             check_between("mutation_rate", self.mutation_rate, 0, 1)
+        check_between("resize_rate", self.resize_rate, 0, 1)
+
+    @property
+    def changes_lengths(self) -> bool:
+        """Whether a child may have another length than its first parent."""
+        return self.crossover == "cut_and_splice" or self.resize_rate > 0
+
+    def check_layout(self, layout: Layout | None) -> None:
+        """Raise ValueError where these settings need a layout and there is none."""
+        if layout is not None:
+            return
+        if self.crossover == "segments":
+            raise ValueError("crossover by segments needs a layout")
+        if self.mutation == "creep":
+            raise ValueError("mutation by creep needs a layout")
+        if self.granularity != "bit":
+            raise ValueError(f"granularity {self.granularity!r} needs a layout")
 
     def children(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
     ) -> Brood:
-        """One child per pair of rows, of the first parent's length; parents are left untouched.
+        """One child per pair of rows; parents are left untouched.
 
-        *layout* is needed for ``segments`` alone.
+        A child has its first parent's length unless :attr:`changes_lengths`. Raises ValueError where a layout is
+        needed and not given.
         """
+        self.check_layout(layout)
         u = rng.random(len(first))
-        mate = u < self.crossover_threshold
-        fresh = u >= self.mutation_threshold
-        words = first.words.copy()
-        if mate.any():
-            words[mate] = self._cross(first[mate], second[mate], rng, layout).words
-        bred = Population(words, first.lengths.copy(), weights=first.weights)
-        rates = 1 / bred.lengths if self.mutation_rate is None else np.full(len(bred), self.mutation_rate)
-        children = mutation.flip(bred, rng, rate=np.where(fresh, 0.0, rates))
-        if fresh.any():
-            random = Population.random(int(fresh.sum()), first.lengths[fresh], rng)
-            children.words[fresh, : random.words.shape[1]] = random.words
-        origins = np.where(mate, Origin.CROSSOVER, np.where(fresh, Origin.FRESH, Origin.MUTATION))
-        return Brood(children, origins.astype(np.int8))
+        origins = (u >= self.crossover_threshold).astype(np.int8)
+        origins += u >= self.mutation_threshold
+        bred = self._crossed(first, second, origins == Origin.CROSSOVER, rng, layout)
+        if self.resize_rate:
+            bred = self._resized(bred, rng, layout)
+        fresh = np.flatnonzero(origins == Origin.FRESH)
+        bred = self._mutated(bred, fresh, rng, layout)
+        if fresh.size:
+            random = Population.random(fresh.size, first.lengths[fresh], rng, first.weights)
+            bred = bred.replaced(fresh, random)
+        return Brood(bred, origins)
 
-    def _cross(
-        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None
+    def _crossed(
+        self,
+        first: Population,
+        second: Population,
+        mated: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+        layout: Layout | None,
     ) -> Population:
+        bred = first.unevaluated()
+        if not mated.any():
+            return bred
+        granularity = self.granularity
+        if self.crossover == "cut_and_splice":
+            rows = np.flatnonzero(mated)
+            pair = crossover.cut_and_splice(
+                first[rows], second[rows], rng, granularity=granularity, layout=layout, policy=self.lengths
+            )
+            return bred.replaced(rows, pair[0])
         if self.crossover == "points":
-            return crossover.n_point(first, second, rng, points=self.points)[0]
-        if self.crossover == "uniform":
-            return crossover.uniform(first, second, rng)[0]
-        if layout is None:
-            raise ValueError("crossover by segments needs a layout")
-        return crossover.segments(first, second, rng, layout=layout)[0]
+            mask = crossover.points_mask(first, second, rng, self.points, granularity, layout)
+        else:
+            granularity = "segment" if self.crossover == "segments" else granularity
+            mask = crossover.uniform_mask(first, second, rng, granularity=granularity, layout=layout)
+        mask[~mated] = 0
+        crossover.take_over(bred.words, second.words, mask)
+        return bred
+
+    def _resized(self, bred: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
+        rows = np.flatnonzero(rng.random(len(bred)) < self.resize_rate)
+        kinds = rng.integers(0, 3, rows.size)
+        for kind, operator in enumerate((mutation.insert, mutation.delete, mutation.duplicate)):
+            chosen = rows[kinds == kind]
+            if chosen.size:
+                resized = operator(
+                    bred[chosen], rng, layout=layout, granularity=self.granularity, policy=self.lengths
+                )
+                bred = bred.replaced(chosen, resized)
+        return bred
+
+    def _mutated(self, bred: Population, spared: Ints, rng: np.random.Generator, layout: Layout | None) -> Population:
+        loci = bred.lengths
+        if layout is not None and self.mutation == "creep":
+            loci = loci // layout.precision
+        rates = 1 / loci if self.mutation_rate is None else np.full(len(bred), self.mutation_rate)
+        rates[spared] = 0
+        if layout is not None and self.mutation == "creep":
+            return mutation.creep(bred, rng, layout=layout, rate=rates)
+        mutation.flip_in_place(bred, rates, rng)
+        return bred

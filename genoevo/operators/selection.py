@@ -1,19 +1,28 @@
-"""Selection: which genotypes become parents. All functions return row indices."""
+"""Selection: which genotypes become parents or survive.
+
+Every function returns (n,) int64 row indices and respects the fitness weights: what has a negative weight is
+minimised. Where one value per genotype is needed, several objectives are compared lexicographically, as DEAP does;
+:func:`lexicase` and :func:`nsga2` treat them as equals. All raise ValueError where a genotype is unevaluated.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+from deap.tools import selNSGA2
 
-from genoevo._bits import Ints
-from genoevo._check import check_at_least, check_generator
-from genoevo.population import Floats, Population
+from genoevo._bits import Floats, Ints
+from genoevo._check import check_at_least, check_between, check_generator
+from genoevo.genotype import Fitness
+from genoevo.population import Population
+
+_BLOCK = 1 << 20  # elements of the largest temporary array of lexicase selection
 
 
 def tournament(population: Population, n: int, rng: np.random.Generator, *, size: int = 3) -> Ints:
     """*n* winners of tournaments among *size* genotypes drawn with replacement; ties go to the first drawn.
 
-    Source: Brindle 1981; DEAP's ``selTournament``. Returns (n,) int64 rows. Raises ValueError where a genotype
-    is unevaluated.
+    Source: Brindle 1981; DEAP's ``selTournament``.
     """
     return tournament_within(population.merit(), np.zeros(n, np.int64), len(population), rng, size=size)
 
@@ -25,6 +34,171 @@ def tournament_within(merit: Floats, first: Ints, count: int, rng: np.random.Gen
     """
     check_generator(rng)
     check_at_least("size", size, 1)
-    entrants = first[:, None] + rng.integers(0, count, (len(first), size))
-    winner = merit[entrants].argmax(axis=1)
-    return np.asarray(entrants[np.arange(len(first)), winner])
+    # Small integers are drawn several from one random word.
+    kind = np.uint16 if count <= 1 << 16 else np.int64
+    entrants = first + rng.integers(0, count, (size, len(first)), dtype=kind)
+    merits = merit.take(entrants)
+    winner, best = entrants[0], merits[0]
+    for entrant, its in zip(entrants[1:], merits[1:], strict=True):
+        winner = np.where(its > best, entrant, winner)
+        best = np.maximum(best, its)
+    return np.asarray(winner, dtype=np.int64)
+
+
+def truncation(population: Population, n: int) -> Ints:
+    """The *n* best genotypes, best first; of equals the first rows. At most as many as there are.
+
+    Source: Mühlenbein and Schlierkamp-Voosen 1993; DEAP's ``selBest``.
+    """
+    check_between("n", n, 0, len(population))
+    merit = population.merit()
+    if n == 0:
+        return np.zeros(0, dtype=np.int64)
+    # Only those that reach the n-th best value need sorting.
+    able = np.flatnonzero(merit >= np.partition(merit, len(merit) - n)[len(merit) - n])
+    return np.asarray(able[np.argsort(-merit[able], kind="stable")[:n]])
+
+
+def roulette(population: Population, n: int, rng: np.random.Generator) -> Ints:
+    """*n* independent draws, each genotype with a probability proportional to its fitness.
+
+    Where all are zero, all are equally likely. Raises ValueError for more than one objective, a negative weight, or
+    a fitness that is negative or infinite: shift it, or use :func:`linear_ranking`. Source: Holland 1975.
+    """
+    check_generator(rng)
+    return _spun(_proportional(population), rng.random(n))
+
+
+def stochastic_universal(population: Population, n: int, rng: np.random.Generator) -> Ints:
+    """*n* equally spaced pointers on one turn of the wheel of :func:`roulette`, in random order.
+
+    Each genotype is drawn its expected number of times, rounded up or down. Same errors. Source: Baker 1987.
+    """
+    check_generator(rng)
+    pointers = (np.arange(n) + rng.random()) / max(n, 1)
+    return rng.permutation(_spun(_proportional(population), pointers))
+
+
+def linear_ranking(population: Population, n: int, rng: np.random.Generator, *, pressure: float = 1.5) -> Ints:
+    """*n* independent draws with a probability that grows linearly in the rank.
+
+    The best is expected *pressure* times in as many draws as there are genotypes, the median once and the worst
+    2 - *pressure* times; equals share their mean rank. Any fitness will do. Source: Baker 1985.
+
+    Raises ValueError for a pressure outside [1, 2].
+    """
+    check_generator(rng)
+    check_between("pressure", pressure, 1, 2)
+    _, inverse, counts = np.unique(population.merit(), return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - (counts + 1) / 2
+    spread = mean_rank[inverse] / max(len(population) - 1, 1) if len(population) > 1 else np.full(1, 0.5)
+    return _spun(2 - pressure + 2 * (pressure - 1) * spread, rng.random(n))
+
+
+def lexicase(
+    population: Population,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    cases: npt.ArrayLike | None = None,
+    epsilon: float = 0.0,
+) -> Ints:
+    """*n* selections, each through all cases in a random order: only the best of those left stay in.
+
+    Parameters
+    ----------
+    population
+        Where *cases* is None, its objectives are the cases, and all must be evaluated.
+    n
+        Selections.
+    rng
+        Orders the cases and draws among those that are left after the last.
+    cases
+        (rows, m) float64, higher is better: how each genotype does in each case.
+    epsilon
+        Who is at most this much worse than the best of those left stays in too.
+
+    Notes
+    -----
+    Source: Spector 2012; La Cava, Spector and Danai 2016 for *epsilon* (given, not estimated).
+
+    """
+    check_generator(rng)
+    check_at_least("epsilon", epsilon, 0)
+    scores = _cases(population, cases)
+    rows = len(scores)
+    chosen = np.empty(n, dtype=np.int64)
+    block = max(_BLOCK // rows, 1)
+    for begin in range(0, n, block):
+        count = min(block, n - begin)
+        orders = rng.permuted(np.tile(np.arange(scores.shape[1]), (count, 1)), axis=1)
+        left = np.ones((count, rows), dtype=np.bool_)
+        undecided = np.arange(count)
+        for case in orders.T:
+            values = np.where(left[undecided], scores.T[case[undecided]], -np.inf)
+            left[undecided] = (values >= values.max(axis=1, keepdims=True) - epsilon) & left[undecided]
+            undecided = undecided[left[undecided].sum(axis=1) > 1]
+            if not undecided.size:
+                break
+        # The one with the highest random number of those that are left.
+        chosen[begin : begin + count] = np.where(left, rng.random(left.shape), -1).argmax(axis=1)
+    return chosen
+
+
+def nsga2(population: Population, n: int) -> Ints:
+    """The *n* survivors of NSGA-II: front after front, the last by crowding distance. At most as many as there are.
+
+    DEAP's ``selNSGA2`` does the work; with one objective this is :func:`truncation`. Source: Deb et al. 2002.
+    """
+    check_between("n", n, 0, len(population))
+    if len(population.weights) == 1:
+        return truncation(population, n)  # DEAP's quick sort knows two objectives and more
+    values = _objectives(population)
+    rows = [_Row(i, Fitness(row, population.weights)) for i, row in enumerate(values.tolist())]
+    return np.array([row.index for row in selNSGA2(rows, n, nd="log")], dtype=np.int64)
+
+
+class _Row:
+    __slots__ = ("fitness", "index")
+
+    def __init__(self, index: int, fitness: Fitness) -> None:
+        self.index, self.fitness = index, fitness
+
+
+def _objectives(population: Population) -> Floats:
+    population.check_evaluated()
+    return population.fitness.reshape(len(population), -1)
+
+
+def _cases(population: Population, cases: npt.ArrayLike | None) -> Floats:
+    if cases is None:
+        return np.asarray(_objectives(population) * population.weights)
+    scores = np.asarray(cases, dtype=np.float64)
+    if scores.ndim != 2 or len(scores) != len(population) or not scores.shape[1]:
+        raise ValueError(f"cases must have shape ({len(population)}, m) with m at least 1, got {scores.shape}")
+    if np.isnan(scores).any():
+        raise ValueError(f"cases cannot be NaN, got one for genotype {int(np.isnan(scores).any(axis=1).argmax())}")
+    return scores
+
+
+def _proportional(population: Population) -> Floats:
+    if len(population.weights) > 1 or population.weights[0] <= 0:
+        raise ValueError(
+            f"proportional selection needs one maximised objective, got weights {population.weights}; "
+            "linear_ranking takes any"
+        )
+    merit = population.merit()
+    if not (np.isfinite(merit) & (merit >= 0)).all():
+        row = int((~(np.isfinite(merit) & (merit >= 0))).argmax())
+        raise ValueError(
+            f"proportional selection needs a finite fitness of at least 0, got {merit[row]} for genotype {row}; "
+            "linear_ranking takes any"
+        )
+    return merit if merit.any() else np.ones_like(merit)
+
+
+def _spun(shares: Floats, pointers: Floats) -> Ints:
+    # The row on whose stretch of the wheel each pointer in [0, 1) lies; a share of zero is never hit.
+    ends = np.cumsum(shares / shares.max())
+    found = np.searchsorted(ends, pointers * ends[-1], side="right")
+    return np.asarray(np.minimum(found, np.flatnonzero(shares)[-1]))

@@ -582,6 +582,12 @@ def test_a_resumed_community_goes_on_bit_for_bit(tmp_path, frozen, rounds, throu
     assert straight.stages.max() > 3
 
 
+@pytest.mark.parametrize("settings", [{"crossover": "cut_and_splice"}, {"resize_rate": 0.1}])
+def test_reproduction_that_changes_lengths_is_refused(settings):
+    with pytest.raises(ValueError, match="reproduction must not change lengths"):
+        community(2, reproduction=Reproduction(**settings))
+
+
 def test_a_resumed_community_has_all_settings():
     resumed = Community.from_state(community(3, size=4, stage=2, **SETTINGS).state_dict())
     assert {name: getattr(resumed, name) for name in SETTINGS} == SETTINGS

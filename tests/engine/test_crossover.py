@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import FlatLayout, Population, StagedLayout
-from genoevo.operators.crossover import n_point, segments, uniform
+from genoevo.operators.crossover import n_point, one_point, segments, two_point, uniform
 
 LAYOUT = StagedLayout(3)
 ANY = st.integers(1, 150) | st.sampled_from([63, 64, 65, 127, 128, 129])
 STAGED = st.integers(1, 8).map(LAYOUT.length)
+FLAT = FlatLayout(3)
+GENES = st.integers(1, 60).map(FLAT.length)
 
 each_operator = pytest.mark.parametrize(
     ("operator", "length"),
@@ -19,6 +21,14 @@ each_operator = pytest.mark.parametrize(
         *(pytest.param(partial(n_point, points=points), ANY, id=f"{points} points") for points in (1, 2, 5)),
         *(pytest.param(partial(uniform, rate=rate), ANY, id=f"uniform {rate}") for rate in (0.5, 0.2)),
         pytest.param(partial(segments, layout=LAYOUT), STAGED, id="segments"),
+        *(
+            pytest.param(
+                partial(use, granularity=granularity, layout=layout), length, id=f"{name} {granularity} {kind}"
+            )
+            for name, use in [("2 points", n_point), ("3 points", partial(n_point, points=3)), ("uniform", uniform)]
+            for granularity in ("gene", "segment")
+            for kind, layout, length in [("staged", LAYOUT, STAGED), ("flat", FLAT, GENES)]
+        ),
     ],
 )
 
@@ -243,6 +253,77 @@ def test_segments_are_exchanged_whole_and_independently_at_their_rate(rng, check
         rate ** bin(subset).count("1") * (1 - rate) ** (3 - bin(subset).count("1")) for subset in range(8)
     ]
     check_frequencies(np.bincount(subsets, minlength=8), probabilities)
+
+
+@pytest.mark.parametrize("use", [n_point, partial(n_point, points=3), uniform])
+@pytest.mark.parametrize("layout", [LAYOUT, FlatLayout(6)])
+def test_whole_genes_are_exchanged_at_the_granularity_of_genes(rng, use, layout):
+    rows = exchanged(partial(use, granularity="gene", layout=layout), 300, LAYOUT.length(4), rng)
+    genes = rows.reshape(300, -1, layout.precision)
+    assert (genes.all(axis=2) | ~genes.any(axis=2)).all()
+    assert len(np.unique(rows, axis=0)) > 10
+
+
+@pytest.mark.parametrize("use", [n_point, partial(n_point, points=3), uniform])
+def test_whole_segments_are_exchanged_at_the_granularity_of_segments(rng, use):
+    rows = exchanged(partial(use, granularity="segment", layout=LAYOUT), 300, LAYOUT.length(5), rng)
+    for span in LAYOUT.segments(5):
+        assert (rows[:, span].all(axis=1) | ~rows[:, span].any(axis=1)).all()
+    assert len(np.unique(rows, axis=0)) > 3
+
+
+@pytest.mark.parametrize(("granularity", "size"), [("gene", 6), ("segment", 0)])
+@pytest.mark.parametrize("points", [1, 2, 3])
+def test_every_set_of_cuts_between_units_is_equally_likely(rng, check_frequencies, granularity, size, points):
+    # Rows of other lengths in the same batch must not disturb the draw.
+    layout = FlatLayout(6) if size else LAYOUT
+    ends = range(0, 30, size) if size else [0, *(span.stop for span in LAYOUT.segments(4))]
+    lengths = np.tile([ends[-1], layout.length(1), layout.length(7)], 3000)
+    mates = [Population.from_bits(np.full((len(lengths), lengths.max()), bit), lengths) for bit in (0, 1)]
+    operator = partial(n_point, points=points, granularity=granularity, layout=layout)
+    rows = operator(*mates, rng)[0][lengths == ends[-1]].bits()
+    expected = {}
+    for cuts in combinations(ends[1:-1] if points % 2 else ends, points):
+        stops = [*cuts, ends[-1]]
+        bits = np.zeros(ends[-1], dtype=np.uint8)
+        for i in range(0, points, 2):
+            bits[stops[i] : stops[i + 1]] = 1
+        expected[bits.tobytes()] = 0
+    for row in rows:
+        expected[row.tobytes()] += 1
+    if len(expected) > 1:
+        check_frequencies(list(expected.values()), np.full(len(expected), 1 / len(expected)))
+
+
+def test_a_flat_genotype_is_one_segment_that_only_equals_in_length_can_exchange(rng):
+    zeros = Population.from_bits(np.zeros((3, 9)), np.array([6, 9, 6]))
+    ones = Population.from_bits(np.ones((3, 9)), np.array([6, 9, 9]))
+    children = segments(zeros, ones, rng, layout=FlatLayout(3), rate=1)[0]
+    assert strings(children) == ["1" * 6, "1" * 9, "0" * 6]
+
+
+@pytest.mark.parametrize(("short", "points"), [(one_point, 1), (two_point, 2)])
+@pytest.mark.parametrize("settings", [{}, {"granularity": "gene", "layout": LAYOUT}])
+def test_one_and_two_points_are_short_for_n_point(short, points, settings):
+    mates = zeros_and_ones(50, LAYOUT.length(4))
+    rows = [
+        use(*mates, np.random.default_rng(1), **settings)[0].words.tolist()
+        for use in (short, partial(n_point, points=points))
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("use", [n_point, uniform])
+@pytest.mark.parametrize("granularity", ["gene", "segment"])
+def test_genes_and_segments_need_a_layout(rng, use, granularity):
+    with pytest.raises(ValueError, match=f"granularity '{granularity}' needs a layout"):
+        use(*zeros_and_ones(1, 6), rng, granularity=granularity)
+
+
+@pytest.mark.parametrize("use", [n_point, uniform])
+def test_an_unknown_granularity_is_refused(rng, use):
+    with pytest.raises(ValueError, match="granularity must be one of bit, gene, segment, got 'byte'"):
+        use(*zeros_and_ones(1, 6), rng, granularity="byte")
 
 
 def test_segments_that_only_one_parent_has_stay(rng):

@@ -1,4 +1,7 @@
+import copy
+import pickle
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,6 +9,7 @@ from deap import algorithms, base, tools
 
 from genoevo import FlatLayout, Genotype, StagedLayout
 from genoevo.interop.deap import register
+from genoevo.operators import LengthPolicy, crossover, mutation, selection
 
 
 def one_max(genotype):
@@ -103,6 +107,50 @@ def test_individuals_have_the_layouts_length(layout, size, length):
     assert not toolbox.individual().fitness.valid
 
 
+def test_the_size_of_a_layout_that_fixes_it_need_not_be_given():
+    toolbox, _ = toolbox_for(None, layout=FlatLayout(2, genes=6))
+    assert len(toolbox.individual()) == 12
+
+
+def test_without_a_size_each_fresh_individual_names_its_own():
+    toolbox, _ = toolbox_for(None, layout=StagedLayout(2))
+    assert len(toolbox.individual(size=3)) == 18
+    assert [len(genotype) for genotype in toolbox.population(2, size=4)] == [28, 28]
+
+
+@pytest.mark.parametrize("make", [lambda toolbox: toolbox.individual(), lambda toolbox: toolbox.population(3)])
+def test_a_fresh_individual_of_no_size_is_refused(make):
+    with pytest.raises(ValueError, match="give size here or to register"):
+        make(toolbox_for(None, layout=StagedLayout(2))[0])
+
+
+def test_fresh_individuals_have_the_weights_asked_for():
+    toolbox, _ = toolbox_for(weights=(-1.0, 1.0))
+    assert [genotype.fitness.weights for genotype in toolbox.population(2)] == [(-1.0, 1.0)] * 2
+
+
+def test_individuals_of_changing_length_run_in_deaps_algorithm():
+    random.seed(1)
+    policy = LengthPolicy(minimum=5, maximum=90)
+    operators = {
+        "mate": partial(crossover.cut_and_splice, policy=policy),
+        "mutate": partial(mutation.duplicate, granularity="bit", policy=policy),
+    }
+    population, _ = ea_simple(toolbox_for(**operators)[0], 30)
+    lengths = {len(genotype) for genotype in population}
+    assert len(lengths) > 1
+    assert 5 <= min(lengths) <= max(lengths) <= 90
+    assert max(one_max(genotype)[0] for genotype in population) > 50
+
+
+@pytest.mark.parametrize("bits", [64, 2000])
+def test_a_pickled_genotype_is_little_more_than_its_bits(bits):
+    genotype = Genotype("01" * (bits // 2))
+    genotype.fitness.values = (1.5,)
+    assert len(pickle.dumps(genotype, pickle.HIGHEST_PROTOCOL)) <= bits / 8 + 100
+    assert len(pickle.dumps([copy.deepcopy(genotype) for _ in range(100)])) <= 100 * (bits / 8 + 70)
+
+
 def test_a_size_that_the_layout_forbids_is_refused():
     toolbox, _ = toolbox_for(5, layout=FlatLayout(2, genes=6))
     with pytest.raises(ValueError, match="this layout has 6 genes, got 5"):
@@ -142,7 +190,12 @@ def test_mate_and_mutate_keep_the_weights(toolbox, two_objectives):
 
 
 def test_the_settings_reach_the_operators():
-    toolbox, _ = toolbox_for(points=1, mutation_rate=1.0, tournament_size=200)
+    operators = {
+        "mate": partial(crossover.n_point, points=1),
+        "mutate": partial(mutation.flip, rate=1.0),
+        "select": partial(selection.tournament, size=200),
+    }
+    toolbox, _ = toolbox_for(**operators)
     zeros, ones = evaluated([Genotype("0" * 30), Genotype("1" * 30)])
     assert str(toolbox.mutate(zeros)[0]) == "1" * 30
     assert toolbox.select([zeros, ones], 20) == [ones] * 20

@@ -106,6 +106,48 @@ def test_mutation_keeps_lengths_and_leaves_the_parents_untouched(
     np.testing.assert_array_equal(parents.lengths, before.lengths)
 
 
+@pytest.mark.parametrize("expected", [0.0, 0.5, 3.0, 60.0])
+def test_expected_flips_are_the_mean_of_a_binomial(rng, check_mean, expected):
+    population, which = tiled([64, 100], 3000, rng)
+    counts = flip(population, rng, expected=expected).bits() != population.bits()
+    for row, length in enumerate((64, 100)):
+        found = counts[which == row].sum(axis=1)
+        if expected:
+            check_mean(found, expected)
+            check_mean((found - expected) ** 2, expected * (1 - expected / length))
+        else:
+            assert not found.any()
+
+
+def test_expected_flips_may_differ_between_genotypes(rng, check_mean):
+    population, which = tiled([40, 100], 3000, rng)
+    mutants = flip(population, rng, expected=np.array([2.0, 30.0])[which])
+    counts = (mutants.bits() != population.bits()).sum(axis=1)
+    check_mean(counts[which == 0], 2)
+    check_mean(counts[which == 1], 30)
+
+
+@pytest.mark.parametrize("expected", [-1, 10.5, float("nan"), [1.0, 1.0, 11.0]])
+def test_more_expected_flips_than_bits_or_fewer_than_none_are_refused(rng, expected):
+    with pytest.raises(ValueError, match="expected must be between 0 and the length, got"):
+        flip(Population.random(3, 10, rng), rng, expected=expected)
+
+
+def test_rate_and_expected_together_are_refused(rng):
+    with pytest.raises(ValueError, match="give rate or expected, not both"):
+        flip(Population.random(3, 10, rng), rng, rate=0.1, expected=1)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_a_genotype_flips_in_a_batch_by_the_same_law_as_alone(rng, check_frequencies, rate):
+    genotype = Population.from_bits(np.zeros((1, 6)))
+    together = flip(genotype[np.zeros(4000, int)], rng, rate=rate)
+    alone = Population.concatenate([flip(genotype, rng, rate=rate) for _ in range(1000)])
+    expected = [rate ** bin(i).count("1") * (1 - rate) ** (6 - bin(i).count("1")) for i in range(64)]
+    for mutants in (together, alone):
+        check_frequencies(np.bincount(mutants.words[:, 0].astype(int), minlength=64), expected)
+
+
 @both_paths
 def test_the_same_seed_gives_the_same_mutants(rng, rate):
     population = Population.random(50, 100, rng)

@@ -247,3 +247,43 @@ def test_iteration_and_length_agree(population):
 def test_repr_tells_the_number_the_lengths_and_how_many_are_evaluated(population, rng):
     assert repr(population) == "Population(5 genotypes of 1..80 bits, 5 evaluated)"
     assert repr(Population.random(2, 9, rng)) == "Population(2 genotypes of 9 bits, 0 evaluated)"
+
+
+@given(mixed, st.data())
+def test_replaced_puts_others_at_their_rows_and_shares_nothing(
+    check_well_formed, check_no_shared_memory, texts, data
+):
+    rows = data.draw(st.lists(st.integers(0, len(texts) - 1), unique=True))
+    others = data.draw(st.lists(st.text("01", min_size=1, max_size=150), min_size=len(rows), max_size=len(rows)))
+    population = Population.from_genotypes(texts)
+    population.fitness = np.arange(len(texts))
+    if not rows:
+        return
+    newcomers = Population.from_genotypes(others)
+    changed = population.replaced(np.array(rows), newcomers)
+    check_well_formed(changed)
+    check_no_shared_memory([changed], [population, newcomers])
+    expected = dict(enumerate(texts)) | dict(zip(rows, others, strict=True))
+    assert strings(changed) == list(expected.values())
+    assert strings(population) == texts
+    np.testing.assert_array_equal(changed.evaluated, [row not in rows for row in range(len(texts))])
+
+
+def test_replacing_the_longest_gives_its_words_back():
+    population = Population.from_genotypes(["1" * 200, "01"])
+    assert population.replaced(np.array([0]), Population.from_genotypes(["0110"])).words.shape == (2, 1)
+
+
+def test_unevaluated_is_a_copy_without_fitness(population, check_no_shared_memory):
+    copied = population.unevaluated()
+    assert strings(copied) == strings(population)
+    assert not copied.evaluated.any()
+    check_no_shared_memory([copied], [population])
+
+
+@pytest.mark.parametrize("lengths", [100, 1000, 10000])
+def test_a_population_takes_little_more_than_its_bits(rng, lengths):
+    n = 50
+    population = Population.random(n, lengths, rng)
+    held = population.words.nbytes + population.lengths.nbytes + population.fitness.nbytes
+    assert held <= 1.1 * n * lengths / 8 + 64 * n

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from genoevo import FlatLayout, Population, StagedLayout
-from genoevo.operators import Reproduction, crossover, mutation
+from genoevo.decode import gene_values
+from genoevo.operators import LengthPolicy, Origin, Reproduction, crossover, mutation
+from genoevo.state import rebuild
 
 N, LENGTH = 6000, 200
 
@@ -163,6 +165,97 @@ def test_mutation_alone_is_the_mutation_operator(rng):
     np.testing.assert_array_equal(children.words, expected.words)
 
 
+def test_origins_say_what_made_each_child(rng, zeros, ones):
+    rule = Reproduction(crossover_threshold=0.4, mutation_threshold=0.7, mutation_rate=0)
+    children, origins = rule.children(zeros, ones, rng)
+    assert origins.dtype == np.int8
+    stretches = (np.diff(children.bits().astype(int), axis=1, prepend=0) == 1).sum(axis=1)
+    assert (stretches[origins == Origin.MUTATION] == 0).all()
+    assert (stretches[origins == Origin.CROSSOVER] == 1).all()
+    assert (stretches[origins == Origin.FRESH] > 1).all()
+    assert set(origins.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("thresholds", "origin"), [((1, 1), 0), ((0, 1), 1), ((0, 0), 2)])
+def test_each_origin_alone(rng, zeros, ones, thresholds, origin):
+    rule = Reproduction(crossover_threshold=thresholds[0], mutation_threshold=thresholds[1])
+    assert set(rule.children(zeros, ones, rng).origins.tolist()) == {origin}
+
+
+@pytest.mark.parametrize("kind", ["points", "uniform"])
+@pytest.mark.parametrize(("granularity", "layout"), [("gene", FlatLayout(8)), ("segment", StagedLayout(2))])
+def test_the_granularity_is_obeyed(rng, kind, granularity, layout):
+    length = 80 if granularity == "gene" else layout.length(7)
+    zeros, ones = Population.from_bits(np.zeros((200, length))), Population.from_bits(np.ones((200, length)))
+    rule = Reproduction(crossover_threshold=1, mutation_rate=0, crossover=kind, granularity=granularity)
+    bits = rule.children(zeros, ones, rng, layout).population.bits()
+    spans = [slice(i, i + 8) for i in range(0, length, 8)] if granularity == "gene" else layout.segments(7)
+    assert all(len(set(row[span].tolist())) == 1 for row in bits for span in spans)
+    assert len(np.unique(bits, axis=0)) > 5
+
+
+@pytest.mark.parametrize("settings", [{"crossover": "cut_and_splice"}, {"resize_rate": 0.5}])
+def test_changed_lengths_keep_to_the_policy(rng, check_well_formed, check_no_shared_memory, settings):
+    parents = [Population.random(500, 40, rng) for _ in range(2)]
+    rule = Reproduction(lengths=LengthPolicy(minimum=39, maximum=50), mutation_threshold=0.95, **settings)
+    assert rule.changes_lengths
+    children = rule.children(*parents, rng).population
+    check_well_formed(children)
+    check_no_shared_memory([children], parents)
+    assert len(set(children.lengths.tolist())) > 2
+    assert children.lengths.min() == 39
+    assert children.lengths.max() <= 50
+
+
+def test_changed_lengths_are_legal_in_the_layout(rng):
+    layout = StagedLayout(2)
+    parents = [Population.random(300, layout.length(4), rng) for _ in range(2)]
+    rule = Reproduction(crossover="cut_and_splice", resize_rate=0.3, granularity="segment")
+    lengths = rule.children(*parents, rng, layout).population.lengths.tolist()
+    assert len({layout.stage(length) for length in lengths}) > 2
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.0])
+def test_the_rate_of_resizing_is_that_of_its_three_operators_together(rng, zeros, check_frequencies, rate):
+    rule = Reproduction(crossover_threshold=0, mutation_rate=0, resize_rate=rate)
+    change = rule.children(zeros, zeros, rng).population.lengths - LENGTH
+    counts = [(change == -1).sum(), (change == 1).sum(), (change == 0).sum()]
+    shares = np.array([rate / 3, 2 * rate / 3, 1 - rate])
+    check_frequencies(np.array(counts)[shares > 0], shares[shares > 0])
+
+
+def test_by_default_lengths_do_not_change():
+    assert not Reproduction().changes_lengths
+
+
+def test_creep_moves_a_genes_value_by_one(rng, check_mean):
+    layout = FlatLayout(5)
+    parents = Population.from_bits(np.tile([0, 1, 0, 0, 0], (2000, 20)))
+    rule = Reproduction(crossover_threshold=0, mutation="creep")
+    values = gene_values(rule.children(parents, parents, rng, layout).population, 5)
+    assert set(np.unique(values)) == {7, 8, 9}
+    check_mean((values != 8).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crossover": "segments"}, "crossover by segments needs a layout"),
+        ({"mutation": "creep"}, "mutation by creep needs a layout"),
+        ({"granularity": "gene"}, "granularity 'gene' needs a layout"),
+    ],
+)
+def test_what_needs_a_layout_says_so(settings, message):
+    Reproduction(**settings).check_layout(FlatLayout())
+    with pytest.raises(ValueError, match=message):
+        Reproduction(**settings).check_layout(None)
+
+
+def test_settings_survive_the_way_to_a_state_and_back():
+    rule = Reproduction(crossover="cut_and_splice", lengths=LengthPolicy(minimum=3, maximum=90, illegal="reject"))
+    assert rebuild(Reproduction, dataclasses.asdict(rule)) == rule
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -173,8 +266,14 @@ def test_mutation_alone_is_the_mutation_operator(rng):
             {"crossover_threshold": 0.9, "mutation_threshold": 0.5},
             "crossover_threshold must be between 0 and 0.5, got 0.9",
         ),
-        ({"crossover": "points2"}, "crossover must be one of points, segments, uniform, got 'points2'"),
+        (
+            {"crossover": "points2"},
+            "crossover must be one of cut_and_splice, points, segments, uniform, got 'points2'",
+        ),
         ({"points": 0}, "points must be at least 1, got 0"),
+        ({"granularity": "byte"}, "granularity must be one of bit, gene, segment, got 'byte'"),
+        ({"mutation": "swap"}, "mutation must be one of creep, flip, got 'swap'"),
+        ({"resize_rate": -0.1}, "resize_rate must be between 0 and 1, got -0.1"),
         ({"mutation_rate": 1.5}, "mutation_rate must be between 0 and 1, got 1.5"),
         ({"mutation_rate": float("nan")}, "mutation_rate must be between 0 and 1, got nan"),
     ],

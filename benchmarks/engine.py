@@ -1,0 +1,287 @@
+"""How fast the engine is beside DEAP, pymoo and PyGAD, and how it scales.
+
+    python benchmarks/engine.py [--quick] [--json]
+
+Needs pymoo and pygad besides genoevo. All engines do the same work in one process, in turns: OneMax, 1000 genotypes
+of 1000 bits, tournaments of 3, two-point crossover with probability 0.9, every bit flipped with probability 1/1000.
+Ours runs as an :class:`~genoevo.Evolution` that keeps its log and its best; the others keep neither. Each engine's
+time is that of its fastest turn, because on a shared machine noise only ever adds. ``--json`` prints
+{"ratios": {...}, "figures": {...}} alone on standard output: how many times longer the others take per generation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import json
+import pickle
+import random
+import sys
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from deap import algorithms, base, creator, tools
+
+from genoevo import Community, Evolution, Genotype, Population, StagedLayout
+from genoevo.community import Growth
+from genoevo.decode import decode_population
+from genoevo.evaluation import Vectorised
+from genoevo.problems import OneMax
+
+SIZE, LENGTH = 1000, 1000
+CROSSOVER, ENTRANTS = 0.9, 3
+
+Turn = Callable[[], float]  # runs some generations and returns seconds per generation
+
+
+def seconds(function: Callable[[], Any], repeats: int) -> float:
+    """Shortest time of a call."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def ours(size: int = SIZE, lengths: Any = LENGTH, generations: int = 50) -> Turn:
+    """Evolution on packed words, by default exactly the work described above."""
+    start = Population.random(size, lengths, np.random.default_rng(1))
+    evolution = Evolution(Vectorised(OneMax(LENGTH)), start, seed=1)
+    evolution.run(2)
+    return lambda: seconds(lambda: evolution.run(generations), 1) / generations
+
+
+def deap(kind: type, **settings: Any) -> Turn:
+    """One generation of DEAP's eaSimple on individuals that are lists or arrays."""
+    name = f"{kind.__name__}Individual"
+    if not hasattr(creator, name):
+        creator.create(f"{name}Fitness", base.Fitness, weights=(1.0,))
+        creator.create(name, kind, fitness=getattr(creator, f"{name}Fitness"), **settings)
+    make = getattr(creator, name)
+    random.seed(1)
+    toolbox = base.Toolbox()
+    toolbox.register("mate", tools.cxTwoPoint)
+    toolbox.register("mutate", tools.mutFlipBit, indpb=1 / LENGTH)
+    toolbox.register("select", tools.selTournament, tournsize=ENTRANTS)
+    population = [make(random.choices((0, 1), k=LENGTH)) for _ in range(SIZE)]
+    for one in population:
+        one.fitness.values = (sum(one),)
+
+    def generation() -> None:
+        children = algorithms.varAnd(toolbox.select(population, SIZE), toolbox, CROSSOVER, 1.0)
+        for child in children:
+            if not child.fitness.valid:
+                child.fitness.values = (sum(child),)
+        population[:] = children
+
+    return lambda: seconds(generation, 1)
+
+
+def pymoo() -> Turn:
+    """Pymoo's GA on boolean matrices, evaluated as a whole and without its check for duplicates."""
+    from pymoo.algorithms.soo.nonconvex.ga import GA
+    from pymoo.core.problem import Problem
+    from pymoo.operators.crossover.pntx import TwoPointCrossover
+    from pymoo.operators.mutation.bitflip import BitflipMutation
+    from pymoo.operators.sampling.rnd import BinaryRandomSampling
+    from pymoo.operators.selection.tournament import TournamentSelection
+
+    class Ones(Problem):
+        def __init__(self) -> None:
+            super().__init__(n_var=LENGTH, n_obj=1, xl=0, xu=1, vtype=bool)
+
+        def _evaluate(self, x: Any, out: Any, *args: Any, **kwargs: Any) -> None:
+            out["F"] = -x.sum(axis=1, dtype=float)
+
+    def fittest(pop: Any, entrants: Any, **kwargs: Any) -> Any:
+        best = pop.get("F")[entrants, 0].argmin(axis=1)
+        return entrants[np.arange(len(entrants)), best][:, None]
+
+    algorithm = GA(
+        pop_size=SIZE,
+        sampling=BinaryRandomSampling(),
+        selection=TournamentSelection(func_comp=fittest, pressure=ENTRANTS),
+        crossover=TwoPointCrossover(prob=CROSSOVER),
+        mutation=BitflipMutation(prob=1.0, prob_var=1 / LENGTH),
+        eliminate_duplicates=False,
+    )
+    algorithm.setup(Ones(), termination=("n_gen", 10**9), seed=1, verbose=False)
+    algorithm.next()
+    return lambda: seconds(algorithm.next, 3)
+
+
+def pygad(generations: int = 3) -> Turn:
+    """PyGAD on a matrix of int8, evaluated in one batch."""
+    import pygad as library
+
+    stamps: list[float] = []
+    ga = library.GA(
+        num_generations=generations,
+        num_parents_mating=SIZE,
+        sol_per_pop=SIZE,
+        num_genes=LENGTH,
+        gene_type=np.int8,
+        gene_space=[0, 1],
+        init_range_low=0,
+        init_range_high=2,
+        fitness_func=lambda ga, solutions, indices: np.asarray(solutions).sum(axis=1),
+        fitness_batch_size=SIZE,
+        parent_selection_type="tournament",
+        K_tournament=ENTRANTS,
+        crossover_type="two_points",
+        crossover_probability=CROSSOVER,
+        mutation_probability=1 / LENGTH,
+        keep_elitism=1,
+        random_seed=1,
+        suppress_warnings=True,
+        on_generation=lambda ga: stamps.append(time.perf_counter()),
+    )
+
+    def turn() -> float:
+        stamps.clear()
+        ga.run()
+        return float(np.diff(stamps).min())
+
+    return turn
+
+
+def compared(turns: int) -> tuple[dict[str, float], dict[str, float]]:
+    """How many times longer the others take, and everybody's milliseconds per generation."""
+    engines = {
+        "genoevo": ours(),
+        "genoevo_mixed": ours(lengths=np.random.default_rng(2).integers(100, LENGTH + 1, SIZE)),
+        "deap_list": deap(list),
+        "deap_array": deap(array.array, typecode="b"),
+        "pymoo": pymoo(),
+        "pygad": pygad(),
+    }
+    times = {name: float("inf") for name in engines}
+    for _ in range(turns):
+        for name, turn in engines.items():
+            times[name] = min(times[name], turn())
+    ratios = {name: times[name] / times["genoevo"] for name in ("deap_list", "deap_array", "pymoo", "pygad")}
+    return ratios, {name: 1e3 * value for name, value in times.items()}
+
+
+def scaling(sizes: list[int], lengths: list[int]) -> list[dict[str, float]]:
+    """Per size and length: ms per generation, the population's bytes over the bits', and a generation's peak."""
+    rows = []
+    for size in sizes:
+        for length in lengths:
+            bits = size * length / 8
+            turn = ours(size, length, generations=1)
+            spent = min(turn() for _ in range(max(2, min(20, int(1e9 / (size * length))))))
+            population = Population.random(size, length, np.random.default_rng(1))
+            held = population.words.nbytes + population.lengths.nbytes + population.fitness.nbytes
+            tracemalloc.start()
+            turn = ours(size, length, generations=1)
+            tracemalloc.reset_peak()
+            turn()
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            rows.append(
+                {
+                    "size": size,
+                    "length": length,
+                    "ms": 1e3 * spent,
+                    "ns_per_bit": 1e9 * spent / (size * length),
+                    "held_over_bits": held / bits,
+                    "held_over_allowed": held / (1.1 * bits + 64 * size),
+                    "peak_over_bits": peak / bits,
+                }
+            )
+    return rows
+
+
+def decoding(genotypes: int = 10000, sample: int = 300) -> dict[str, float]:
+    """All at once against a loop over genotypes, each decoded by plain numpy; stage 20, p = 4."""
+    layout, stage = StagedLayout(4), 20
+    population = Population.random(genotypes, layout.length(stage), np.random.default_rng(1))
+    segments, powers = layout.segments(stage), np.array([8, 4, 2, 1])
+
+    def alone(genotype: Genotype) -> list[Any]:
+        bits, weights = genotype.bits, []
+        for segment in segments:
+            terms = np.exp(bits[segment].reshape(-1, 4) @ powers) - 0.99
+            weights.append(terms / terms.sum())
+        return weights
+
+    some = list(population[:sample])
+    looped = [np.concatenate(alone(genotype)) for genotype in some]
+    np.testing.assert_allclose(decode_population(population[:sample], layout), looped, rtol=1e-9)
+    one = seconds(lambda: [alone(genotype) for genotype in some], 3) / sample
+    every = seconds(lambda: decode_population(population, layout), 5) / genotypes
+    return {"loop_us": 1e6 * one, "batch_us": 1e6 * every, "ratio": one / every}
+
+
+def transport(genotypes: int = 1000, length: int = 2000) -> dict[str, float]:
+    """Microseconds and bytes a genotype to pickle a population and to read it again."""
+    population = Population.random(genotypes, length, np.random.default_rng(1))
+    spent = seconds(lambda: pickle.loads(pickle.dumps(population, pickle.HIGHEST_PROTOCOL)), 50)
+    data = pickle.dumps(population, pickle.HIGHEST_PROTOCOL)
+    return {"us_per_genotype": 1e6 * spent / genotypes, "bytes_per_genotype": len(data) / genotypes}
+
+
+def communities(tasks: list[int]) -> list[dict[str, float]]:
+    """Milliseconds of one round of a community: stages mixed 3..30, eight genotypes a task, precision 4."""
+    rows = []
+    for count in tasks:
+        rng = np.random.default_rng(1)
+        rule = Growth(max_modules=31, patience=10**6)
+        community = Community(StagedLayout(4), [f"task {i}" for i in range(count)], seed=1, size=8, growth=rule)
+        stages = np.repeat(rng.integers(3, 31, count), 8)
+        lengths = np.array([community.layout.length(int(stage)) for stage in stages])
+        community.population = Population.random(len(stages), lengths, rng, community.population.weights)
+        performance = rng.random((count, 8))
+        spent = seconds(lambda c=community, p=performance: c.step(p, p), 7)
+        rows.append({"tasks": count, "ms": 1e3 * spent, "us_per_task": 1e6 * spent / count})
+    return rows
+
+
+def show(ratios: dict[str, float], figures: dict[str, Any]) -> None:
+    """Tables for people."""
+    milliseconds = figures["ms_per_generation"]
+    print(f"OneMax, {SIZE} genotypes of {LENGTH} bits: ms per generation")
+    for name, value in milliseconds.items():
+        print(f"  {name:14}{value:10.3f}" + (f"{ratios[name]:8.0f} x" if name in ratios else ""))
+    print(f"mixed lengths run at {figures['mixed_speed']:.2f} of the speed of equal ones")
+    for title in ("scaling", "community"):
+        rows = figures[title]
+        print(f"\n{title}\n  " + "".join(f"{name:>18}" for name in rows[0]))
+        for row in rows:
+            print("  " + "".join(f"{value:18.6g}" for value in row.values()))
+    for title in ("decoding", "transport"):
+        print(f"\n{title}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures[title].items()))
+
+
+def main() -> None:
+    """Measure, then print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="under 50 s on two cores: fewer turns, smaller tables")
+    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")  # of the other libraries
+    ratios, milliseconds = compared(turns=6 if arguments.quick else 20)
+    sizes = [100, 1000, 10000] if arguments.quick else [100, 1000, 10000, 100000]
+    figures = {
+        "ms_per_generation": milliseconds,
+        "mixed_speed": milliseconds["genoevo"] / milliseconds["genoevo_mixed"],
+        "scaling": scaling(sizes, [100, 1000, 10000]),
+        "decoding": decoding(),
+        "transport": transport(),
+        "community": communities([125, 250, 500] if arguments.quick else [125, 250, 500, 1000]),
+    }
+    if arguments.json:
+        json.dump({"ratios": ratios, "figures": figures}, sys.stdout)
+        print()
+    else:
+        show(ratios, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Which lengths children may have, and what becomes of a child that has another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+
+from genoevo._bits import Ints, prefix_mask, random_words, word_count
+from genoevo._check import check_at_least, check_choice, check_generator
+from genoevo.layout import Layout
+from genoevo.population import Population
+
+Illegal = Literal["repair", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthPolicy:
+    """Bounds on lengths, and what to do with a child outside them or of a length its layout does not know.
+
+    Parameters
+    ----------
+    minimum, maximum
+        Bits a genotype has at least (1 or more) and at most (None: no bound).
+    illegal
+        ``repair``: the child is cut, or extended by fair random bits, to the nearest legal length, the shorter of
+        two that are equally near. ``reject``: its parent's copy, unevaluated, takes its place; parents are taken
+        to be legal.
+
+    """
+
+    minimum: int = 1
+    maximum: int | None = None
+    illegal: Illegal = "repair"
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        check_at_least("minimum", self.minimum, 1)
+        if self.maximum is not None:
+            check_at_least("maximum", self.maximum, self.minimum)
+        check_choice("illegal", self.illegal, get_args(Illegal))
+
+    def enforce(
+        self, children: Population, parents: Population, rng: np.random.Generator, layout: Layout | None = None
+    ) -> Population:
+        """*children* with every length legal; a new, unevaluated population.
+
+        Parameters
+        ----------
+        children
+            n rows, of any lengths: here alone 0 bits are allowed too. Left untouched.
+        parents
+            The n rows that stand in for rejected children.
+        rng
+            Draws the bits of extended children; nothing is drawn where all lengths are legal.
+        layout
+            Its legal lengths are meant; None: every length.
+
+        Raises
+        ------
+        ValueError
+            Where the layout has no legal length within the bounds.
+
+        """
+        check_generator(rng)
+        targets = self._nearest(children.lengths, layout, int(parents.lengths.max()))
+        wrong = np.flatnonzero(targets != children.lengths)
+        result = Population(children.words.copy(), children.lengths.copy(), weights=children.weights)
+        if not wrong.size:
+            return result
+        if self.illegal == "reject":
+            return result.replaced(wrong, parents[wrong].unevaluated())
+        return result.replaced(wrong, _resized(result[wrong], targets[wrong], rng))
+
+    def _nearest(self, lengths: Ints, layout: Layout | None, reach: int) -> Ints:
+        targets = np.clip(lengths, self.minimum, self.maximum)
+        if layout is None or all(_is_legal(layout, int(length)) for length in np.unique(targets)):
+            return targets
+        legal = self._legal(layout, max(reach, int(targets.max())))
+        above = np.searchsorted(legal, targets).clip(max=len(legal) - 1)
+        under = np.maximum(above - 1, 0)
+        return np.asarray(legal[np.where(targets - legal[under] <= legal[above] - targets, under, above)])
+
+    def _legal(self, layout: Layout, reach: int) -> Ints:
+        # The layout's lengths within the bounds, ascending, up to the first that is not below `reach`. A genotype
+        # has at least as many bits as its size.
+        found: list[int] = []
+        for size in range(1, reach + 1):
+            try:
+                length = layout.length(size)
+            except ValueError:
+                continue
+            if self.maximum is not None and length > self.maximum:
+                break
+            if length >= self.minimum:
+                found.append(length)
+            if length >= reach:
+                break
+        if not found:
+            most = "any number of" if self.maximum is None else self.maximum
+            raise ValueError(f"{layout} has no legal length from {self.minimum} to {most} bits")
+        return np.array(found, dtype=np.int64)
+
+
+ANY_LENGTH = LengthPolicy()
+
+
+def _is_legal(layout: Layout, length: int) -> bool:
+    try:
+        layout.stage(length)
+    except ValueError:
+        return False
+    return True
+
+
+def _resized(population: Population, lengths: Ints, rng: np.random.Generator) -> Population:
+    width = max(word_count(int(lengths.max())), population.words.shape[1])
+    words = np.zeros((len(lengths), width), dtype=np.uint64)
+    words[:, : population.words.shape[1]] = population.words
+    words &= prefix_mask(lengths, width)
+    if (lengths > population.lengths).any():
+        words |= random_words(lengths, width, rng) & ~prefix_mask(population.lengths, width)
+    return Population(words, lengths.copy(), weights=population.weights)
