@@ -24,7 +24,7 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/python -m pytest tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/python -m pytest tests/mega tests/cli
+	$(BIN)/python -m pytest tests/mega tests/cli tests/examples
 
 # Tests that take minutes.
 test-slow: .venv/dev
