@@ -140,12 +140,16 @@ def as_rst(results: dict[int, dict], runs: int, budget: int) -> str:
             ".. list-table::",
             "   :header-rows: 1",
             "",
-            *[f"   {'  ' if i else '* '}- {cell}" for row in rows for i, cell in enumerate(row)],
+            *[f"   {'  ' if i else '* '}- {_escaped(cell)}" for row in rows for i, cell in enumerate(row)],
             "",
             f"Some published algorithm is faster than both of ours on {', '.join(lost) or 'none'}.",
             "",
         ]
     )
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", "\\_")  # "EA_" would be a reference
 
 
 def main() -> None:
