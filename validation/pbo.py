@@ -74,7 +74,7 @@ def genetic(function: Function, optimum: float, runs: int, budget: int, seed: in
             start,
             seed=seed * 1000 + run,
             reproduction=Reproduction(crossover="uniform", crossover_threshold=0.9),
-            survival=Survival(tournament_size=3, elites=1),
+            survival=Survival(elites=1),
         )
         evolution.step()
         before = 0
