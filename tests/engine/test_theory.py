@@ -14,7 +14,8 @@ from genoevo.operators.mutation import flip
 from genoevo.problems import LeadingOnes, OneMax
 
 RLS = {1}  # flips exactly one bit
-EA = None  # flips any number of bits, none included
+EA = set(range(101))  # flips any number of bits, none included
+EA_ABOVE_0 = EA - {0}  # flips at least one bit
 
 
 def times(problem, runs, rng, flips):
@@ -30,7 +31,7 @@ def times(problem, runs, rng, flips):
         current = parents[running]
         children = flip(current, rng)
         flipped = np.bitwise_count(children.words ^ current.words).sum(axis=1)
-        evaluated = np.ones(len(running), bool) if flips is None else np.isin(flipped, list(flips))
+        evaluated = np.isin(flipped, list(flips))
         spent[running] += evaluated
         told = problem(children)
         accepted = evaluated & (told >= values[running])
@@ -55,6 +56,11 @@ def ea_on_onemax(n):
         gains = np.convolve(binomial[z], binomial[n - z][::-1])[n - z :]  # probability of a - b = 0, 1, ..., z
         expected[z] = (1 + sum(gains[g] * expected[z - g] for g in range(1, z + 1))) / gains[1:].sum()
     return sum(comb(n, z) / 2**n * expected[z] for z in range(n + 1))
+
+
+def ea_above_0_on_onemax(n):
+    """The same chain without the mutants that are their parent."""
+    return ea_on_onemax(n) * (1 - (1 - 1 / n) ** n)
 
 
 def ea_on_leading_ones(n):
@@ -94,6 +100,7 @@ def test_the_exact_times_are_the_known_ones(exact, n, published):
     [
         (OneMax(50), RLS, rls_on_onemax),
         (OneMax(50), EA, ea_on_onemax),
+        (OneMax(50), EA_ABOVE_0, ea_above_0_on_onemax),
         (LeadingOnes(20), RLS, rls_on_leading_ones),
         (LeadingOnes(20), EA, ea_on_leading_ones),
     ],
@@ -108,6 +115,7 @@ def test_the_mean_time_of_1000_runs_is_the_exact_one(rng, problem, flips, exact)
     [
         (OneMax(100), RLS, rls_on_onemax),
         (OneMax(100), EA, ea_on_onemax),
+        (OneMax(100), EA_ABOVE_0, ea_above_0_on_onemax),
         (LeadingOnes(40), RLS, rls_on_leading_ones),
         (LeadingOnes(40), EA, ea_on_leading_ones),
         (LeadingOnes(100), EA, ea_on_leading_ones),
