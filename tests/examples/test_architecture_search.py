@@ -24,12 +24,12 @@ def test_both_methods_try_the_same_number_of_architectures(finished):
 
 
 def test_each_run_reports_an_architecture_within_the_bounds(finished):
-    rows = re.findall(r"^\S.* [12] .* ([\d.]+) \[([\d, ]+)\]$", finished[0], re.MULTILINE)
+    rows = re.findall(r"^\S.* [12] .* \[([\d, ]+)\]$", finished[0], re.MULTILINE)
     assert len(rows) == 4
-    for rate, widths in rows:
-        assert 1e-4 <= float(rate) <= 0.1
-        assert 1 <= len(widths.split(", ")) <= 6
-        assert all(1 <= int(width) <= 128 for width in widths.split(", "))
+    for row in rows:
+        widths = [int(width) for width in row.split(", ")]
+        assert 1 <= len(widths) <= 6
+        assert all(1 <= width <= 128 for width in widths)
 
 
 def test_the_picture_is_drawn(finished):
