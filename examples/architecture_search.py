@@ -133,9 +133,7 @@ def plot(path, runs):
         right.fill_between(steps, best.min(axis=0), best.max(axis=0), color=color, alpha=0.2, linewidth=0)
     left.set(xscale="log", xlabel="parameters", ylabel="validation accuracy", xlim=(300, 1e5), ylim=(0.8, 1))
     left.set_title("architectures tried; stars: the best of each run")
-    right.set(
-        xlabel="architectures tried", ylabel="best fitness so far", ylim=(best[:, len(steps) // 10].min(), None)
-    )
+    right.set(xlabel="architectures tried", ylabel="best fitness", ylim=(best[:, len(steps) // 10].min(), None))
     right.set_title(f"mean and range of {len(asked)} seeds")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
