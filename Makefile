@@ -6,7 +6,7 @@ ENGINE := .venv-engine/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow docs clean
+.PHONY: demo test lint test-engine test-rest test-slow validate docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -24,11 +24,16 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/python -m pytest tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/python -m pytest tests/mega tests/cli
+	$(BIN)/python -m pytest tests/mega tests/cli tests/examples
 
 # Tests that take minutes.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
+
+# Exact theory with many runs, and the PBO suite beside published running times: an hour on one core at most.
+validate: .venv/validate
+	$(BIN)/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
+	$(BIN)/python validation/pbo.py --write validation/pbo.rst
 
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
@@ -40,6 +45,10 @@ docs: .venv/docs
 
 .venv/dev: .venv/mega
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv/validate: .venv/dev
+	$(INSTALL) $(BIN)/pip install --quiet 'ioh>=0.3.22'
 	touch $@
 
 .venv/docs: .venv/mega

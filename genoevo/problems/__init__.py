@@ -1,7 +1,33 @@
 """Problems with known optima, for tests and comparisons."""
 
-from genoevo.problems.binary import LeadingOnes, OneMax, Problem, Trap
+from genoevo.problems.binary import HIFF, LeadingOnes, MessyDeceptive, OneMax, Trap
+from genoevo.problems.knapsack import Knapsack
+from genoevo.problems.landscape import NKLandscape
+from genoevo.problems.problem import Problem
+from genoevo.problems.variable import SegmentTrap, VariableOneMax
 
-PROBLEMS = {"onemax": OneMax, "leadingones": LeadingOnes, "trap": Trap}
+PROBLEMS: dict[str, type[Problem]] = {
+    "hiff": HIFF,
+    "knapsack": Knapsack,
+    "leadingones": LeadingOnes,
+    "messy": MessyDeceptive,
+    "nk": NKLandscape,
+    "onemax": OneMax,
+    "segment-trap": SegmentTrap,
+    "trap": Trap,
+    "variable-onemax": VariableOneMax,
+}
 
-__all__ = ["PROBLEMS", "LeadingOnes", "OneMax", "Problem", "Trap"]
+__all__ = [
+    "HIFF",
+    "PROBLEMS",
+    "Knapsack",
+    "LeadingOnes",
+    "MessyDeceptive",
+    "NKLandscape",
+    "OneMax",
+    "Problem",
+    "SegmentTrap",
+    "Trap",
+    "VariableOneMax",
+]

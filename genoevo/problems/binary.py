@@ -1,63 +1,113 @@
-"""Functions of a fixed number of bits, to be maximised."""
+"""Functions of a fixed number of bits."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 import numpy as np
 
-from genoevo._check import check_at_least
 from genoevo.population import Floats, Population
+from genoevo.problems.problem import Problem
 
-
-class Problem(ABC):
-    """A function of *size* bits to maximise; an instance evaluates a whole population, as ``Vectorised`` wants it."""
-
-    def __init__(self, size: int) -> None:
-        check_at_least("size", size, 1)
-        self.size = size
-
-    @property
-    def optimum(self) -> float:
-        """The highest value there is: *size*, unless a subclass says otherwise."""
-        return float(self.size)
-
-    @abstractmethod
-    def __call__(self, population: Population) -> Floats:
-        """(n,) float64 values of a population of *size*-bit genotypes."""
+_FULL = np.uint64(2**64 - 1)
 
 
 class OneMax(Problem):
-    """The number of ones. Optimum *size*, at all ones."""
+    """The number of ones. Optimum *size*, at all ones.
 
-    def __call__(self, population: Population) -> Floats:
-        """(n,) float64: ones per genotype."""
+    Source: Ackley 1987, A connectionist machine for genetic hillclimbing.
+    """
+
+    def _values(self, population: Population) -> Floats:
         return np.asarray(np.bitwise_count(population.words).sum(axis=1, dtype=np.float64))
 
 
 class LeadingOnes(Problem):
-    """The number of ones before the first zero (Rudolph 1997). Optimum *size*, at all ones."""
+    """The number of ones before the first zero. Optimum *size*, at all ones.
 
-    def __call__(self, population: Population) -> Floats:
-        """(n,) float64: leading ones per genotype."""
-        return np.asarray(np.cumprod(population.bits(), axis=1, dtype=np.uint8).sum(axis=1, dtype=np.float64))
+    Source: Rudolph 1997, Convergence properties of evolutionary algorithms.
+    """
+
+    def _values(self, population: Population) -> Floats:
+        words = population.words
+        # Adding one carries through a word's lowest ones, so these are the ones that it clears.
+        leading = np.bitwise_count(words & ~(words + np.uint64(1))).astype(np.float64)
+        leading[:, 1:] *= np.logical_and.accumulate(words[:, :-1] == _FULL, axis=1)
+        return np.asarray(leading.sum(axis=1))
 
 
 class Trap(Problem):
-    """Concatenated deceptive traps of *order* bits (Ackley 1987; Deb and Goldberg 1993). Optimum *size*, at all ones.
+    """Concatenated deceptive traps of *order* bits. Optimum *size*, at all ones.
 
     A block of u ones is worth *order* where u = order, else order - 1 - u: the slope leads away from the optimum.
+    *size* is a multiple of *order*, *order* at least 2.
+
+    Source: Ackley 1987; Deb and Goldberg 1993, Analyzing deception in trap functions.
     """
 
-    def __init__(self, size: int, order: int = 5) -> None:
+    def __init__(self, size: int = 100, order: int = 5) -> None:
         super().__init__(size)
         if order < 2 or size % order:
             raise ValueError(f"size must be a multiple of order ({order}), got {size}")
         self.order = order
 
-    def __call__(self, population: Population) -> Floats:
-        """(n,) float64: the sum over blocks."""
+    def _values(self, population: Population) -> Floats:
         ones = population.bits().reshape(len(population), -1, self.order).sum(axis=2, dtype=np.int64)
         return np.asarray(
             np.where(ones == self.order, self.order, self.order - 1 - ones).sum(axis=1, dtype=np.float64)
         )
+
+
+class HIFF(Problem):
+    """Hierarchical if-and-only-if. Optimum size * (log2(size) + 1), at all ones and at all zeros.
+
+    Every block of 1, 2, 4, ... *size* bits that are all equal is worth its length: each level has two equally good
+    solutions per block, and only half of their combinations count on the next. *size* is a power of 2.
+
+    Source: Watson, Hornby and Pollack 1998, Modeling building-block interdependency.
+    """
+
+    def __init__(self, size: int = 64) -> None:
+        super().__init__(size)
+        if size & (size - 1):
+            raise ValueError(f"size must be a power of 2, got {size}")
+
+    @property
+    def optimum(self) -> float:
+        """The highest value there is."""
+        return float(self.size * self.size.bit_length())
+
+    def _values(self, population: Population) -> Floats:
+        ones = population.bits()
+        zeros = 1 - ones
+        values = np.full(len(population), float(self.size))
+        block = 2
+        while block <= self.size:
+            ones, zeros = ones[:, ::2] & ones[:, 1::2], zeros[:, ::2] & zeros[:, 1::2]
+            values += block * (ones | zeros).sum(axis=1, dtype=np.int64)
+            block *= 2
+        return values
+
+
+class MessyDeceptive(Problem):
+    """The deceptive function on which the messy genetic algorithm was shown. Optimum 10 * *size*, at all ones.
+
+    Each three bits are worth 28, 26, 22, 0, 14, 0, 0 and 30 for 000, 001, ..., 111; the original has ten such
+    blocks, 30 bits. *size* is a multiple of 3.
+
+    Source: Goldberg, Korb and Deb 1989, Messy genetic algorithms: motivation, analysis, and first results.
+    """
+
+    _TABLE = np.array([28.0, 26.0, 22.0, 0.0, 14.0, 0.0, 0.0, 30.0])
+
+    def __init__(self, size: int = 30) -> None:
+        super().__init__(size)
+        if size % 3:
+            raise ValueError(f"size must be a multiple of 3, got {size}")
+
+    @property
+    def optimum(self) -> float:
+        """The highest value there is."""
+        return 10.0 * self.size
+
+    def _values(self, population: Population) -> Floats:
+        codes = population.bits().reshape(len(population), -1, 3) @ np.array([4, 2, 1])
+        return np.asarray(self._TABLE[codes].sum(axis=1))

@@ -1,0 +1,43 @@
+"""The convergence curve of ``genoevo evolve --plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from genoevo.population import Floats
+
+
+class Convergence:
+    """Best value so far and quartiles of the population, generation by generation."""
+
+    def __init__(self) -> None:
+        self._evaluations: list[int] = []
+        self._best: list[float] = []
+        self._quartiles: list[Floats] = []
+
+    def record(self, evaluations: int, best: float, fitness: Floats) -> None:
+        """Add a generation: *fitness* is (n,), one objective."""
+        self._evaluations.append(evaluations)
+        self._best.append(best)
+        self._quartiles.append(np.quantile(fitness, [0.25, 0.5, 0.75]))
+
+    def plot(self, path: Path, title: str, optimum: float) -> None:
+        """Write the curve to *path*, as the format that its suffix names. Raises ImportError without matplotlib."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        lower, median, upper = np.array(self._quartiles).T
+        axes.axhline(optimum, color="0.4", linestyle="--", linewidth=1, label=f"optimum {optimum:g}")
+        axes.plot(self._evaluations, self._best, color="#d1495b", drawstyle="steps-post", label="best so far")
+        axes.plot(self._evaluations, median, color="#00798c", label="population: median")
+        axes.fill_between(
+            self._evaluations, lower, upper, color="#00798c", alpha=0.25, linewidth=0, label="population: quartiles"
+        )
+        axes.set(title=title, xlabel="evaluations", ylabel="fitness")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="lower right", frameon=False)
+        figure.savefig(path, dpi=150)

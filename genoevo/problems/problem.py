@@ -1,0 +1,58 @@
+"""What all problems have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from genoevo._check import check_at_least
+from genoevo.layout import FlatLayout, Layout
+from genoevo.population import Floats, Population
+
+
+class Problem(ABC):
+    """A function of genotypes to be maximised whose highest value is known.
+
+    An instance evaluates a whole population, as :class:`~genoevo.evaluation.Vectorised` wants it.
+
+    Parameters
+    ----------
+    size
+        At least 1: the bits of every genotype, unless a subclass says otherwise.
+
+    """
+
+    def __init__(self, size: int = 100) -> None:
+        check_at_least("size", size, 1)
+        self.size = size
+
+    @property
+    def optimum(self) -> float:
+        """The highest value there is: *size*, unless a subclass says otherwise."""
+        return float(self.size)
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of its genotypes: *size* genes of one bit, unless a subclass says otherwise."""
+        return FlatLayout(genes=self.size)
+
+    def random(self, n: int, rng: np.random.Generator) -> Population:
+        """*n* random genotypes to start from."""
+        return Population.random(n, self.size, rng)
+
+    def __call__(self, population: Population) -> Floats:
+        """(n,) float64 values; ValueError names a genotype of a length that the problem does not have."""
+        self._check_lengths(population)
+        return self._values(population)
+
+    def _check_lengths(self, population: Population) -> None:
+        wrong = population.lengths != self.size
+        if wrong.any():
+            row = int(wrong.argmax())
+            name, length = type(self).__name__, population.lengths[row]
+            raise ValueError(f"{name} takes genotypes of {self.size} bits, got {length} bits in genotype {row}")
+
+    @abstractmethod
+    def _values(self, population: Population) -> Floats:
+        """(n,) float64 values of genotypes whose lengths are checked."""

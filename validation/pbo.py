@@ -1,0 +1,181 @@
+"""Expected running times on the PBO suite beside published ones: python validation/pbo.py --write validation/pbo.rst.
+
+Two algorithms on F1-F12, n = 100, instance 1: the (1+1) EA_>0, which is among the published ones and must agree with
+them, and a generational genetic algorithm. Needs ioh (pip install ioh), which computes the functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import ioh
+import numpy as np
+
+from genoevo import Evolution, Population
+from genoevo.evaluation import Vectorised
+from genoevo.evolution import Survival
+from genoevo.operators import Reproduction, mutation
+
+HERE = Path(__file__).parent
+SIZE = 100
+Function = Callable[[Population], np.ndarray]
+# Evaluations up to the first optimum, or None where the budget ended first, for each run.
+Runs = list[int | None]
+
+
+def pbo(number: int) -> tuple[str, Function, float]:
+    """Name, function of a population, and optimum of PBO function *number*."""
+    problem = ioh.get_problem(number, instance=1, dimension=SIZE, problem_class=ioh.ProblemClass.PBO)
+
+    def function(population: Population) -> np.ndarray:
+        bits = population.bits().astype(np.int64)
+        assert bits.shape[1] == SIZE  # ioh answers another length with NaN
+        return np.array(problem(bits))
+
+    return problem.meta_data.name, function, problem.optimum.y
+
+
+def one_plus_one(function: Function, optimum: float, runs: int, budget: int, seed: int) -> Runs:
+    """(1+1) EA_>0: flips at rate 1/n, drawn again where nothing flips; the runs are the rows of one population."""
+    rng = np.random.default_rng(seed)
+    parents = Population.random(runs, SIZE, rng)
+    values = function(parents)
+    found: Runs = [1 if value >= optimum else None for value in values]
+    running = np.flatnonzero(values < optimum)
+    evaluations = 1
+    while len(running) and evaluations < budget:
+        evaluations += 1
+        current = parents[running]
+        children = mutation.flip(current, rng)
+        while (same := (children.words == current.words).all(axis=1)).any():
+            children.words[same] = mutation.flip(current[same], rng).words
+        told = function(children)
+        accepted = told >= values[running]
+        parents.words[running[accepted]] = children.words[accepted]
+        values[running[accepted]] = told[accepted]
+        for run in running[told >= optimum]:
+            found[run] = evaluations
+        running = running[told < optimum]
+    return found
+
+
+def genetic(function: Function, optimum: float, runs: int, budget: int, seed: int) -> Runs:
+    """50 genotypes, tournaments of 3, uniform crossover at 0.9, flips at rate 1/n, one elite."""
+    found: Runs = []
+    for run in range(runs):
+        start = Population.random(50, SIZE, np.random.default_rng([seed, run, 0]))
+        evolution = Evolution(
+            Vectorised(function),
+            start,
+            seed=seed * 1000 + run,
+            reproduction=Reproduction(crossover="uniform", crossover_threshold=0.9),
+            survival=Survival(elites=1),
+        )
+        evolution.step()
+        before = 0
+        while evolution.best.fitness.values[0] < optimum and evolution.evaluations < budget:
+            before = evolution.evaluations
+            evolution.step()
+        reached = np.flatnonzero(evolution.population.fitness >= optimum)
+        # Elites stand first and were known before: the first child that reaches it counts.
+        elites = len(evolution.population) - (evolution.evaluations - before)
+        found.append(int(before + reached[0] - elites + 1) if len(reached) else None)
+    return found
+
+
+ALGORITHMS = {"genoevo (1+1) EA_>0": one_plus_one, "genoevo GA": genetic}
+
+
+def expected_running_time(found: Runs, budget: int) -> float:
+    """All evaluations spent, over the runs that reached the optimum."""
+    reached = [evaluations for evaluations in found if evaluations is not None]
+    spent = sum(reached) + budget * (len(found) - len(reached))
+    return spent / len(reached) if reached else float("inf")
+
+
+def published() -> dict[int, dict[str, float]]:
+    """Expected running times of each function's published algorithms."""
+    table: dict[int, dict[str, float]] = {}
+    with (HERE / "pbo_ert.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            table.setdefault(int(row["funcId"]), {})[row["alg"]] = float(row["ERT"] or "inf")
+    return table
+
+
+def _text(time: float) -> str:
+    return "never" if time == float("inf") else f"{time:,.0f}"
+
+
+def as_rst(results: dict[int, dict], runs: int, budget: int) -> str:
+    """Ours beside the published ones as a reStructuredText table, and where we lose."""
+    shown = ["(1+1) EA_>0", "(30,30) vGA"]
+    head = ["function", *ALGORITHMS, *[f"{name}, published" for name in shown], "best published"]
+    rows = [[*head, "published that are faster than both of ours"]]
+    for number, result in results.items():
+        others = published()[number]
+        ours = [expected_running_time(found, budget) for found in result["found"].values()]
+        best = min(others, key=lambda name: others[name])
+        faster = [name for name, time in others.items() if time < min(ours)]
+        reached = [sum(evaluations is not None for evaluations in found) for found in result["found"].values()]
+        rows.append(
+            [
+                f"F{number} {result['name']}",
+                *[_text(t) + ("" if r == runs else f" ({r} of {runs})") for t, r in zip(ours, reached, strict=True)],
+                *[_text(others[name]) for name in shown],
+                f"{_text(others[best])}, {best}",
+                ", ".join(faster) or "none",
+            ]
+        )
+    lost = [row[0] for row in rows[1:] if row[-1] != "none"]
+    return "\n".join(
+        [
+            f"Expected running times in evaluations: n = {SIZE}, instance 1, {runs} runs each, ours with a budget of",
+            f"{budget:,} a run. *never*: no run reached the optimum; in brackets: how many of ours did, if not all.",
+            "",
+            ".. list-table::",
+            "   :header-rows: 1",
+            "",
+            *[f"   {'  ' if i else '* '}- {_escaped(cell)}" for row in rows for i, cell in enumerate(row)],
+            "",
+            f"Some published algorithm is faster than both of ours on {', '.join(lost) or 'none'}.",
+            "",
+        ]
+    )
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", "\\_")  # "EA_" would be a reference
+
+
+def main() -> None:
+    """Run the suite."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--functions", type=int, nargs="+", default=list(range(1, 13)), choices=range(1, 13))
+    parser.add_argument("--runs", type=int, default=11)
+    parser.add_argument("--budget", type=int, default=100 * SIZE**2, help="evaluations a run (default: 100 n^2)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path, help="file for the table (reStructuredText)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    results: dict[int, dict] = {}
+    for number in options.functions:
+        name, function, optimum = pbo(number)
+        found = {}
+        for label, algorithm in ALGORITHMS.items():
+            found[label] = algorithm(function, optimum, options.runs, options.budget, options.seed)
+            time = _text(expected_running_time(found[label], options.budget))
+            print(f"F{number} {name}: {label} {time}", file=sys.stderr, flush=True)
+        results[number] = {"name": name, "found": found}
+    table = as_rst(results, options.runs, options.budget)
+    if options.write:
+        options.write.write_text(table, encoding="utf-8")
+    print(json.dumps(results) if options.json else table)
+
+
+if __name__ == "__main__":
+    main()
