@@ -6,7 +6,7 @@ ENGINE := .venv-engine/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow validate docs clean
+.PHONY: demo test lint test-engine test-rest test-slow validate bench docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -35,6 +35,13 @@ validate: .venv/validate
 	$(BIN)/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
 	$(BIN)/python validation/pbo.py --write validation/pbo.rst
 
+# Ratios to other software and to the machine's own limits; each says what it measures at its head.
+bench: .venv/bench
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/rollouts.py
+	$(BIN)/python benchmarks/learner.py
+	$(BIN)/python benchmarks/training.py
+
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
@@ -48,7 +55,11 @@ docs: .venv/docs
 	touch $@
 
 .venv/validate: .venv/dev
-	$(INSTALL) $(BIN)/pip install --quiet 'ioh>=0.3.22'
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[validate]'
+	touch $@
+
+.venv/bench: .venv/mega
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@
 
 .venv/docs: .venv/mega
@@ -57,7 +68,7 @@ docs: .venv/docs
 
 .venv-engine/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-engine
-	$(INSTALL) $(ENGINE)/pip install --quiet --editable . pytest hypothesis
+	$(INSTALL) $(ENGINE)/pip install --quiet --editable '.[graph]' pytest hypothesis
 	touch $@
 
 clean:
