@@ -30,7 +30,7 @@ test-rest: .venv/dev
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
 
-# Exact theory with many runs, and the PBO suite beside published running times: an hour on one core at most.
+# Exact theory with many runs, and the PBO suite beside published running times: a quarter of an hour on one free core.
 validate: .venv/validate
 	$(BIN)/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
 	$(BIN)/python validation/pbo.py --write validation/pbo.rst
