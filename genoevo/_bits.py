@@ -44,18 +44,21 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
 
     Of (n, k) lengths, the k masks of a row are combined by exclusive or: its bits alternate between the lengths.
     """
-    inside = np.zeros((len(lengths), width), dtype=np.bool_)
+    n = len(lengths)
     if not width:
-        return inside.astype(np.uint64)
-    columns, first = np.arange(width, dtype=np.int32), np.arange(len(lengths)) * width
-    ends = [np.minimum(column, WORD * width) for column in lengths.reshape(len(lengths), -1).T]
-    for end in ends:
-        inside ^= columns < (end >> 6).astype(np.int32)[:, None]
+        return np.zeros((n, 0), dtype=np.uint64)
+    ends = np.minimum(lengths.reshape(n, -1).T, WORD * width)
+    whole = ends >> 6
+    inside = np.zeros((n, width), dtype=np.bool_)
+    columns = np.arange(width, dtype=np.int32)
+    for count in whole.astype(np.int32):
+        inside ^= columns < count[:, None]
     mask = inside.astype(np.uint64)
     np.negative(mask, out=mask)
-    for end in ends:
-        # Where the words end with the prefix there is no word to cut, and no low bits to flip in the last one.
-        mask.reshape(-1)[first + np.minimum(end >> 6, width - 1)] ^= _LOW_BITS[end & 63]
+    # Where the words end with the prefix there is no word to cut, and no low bits to flip in the last one.
+    places = np.minimum(whole, width - 1) + np.arange(n) * width
+    for place, low in zip(places, _LOW_BITS[ends & 63], strict=True):
+        mask.reshape(-1)[place] ^= low
     return mask
 
 

@@ -219,14 +219,23 @@ def _sparse(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints
     # Row and unit of every hit, each unit of a row hit independently at the row's rate; rows above _DENSE have none.
     # A Poisson number of points thrown with replacement hits each unit at least once with just that probability.
     density = -np.log1p(-np.where(rates > _DENSE, 0.0, rates))
-    points = rng.poisson(density * counts)
-    rows = np.repeat(np.arange(len(counts)), points)
+    rows = _poisson_rows(density * counts, rng)
     stride = int(counts.max(initial=1)).bit_length()
     hits = np.sort((rows << stride) | below(counts[rows], rng))
     new = np.ones(len(hits), dtype=np.bool_)
     np.not_equal(hits[1:], hits[:-1], out=new[1:])
     hits = hits[new]
     return hits >> stride, hits & ((1 << stride) - 1)
+
+
+def _poisson_rows(means: Floats, rng: np.random.Generator) -> Ints:
+    # Each row a Poisson number of times, in any order.
+    most = means.max(initial=0.0)
+    if most * len(means) > 2 * means.sum():
+        return np.repeat(np.arange(len(means)), rng.poisson(means))
+    # One Poisson number for all is quicker where rows are much alike: as if all had the highest mean, then thinned.
+    rows = rng.integers(0, max(len(means), 1), rng.poisson(most * len(means)))
+    return np.asarray(rows[rng.random(len(rows)) * most < means[rows]])
 
 
 def _hits(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
