@@ -20,9 +20,12 @@ from threadpoolctl import threadpool_limits
 from genoevo import Evolution, FlatLayout, Population
 from genoevo.decode import gene_values
 from genoevo.evolution import Survival
+from genoevo.operators import LengthPolicy, Reproduction
 
 LAYOUT = FlatLayout(precision=7)
 MOST_LAYERS, ELITES = 6, 2
+# Crossover moves whole layers; one child in five gets a layer more or less, within the bounds.
+RULES = Reproduction(granularity="gene", resize_rate=0.2, lengths=LengthPolicy(minimum=7, maximum=7 * MOST_LAYERS))
 PRICE = 3e-5  # accuracy that a parameter must be worth
 COPIES = 4  # networks of each architecture, from different first weights; accuracies are their mean
 METHODS = ("evolution", "random search")
@@ -107,7 +110,9 @@ def search(job):
     with threadpool_limits(1):  # matrices are small: threads would wait for one another
         if method == "evolution":
             population = start(options.population, rng)
-            evolution = Evolution(fitness, population, seed=seed, survival=Survival(elites=ELITES), layout=LAYOUT)
+            evolution = Evolution(
+                fitness, population, seed=seed, reproduction=RULES, survival=Survival(elites=ELITES), layout=LAYOUT
+            )
             evolution.run(options.generations)
             best = evolution.best
         else:
