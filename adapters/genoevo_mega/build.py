@@ -9,6 +9,8 @@ from genoevo_mega.networks import ModularNetwork
 from genoevo_mega.sac import Agent
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
 
 def make_suite(config: Config) -> Suite:
     """The config's tasks."""
@@ -29,6 +31,7 @@ def make_agent(config: Config, suite: Suite) -> Agent:
             ensemble=ensemble,
             config=config.network,
             rng=rng,
+            precision=PRECISIONS[config.sac.precision],
         )
 
     return Agent(network, suite.observation_size, suite.action_size, len(suite.names), config.sac, rng)

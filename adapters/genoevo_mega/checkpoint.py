@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from genoevo import Community
 from genoevo import state as engine_state
+from genoevo_mega.budget import Work
 from genoevo_mega.build import make_agent
 from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
@@ -89,6 +90,7 @@ def load(trainer: Trainer) -> None:
     trainer.steps = state["steps"]
     trainer.losses = RunningMeans(**state["losses"])
     trainer.clock = Clock(state["time"])
+    trainer.work = Work(**state["work"])
     trainer.metrics_offset = state["metrics_offset"]
     trainer.evaluation_due = state["evaluation_due"]
     trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
@@ -127,6 +129,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "rngs": {name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
         "losses": {"count": trainer.losses.count, "sums": trainer.losses.sums_as_floats()},
         "time": trainer.clock.snapshot(),
+        "work": asdict(trainer.work),
         "metrics_offset": trainer.metrics_offset,
         "evaluation_due": trainer.evaluation_due,
         "evaluated": trainer.evaluated and [asdict(estimate) for estimate in trainer.evaluated],

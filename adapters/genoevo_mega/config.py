@@ -70,6 +70,9 @@ class Genotypes(Settings):
 class Sac(Settings):
     """The learner; values are those that MEGA's closest relatives publish [O]."""
 
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the networks' arithmetic; bf16 is faster on a CPU with AMX or AVX512-BF16. Weights and losses stay fp32;
+    results are compared in fp32."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     batch_size: Count = 128
     """Transitions per task and update."""
@@ -149,6 +152,11 @@ class Config(Settings):
             raise ValueError(
                 f"genotypes.start_stage = {self.genotypes.start_stage}: "
                 f"must be at most growth.max_modules, which is {self.growth.max_modules}"
+            )
+        if self.reproduction.changes_lengths:
+            raise ValueError(
+                "reproduction: children must keep their length, which is that of their task's stage; "
+                "crossover = 'cut_and_splice' and resize_rate above 0 change it"
             )
         return self
 

@@ -69,6 +69,8 @@ class RolloutPool:
     ----------
     simulator_seconds, transport_seconds
         Time spent waiting for all steps and resets so far: while the busiest worker simulated, and the rest.
+    busy_seconds
+        Time that all workers together simulated.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class RolloutPool:
         self._arrays = _views(raw)
         self.simulator_seconds = 0.0
         self.transport_seconds = 0.0
+        self.busy_seconds = 0.0
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         count = min(workers, tasks)
@@ -178,7 +181,9 @@ class RolloutPool:
                 raise self._death(index) from None
             if answer[:1] == _FAILED:
                 raise RolloutError(f"rollout worker {index} failed: {answer[1:].decode()}")
-            busiest = max(busiest, float(np.frombuffer(answer[1:], np.float64)[0]))
+            busy = float(np.frombuffer(answer[1:], np.float64)[0])
+            self.busy_seconds += busy
+            busiest = max(busiest, busy)
         return busiest
 
     def _death(self, index: int) -> RolloutError:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from genoevo_mega import checkpoint
+from genoevo_mega import budget, checkpoint
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
@@ -108,6 +108,7 @@ def info(directory: Path) -> dict[str, Any]:
         "replay_bytes": state["replay_bytes"],
         "tasks": tasks,
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
+        "budget": budget.summary(budget.Work(**state["work"]), state["steps"], state["time"], config.machine.workers),
         "digest": checkpoint.digest(latest),
     }
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from genoevo_mega import checkpoint
+from genoevo_mega.budget import Work, measure_matrix_rate
 from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
@@ -81,6 +82,7 @@ class Trainer:
         self.steps = 0
         self.losses = RunningMeans()
         self.clock = Clock()
+        self.work = Work()
         self.metrics_offset = 0
         self.evaluation_due = False
         self.evaluated: list[Estimate] | None = None
@@ -100,6 +102,7 @@ class Trainer:
         deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
         self.status.target = steps
         self._describe_tasks()
+        self.work.matrix_rate = measure_matrix_rate()
         with (
             locked(self.directory),
             RolloutPool(self.suite, settings.machine.workers) as self.pool,
@@ -125,6 +128,7 @@ class Trainer:
 
     def _vector_step(self) -> None:
         observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()
+        busy = self.pool.busy_seconds
         with self.clock("acting"):
             actions = self._actions(observations)
         self._simulate(lambda pool: pool.begin_step(actions))
@@ -140,6 +144,7 @@ class Trainer:
             began = self._vector_steps - self.episodes.taken[ended.tasks]
             self.evolver.record(ended.only(began >= self.config.sac.random_steps))
             self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
+        self.work.rollout_seconds += self.pool.busy_seconds - busy
         if not self.config.machine.overlap:
             self._updates()
 
@@ -163,6 +168,7 @@ class Trainer:
             with self.clock("learning"):
                 routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
                 self.losses.add(self.agent.update(batch, routing))
+            self.work.operations += self.agent.operations(routing.stages)
 
     def _check_losses(self) -> None:
         losses = self.losses.sums_as_floats()

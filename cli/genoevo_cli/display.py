@@ -147,7 +147,7 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> No
     table.add_section()
     table.add_row("mean", f"{mean:.0%}")
     _console.print(table)
-    _print_time(info["time"])
+    _print_time(info)
 
 
 def print_info(info: dict[str, Any]) -> None:
@@ -161,11 +161,12 @@ def print_info(info: dict[str, Any]) -> None:
         f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
         f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
-    _print_time(info["time"])
+    _print_time(info)
     note(f"digest {info['digest']}")
 
 
-def _print_time(seconds: dict[str, float]) -> None:
+def _print_time(info: dict[str, Any]) -> None:
+    seconds, budget = info["time"], info["budget"]
     groups = {
         "environment": seconds["simulator"] + seconds["transport"],
         "acting": seconds["acting"],
@@ -176,6 +177,14 @@ def _print_time(seconds: dict[str, float]) -> None:
     total = sum(groups.values())
     shares = ", ".join(f"{name} {value / total:.1%}" for name, value in groups.items())
     note(f"wall time {_duration(total)}: {shares}")
+    rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
+    if budget["simulator_steps_per_second"]:
+        rates.append(f"the workers alone would give {budget['simulator_steps_per_second']:,.0f}")
+    if budget["learner_of_matrix_products"]:
+        rates.append(
+            f"the learner runs at {budget['learner_of_matrix_products']:.0%} of this machine's matrix products"
+        )
+    note("; ".join(rates))
 
 
 def _percent(value: float | None) -> str:

@@ -106,10 +106,26 @@ class Reproduction:
     def children(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
     ) -> Brood:
-        """One child per pair of rows; parents are left untouched.
+        """One child per pair of rows, and what made it; parents are left untouched.
 
-        A child has its first parent's length unless :attr:`changes_lengths`. Raises ValueError where a layout is
-        needed and not given.
+        Parameters
+        ----------
+        first, second
+            n parents each, paired row by row.
+        rng
+            Source of all randomness.
+        layout
+            Of the parents, for settings that need one; see :meth:`check_layout`.
+
+        Returns
+        -------
+        A :class:`Brood` of n. A child has its first parent's length unless :attr:`changes_lengths`.
+
+        Raises
+        ------
+        ValueError
+            Where a layout is needed and not given, or a length is not legal in it.
+
         """
         self.check_layout(layout)
         u = rng.random(len(first))

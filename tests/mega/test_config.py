@@ -113,3 +113,9 @@ def test_every_preset_is_valid_and_dumps_to_plain_yaml():
 def test_a_config_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Config().steps = 3
+
+
+@pytest.mark.parametrize("setting", [{"crossover": "cut_and_splice"}, {"resize_rate": 0.1}])
+def test_reproduction_that_changes_lengths_is_refused(setting):
+    with pytest.raises(ConfigError, match="children must keep their length"):
+        build_config(preset("smoke"), {"reproduction": setting})

@@ -10,9 +10,10 @@ TASKS, BATCH, INPUTS, OUTPUTS, MODULES = 4, 5, 6, 3, 5
 STAGES = (3, 1, 5, 3)
 
 
-def _network(ensemble=2, modules=MODULES, seed=0):
+def _network(ensemble=2, modules=MODULES, seed=0, precision=torch.float32):
     rng = torch.Generator().manual_seed(seed)
-    return ModularNetwork(INPUTS, OUTPUTS, tasks=TASKS, modules=modules, ensemble=ensemble, config=SIZES, rng=rng)
+    settings = {"tasks": TASKS, "modules": modules, "ensemble": ensemble, "config": SIZES, "precision": precision}
+    return ModularNetwork(INPUTS, OUTPUTS, rng=rng, **settings)
 
 
 def _routing(stages=STAGES, rows=1, seed=1, modules=MODULES):
@@ -103,7 +104,7 @@ def _written_out(network, x, routing):
 @pytest.mark.parametrize("stages", [STAGES, (5, 5, 5, 5), (2, 1, 1, 1)])
 @pytest.mark.parametrize("rows", [1, BATCH])
 def test_gradients_are_those_of_the_written_out_rules(rows, stages):
-    network, routing = _network().double(), _routing(stages, rows=rows)
+    network, routing = _network(precision=torch.float64).double(), _routing(stages, rows=rows)
     routing = Routing(routing.inputs.double(), routing.output.double(), stages)
     x = _x().double().requires_grad_()
     found = []
@@ -116,6 +117,25 @@ def test_gradients_are_those_of_the_written_out_rules(rows, stages):
         assert (mine is None) == (theirs is None)
         if mine is not None:
             torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_bf16_agrees_with_fp32_to_its_eight_bits_and_keeps_fp32_outside():
+    found = []
+    for precision in (torch.float32, torch.bfloat16):
+        network, x = _network(precision=precision), _x().requires_grad_()
+        out = network(x, _routing())
+        out.square().sum().backward()
+        found.append([out.detach(), x.grad, *(p.grad for p in network.parameters())])
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded.dtype == torch.float32
+        assert not torch.equal(exact, rounded)
+        assert (exact - rounded).norm() < 0.2 * exact.norm()
+
+
+def test_operations_are_two_for_every_weight_that_a_row_meets():
+    network = _network(ensemble=1)
+    core = INPUTS * 12 + 12 * 12 + 12 * OUTPUTS
+    assert network.operations((1, 3)) == 2 * (2 * core + 4 * 2 * 12 * 7)
 
 
 def test_a_frozen_network_passes_gradients_to_its_input_alone():

@@ -282,6 +282,18 @@ def test_info_has_every_field_that_scripts_rely_on(grown):
     assert set(info["time"]) == names
 
 
+def test_the_budget_compares_the_run_with_its_machine(grown):
+    trainer, _ = grown
+    budget = runs.info(trainer.directory)["budget"]
+    assert 0 < budget["steps_per_second"] < budget["simulator_steps_per_second"]
+    assert 0 < budget["learner_of_matrix_products"] < 1
+    agent = trainer.agent
+    assert agent.operations((2, 2)) == 8 * (
+        4 * agent.actor.operations((2, 2)) + 12 * agent.critics.operations((2, 2))
+    )
+    assert agent.operations((2, 2)) * agent.updates < budget["operations"] < agent.operations((3, 3)) * agent.updates
+
+
 def test_the_run_directory_tells_where_the_run_came_from(grown):
     trainer, _ = grown
     origin = json.loads((trainer.directory / "run.json").read_text())

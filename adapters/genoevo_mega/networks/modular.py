@@ -87,6 +87,8 @@ class ModularNetwork(nn.Module):
         Sizes.
     rng
         Draws the initial weights.
+    precision
+        Of the arithmetic; parameters, input, output and gradients are float32.
 
     """
 
@@ -100,9 +102,10 @@ class ModularNetwork(nn.Module):
         ensemble: int,
         config: Network,
         rng: torch.Generator,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.config, self.ensemble = config, ensemble
+        self.config, self.ensemble, self.precision = config, ensemble, precision
         widths = [inputs] + [config.width] * config.embedding_layers
         embedding = [tensor for a, b in pairwise(widths) for tensor in linear(ensemble, a, b, rng)]
         # The columns of the first layer that a one-hot would pick: one bias per task.
@@ -129,7 +132,13 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         blocks = [self.core, *self.pool[: max(routing.stages)]]
-        return _Pass.apply(x, _Mixing.of(routing), blocks, *(block.flat for block in blocks))
+        return _Pass.apply(x, _Mixing.of(routing, self.precision), blocks, *(block.flat for block in blocks))
+
+    def operations(self, stages: tuple[int, ...]) -> float:
+        """Floating-point operations of the matrix products for one row of input of every task, forward."""
+        core = sum(shape.numel() for shape in self.core.shapes[1::2])
+        module = sum(shape.numel() for shape in self.pool[0].shapes[::2])
+        return 2.0 * sum(core + stage * module for stage in stages)
 
 
 class _Mixing(NamedTuple):
@@ -146,10 +155,10 @@ class _Mixing(NamedTuple):
     order: Tensor | None
 
     @classmethod
-    def of(cls, routing: Routing) -> _Mixing:
+    def of(cls, routing: Routing, precision: torch.dtype) -> _Mixing:
         stages = routing.stages
         users = [sum(stage >= module for stage in stages) for module in range(max(stages) + 1)]
-        inputs, output, order = routing.inputs, routing.output, None
+        inputs, output, order = routing.inputs.to(precision), routing.output.to(precision), None
         if any(a < b for a, b in pairwise(stages)):
             falling = sorted(range(len(stages)), key=lambda task: -stages[task])
             order = torch.tensor(falling, device=output.device)
@@ -202,7 +211,9 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, mixing: _Mixing, blocks: list[Block], *flat: Tensor) -> Tensor:
-        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(blocks, flat, strict=True))
+        precision = mixing.output.dtype
+        cast = [own.to(precision) for own in flat]
+        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(blocks, cast, strict=True))
         tape: list[tuple[Tensor, Tensor, Tensor]] = []  # input, output and weight of every layer but the head
 
         def layer(rows: Tensor, weight: Tensor, bias: Tensor, task_bias: Tensor | None = None) -> Tensor:
@@ -213,7 +224,7 @@ class _Pass(torch.autograd.Function):
             return out
 
         shape = len(task_bias), *x.shape[:2], -1
-        rows = mixing.ordered(x, 0).flatten(0, 1).expand(len(task_bias), -1, -1)
+        rows = mixing.ordered(x.to(precision), 0).flatten(0, 1).expand(len(task_bias), -1, -1)
         rows = layer(rows, *core[:2], mixing.ordered(task_bias, 1))
         for i in range(2, len(core) - 2, 2):
             rows = layer(rows, *core[i : i + 2])
@@ -224,23 +235,25 @@ class _Pass(torch.autograd.Function):
             hidden.append(rows.view_as(mixed))
         mixed = mixing.output_of(hidden).flatten(1, 2)
         head, bias = core[-2:]
-        ctx.save_for_backward(*flat)
         ctx.mixing, ctx.blocks, ctx.tape, ctx.head = mixing, blocks, tape, (mixed, head)
-        return mixing.restored(torch.baddbmm(bias, mixed, head).view(shape), 1)
+        return mixing.restored(torch.baddbmm(bias, mixed, head).view(shape), 1).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         mixing, tape = ctx.mixing, list(ctx.tape)
         needs_x, needs_weights = ctx.needs_input_grad[0], ctx.needs_input_grad[3]
-        flat = [torch.empty_like(own) if needs_weights else own for own in ctx.saved_tensors]
-        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(ctx.blocks, flat, strict=True))
-        # Where the gradients of the layers go, in the order of the tape and then the head.
-        found = core[:-2] + [tensor for module in pool for tensor in module] + core[-2:]
+        outside, gradient = gradient.dtype, gradient.to(mixing.output.dtype)
+        flat: list[Tensor] = []
+        found: list[Tensor] = []  # where the layers' gradients go, in the order of the tape and then the head
+        if needs_weights:
+            flat = [gradient.new_empty(block.flat.shape) for block in ctx.blocks]
+            (of_task_bias, *core), *pool = (block.tensors(own) for block, own in zip(ctx.blocks, flat, strict=True))
+            found = core[:-2] + [tensor for module in pool for tensor in module] + core[-2:]
 
         def through(rows: Tensor, weight: Tensor, of_output: Tensor) -> Tensor:
-            of_bias, of_weight = found.pop(), found.pop()
-            if needs_weights:
+            if found:
+                of_bias, of_weight = found.pop(), found.pop()
                 torch.sum(of_output, 1, keepdim=True, out=of_bias)
                 torch.bmm(rows.transpose(1, 2), of_output, out=of_weight)
             return torch.bmm(of_output, weight.transpose(1, 2))
@@ -251,7 +264,7 @@ class _Pass(torch.autograd.Function):
 
         of_mixed = through(*ctx.head, mixing.ordered(gradient, 1).flatten(1, 2)).view(*gradient.shape[:3], -1)
         of_inputs: dict[int, Tensor] = {}
-        for module in range(len(pool), 0, -1):
+        for module in range(len(mixing.users) - 1, 0, -1):
             of_hidden = mixing.gradient_of(module, of_inputs, of_mixed)
             of_inputs[module] = through_relu(through_relu(of_hidden.flatten(1, 2))).view_as(of_hidden)
         rows = mixing.gradient_of(0, of_inputs, of_mixed).flatten(1, 2)
@@ -261,6 +274,6 @@ class _Pass(torch.autograd.Function):
         rows = torch.ops.aten.threshold_backward(rows, out, 0)
         of_x = through(x, weight, rows)
         if needs_weights:
-            task_bias.copy_(mixing.restored(rows.view_as(of_mixed).sum(2, keepdim=True), 1))
-        of_x = mixing.restored(of_x.sum(0).view(*gradient.shape[1:3], -1), 0) if needs_x else None
-        return of_x, None, None, *(flat if needs_weights else [None] * len(flat))
+            of_task_bias.copy_(mixing.restored(rows.view_as(of_mixed).sum(2, keepdim=True), 1))
+        of_x = mixing.restored(of_x.sum(0).view(*gradient.shape[1:3], -1), 0).to(outside) if needs_x else None
+        return of_x, None, None, *([own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks))
