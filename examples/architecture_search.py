@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from genoevo import Evolution, FlatLayout, Population
+from genoevo import Evolution, FlatLayout, Population, Survival
 from genoevo.decode import gene_values
-from genoevo.evolution import Survival
+from genoevo.operators import LengthPolicy, Reproduction
 
 LAYOUT = FlatLayout(precision=7)
 MOST_LAYERS, ELITES = 6, 2
+# Crossover moves whole layers; one child in five gets a layer more or less, within the bounds.
+RULES = Reproduction(granularity="gene", resize_rate=0.2, lengths=LengthPolicy(minimum=7, maximum=7 * MOST_LAYERS))
 PRICE = 3e-5  # accuracy that a parameter must be worth
 COPIES = 4  # networks of each architecture, from different first weights; accuracies are their mean
 METHODS = ("evolution", "random search")
@@ -88,8 +90,7 @@ class Fitness:
         """An architecture that is asked for again counts again, but is not trained again."""
         if genotype not in self._known:
             weights = train(widths_of(genotype), self.epochs)
-            size = sum(w[0].size for w in weights)
-            found = accuracy(weights, digits()[1])
+            size, found = sum(w[0].size for w in weights), accuracy(weights, digits()[1])
             self._known[genotype] = size, found, found - PRICE * size
         self.asked.append(self._known[genotype])
         return self.asked[-1][-1]
@@ -106,8 +107,8 @@ def search(job):
     fitness, rng = Fitness(options.epochs), np.random.default_rng(seed)
     with threadpool_limits(1):  # matrices are small: threads would wait for one another
         if method == "evolution":
-            population = start(options.population, rng)
-            evolution = Evolution(fitness, population, seed=seed, survival=Survival(elites=ELITES), layout=LAYOUT)
+            rules = {"reproduction": RULES, "survival": Survival(elites=ELITES), "layout": LAYOUT}
+            evolution = Evolution(fitness, start(options.population, rng), seed=seed, **rules)
             evolution.run(options.generations)
             best = evolution.best
         else:
@@ -131,10 +132,10 @@ def plot(path, runs):
         steps = np.arange(1, best.shape[1] + 1)
         right.plot(steps, best.mean(axis=0), color=color, label=method)
         right.fill_between(steps, best.min(axis=0), best.max(axis=0), color=color, alpha=0.2, linewidth=0)
-    left.set(xscale="log", xlabel="parameters", ylabel="validation accuracy", xlim=(300, 1e5), ylim=(0.8, 1))
-    left.set_title("architectures tried; stars: the best of each run")
-    right.set(xlabel="architectures tried", ylabel="best fitness", ylim=(best[:, len(steps) // 10].min(), None))
-    right.set_title(f"mean and range of {len(asked)} seeds")
+    left.set(title="architectures tried; stars: the best of each run", xscale="log", xlim=(300, 1e5), ylim=(0.8, 1))
+    left.set(xlabel="parameters", ylabel="validation accuracy")
+    right.set(title=f"mean and range of {len(asked)} seeds", ylim=(best[:, len(steps) // 10].min(), None))
+    right.set(xlabel="architectures tried", ylabel="best fitness")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(loc="lower right", frameon=False)
@@ -151,13 +152,13 @@ def main():
     jobs = [(method, seed, options) for method, seed in product(METHODS, range(1, options.seeds + 1))]
     with ProcessPoolExecutor(options.workers) as pool:
         results = list(pool.map(search, jobs))
+    runs = {method: results[i * options.seeds :][: options.seeds] for i, method in enumerate(METHODS)}
     print(f"{'method':<14} {'seed':>4} {'fitness':>8} {'test':>6}  hidden layers")
-    for (method, seed, _), (asked, widths, test) in zip(jobs, results, strict=True):
-        print(f"{method:<14} {seed:>4} {asked[:, 2].max():8.4f} {test:6.3f}  {widths}")
-    runs = {m: [r for job, r in zip(jobs, results, strict=True) if job[0] == m] for m in METHODS}
-    for method in METHODS:
-        fitness, test = np.mean([(asked[:, 2].max(), test) for asked, _, test in runs[method]], axis=0)
-        print(f"{method:<14} mean {fitness:8.4f} {test:6.3f}  {len(runs[method][0][0])} architectures a run")
+    for method, found in runs.items():
+        for seed, (asked, widths, test) in enumerate(found, 1):
+            print(f"{method:<14} {seed:>4} {asked[:, 2].max():8.4f} {test:6.3f}  {widths}")
+        fitness, test = np.mean([(asked[:, 2].max(), test) for asked, _, test in found], axis=0)
+        print(f"{method:<14} mean {fitness:8.4f} {test:6.3f}  {len(asked)} architectures a run")
     plot(options.plot, runs)
 
 

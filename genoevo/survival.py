@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 
 from genoevo._bits import Ints
-from genoevo._check import check_at_least, check_choice
+from genoevo._check import check_at_least, check_between, check_choice
 from genoevo.operators import selection
 from genoevo.population import Floats, Population
 
+Parents = Callable[[Population, int, np.random.Generator], Ints]
 Strategy = Literal["generational", "steady", "plus", "comma"]
 
 
@@ -24,8 +26,9 @@ def _uniform(population: Population, n: int, rng: np.random.Generator) -> Ints:
     return rng.integers(0, len(population), n)
 
 
-# The rows of n parents, or of n survivors, of one island. "tournament" and "best" choose for all islands at once.
-PARENTS: dict[str, Callable[[Population, int, np.random.Generator], Ints]] = {
+# The rows of n parents, or of n survivors, of one island. What is not here has settings, or chooses for all islands
+# at once.
+PARENTS: dict[str, Parents] = {
     "uniform": _uniform,
     "roulette": selection.roulette,
     "sus": selection.stochastic_universal,
@@ -42,19 +45,26 @@ class Selection:
     Parameters
     ----------
     method
-        ``tournament`` among *tournament_size* genotypes, or ``uniform``: every genotype alike, as evolution
-        strategies and DEAP's ``eaMuPlusLambda`` do, where survival alone selects.
+        ``tournament`` among *tournament_size* genotypes; ``crowded``, the same by non-dominated front and crowding
+        distance, for several objectives; ``truncation``: the best *share* of an island, each alike; ``roulette``,
+        ``sus`` (stochastic universal), ``ranking`` (linear), ``lexicase``: see :mod:`genoevo.operators.selection`;
+        ``uniform``: every genotype alike, as evolution strategies and DEAP's ``eaMuPlusLambda`` do, where survival
+        alone selects.
     tournament_size
-        Contenders of a tournament.
+        Contenders of a tournament; NSGA-II has 2.
+    share
+        Of ``truncation``, in [0, 1]; at least one genotype.
 
     """
 
     method: str = "tournament"
     tournament_size: int = 3
+    share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, ["tournament", *PARENTS])
+        check_choice("method", self.method, ["tournament", "crowded", "truncation", *PARENTS])
         check_at_least("tournament_size", self.tournament_size, 1)
+        check_between("share", self.share, 0, 1)
 
     def parents(self, population: Population, n: int, rng: np.random.Generator, islands: int = 1) -> Ints:
         """(islands, n) int64 rows: *n* parents of each island. ValueError where one is unevaluated."""
@@ -65,8 +75,16 @@ class Selection:
         if self.method == "tournament":
             merit, first = population.merit(), np.repeat(starts, n)
             return selection.tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)
-        choose = PARENTS[self.method]
+        settled: dict[str, Parents] = {
+            "crowded": partial(selection.crowded_tournament, size=self.tournament_size),
+            "truncation": self._truncated,
+        }
+        choose = (PARENTS | settled)[self.method]
         return np.stack([start + choose(population[start : start + size], n, rng) for start in starts])
+
+    def _truncated(self, population: Population, n: int, rng: np.random.Generator) -> Ints:
+        best = selection.truncation(population, max(1, round(self.share * len(population))))
+        return best[rng.integers(0, len(best), n)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genoevo import Evolution
 from genoevo.population import Floats
 
 
@@ -17,11 +18,12 @@ class Convergence:
         self._best: list[float] = []
         self._quartiles: list[Floats] = []
 
-    def record(self, evaluations: int, best: float, fitness: Floats) -> None:
-        """Add a generation: *fitness* is (n,), one objective."""
-        self._evaluations.append(evaluations)
-        self._best.append(best)
-        self._quartiles.append(np.quantile(fitness, [0.25, 0.5, 0.75]))
+    def record(self, evolution: Evolution) -> None:
+        """Add the present generation, of one objective; a callback of :class:`~genoevo.Evolution`."""
+        assert evolution.best is not None
+        self._evaluations.append(evolution.evaluations)
+        self._best.append(evolution.best.fitness.values[0])
+        self._quartiles.append(np.quantile(evolution.population.fitness, [0.25, 0.5, 0.75]))
 
     def plot(self, path: Path, title: str, optimum: float) -> None:
         """Write the curve to *path*, as the format that its suffix names. Raises ImportError without matplotlib."""

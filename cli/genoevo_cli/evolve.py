@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import rich_click as click
 
-from genoevo import Evolution
+from genoevo import Evolution, FlatLayout, Stop
 from genoevo.evaluation import Vectorised
 from genoevo.operators import Reproduction
 from genoevo.problems import PROBLEMS, Problem
@@ -35,6 +35,11 @@ PLOT_FORMATS = (".png", ".svg")
 @click.option("--generations", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
 @click.option("--crossover-rate", type=click.FloatRange(0, 1), default=0.9, show_default=True)
 @click.option("--mutation-rate", type=click.FloatRange(0, 1), help="Flips per bit.  [default: 1 / length]")
+@click.option(
+    "--resize-rate",
+    type=click.FloatRange(0, 1),
+    help="Probability that a gene is inserted, deleted or duplicated.  [default: 0.1 where lengths vary, else 0]",
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.option(
@@ -50,6 +55,7 @@ def evolve(
     generations: int,
     crossover_rate: float,
     mutation_rate: float | None,
+    resize_rate: float | None,
     seed: int,
     as_json: bool,
     plot: Path | None,
@@ -67,17 +73,26 @@ def evolve(
         _check_plot(plot)
     try:
         function = _problem(problem, size, settings)
-        reproduction = Reproduction(crossover_threshold=crossover_rate, mutation_rate=mutation_rate)
+        reproduction = Reproduction(
+            crossover_threshold=crossover_rate,
+            mutation_rate=mutation_rate,
+            resize_rate=_resize_rate(function, resize_rate),
+            granularity="gene",
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     start = function.random(population, np.random.default_rng([seed, 0]))
-    evolution = Evolution(Vectorised(function), start, seed=seed, reproduction=reproduction, layout=function.layout)
     convergence = Convergence()
+    evolution = Evolution(
+        Vectorised(function),
+        start,
+        seed=seed,
+        reproduction=reproduction,
+        layout=function.layout,
+        callbacks=[convergence.record],
+    )
     began = time.perf_counter()
-    while evolution.generation < generations and not _solved(evolution, function.optimum):
-        evolution.step()
-        assert evolution.best is not None
-        convergence.record(evolution.evaluations, evolution.best.fitness.values[0], evolution.population.fitness)
+    ended = evolution.run(generations, stop=Stop(target=function.optimum))
     assert evolution.best is not None
     result = {
         "problem": problem,
@@ -85,7 +100,7 @@ def evolve(
         "seed": seed,
         "best": evolution.best.fitness.values[0],
         "optimum": function.optimum,
-        "solved": _solved(evolution, function.optimum),
+        "solved": ended == "target",
         "generations": evolution.generation,
         "evaluations": evolution.evaluations,
         "length": len(evolution.best),
@@ -103,8 +118,11 @@ def evolve(
             click.echo(f"{name:>12}  {value}")
 
 
-def _solved(evolution: Evolution, optimum: float) -> bool:
-    return evolution.best is not None and evolution.best.fitness.values[0] >= optimum
+def _resize_rate(problem: Problem, rate: float | None) -> float:
+    varies = problem.layout != FlatLayout(genes=problem.size)
+    if rate and not varies:
+        raise ValueError(f"resize-rate must be 0 where all genotypes have {problem.size} bits, got {rate:g}")
+    return 0.1 * varies if rate is None else rate
 
 
 def _problem(name: str, size: int | None, settings: tuple[str, ...]) -> Problem:

@@ -1,4 +1,4 @@
-"""Our operators on a ``deap.base.Toolbox``, in DEAP's calling convention."""
+"""Our operators, or a whole :class:`~genoevo.Evolution`, on a ``deap.base.Toolbox``, in DEAP's calling convention."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from deap import base
 
 from genoevo._bits import Ints
+from genoevo.evolution import Evolution
 from genoevo.genotype import Genotype
 from genoevo.layout import FlatLayout, Layout
 from genoevo.operators.crossover import two_point
@@ -86,6 +87,24 @@ def register(
     toolbox.register("mutate", mutant)
     toolbox.register("select", selected)
     return rng
+
+
+def register_evolution(toolbox: base.Toolbox, evolution: Evolution) -> None:
+    """Register ``generate`` and ``update``, by which DEAP's ``eaGenerateUpdate`` drives *evolution*.
+
+    ``generate() -> list of Genotype`` asks, ``update(individuals)`` tells their fitness, in the same order; the
+    errors are those of :meth:`~genoevo.Evolution.ask` and :meth:`~genoevo.Evolution.tell`. ``evaluate`` stays the
+    user's; the evolution's own, if it has one, is not called.
+    """
+
+    def generate() -> list[Genotype]:
+        return list(evolution.ask())
+
+    def update(individuals: Sequence[Genotype]) -> None:
+        evolution.tell([genotype.fitness.values for genotype in individuals])
+
+    toolbox.register("generate", generate)
+    toolbox.register("update", update)
 
 
 def _batch(*genotypes: Genotype) -> Population:

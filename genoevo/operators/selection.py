@@ -2,14 +2,16 @@
 
 Every function returns (n,) int64 row indices and respects the fitness weights: what has a negative weight is
 minimised. Where one value per genotype is needed, several objectives are compared lexicographically, as DEAP does;
-:func:`lexicase` and :func:`nsga2` treat them as equals. All raise ValueError where a genotype is unevaluated.
+:func:`lexicase`, :func:`nsga2` and :func:`crowded_tournament` treat them as equals. All raise ValueError where a
+genotype is unevaluated.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from deap.tools import selNSGA2
+from deap.tools import selNSGA2, sortLogNondominated
+from deap.tools.emo import assignCrowdingDist
 
 from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_generator
@@ -153,9 +155,33 @@ def nsga2(population: Population, n: int) -> Ints:
     check_between("n", n, 0, len(population))
     if len(population.weights) == 1:
         return truncation(population, n)  # DEAP's quick sort knows two objectives and more
-    values = _objectives(population)
-    rows = [_Row(i, Fitness(row, population.weights)) for i, row in enumerate(values.tolist())]
-    return np.array([row.index for row in selNSGA2(rows, n, nd="log")], dtype=np.int64)
+    return np.array([row.index for row in selNSGA2(_rows(population), n, nd="log")], dtype=np.int64)
+
+
+def crowded_tournament(population: Population, n: int, rng: np.random.Generator, *, size: int = 2) -> Ints:
+    """*n* winners of tournaments among *size* genotypes drawn with replacement: the parents of NSGA-II.
+
+    The lower non-dominated front wins, in the same front the higher crowding distance; ties go to the first drawn.
+    With one objective this is :func:`tournament`. Source: Deb et al. 2002.
+    """
+    merit = population.merit() if len(population.weights) == 1 else _crowded_merit(population)
+    return tournament_within(merit, np.zeros(n, np.int64), len(population), rng, size=size)
+
+
+def _crowded_merit(population: Population) -> Floats:
+    keys = np.empty((len(population), 2))
+    for rank, front in enumerate(sortLogNondominated(_rows(population), len(population))):
+        assignCrowdingDist(front)
+        for row in front:
+            keys[row.index] = -rank, row.fitness.crowding_dist
+    # Infinite fitness can make a distance NaN, which must not win.
+    _, merit = np.unique(np.where(np.isnan(keys), 0, keys), axis=0, return_inverse=True)
+    return merit.reshape(-1).astype(np.float64)
+
+
+def _rows(population: Population) -> list[_Row]:
+    values = _objectives(population).tolist()
+    return [_Row(i, Fitness(row, population.weights)) for i, row in enumerate(values)]
 
 
 class _Row:

@@ -215,6 +215,10 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "trap", "--set", "order"], "takes order=..., got 'order'"),
         (["--problem", "onemax", "--set", "order=3"], "takes nothing, got 'order=3'"),
         (["--problem", "knapsack", "--set", "infeasible=drop"], "must be one of penalty, repair, got 'drop'"),
+        (
+            ["--problem", "onemax", "--resize-rate", "0.2"],
+            "resize-rate must be 0 where all genotypes have 100 bits, got 0.2",
+        ),
         (["--problem", "onemax", "--plot", "curve.pdf"], "--plot must end in .png or .svg, got 'curve.pdf'"),
         (["--problem", "onemax", "--plot", "no-such/curve.png"], "there is no directory 'no-such'"),
     ],
@@ -242,6 +246,27 @@ def test_evolve_takes_the_settings_of_a_problem():
     arguments = ["evolve", "--problem", "trap", "--size", "12", "--set", "order=3", "--generations", "1", "--json"]
     content = json.loads(CliRunner().invoke(cli, arguments).stdout)
     assert content["best"] == Trap(12, order=3)(Population.from_genotypes([content["genotype"]]))[0]
+
+
+@pytest.mark.parametrize("problem", ["variable-onemax", "segment-trap"])
+def test_evolve_resizes_where_lengths_vary_unless_it_is_told_not_to(problem):
+    arguments = ["evolve", "--problem", problem, "--generations", "20", "--json"]
+    genotypes = [
+        json.loads(CliRunner().invoke(cli, [*arguments, *rate]).stdout)["genotype"]
+        for rate in ([], ["--resize-rate", "0.1"], ["--resize-rate", "0"])
+    ]
+    assert genotypes[0] == genotypes[1] != genotypes[2]
+
+
+def test_evolve_ends_with_the_generation_that_finds_the_optimum():
+    content = json.loads(CliRunner().invoke(cli, ["evolve", "--problem", "onemax", "--json"]).stdout)
+    arguments = ["evolve", "--problem", "onemax", "--json", "--generations"]
+    enough, short = (
+        json.loads(CliRunner().invoke(cli, [*arguments, str(n)]).stdout)
+        for n in (content["generations"], content["generations"] - 1)
+    )
+    assert (enough["solved"], short["solved"]) == (True, False)
+    assert enough["generations"] == content["generations"]
 
 
 @pytest.mark.parametrize(("name", "head"), [("curve.png", b"\x89PNG"), ("curve.SVG", b"<?xml")])

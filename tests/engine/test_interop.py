@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from deap import algorithms, base, tools
 
-from genoevo import FlatLayout, Genotype, StagedLayout
-from genoevo.interop.deap import register
+from genoevo import Evolution, FlatLayout, Genotype, Population, StagedLayout
+from genoevo.interop.deap import register, register_evolution
 from genoevo.operators import LengthPolicy, crossover, mutation, selection
 
 
@@ -141,6 +141,35 @@ def test_individuals_of_changing_length_run_in_deaps_algorithm():
     assert len(lengths) > 1
     assert 5 <= min(lengths) <= max(lengths) <= 90
     assert max(one_max(genotype)[0] for genotype in population) > 50
+
+
+@pytest.fixture
+def driven():
+    """A toolbox and the evolution that it drives, of mixed lengths."""
+    toolbox = base.Toolbox()
+    evolution = Evolution(None, Population.random(20, np.arange(20, 40), np.random.default_rng(1)), seed=1)
+    register_evolution(toolbox, evolution)
+    toolbox.register("evaluate", one_max)
+    return toolbox, evolution
+
+
+def test_ea_generate_update_drives_an_evolution_as_run_does(driven):
+    toolbox, evolution = driven
+    alone = Evolution(one_max, evolution.population, seed=1)
+    alone.run(15)
+    hall = tools.HallOfFame(1)
+    population, logbook = algorithms.eaGenerateUpdate(toolbox, 15, halloffame=hall, verbose=False)
+    assert list(evolution.population) == list(alone.population)
+    assert (evolution.generation, len(logbook)) == (15, 15)
+    assert hall[0] == evolution.best
+    assert all(isinstance(genotype, Genotype) for genotype in population)
+
+
+def test_an_evolution_is_not_updated_with_unevaluated_genotypes(driven):
+    toolbox, evolution = driven
+    with pytest.raises(ValueError, match="fitness must have shape"):
+        toolbox.update(toolbox.generate())
+    assert evolution.generation == 0
 
 
 @pytest.mark.parametrize("bits", [64, 2000])

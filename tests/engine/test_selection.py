@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from genoevo import Population
 from genoevo.operators.selection import (
+    crowded_tournament,
     lexicase,
     linear_ranking,
     nsga2,
@@ -105,8 +106,16 @@ def test_a_tournament_of_nobody_is_refused(rng):
 
 random_selections = pytest.mark.parametrize(
     "select",
-    [tournament, roulette, stochastic_universal, linear_ranking, lexicase, partial(lexicase, cases=np.eye(6))],
-    ids=["tournament", "roulette", "stochastic universal", "linear ranking", "lexicase", "lexicase with cases"],
+    [
+        tournament,
+        crowded_tournament,
+        roulette,
+        stochastic_universal,
+        linear_ranking,
+        lexicase,
+        partial(lexicase, cases=np.eye(6)),
+    ],
+    ids=["tournament", "crowded", "roulette", "universal", "ranking", "lexicase", "lexicase with cases"],
 )
 survivals = pytest.mark.parametrize("select", [truncation, nsga2])
 fitnesses = st.lists(st.integers(0, 5), min_size=1, max_size=30)
@@ -133,7 +142,7 @@ def test_random_selections_are_decided_by_the_generator(select):
     assert runs[0] != runs[2]
 
 
-@pytest.mark.parametrize("select", [roulette, stochastic_universal, linear_ranking, lexicase])
+@pytest.mark.parametrize("select", [roulette, stochastic_universal, linear_ranking, lexicase, crowded_tournament])
 def test_random_selections_refuse_the_unevaluated(rng, select):
     with pytest.raises(ValueError, match="3 of 3 genotypes have no fitness yet"):
         select(Population.random(3, 8, rng), 2, rng)
@@ -316,3 +325,27 @@ def test_nsga2_keeps_the_ends_and_the_loneliest_of_the_last_front(n, expected):
 
 def test_nsga2_of_one_objective_is_truncation():
     assert nsga2(with_fitness([3, 9, 1, 9], weights=(-1,)), 3).tolist() == [2, 0, 1]
+
+
+def test_crowded_tournaments_are_won_by_front_then_by_distance(rng, check_frequencies):
+    # Two fronts of three, of each the ends are infinitely far from others: equal, so they share their wins.
+    population = with_fitness([[4, 0], [2, 2], [0, 4], [3, 0], [1, 1], [0, 3]], weights=(1, 1))
+    wins = np.bincount(crowded_tournament(population, 40000, rng), minlength=6)
+    merit = [4, 3, 4, 2, 1, 2]
+    shares = np.zeros(6)
+    for one in range(6):
+        for other in range(6):
+            shares[other if merit[other] > merit[one] else one] += 1 / 36
+    check_frequencies(wins, shares)
+
+
+def test_a_crowded_tournament_of_one_objective_is_a_tournament():
+    population = with_fitness([3, 9, 1, 9], weights=(-1,))
+    runs = [select(population, 50, np.random.default_rng(1), size=2) for select in (crowded_tournament, tournament)]
+    assert (runs[0] == runs[1]).all()
+
+
+def test_infinite_fitness_beside_a_genotype_does_not_make_it_win(rng):
+    front = [[-np.inf, 9], [1, 8], [2, 7], [np.inf, 0]]
+    winners = crowded_tournament(with_fitness(front, weights=(1, 1)), 200, rng, size=50)
+    assert set(winners.tolist()) == {0, 3}

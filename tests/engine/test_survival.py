@@ -166,7 +166,7 @@ def test_so_many_children_are_asked_for_as_the_strategy_says(rng, rule):
     assert len(evolution.ask()) == 3 * rule.children(SIZE)
 
 
-@pytest.mark.parametrize("method", ["tournament", "uniform"])
+@pytest.mark.parametrize("method", ["tournament", "crowded", "truncation", "uniform", "ranking"])
 def test_parents_come_from_their_own_island(rng, method):
     population = evaluated(rng.random(30))
     rows = Selection(method=method).parents(population, 200, rng, islands=3)
@@ -182,11 +182,30 @@ def test_a_tournament_prefers_the_better_and_uniform_choice_nobody(rng, check_me
     check_mean(population.fitness[Selection().parents(population, 20_000, rng)[0]], expected)
 
 
+@pytest.mark.parametrize(("share", "best"), [(0, {9}), (0.3, {7, 8, 9}), (1, set(range(10)))])
+def test_truncation_takes_parents_from_the_best_share_alone(rng, share, best):
+    population = evaluated(rng.permutation(10).astype(float))
+    rows = Selection(method="truncation", share=share).parents(population, 500, rng)
+    assert set(population.fitness[rows[0]].tolist()) == best
+
+
+def test_parents_of_a_truncated_island_are_equally_likely(rng, check_frequencies):
+    rows = Selection(method="truncation", share=0.5).parents(evaluated(np.arange(8.0)), 20_000, rng)
+    check_frequencies(np.bincount(rows[0], minlength=8)[4:], [0.25] * 4)
+
+
+def test_a_crowded_tournament_has_as_many_contenders_as_asked_for(rng):
+    population = evaluated([[0, 0], [1, 1], [2, 2]], weights=(1, 1))
+    rows = Selection(method="crowded", tournament_size=60).parents(population, 50, rng)
+    assert set(rows[0].tolist()) == {2}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Selection(method="lottery"), "method must be one of .*tournament.*, got 'lottery'"),
         (lambda: Selection(tournament_size=0), "tournament_size must be at least 1, got 0"),
+        (lambda: Selection(share=1.5), "share must be between 0 and 1, got 1.5"),
         (lambda: Survival(strategy="both"), "strategy must be one of comma, generational, plus, steady, got 'both'"),
         (lambda: Survival(method="worst"), "method must be one of best.*, got 'worst'"),
         (lambda: Survival(elites=-1), "elites must be at least 0, got -1"),

@@ -1,13 +1,14 @@
 """Running times that are known exactly: the mean over 1,000 or more runs lies within its 99 % interval.
 
-Times are evaluations after the first. All runs of a test are the rows of one population. What is marked slow repeats
+Times are evaluations after the first. All runs of a test are islands of one evolution. What is marked slow repeats
 the comparison with more and longer runs; ``make validate`` runs it.
 """
 
 import numpy as np
 import pytest
 
-from genoevo import Population
+from genoevo import Evolution, Islands, Population, Survival
+from genoevo.operators import Reproduction
 from genoevo.operators.mutation import flip
 from genoevo.problems import LeadingOnes, OneMax
 
@@ -17,25 +18,27 @@ EA_ABOVE_0 = EA - {0}  # flips at least one bit
 
 
 def times(problem, runs, rng, flips):
-    """(runs,) evaluations until the optimum of a search that keeps what is not worse; rate 1 / n.
+    """(runs,) evaluations until the optimum of the (1+1) EA as Evolution runs it, each run an island of its own.
 
-    Mutants of another number of flips than one in *flips* are drawn again without being evaluated: a mutant of
-    exactly one flip is the parent with one bit, uniformly drawn, flipped.
+    A mutant of another number of flips than one in *flips* is not counted and loses, as if it were drawn again: a
+    mutant of exactly one flip is the parent with one bit, uniformly drawn, flipped.
     """
-    parents = Population.random(runs, problem.size, rng)
-    values, spent = problem(parents), np.zeros(runs)
-    running = np.flatnonzero(values < problem.optimum)
-    while len(running):
-        current = parents[running]
-        children = flip(current, rng)
-        flipped = np.bitwise_count(children.words ^ current.words).sum(axis=1)
-        evaluated = np.isin(flipped, list(flips))
-        spent[running] += evaluated
-        told = problem(children)
-        accepted = evaluated & (told >= values[running])
-        parents.words[running[accepted]] = children.words[accepted]
-        values[running[accepted]] = told[accepted]
-        running = running[values[running] < problem.optimum]
+    evolution = Evolution(
+        None,
+        problem.random(runs, rng),
+        seed=int(rng.integers(1 << 32)),
+        reproduction=Reproduction(crossover_threshold=0),
+        survival=Survival(strategy="plus", offspring=1),
+        islands=Islands(count=runs, migrants=0),
+    )
+    evolution.tell(problem(evolution.ask()))
+    spent = np.zeros(runs)
+    while (running := evolution.population.fitness < problem.optimum).any():
+        mutants = evolution.ask()
+        flipped = np.bitwise_count(mutants.words ^ evolution.population.words).sum(axis=1)
+        counted = np.isin(flipped, list(flips))
+        evolution.tell(np.where(counted, problem(mutants), -np.inf))
+        spent += counted & running
     return spent
 
 
