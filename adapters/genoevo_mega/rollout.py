@@ -12,7 +12,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -98,9 +98,8 @@ class RolloutPool:
         count = min(workers, tasks)
         try:
             with _quiet_workers():
-                for index in range(count):
+                for mine in _spread(suite.costs, count):
                     ours, theirs = context.Pipe()
-                    mine = list(range(index, tasks, count))
                     process = context.Process(target=_work, args=(suite, mine, raw, theirs), daemon=True)
                     process.start()
                     theirs.close()
@@ -189,6 +188,17 @@ class RolloutPool:
     def _death(self, index: int) -> RolloutError:
         self._processes[index].join(timeout=1)
         return RolloutError(f"rollout worker {index} died (exit code {self._processes[index].exitcode})")
+
+
+def _spread(costs: Sequence[float], workers: int) -> list[list[int]]:
+    # The dearest task first, each to the worker that has least to do so far (Graham 1969).
+    shares: list[list[int]] = [[] for _ in range(workers)]
+    loads = [0.0] * workers
+    for task in sorted(range(len(costs)), key=lambda task: -costs[task]):
+        least = loads.index(min(loads))
+        shares[least].append(task)
+        loads[least] += costs[task]
+    return shares
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def mega() -> None:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
 @click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
 @click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
+@click.option("--profile", is_flag=True, help="Write a torch profiler trace of 30 vector steps to profile.json.")
 def train(
     run_dir: Path,
     preset: str | None,
@@ -57,6 +58,7 @@ def train(
     settings: tuple[str, ...],
     workers: int | None,
     threads: int | None,
+    profile: bool,
 ) -> None:
     """Start a run.
 
@@ -71,6 +73,7 @@ def train(
         genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
     """
     from genoevo_mega import config, runs
+    from genoevo_mega.profiling import Profiler
 
     options = {"suite": suite, "steps": steps, "seed": seed}
     machine = {"workers": workers, "threads": threads, "minutes": minutes}
@@ -83,7 +86,8 @@ def train(
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     view = display.for_terminal()
-    trainer = runs.create(run_dir, resolved, sys.argv, view.update)
+    observe = Profiler(run_dir / "profile.json", view.update) if profile else view.update
+    trainer = runs.create(run_dir, resolved, sys.argv, observe)
     _run(trainer, resolved.steps, view)
 
 

@@ -60,6 +60,15 @@ def test_info_prints_one_json_object(finished):
     assert len(info["digest"]) == 64
 
 
+def test_profile_writes_a_trace_of_the_learners_products(tmp_path):
+    result = _run("mega", "train", "--preset", "smoke", "--run-dir", tmp_path / "run", "--steps", 200, "--profile")
+    assert result.returncode == 0, result.stderr
+    names = {
+        event.get("name") for event in json.loads((tmp_path / "run" / "profile.json").read_text())["traceEvents"]
+    }
+    assert {"aten::bmm", "aten::baddbmm"} <= names
+
+
 def test_info_for_people_names_every_task(finished):
     result = _run("mega", "info", finished[0])
     assert result.returncode == 0

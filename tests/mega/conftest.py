@@ -19,6 +19,7 @@ class CountingSuite:
     observation_size: int = 4
     action_size: int = 2
     goals: int = 5
+    costs: tuple[float, ...] = (1.0, 1.0)
 
     def make(self, task: int) -> "CountingTask":
         return CountingTask(task)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genoevo_mega import rollout
 from genoevo_mega.errors import RolloutError
 from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,22 @@ class FailingSuite:
     observation_size: int = 1
     action_size: int = 1
     goals: int = 1
+    costs: tuple[float, ...] = (1.0,)
 
     def make(self, task):
         raise ArithmeticError("no such luck")
+
+
+def test_tasks_are_spread_so_that_workers_have_equal_work():
+    shares = rollout._spread([3, 1, 1, 1, 2, 2], 2)
+    assert sorted(shares[0] + shares[1]) == list(range(6))
+    assert [sum([3, 1, 1, 1, 2, 2][task] for task in share) for share in shares] == [5, 5]
+
+
+def test_mt50_is_spread_over_three_workers_to_a_few_percent():
+    costs = MetaWorldSuite(metaworld_names("mt50"), seed=1).costs
+    loads = [sum(costs[task] for task in share) for share in rollout._spread(costs, 3)]
+    assert max(loads) < 1.05 * min(loads)
 
 
 def test_every_task_gets_its_own_goal(counting_pool):
