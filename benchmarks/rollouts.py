@@ -72,7 +72,7 @@ def measure(quick: bool) -> Measured:
     """MT10 and MT50."""
     ratios: dict[str, float] = {}
     figures: dict[str, Any] = {"cores": CORES}
-    for suite, steps in (("mt10", 60 if quick else 150), ("mt50", 15 if quick else 40)):
+    for suite, steps in (("mt10", 60), ("mt50", 15 if quick else 60)):
         compared = compare(suite, goals=1 if quick else 50, steps=steps, turns=3 if quick else 8)
         ratios |= compared[0]
         figures |= compared[1]
