@@ -122,7 +122,7 @@ class Agent:
 
     def operations(self, stages: tuple[int, ...]) -> float:
         """Floating-point operations of the matrix products of one update, for tasks of these stages."""
-        actor, critics = self.actor.operations(stages), 2 * self.critics.operations(stages)
+        actor, critics = self.actor.operations(stages), self.critics.operations(stages)
         # The actor's: next actions, then forward and both gradients of its loss. The critics': the targets, then
         # forward and both gradients of their loss, then forward and the gradient of the input for the actor's loss.
         return self.config.batch_size * (4 * actor + 6 * critics)

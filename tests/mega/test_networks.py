@@ -133,9 +133,9 @@ def test_bf16_agrees_with_fp32_to_its_eight_bits_and_keeps_fp32_outside():
 
 
 def test_operations_are_two_for_every_weight_that_a_row_meets():
-    network = _network(ensemble=1)
+    network = _network(ensemble=2)
     core = INPUTS * 12 + 12 * 12 + 12 * OUTPUTS
-    assert network.operations((1, 3)) == 2 * (2 * core + 4 * 2 * 12 * 7)
+    assert network.operations((1, 3)) == 2 * 2 * (2 * core + 4 * 2 * 12 * 7)
 
 
 def test_a_frozen_network_passes_gradients_to_its_input_alone():

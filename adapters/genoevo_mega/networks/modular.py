@@ -135,7 +135,7 @@ class ModularNetwork(nn.Module):
         return _Pass.apply(x, _Mixing.of(routing, self.precision), blocks, *(block.flat for block in blocks))
 
     def operations(self, stages: tuple[int, ...]) -> float:
-        """Floating-point operations of the matrix products for one row of input of every task, forward."""
+        """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
         core = sum(shape.numel() for shape in self.core.shapes[1::2])
         module = sum(shape.numel() for shape in self.pool[0].shapes[::2])
         return 2.0 * sum(core + stage * module for stage in stages)
