@@ -1,5 +1,7 @@
 import doctest
 import importlib
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,13 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     results = doctest.testfile(str(page), module_relative=False)
     assert results.attempted > 10
     assert results.failed == 0
+
+
+def test_the_readmes_code_runs(capsys):
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", text)
+    exec("\n".join(map(textwrap.dedent, blocks)), {})
+    assert capsys.readouterr().out == "(100.0,)\ntarget 40\n"
 
 
 def test_there_is_a_tutorial_page_for_each_step():
