@@ -108,7 +108,9 @@ def info(directory: Path) -> dict[str, Any]:
         "replay_bytes": state["replay_bytes"],
         "tasks": tasks,
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
-        "budget": budget.summary(budget.Work(**state["work"]), state["steps"], state["time"], config.machine.workers),
+        "budget": budget.summary(
+            budget.Work(**state["work"]), state["steps"], state["time"], min(config.machine.workers, len(tasks))
+        ),
         "digest": checkpoint.digest(latest),
     }
 

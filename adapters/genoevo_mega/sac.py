@@ -123,9 +123,10 @@ class Agent:
     def operations(self, stages: tuple[int, ...]) -> float:
         """Floating-point operations of the matrix products of one update, for tasks of these stages."""
         actor, critics = self.actor.operations(stages), self.critics.operations(stages)
-        # The actor's: next actions, then forward and both gradients of its loss. The critics': the targets, then
-        # forward and both gradients of their loss, then forward and the gradient of the input for the actor's loss.
-        return self.config.batch_size * (4 * actor + 6 * critics)
+        # The actor: next actions, forward, weights' gradients. The critics: targets, forward, weights' gradients, and
+        # forward and back to the action for the actor's loss. Back through all layers but the first for either loss.
+        back = sum(network.operations(stages, first_layer=False) for network in (self.actor, self.critics))
+        return self.config.batch_size * (3 * actor + 5 * critics + back)
 
     def grow(self) -> None:
         """Add a module to actor, critics and what follows them, with fresh optimiser state; all else is kept."""

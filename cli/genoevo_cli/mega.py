@@ -86,9 +86,13 @@ def train(
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     view = display.for_terminal()
-    observe = Profiler(run_dir / "profile.json", view.update) if profile else view.update
-    trainer = runs.create(run_dir, resolved, sys.argv, observe)
-    _run(trainer, resolved.steps, view)
+    if not profile:
+        _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
+        return
+    with Profiler(run_dir / "profile.json", view.update) as profiler:
+        _run(runs.create(run_dir, resolved, sys.argv, profiler), resolved.steps, view)
+    if not profiler.written:
+        display.note("The run was too short for a profile: it takes steps after the first 20 updates.")
 
 
 @mega.command()

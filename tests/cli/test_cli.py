@@ -69,6 +69,13 @@ def test_profile_writes_a_trace_of_the_learners_products(tmp_path):
     assert {"aten::bmm", "aten::baddbmm"} <= names
 
 
+def test_a_run_too_short_for_a_profile_says_so(tmp_path):
+    result = _run("mega", "train", "--preset", "smoke", "--run-dir", tmp_path / "run", "--steps", 20, "--profile")
+    assert result.returncode == 0
+    assert "too short for a profile" in result.stderr
+    assert not (tmp_path / "run" / "profile.json").exists()
+
+
 def test_info_for_people_names_every_task(finished):
     result = _run("mega", "info", finished[0])
     assert result.returncode == 0

@@ -27,8 +27,8 @@ def _routing(stages=STAGES, rows=1, seed=1, modules=MODULES):
     return Routing(torch.from_numpy(inputs), torch.from_numpy(output), stages)
 
 
-def _x(seed=2):
-    return torch.randn(TASKS, BATCH, INPUTS, generator=torch.Generator().manual_seed(seed))
+def _x(seed=2, rows=BATCH):
+    return torch.randn(TASKS, rows, INPUTS, generator=torch.Generator().manual_seed(seed))
 
 
 def _layers(network):
@@ -119,23 +119,41 @@ def test_gradients_are_those_of_the_written_out_rules(rows, stages):
             torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
-def test_bf16_agrees_with_fp32_to_its_eight_bits_and_keeps_fp32_outside():
+def test_bf16_agrees_with_fp32_within_its_rounding_and_keeps_fp32_outside():
     found = []
     for precision in (torch.float32, torch.bfloat16):
-        network, x = _network(precision=precision), _x().requires_grad_()
+        network, x = _network(precision=precision), _x(rows=200).requires_grad_()
         out = network(x, _routing())
         out.square().sum().backward()
         found.append([out.detach(), x.grad, *(p.grad for p in network.parameters())])
     for exact, rounded in zip(*found, strict=True):
         assert rounded.dtype == torch.float32
         assert not torch.equal(exact, rounded)
-        assert (exact - rounded).norm() < 0.2 * exact.norm()
+        # Eight bits, 0.4 %, at each of some ten operations in a row, and a unit near 0 that is on in one of them alone.
+        assert (exact - rounded).norm() < 0.08 * exact.norm()
 
 
 def test_operations_are_two_for_every_weight_that_a_row_meets():
     network = _network(ensemble=2)
     core = INPUTS * 12 + 12 * 12 + 12 * OUTPUTS
     assert network.operations((1, 3)) == 2 * 2 * (2 * core + 4 * 2 * 12 * 7)
+
+
+def test_weights_that_change_between_forward_and_backward_are_noticed():
+    network = _network()
+    loss = network(_x(), _routing()).sum()
+    with torch.no_grad():
+        network.core.flat.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_modules_are_trained_where_the_core_is_frozen():
+    network = _network()
+    network.core.requires_grad_(False)
+    network(_x(), _routing((5, 5, 5, 5))).sum().backward()
+    assert network.core.flat.grad is None
+    assert all(module.flat.grad.abs().max() > 0 for module in network.pool)
 
 
 def test_a_frozen_network_passes_gradients_to_its_input_alone():

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoevo_mega import sac
 from genoevo_mega.build import make_agent
@@ -172,11 +173,31 @@ def test_growth_adds_the_module_everywhere_with_fresh_state_and_keeps_all_else()
     assert not any(p.requires_grad for p in agent.targets.parameters())
 
 
-def test_actions_of_many_updates_stay_finite():
+def test_losses_and_actions_of_many_updates_stay_finite():
     agent, routing = _agent()
     for seed in range(30):
         losses = agent.update(_batch(seed=seed), routing)
     assert all(math.isfinite(float(value)) for value in losses.values())
+    assert torch.isfinite(agent.act(_batch().observations[:, 0], routing)).all()
+
+
+class _Products(TorchDispatchMode):
+    """Counts the operations of all matrix products."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        factors = {torch.ops.aten.bmm: args[:2], torch.ops.aten.baddbmm: args[1:3]}.get(function.overloadpacket)
+        if factors:
+            self.operations += 2 * factors[0].numel() * factors[1].shape[-1]
+        return function(*args, **(kwargs or {}))
+
+
+def test_operations_are_those_of_the_products_that_an_update_takes():
+    agent, routing = _agent(batch_size=BATCH)
+    with _Products() as products:
+        agent.update(_batch(), routing)
+    assert products.operations == agent.operations(routing.stages)
 
 
 def test_learning_rate_of_the_papers_relatives_is_the_default():

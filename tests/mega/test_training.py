@@ -288,8 +288,14 @@ def test_the_budget_compares_the_run_with_its_machine(grown):
     assert 0 < budget["steps_per_second"] < budget["simulator_steps_per_second"]
     assert 0 < budget["learner_of_matrix_products"] < 1
     agent = trainer.agent
-    assert agent.operations((2, 2)) == 8 * (4 * agent.actor.operations((2, 2)) + 6 * agent.critics.operations((2, 2)))
     assert agent.operations((2, 2)) * agent.updates < budget["operations"] < agent.operations((3, 3)) * agent.updates
+
+
+def test_the_simulators_rate_does_not_count_workers_without_a_task(tmp_path):
+    _train(tmp_path / "run", _config(steps=100, machine={"workers": 64}))
+    work = checkpoint.read_state(tmp_path / "run" / "checkpoint")["work"]
+    rate = runs.info(tmp_path / "run")["budget"]["simulator_steps_per_second"]
+    assert rate == pytest.approx(100 * 2 / work["rollout_seconds"])
 
 
 def test_the_run_directory_tells_where_the_run_came_from(grown):

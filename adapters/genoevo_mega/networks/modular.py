@@ -134,9 +134,9 @@ class ModularNetwork(nn.Module):
         blocks = [self.core, *self.pool[: max(routing.stages)]]
         return _Pass.apply(x, _Mixing.of(routing, self.precision), blocks, *(block.flat for block in blocks))
 
-    def operations(self, stages: tuple[int, ...]) -> float:
+    def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
-        core = sum(shape.numel() for shape in self.core.shapes[1::2])
+        core = sum(shape.numel() for shape in self.core.shapes[1 if first_layer else 3 :: 2])
         module = sum(shape.numel() for shape in self.pool[0].shapes[::2])
         return 2.0 * sum(core + stage * module for stage in stages)
 
@@ -235,14 +235,16 @@ class _Pass(torch.autograd.Function):
             hidden.append(rows.view_as(mixed))
         mixed = mixing.output_of(hidden).flatten(1, 2)
         head, bias = core[-2:]
-        ctx.mixing, ctx.blocks, ctx.tape, ctx.head = mixing, blocks, tape, (mixed, head)
+        ctx.mixing, ctx.blocks = mixing, blocks
+        ctx.save_for_backward(*flat, mixed, head, *(tensor for entry in tape for tensor in entry))
         return mixing.restored(torch.baddbmm(bias, mixed, head).view(shape), 1).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        mixing, tape = ctx.mixing, list(ctx.tape)
-        needs_x, needs_weights = ctx.needs_input_grad[0], ctx.needs_input_grad[3]
+        mixing, needs_x, needs_weights = ctx.mixing, ctx.needs_input_grad[0], any(ctx.needs_input_grad[3:])
+        mixed, head, *taped = ctx.saved_tensors[len(ctx.blocks) :]
+        tape = list(zip(taped[::3], taped[1::3], taped[2::3], strict=True))
         outside, gradient = gradient.dtype, gradient.to(mixing.output.dtype)
         flat: list[Tensor] = []
         found: list[Tensor] = []  # where the layers' gradients go, in the order of the tape and then the head
@@ -251,29 +253,35 @@ class _Pass(torch.autograd.Function):
             (of_task_bias, *core), *pool = (block.tensors(own) for block, own in zip(ctx.blocks, flat, strict=True))
             found = core[:-2] + [tensor for module in pool for tensor in module] + core[-2:]
 
-        def through(rows: Tensor, weight: Tensor, of_output: Tensor) -> Tensor:
+        def to_weights(rows: Tensor, of_output: Tensor) -> None:
             if found:
                 of_bias, of_weight = found.pop(), found.pop()
                 torch.sum(of_output, 1, keepdim=True, out=of_bias)
                 torch.bmm(rows.transpose(1, 2), of_output, out=of_weight)
+
+        def through_layer(of_output: Tensor) -> Tensor:
+            rows, out, weight = tape.pop()
+            of_output = torch.ops.aten.threshold_backward(of_output, out, 0)
+            to_weights(rows, of_output)
             return torch.bmm(of_output, weight.transpose(1, 2))
 
-        def through_relu(of_output: Tensor) -> Tensor:
-            rows, out, weight = tape.pop()
-            return through(rows, weight, torch.ops.aten.threshold_backward(of_output, out, 0))
-
-        of_mixed = through(*ctx.head, mixing.ordered(gradient, 1).flatten(1, 2)).view(*gradient.shape[:3], -1)
+        of_output = mixing.ordered(gradient, 1).flatten(1, 2)
+        to_weights(mixed, of_output)
+        of_mixed = torch.bmm(of_output, head.transpose(1, 2)).view(*gradient.shape[:3], -1)
         of_inputs: dict[int, Tensor] = {}
         for module in range(len(mixing.users) - 1, 0, -1):
             of_hidden = mixing.gradient_of(module, of_inputs, of_mixed)
-            of_inputs[module] = through_relu(through_relu(of_hidden.flatten(1, 2))).view_as(of_hidden)
+            of_inputs[module] = through_layer(through_layer(of_hidden.flatten(1, 2))).view_as(of_hidden)
         rows = mixing.gradient_of(0, of_inputs, of_mixed).flatten(1, 2)
         while len(tape) > 1:
-            rows = through_relu(rows)
+            rows = through_layer(rows)
         [(x, out, weight)] = tape
         rows = torch.ops.aten.threshold_backward(rows, out, 0)
-        of_x = through(x, weight, rows)
+        to_weights(x, rows)
         if needs_weights:
             of_task_bias.copy_(mixing.restored(rows.view_as(of_mixed).sum(2, keepdim=True), 1))
-        of_x = mixing.restored(of_x.sum(0).view(*gradient.shape[1:3], -1), 0).to(outside) if needs_x else None
+        of_x = None
+        if needs_x:
+            of_x = torch.bmm(rows, weight.transpose(1, 2)).sum(0).view(*gradient.shape[1:3], -1)
+            of_x = mixing.restored(of_x, 0).to(outside)
         return of_x, None, None, *([own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks))
