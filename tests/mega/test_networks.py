@@ -129,7 +129,7 @@ def test_bf16_agrees_with_fp32_within_its_rounding_and_keeps_fp32_outside():
     for exact, rounded in zip(*found, strict=True):
         assert rounded.dtype == torch.float32
         assert not torch.equal(exact, rounded)
-        # Eight bits, 0.4 %, at each of some ten operations in a row, and a unit near 0 that is on in one of them alone.
+        # Eight bits, 0.4 %, at each of ten operations in a row; and units near 0 that are on in one of them alone.
         assert (exact - rounded).norm() < 0.08 * exact.norm()
 
 
