@@ -145,18 +145,20 @@ def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.floa
     return Agent(network, OBSERVATIONS, ACTIONS, tasks, config, rng)
 
 
-def transitions(tasks: int) -> Batch:
+def transitions(tasks: int, batch: int = BATCH) -> Batch:
     """Random ones."""
-    shape = tasks, BATCH
+    shape = tasks, batch
     observations = torch.randn(2, *shape, OBSERVATIONS)
     rest = torch.rand(*shape), observations[1], torch.full(shape, 0.99), torch.zeros(shape, dtype=torch.int64)
     return Batch(observations[0], torch.rand(*shape, ACTIONS) * 2 - 1, *rest)
 
 
-def updater(stages: list[int], precision: torch.dtype = torch.float32) -> Callable[[], Any]:
+def updater(
+    stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
+) -> Callable[[], Any]:
     """Our update for tasks of these stages."""
     agent = ours(len(stages), max(stages), Sac(), precision)
-    batch, weights = transitions(len(stages)), routing(stages, max(stages))
+    batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
     return lambda: agent.update(batch, weights)
 
 
@@ -167,7 +169,7 @@ def operations(stages: list[int]) -> float:
 
 def memory_growth(updates: int) -> float:
     """Megabytes that the process grew by over so many small updates."""
-    small = updater([3, 3])
+    small = updater([2, 3], transitions_per_task=8)
     for _ in range(200):
         small()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
