@@ -261,7 +261,7 @@ class _Pass(torch.autograd.Function):
 
         def through_layer(of_output: Tensor) -> Tensor:
             rows, out, weight = tape.pop()
-            of_output = torch.ops.aten.threshold_backward(of_output, out, 0)
+            of_output = _through_relu_(of_output, out)
             to_weights(rows, of_output)
             return torch.bmm(of_output, weight.transpose(1, 2))
 
@@ -276,7 +276,7 @@ class _Pass(torch.autograd.Function):
         while len(tape) > 1:
             rows = through_layer(rows)
         [(x, out, weight)] = tape
-        rows = torch.ops.aten.threshold_backward(rows, out, 0)
+        rows = _through_relu_(rows, out)
         to_weights(x, rows)
         if needs_weights:
             of_task_bias.copy_(mixing.restored(rows.view_as(of_mixed).sum(2, keepdim=True), 1))
@@ -285,3 +285,8 @@ class _Pass(torch.autograd.Function):
             of_x = torch.bmm(rows, weight.transpose(1, 2)).sum(0).view(*gradient.shape[1:3], -1)
             of_x = mixing.restored(of_x, 0).to(outside)
         return of_x, None, None, *([own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks))
+
+
+def _through_relu_(of_output: Tensor, out: Tensor) -> Tensor:
+    # In place: memory of this size is cheaper to reuse than to get.
+    return torch.ops.aten.threshold_backward.grad_input(of_output, out, 0, grad_input=of_output)
