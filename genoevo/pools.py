@@ -122,20 +122,29 @@ class _Pool(ABC, Generic[W]):
 
     def _hand_out(self, queue: deque[Ints], population: Population) -> None:
         wanted = min(self.workers - len(self._busy), len(queue))
-        fresh = [self._start() for _ in range(wanted - len(self._idle))]
-        self._idle += fresh
-        for worker in fresh:
-            try:
-                worker.wait_until_ready()
-            except WorkerLost as lost:
-                self.close()
-                raise RuntimeError(f"a worker could not start: it {lost}") from lost
+        self._idle += self._started(wanted - len(self._idle))
         for _ in range(wanted):
             worker, rows = self._idle.pop(), queue.popleft()
             part = population[rows]
             worker.send((part.words, part.lengths, part.weights))
             limit = np.inf if self.timeout is None else self.timeout * len(rows)
             self._busy[worker] = rows, time.monotonic() + limit
+
+    def _started(self, count: int) -> list[W]:
+        """So many new workers that can take work; where that fails or is interrupted, none of them stays."""
+        fresh: list[W] = []
+        try:
+            for _ in range(count):
+                fresh.append(self._start())
+            for worker in fresh:
+                worker.wait_until_ready()
+        except BaseException as error:
+            for worker in fresh:
+                worker.kill()
+            if isinstance(error, WorkerLost):
+                raise RuntimeError(f"a worker could not start: it {error}") from error
+            raise
+        return fresh
 
     def _answered(self) -> list[tuple[W, Ints]]:
         """Workers that have answered, ended or hung, and their rows; those that hang have been killed."""

@@ -239,6 +239,25 @@ def test_an_interrupted_evaluation_leaves_nothing_for_the_next_one(population, p
     assert evaluated(pool, population[[3, 2, 1, 0]]).tolist() == [5, 3, 1, 4]
 
 
+def test_workers_whose_start_was_interrupted_are_not_used_again(population, pool, monkeypatch):
+    pool = pool(length, batch=2)
+
+    def interrupted():
+        worker = start()
+        monkeypatch.setattr(worker, "wait_until_ready", interrupt)
+        return worker
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    start = pool._start
+    monkeypatch.setattr(pool, "_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(pool, population)
+    monkeypatch.undo()
+    assert evaluated(pool, population).tolist() == [4, 1, 3, 5]
+
+
 def test_a_vectorised_function_gets_batches_in_workers(population, pool):
     assert evaluated(pool(Vectorised(lengths), batch=3), population).tolist() == [4, 1, 3, 5]
 
