@@ -55,6 +55,10 @@ class Worker(ABC):
         """Return once the worker can take work; raises WorkerLost where it cannot start."""
 
     @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether a worker that waits for work has not ended."""
+
+    @abstractmethod
     def send(self, cargo: Cargo) -> None:
         """Hand over a batch."""
 
@@ -107,6 +111,7 @@ class _Pool(ABC, Generic[W]):
         problems: dict[int, Problem] = {}
         batch = self.batch or -(-len(population) // (4 * self.workers))
         queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
+        self._drop_ended()
         try:
             while queue or self._busy:
                 if hasty and problems:
@@ -119,6 +124,13 @@ class _Pool(ABC, Generic[W]):
                 worker.kill()
             self._busy.clear()
         return Attempt(values, problems)
+
+    def _drop_ended(self) -> None:
+        # Whoever ended while idle did not do so over a genotype that it would now be given.
+        ended = [worker for worker in self._idle if not worker.is_alive()]
+        self._idle = [worker for worker in self._idle if worker not in ended]
+        for worker in ended:
+            worker.kill()
 
     def _hand_out(self, queue: deque[Ints], population: Population) -> None:
         wanted = min(self.workers - len(self._busy), len(queue))
@@ -209,6 +221,9 @@ class _Process(Worker):
 
     def wait_until_ready(self) -> None:
         self._receive()
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
 
     def send(self, cargo: Cargo) -> None:
         with suppress(OSError):  # the worker has ended: receive() says so
@@ -302,6 +317,12 @@ class _Actor(Worker):
 
     def wait_until_ready(self) -> None:
         self._receive()
+
+    def is_alive(self) -> bool:
+        try:
+            return bool(self._ray.get(self._handle.is_ready.remote()))
+        except self._ray.exceptions.RayError:
+            return False
 
     def send(self, cargo: Cargo) -> None:
         self.pending = self._handle.answer.remote(*cargo)

@@ -1,5 +1,6 @@
 import os
 import pickle
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from fitness_functions import (
     of_two_values,
     of_two_values_at_once,
     pair,
+    process_id,
     raising,
     raising_at_once,
 )
@@ -217,6 +219,15 @@ def test_a_worker_that_ends_is_replaced_and_its_genotype_named(population, pool,
     with pytest.raises(EvaluationError, match=r"ended its .*worker.* for 111"):
         evaluated(pool, population)
     assert evaluated(pool, population[[0, 1]]).tolist() == [4, 1]
+
+
+def test_a_worker_that_ended_while_idle_is_blamed_on_no_genotype(population, pool):
+    pool = pool(process_id)
+    [first] = set(evaluated(pool, population))
+    os.kill(int(first), signal.SIGKILL)
+    time.sleep(0.2)
+    [second] = set(evaluated(pool, population[:1]))
+    assert second != first
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
