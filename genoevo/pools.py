@@ -380,12 +380,12 @@ class RayPool(_Pool[_Actor]):
         timeout: float | None = None,
         failure: Failure | None = None,
     ) -> None:
-        ray = optional("ray", "RayPool", "genoevo[ray]")
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False)
-        self._ray = ray
-        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        super().__init__(function, workers=workers or cores, batch=batch, timeout=timeout, failure=failure)
+        super().__init__(function, workers=workers, batch=batch, timeout=timeout, failure=failure)
+        self._ray = optional("ray", "RayPool", "genoevo[ray]")
+        if not self._ray.is_initialized():
+            self._ray.init(include_dashboard=False)
+        if workers is None:
+            self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _start(self) -> _Actor:
         return _Actor(self._ray, self.evaluator, self.timeout)

@@ -359,6 +359,8 @@ def test_without_ray_its_pool_says_what_to_install(monkeypatch):
         (lambda: Failure(action="ignore"), "action must be one of raise, worst, got 'ignore'"),
         (lambda: Failure(retries=-1), "retries must be at least 0, got -1"),
         (lambda: ProcessPool(length, workers=0), "workers must be at least 1, got 0"),
+        (lambda: RayPool(length, workers=0), "workers must be at least 1, got 0"),
+        (lambda: RayPool(length, batch=0), "batch must be at least 1, got 0"),
         (lambda: ProcessPool(length, batch=0), "batch must be at least 1, got 0"),
         (lambda: ProcessPool(length, timeout=0), "timeout must be above 0 seconds, got 0"),
     ],
