@@ -92,7 +92,8 @@ class Evolution:
         What to keep beside the population.
     statistics
         DEAP's ``Statistics`` or ``MultiStatistics`` over each generation's population, added to its record in the
-        logbook; :class:`~genoevo.history.PopulationStatistics` are fast ones.
+        logbook, so none may be named like a column of its own (see *logbook*; ValueError).
+        :class:`~genoevo.history.PopulationStatistics` are fast ones.
     callbacks
         Functions of the evolution, called in turn after each generation.
 
@@ -156,6 +157,8 @@ class Evolution:
         self._offspring = self.survival.children(self._size)
         self.reproduction.check_layout(layout)
         self.layout = layout
+        if statistics is not None:
+            history.check_names(statistics)
         self.statistics = statistics
         self.callbacks = tuple(callbacks)
         self.population = population.copy()

@@ -362,7 +362,7 @@ EVERYTHING = {
 def statistics():
     found = MultiStatistics(fitness=PopulationStatistics(attrgetter("fitness")), bits=Statistics(len))
     found.register("quartiles", np.quantile, q=[0.25, 0.75], axis=0)
-    found.register("mean", np.mean)
+    found.register("average", np.mean)
     return found
 
 
