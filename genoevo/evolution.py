@@ -35,6 +35,7 @@ from genoevo.state import (
     population_from_state,
     population_state,
     rebuild,
+    seeded,
 )
 from genoevo.stops import Stop
 from genoevo.survival import Selection, Survival
@@ -163,7 +164,7 @@ class Evolution:
         self.callbacks = tuple(callbacks)
         self.population = population.copy()
         self.numbers: Ints = np.arange(len(population))
-        self.rng = np.random.default_rng(seed)
+        self.rng = seeded(seed)
         self.generation = 0
         self.evaluations = 0
         self.best: Genotype | None = None

@@ -520,6 +520,11 @@ def test_the_generator_of_a_state_must_be_pcg64(onemax):
         Evolution.from_state(state)
 
 
+def test_a_seed_of_a_generator_that_could_not_be_loaded_is_refused(onemax):
+    with pytest.raises(ValueError, match="the generator must be PCG64, got 'Philox'"):
+        onemax(seed=np.random.Philox(1))
+
+
 def test_segments_use_the_given_layout(start):
     rule = Reproduction(crossover="segments", crossover_threshold=1, mutation_rate=0)
     evolution = told(Evolution(None, start, seed=1, reproduction=rule, layout=FlatLayout(1)), 1)
