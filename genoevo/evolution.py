@@ -296,6 +296,7 @@ class Evolution:
         return {
             "kind": "evolution",
             **{name: asdict(getattr(self, name)) for name in _SETTINGS},
+            "layout": _named(self.layout),
             "population": population_state(self.population),
             "numbers": self.numbers,
             "asked": None if self._asked is None else self._asked.state(),
@@ -321,9 +322,12 @@ class Evolution:
     ) -> Evolution:
         """Continue where :meth:`state_dict` was taken, bit for bit. Functions and the layout are given again.
 
-        Raises ValueError where *state* is not an evolution's or lacks a part, which it names.
+        Raises ValueError where *state* is not an evolution's or lacks a part, which it names, and where its layout
+        was another, as their ``repr`` tells.
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
+        if state["layout"] != _named(layout):
+            raise ValueError(f"this is the state of an evolution with layout {state['layout']}, got {_named(layout)}")
         evolution = cls(
             evaluate,
             population_from_state(state["population"]),
@@ -371,7 +375,7 @@ _COUNTS = ("generation", "evaluations", "stagnant")
 _PARTS = (
     *_SETTINGS,
     *_COUNTS,
-    *("population", "numbers", "asked", "best", "rng", "log", "hall_of_fame", "pareto_front", "lineage", "cache"),
+    *("layout", "population", "numbers", "asked", "best", "rng", "log", "hall_of_fame", "pareto_front", "lineage", "cache"),
 )
 
 
@@ -400,6 +404,11 @@ class _Asked:
         if parents.shape != (len(population), 2) or origins.shape != (len(population),):
             raise ValueError(f"{len(population)} asked genotypes have parents {parents.shape} and {origins.shape}")
         return cls(population, parents, origins)
+
+
+def _named(layout: Layout | None) -> str:
+    # The repr that a class gets from object is another in each process.
+    return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
 
 
 def _finite_mean(values: Floats) -> float:

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from dataclasses import asdict
 from functools import partial
 from operator import attrgetter
@@ -461,6 +462,22 @@ def test_a_state_with_a_number_in_place_of_a_part_is_refused(start, path):
 def test_a_state_with_a_damaged_part_is_refused_by_name(start, change, message):
     with pytest.raises(ValueError, match=message):
         Evolution.from_state({**complete(start), **change})
+
+
+@pytest.mark.parametrize("other", [None, StagedLayout(2), FlatLayout(4)])
+def test_a_state_with_another_layout_is_refused(start, other):
+    state = Evolution(None, start, seed=1, layout=FlatLayout(2)).state_dict()
+    message = f"with layout FlatLayout(precision=2, genes=None), got {other}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Evolution.from_state(state, layout=other)
+
+
+def test_a_layout_without_a_repr_of_its_own_is_known_by_its_class(start):
+    class Plain(FlatLayout):
+        __repr__ = object.__repr__
+
+    state = Evolution(None, start, seed=1, layout=Plain()).state_dict()
+    assert Evolution.from_state(state, layout=Plain()).layout == Plain()
 
 
 def test_told_fitness_may_be_infinite_and_is_counted(start):
