@@ -156,7 +156,7 @@ class Evolution:
         self.memory = memory or Memory()
         self._size = self.islands.size(len(population))
         self._offspring = self.survival.children(self._size)
-        self.reproduction.check_layout(layout)
+        self.reproduction.check_layout(layout, population)
         self.layout = layout
         if statistics is not None:
             history.check_names(statistics)
