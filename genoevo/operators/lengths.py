@@ -65,7 +65,7 @@ class LengthPolicy:
 
         """
         check_generator(rng)
-        targets = self.nearest(children.lengths, layout, int(parents.lengths.max()))
+        targets = self.nearest(children.lengths, layout, int(parents.lengths.max(initial=0)))
         wrong = np.flatnonzero(targets != children.lengths)
         result = Population(children.words.copy(), children.lengths.copy(), weights=children.weights)
         if not wrong.size:
