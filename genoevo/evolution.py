@@ -17,7 +17,7 @@ import numpy.typing as npt
 from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
 
 from genoevo import history
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least
 from genoevo.cache import Cache
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator, evaluated
@@ -26,7 +26,7 @@ from genoevo.islands import Islands
 from genoevo.layout import Layout
 from genoevo.lineage import GIVEN, Lineage
 from genoevo.operators.reproduction import Origin, Reproduction
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.state import (
     State,
     check_state,
@@ -154,8 +154,7 @@ class Evolution:
         self.survival = survival or Survival()
         self.islands = islands or Islands()
         self.memory = memory or Memory()
-        self._size = self.islands.size(len(population))
-        self._offspring = self.survival.children(self._size)
+        self._offspring = self.survival.children(self.islands.size(len(population)))
         self.reproduction.check_layout(layout, population)
         self.layout = layout
         if statistics is not None:
@@ -375,7 +374,8 @@ _COUNTS = ("generation", "evaluations", "stagnant")
 _PARTS = (
     *_SETTINGS,
     *_COUNTS,
-    *("layout", "population", "numbers", "asked", "best", "rng", "log", "hall_of_fame", "pareto_front", "lineage", "cache"),
+    "layout",
+    *("population", "numbers", "asked", "best", "rng", "log", "hall_of_fame", "pareto_front", "lineage", "cache"),
 )
 
 

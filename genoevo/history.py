@@ -10,7 +10,6 @@ from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statis
 from genoevo.population import Population
 from genoevo.state import State, check_state, population_from_state, population_state
 
-
 COLUMNS = ("generation", "evaluations", "best", "mean", "length", "failed")
 """What every record of a run's log holds beside its statistics."""
 

@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_between
 from genoevo._optional import optional
 from genoevo.operators.reproduction import Origin
-from genoevo.population import Floats
 from genoevo.state import State, check_state
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])

@@ -23,20 +23,20 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from genoevo._bits import Ints, Words
+from genoevo._bits import Floats, Ints, Words
 from genoevo._check import check_at_least
 from genoevo._optional import optional
 from genoevo.evaluation import (
     Attempt,
     Evaluator,
     Failure,
+    Fault,
     FitnessFunction,
     InProcess,
-    Problem,
     Vectorised,
     as_evaluator,
 )
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 Cargo = tuple[Words, Ints, tuple[float, ...]]
 Answer = tuple[Floats, dict[int, tuple[str, str]]]
@@ -108,22 +108,22 @@ class _Pool(ABC, Generic[W]):
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Fitness of every genotype, in order."""
         values = np.full((len(population), len(population.weights)), np.nan)
-        problems: dict[int, Problem] = {}
+        faults: dict[int, Fault] = {}
         batch = self.batch or -(-len(population) // (4 * self.workers))
         queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
         self._drop_ended()
         try:
             while queue or self._busy:
-                if hasty and problems:
+                if hasty and faults:
                     queue.clear()
                 self._hand_out(queue, population)
                 for worker, rows in self._answered():
-                    self._take(worker, rows, values, problems, queue)
+                    self._take(worker, rows, values, faults, queue)
         finally:
             for worker in self._busy:  # nobody waits for these any more
                 worker.kill()
             self._busy.clear()
-        return Attempt(values, problems)
+        return Attempt(values, faults)
 
     def _drop_ended(self) -> None:
         # Whoever ended while idle did not do so over a genotype that it would now be given.
@@ -171,7 +171,7 @@ class _Pool(ABC, Generic[W]):
             worker.kill()
         return [(worker, self._busy.pop(worker)[0]) for worker in ready + late]
 
-    def _take(self, worker: W, rows: Ints, values: Floats, problems: dict[int, Problem], queue: deque[Ints]) -> None:
+    def _take(self, worker: W, rows: Ints, values: Floats, faults: dict[int, Fault], queue: deque[Ints]) -> None:
         try:
             found, failed = worker.receive()
         except WorkerLost as lost:
@@ -179,12 +179,12 @@ class _Pool(ABC, Generic[W]):
             if len(rows) > 1:
                 queue.extend(np.split(rows, len(rows)))
             else:
-                problems[int(rows[0])] = Problem(str(lost))
+                faults[int(rows[0])] = Fault(str(lost))
             return
         self._idle.append(worker)
         values[rows] = found
         for row, (what, trace) in failed.items():
-            problems[int(rows[row])] = Problem(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
+            faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
 
     def close(self) -> None:
         """End all workers; a later evaluation starts new ones."""
@@ -202,8 +202,8 @@ class _Pool(ABC, Generic[W]):
 
 def _answer(evaluator: Evaluator, cargo: Cargo) -> Answer:
     words, lengths, weights = cargo
-    values, problems = evaluator.attempt(Population(words, lengths, weights=weights))
-    return values, {row: (problem.what, _trace(problem.cause)) for row, problem in problems.items()}
+    values, faults = evaluator.attempt(Population(words, lengths, weights=weights))
+    return values, {row: (fault.what, _trace(fault.cause)) for row, fault in faults.items()}
 
 
 def _trace(error: BaseException | None) -> str:

@@ -8,8 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats as Floats
-from genoevo._bits import Ints, Words, pack, prefix_mask, random_words, unpack, word_count
+from genoevo._bits import Floats, Ints, Words, pack, prefix_mask, random_words, unpack, word_count
 from genoevo._check import check_generator
 from genoevo.genotype import Fitness, Genotype
 

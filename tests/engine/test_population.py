@@ -292,8 +292,8 @@ def test_a_population_takes_little_more_than_its_bits(rng, lengths):
 
 def test_words_of_any_memory_layout_can_be_changed_in_place(rng):
     words, lengths = Population.random(6, 200, rng).words, np.full(6, 200)
-    for given in (np.asfortranarray(words), np.repeat(words, 2, axis=0)[::2], np.repeat(words, 2, axis=1)[:, ::2]):
-        found, expected = Population(given, lengths), Population(words.copy(), lengths)
+    for array in (np.asfortranarray(words), np.repeat(words, 2, axis=0)[::2], np.repeat(words, 2, axis=1)[:, ::2]):
+        found, expected = Population(array, lengths), Population(words.copy(), lengths)
         for population in (found, expected):
             flip_in_place(population, np.full(6, 0.02), np.random.default_rng(1))
         assert (expected.words != words).any()

@@ -260,7 +260,9 @@ def test_what_needs_a_layout_says_so(settings, message):
     ],
 )
 @pytest.mark.parametrize("settings", [{"crossover": "cut_and_splice"}, {"resize_rate": 0.5}])
-def test_lengths_that_the_layout_does_not_have_are_refused_before_anything_is_evaluated(rng, policy, layout, settings):
+def test_lengths_that_the_layout_does_not_have_are_refused_before_anything_is_evaluated(
+    rng, policy, layout, settings
+):
     start = Population.random(4, layout.length(10), rng)
     rule = Reproduction(lengths=policy, **settings)
     with pytest.raises(ValueError, match="has no legal length from"):
