@@ -11,12 +11,9 @@ Each engine's time is that of its fastest turn, because on a shared machine nois
 
 from __future__ import annotations
 
-import argparse
 import array
-import json
 import pickle
 import random
-import sys
 import time
 import tracemalloc
 import warnings
@@ -25,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from deap import algorithms, base, creator, tools
+from reporting import Measured, fastest, report
 
 from genoevo import Community, Evolution, Genotype, Memory, Population, StagedLayout
 from genoevo.community import Growth
@@ -37,16 +35,6 @@ CROSSOVER, ENTRANTS = 0.9, 3
 Turn = Callable[[], float]  # runs some generations and returns seconds per generation
 
 
-def seconds(function: Callable[[], Any], repeats: int) -> float:
-    """Shortest time of a call."""
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
 def ones(population: Population) -> Any:
     """Ones of each genotype, (n,) float64, whatever its length."""
     return np.bitwise_count(population.words).sum(axis=1, dtype=np.float64)
@@ -57,7 +45,7 @@ def ours(size: int = SIZE, lengths: Any = LENGTH, generations: int = 50) -> Turn
     start = Population.random(size, lengths, np.random.default_rng(1))
     evolution = Evolution(Vectorised(ones), start, seed=1, memory=Memory(hall_of_fame=1))
     evolution.run(2)
-    return lambda: seconds(lambda: evolution.run(generations), 1) / generations
+    return lambda: fastest(1, lambda: evolution.run(generations))[0] / generations
 
 
 def deap(kind: type, **settings: Any) -> Turn:
@@ -83,7 +71,7 @@ def deap(kind: type, **settings: Any) -> Turn:
                 child.fitness.values = (sum(child),)
         population[:] = children
 
-    return lambda: seconds(generation, 1)
+    return lambda: fastest(1, generation)[0]
 
 
 def pymoo() -> Turn:
@@ -116,7 +104,7 @@ def pymoo() -> Turn:
     )
     algorithm.setup(Ones(), termination=("n_gen", 10**9), seed=1, verbose=False)
     algorithm.next()
-    return lambda: seconds(algorithm.next, 3)
+    return lambda: fastest(3, algorithm.next)[0]
 
 
 def pygad(generations: int = 3) -> Turn:
@@ -229,15 +217,15 @@ def decoding(genotypes: int = 10000, sample: int = 300) -> dict[str, float]:
     some = list(population[:sample])
     looped = [np.concatenate(alone(genotype)) for genotype in some]
     np.testing.assert_allclose(decode_population(population[:sample], layout), looped, rtol=1e-9)
-    one = seconds(lambda: [alone(genotype) for genotype in some], 10) / sample
-    every = seconds(lambda: decode_population(population, layout), 30) / genotypes
+    one = fastest(10, lambda: [alone(genotype) for genotype in some])[0] / sample
+    every = fastest(30, lambda: decode_population(population, layout))[0] / genotypes
     return {"loop_us": 1e6 * one, "batch_us": 1e6 * every, "ratio": one / every}
 
 
 def transport(genotypes: int = 1000, length: int = 2000) -> dict[str, float]:
     """Microseconds and bytes a genotype to pickle a population and to read it again."""
     population = Population.random(genotypes, length, np.random.default_rng(1))
-    spent = seconds(lambda: pickle.loads(pickle.dumps(population, pickle.HIGHEST_PROTOCOL)), 50)
+    [spent] = fastest(50, lambda: pickle.loads(pickle.dumps(population, pickle.HIGHEST_PROTOCOL)))
     data = pickle.dumps(population, pickle.HIGHEST_PROTOCOL)
     return {"us_per_genotype": 1e6 * spent / genotypes, "bytes_per_genotype": len(data) / genotypes}
 
@@ -253,54 +241,26 @@ def communities(tasks: list[int]) -> list[dict[str, float]]:
         lengths = np.array([community.layout.length(int(stage)) for stage in stages])
         community.population = Population.random(len(stages), lengths, rng, community.population.weights)
         performance = rng.random((count, 8))
-        spent = seconds(lambda c=community, p=performance: c.step(p, p), 7)
+        [spent] = fastest(7, lambda c=community, p=performance: c.step(p, p))
         rows.append({"tasks": count, "ms": 1e3 * spent, "us_per_task": 1e6 * spent / count})
     return rows
 
 
-def show(ratios: dict[str, float], figures: dict[str, Any]) -> None:
-    """Tables for people."""
-    milliseconds = figures["ms_per_generation"]
-    print(f"OneMax, {SIZE} genotypes of {LENGTH} bits: ms per generation")
-    for name, value in milliseconds.items():
-        print(f"  {name:14}{value:10.3f}" + (f"{ratios[name]:8.0f} x" if name in ratios else ""))
-    print(
-        f"mixed lengths run at {figures['mixed_speed']:.2f} of the speed of equal ones "
-        f"and take {figures['mixed_held_over_bits']:.2f} times their bits"
-    )
-    for title in ("scaling", "community"):
-        rows = figures[title]
-        print(f"\n{title}\n  " + "".join(f"{name:>18}" for name in rows[0]))
-        for row in rows:
-            print("  " + "".join(f"{value:18.6g}" for value in row.values()))
-    for title in ("decoding", "transport"):
-        print(f"\n{title}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures[title].items()))
-
-
-def main() -> None:
-    """Measure, then print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under 50 s on two cores: fewer turns, smaller tables")
-    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
-    arguments = parser.parse_args()
+def measure(quick: bool) -> Measured:
+    """All of it."""
     warnings.filterwarnings("ignore")  # of the other libraries
-    ratios, milliseconds = compared(turns=6 if arguments.quick else 20)
-    sizes = [100, 1000, 10000] if arguments.quick else [100, 1000, 10000, 100000]
-    figures = {
+    ratios, milliseconds = compared(turns=6 if quick else 20)
+    figures: dict[str, Any] = {
         "ms_per_generation": milliseconds,
         "mixed_speed": milliseconds["genoevo"] / milliseconds["genoevo_mixed"],
         "mixed_held_over_bits": held_over_bits(Population.random(SIZE, mixed_lengths(), np.random.default_rng(1))),
-        "scaling": scaling(sizes, [100, 1000, 10000]),
+        "scaling": scaling([100, 1000, 10000] if quick else [100, 1000, 10000, 100000], [100, 1000, 10000]),
         "decoding": decoding(),
         "transport": transport(),
-        "community": communities([125, 250, 500] if arguments.quick else [125, 250, 500, 1000]),
+        "community": communities([125, 250, 500] if quick else [125, 250, 500, 1000]),
     }
-    if arguments.json:
-        json.dump({"ratios": ratios, "figures": figures}, sys.stdout)
-        print()
-    else:
-        show(ratios, figures)
+    return ratios, figures
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__.partition("\n")[0], measure)

@@ -13,7 +13,10 @@ Measured = tuple[dict[str, float], dict[str, Any]]  # ratios by name, and all ot
 
 
 def report(description: str, measure: Callable[[bool], Measured]) -> None:
-    """Measure, quickly or not, and print: JSON alone with ``--json``, otherwise a line for each ratio and figure."""
+    """Measure, quickly or not, and print: JSON alone with ``--json``, otherwise a line for each ratio and figure.
+
+    A figure that is a dict or a list of dicts is a table.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="under 50 s on two cores: fewer turns, smaller tables")
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
@@ -26,10 +29,11 @@ def report(description: str, measure: Callable[[bool], Measured]) -> None:
     for name, value in ratios.items():
         print(f"{name:40}{value:10.2f} x")
     for name, value in figures.items():
-        if isinstance(value, list):
-            print(f"\n{name}\n  " + "".join(f"{column:>16}" for column in value[0]))
-            for row in value:
-                print("  " + "".join(f"{cell:>16.4g}" for cell in row.values()))
+        if isinstance(value, list | dict):
+            rows = [value] if isinstance(value, dict) else value
+            print(f"\n{name}\n  " + "".join(f"{column:>20}" for column in rows[0]))
+            for row in rows:
+                print("  " + "".join(f"{cell:>20.4g}" for cell in row.values()))
         else:
             print(f"{name:40}{value:12.4g}")
 

@@ -47,7 +47,7 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
     n = len(lengths)
     if not width:
         return np.zeros((n, 0), dtype=np.uint64)
-    ends = np.minimum(lengths.reshape(n, -1).T, WORD * width)
+    ends = np.minimum(np.atleast_2d(lengths.T), WORD * width)
     whole = ends >> 6
     inside = np.zeros((n, width), dtype=np.bool_)
     columns = np.arange(width, dtype=np.int32)

@@ -7,10 +7,10 @@ from math import isfinite
 
 import numpy as np
 
-from genoevo._bits import word_count
+from genoevo._bits import Floats, word_count
 from genoevo._check import check_at_least
 from genoevo.evaluation import Evaluator, evaluated
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.state import State, check_state, population_from_state, population_state
 
 _Key = tuple[int, bytes]

@@ -28,6 +28,7 @@ from genoevo.state import (
     population_from_state,
     population_state,
     rebuild,
+    seeded,
 )
 
 _WEIGHTS = (1.0, 1.0)  # score first, mean return breaks ties
@@ -188,7 +189,7 @@ class Community:
             raise ValueError("a task's genotypes are all of its stage: reproduction must not change lengths")
         if stage > self.growth.max_modules:
             raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
-        self.rng = np.random.default_rng(seed)
+        self.rng = seeded(seed)
         n = len(self.tasks)
         self.population = Population.random(n * size, layout.length(stage), self.rng, weights=_WEIGHTS)
         self.rounds = 0

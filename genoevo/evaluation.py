@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
+from genoevo._bits import Floats
 from genoevo._check import check_at_least, check_choice
 from genoevo.genotype import Genotype
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 FitnessFunction = Callable[[Genotype], float | Sequence[float]]
 Action = Literal["raise", "worst"]
@@ -58,7 +59,7 @@ class EvaluationError(RuntimeError):
         return EvaluationError, (str(self), self.genotype)
 
 
-class Problem(NamedTuple):
+class Fault(NamedTuple):
     """Why a genotype has no fitness: *what* the fitness function did, and the exception if it raised one."""
 
     what: str
@@ -66,10 +67,10 @@ class Problem(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """Fitness (n, objectives) of a population, and the problem of each row that has none."""
+    """Fitness (n, objectives) of a population, and the fault of each row that has none."""
 
     values: Floats
-    problems: dict[int, Problem]
+    faults: dict[int, Fault]
 
 
 @runtime_checkable
@@ -79,7 +80,7 @@ class Evaluator(Protocol):
     failure: Failure
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
-        """Evaluate once. *hasty*: return soon after the first problem, whatever is still to do."""
+        """Evaluate once. *hasty*: return soon after the first fault, whatever is still to do."""
 
 
 class InProcess:
@@ -94,24 +95,24 @@ class InProcess:
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Fitness of every genotype, in order."""
-        values, problems = _unknown(population), dict[int, Problem]()
+        values, faults = _unknown(population), dict[int, Fault]()
         for row, genotype in enumerate(population):
-            problem = self._evaluate(genotype, values[row])
-            if problem is not None:
-                problems[row] = problem
+            fault = self._evaluate(genotype, values[row])
+            if fault is not None:
+                faults[row] = fault
                 if hasty:
                     break
-        return Attempt(values, problems)
+        return Attempt(values, faults)
 
-    def _evaluate(self, genotype: Genotype, target: Floats) -> Problem | None:
+    def _evaluate(self, genotype: Genotype, target: Floats) -> Fault | None:
         try:
             result = self.function(genotype)
         except Exception as error:
-            return Problem(f"raised {_described(error)}", error)
+            return Fault(f"raised {_described(error)}", error)
         array = _as_floats(result)
         if array is None or array.size != target.size or array.ndim > 1 or not np.isfinite(array).all():
             numbers = "one finite number" if target.size == 1 else f"{target.size} finite numbers"
-            return Problem(f"returned {result!r}, not {numbers},")
+            return Fault(f"returned {result!r}, not {numbers},")
         target[:] = array
         return None
 
@@ -133,16 +134,16 @@ class Vectorised:
             result = self.function(population)
         except Exception as error:
             what = f"raised {_described(error)}, called with {len(values)} genotypes,"
-            return Attempt(values, dict.fromkeys(range(len(values)), Problem(what, error)))
+            return Attempt(values, dict.fromkeys(range(len(values)), Fault(what, error)))
         array = _as_floats(result)
         shapes = [values.shape, *([values.shape[:1]] if values.shape[1] == 1 else [])]
         if array is None or array.shape not in shapes:
             got = f"type {type(result).__name__}" if array is None else f"shape {array.shape}"
             what = f"returned fitness of {got}, not of shape {' or '.join(map(str, shapes))},"
-            return Attempt(values, dict.fromkeys(range(len(values)), Problem(what)))
+            return Attempt(values, dict.fromkeys(range(len(values)), Fault(what)))
         values[:] = array.reshape(values.shape)
         finite = np.isfinite(values).all(axis=1)
-        bad = {int(row): Problem(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
+        bad = {int(row): Fault(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
         return Attempt(values, bad)
 
 
@@ -157,12 +158,12 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
     rows, part = np.arange(len(population)), population
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
-        found, problems = evaluator.attempt(part, hasty=hasty)
+        found, faults = evaluator.attempt(part, hasty=hasty)
         values[rows] = found
-        if not problems:
+        if not faults:
             return values.reshape(population.fitness.shape)
-        failed = sorted(problems)
-        first = problems[failed[0]]
+        failed = sorted(faults)
+        first = faults[failed[0]]
         rows = rows[failed]
         part = population[rows]
     if rule.action == "raise":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
 
 from genoevo import history
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least
 from genoevo.cache import Cache
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator, evaluated
@@ -26,7 +26,7 @@ from genoevo.islands import Islands
 from genoevo.layout import Layout
 from genoevo.lineage import GIVEN, Lineage
 from genoevo.operators.reproduction import Origin, Reproduction
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.state import (
     State,
     check_state,
@@ -35,6 +35,7 @@ from genoevo.state import (
     population_from_state,
     population_state,
     rebuild,
+    seeded,
 )
 from genoevo.stops import Stop
 from genoevo.survival import Selection, Survival
@@ -92,7 +93,8 @@ class Evolution:
         What to keep beside the population.
     statistics
         DEAP's ``Statistics`` or ``MultiStatistics`` over each generation's population, added to its record in the
-        logbook; :class:`~genoevo.history.PopulationStatistics` are fast ones.
+        logbook, so none may be named like a column of its own (see *logbook*; ValueError).
+        :class:`~genoevo.history.PopulationStatistics` are fast ones.
     callbacks
         Functions of the evolution, called in turn after each generation.
 
@@ -152,15 +154,16 @@ class Evolution:
         self.survival = survival or Survival()
         self.islands = islands or Islands()
         self.memory = memory or Memory()
-        self._size = self.islands.size(len(population))
-        self._offspring = self.survival.children(self._size)
-        self.reproduction.check_layout(layout)
+        self._offspring = self.survival.children(self.islands.size(len(population)))
+        self.reproduction.check_layout(layout, population)
         self.layout = layout
+        if statistics is not None:
+            history.check_names(statistics)
         self.statistics = statistics
         self.callbacks = tuple(callbacks)
         self.population = population.copy()
         self.numbers: Ints = np.arange(len(population))
-        self.rng = np.random.default_rng(seed)
+        self.rng = seeded(seed)
         self.generation = 0
         self.evaluations = 0
         self.best: Genotype | None = None
@@ -292,6 +295,7 @@ class Evolution:
         return {
             "kind": "evolution",
             **{name: asdict(getattr(self, name)) for name in _SETTINGS},
+            "layout": _named(self.layout),
             "population": population_state(self.population),
             "numbers": self.numbers,
             "asked": None if self._asked is None else self._asked.state(),
@@ -317,9 +321,12 @@ class Evolution:
     ) -> Evolution:
         """Continue where :meth:`state_dict` was taken, bit for bit. Functions and the layout are given again.
 
-        Raises ValueError where *state* is not an evolution's or lacks a part, which it names.
+        Raises ValueError where *state* is not an evolution's or lacks a part, which it names, and where its layout
+        was another, as their ``repr`` tells.
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
+        if state["layout"] != _named(layout):
+            raise ValueError(f"this is the state of an evolution with layout {state['layout']}, got {_named(layout)}")
         evolution = cls(
             evaluate,
             population_from_state(state["population"]),
@@ -367,6 +374,7 @@ _COUNTS = ("generation", "evaluations", "stagnant")
 _PARTS = (
     *_SETTINGS,
     *_COUNTS,
+    "layout",
     *("population", "numbers", "asked", "best", "rng", "log", "hall_of_fame", "pareto_front", "lineage", "cache"),
 )
 
@@ -396,6 +404,11 @@ class _Asked:
         if parents.shape != (len(population), 2) or origins.shape != (len(population),):
             raise ValueError(f"{len(population)} asked genotypes have parents {parents.shape} and {origins.shape}")
         return cls(population, parents, origins)
+
+
+def _named(layout: Layout | None) -> str:
+    # The repr that a class gets from object is another in each process.
+    return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
 
 
 def _finite_mean(values: Floats) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from deap.tools import HallOfFame, Logbook, ParetoFront, Statistics
+from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
 
 from genoevo.population import Population
 from genoevo.state import State, check_state, population_from_state, population_state
+
+COLUMNS = ("generation", "evaluations", "best", "mean", "length", "failed")
+"""What every record of a run's log holds beside its statistics."""
 
 
 class PopulationStatistics(Statistics):  # type: ignore[misc]
@@ -31,6 +34,15 @@ class PopulationStatistics(Statistics):  # type: ignore[misc]
         """Each registered function of the key's array."""
         values = self.key(data)
         return {name: function(values) for name, function in self.functions.items()}
+
+
+def check_names(statistics: Statistics | MultiStatistics) -> None:
+    """Raise ValueError where a name of *statistics* is one of the log's own :data:`COLUMNS`."""
+    names = set(statistics.fields)
+    if isinstance(statistics, MultiStatistics):  # DEAP writes the log's own columns into every chapter, over its own
+        names.update(*(part.fields for part in statistics.values()))
+    if taken := sorted(names & set(COLUMNS)):
+        raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of its own so named")
 
 
 def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
+from genoevo._check import check_between
 from genoevo._optional import optional
 from genoevo.operators.reproduction import Origin
-from genoevo.population import Floats
 from genoevo.state import State, check_state
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
@@ -63,7 +63,11 @@ class Lineage:
         return len(self.parents)
 
     def ancestors(self, number: int) -> Ints:
-        """The sorted numbers of all genotypes that genotype *number* descends from, and its own."""
+        """The sorted numbers of all genotypes that genotype *number* descends from, and its own.
+
+        Raises ValueError where there is no such genotype.
+        """
+        check_between("number", number, 0, len(self) - 1)
         found = np.zeros(len(self), dtype=bool)
         newest = np.array([number])
         while len(newest):

@@ -23,20 +23,20 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from genoevo._bits import Ints, Words
+from genoevo._bits import Floats, Ints, Words
 from genoevo._check import check_at_least
 from genoevo._optional import optional
 from genoevo.evaluation import (
     Attempt,
     Evaluator,
     Failure,
+    Fault,
     FitnessFunction,
     InProcess,
-    Problem,
     Vectorised,
     as_evaluator,
 )
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 Cargo = tuple[Words, Ints, tuple[float, ...]]
 Answer = tuple[Floats, dict[int, tuple[str, str]]]
@@ -53,6 +53,10 @@ class Worker(ABC):
     @abstractmethod
     def wait_until_ready(self) -> None:
         """Return once the worker can take work; raises WorkerLost where it cannot start."""
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether a worker that waits for work has not ended."""
 
     @abstractmethod
     def send(self, cargo: Cargo) -> None:
@@ -104,38 +108,55 @@ class _Pool(ABC, Generic[W]):
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Fitness of every genotype, in order."""
         values = np.full((len(population), len(population.weights)), np.nan)
-        problems: dict[int, Problem] = {}
+        faults: dict[int, Fault] = {}
         batch = self.batch or -(-len(population) // (4 * self.workers))
         queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
+        self._drop_ended()
         try:
             while queue or self._busy:
-                if hasty and problems:
+                if hasty and faults:
                     queue.clear()
                 self._hand_out(queue, population)
                 for worker, rows in self._answered():
-                    self._take(worker, rows, values, problems, queue)
+                    self._take(worker, rows, values, faults, queue)
         finally:
             for worker in self._busy:  # nobody waits for these any more
                 worker.kill()
             self._busy.clear()
-        return Attempt(values, problems)
+        return Attempt(values, faults)
+
+    def _drop_ended(self) -> None:
+        # Whoever ended while idle did not do so over a genotype that it would now be given.
+        ended = [worker for worker in self._idle if not worker.is_alive()]
+        self._idle = [worker for worker in self._idle if worker not in ended]
+        for worker in ended:
+            worker.kill()
 
     def _hand_out(self, queue: deque[Ints], population: Population) -> None:
         wanted = min(self.workers - len(self._busy), len(queue))
-        fresh = [self._start() for _ in range(wanted - len(self._idle))]
-        self._idle += fresh
-        for worker in fresh:
-            try:
-                worker.wait_until_ready()
-            except WorkerLost as lost:
-                self.close()
-                raise RuntimeError(f"a worker could not start: it {lost}") from lost
+        self._idle += self._started(wanted - len(self._idle))
         for _ in range(wanted):
             worker, rows = self._idle.pop(), queue.popleft()
             part = population[rows]
             worker.send((part.words, part.lengths, part.weights))
             limit = np.inf if self.timeout is None else self.timeout * len(rows)
             self._busy[worker] = rows, time.monotonic() + limit
+
+    def _started(self, count: int) -> list[W]:
+        """So many new workers that can take work; where that fails or is interrupted, none of them stays."""
+        fresh: list[W] = []
+        try:
+            for _ in range(count):
+                fresh.append(self._start())
+            for worker in fresh:
+                worker.wait_until_ready()
+        except BaseException as error:
+            for worker in fresh:
+                worker.kill()
+            if isinstance(error, WorkerLost):
+                raise RuntimeError(f"a worker could not start: it {error}") from error
+            raise
+        return fresh
 
     def _answered(self) -> list[tuple[W, Ints]]:
         """Workers that have answered, ended or hung, and their rows; those that hang have been killed."""
@@ -150,7 +171,7 @@ class _Pool(ABC, Generic[W]):
             worker.kill()
         return [(worker, self._busy.pop(worker)[0]) for worker in ready + late]
 
-    def _take(self, worker: W, rows: Ints, values: Floats, problems: dict[int, Problem], queue: deque[Ints]) -> None:
+    def _take(self, worker: W, rows: Ints, values: Floats, faults: dict[int, Fault], queue: deque[Ints]) -> None:
         try:
             found, failed = worker.receive()
         except WorkerLost as lost:
@@ -158,12 +179,12 @@ class _Pool(ABC, Generic[W]):
             if len(rows) > 1:
                 queue.extend(np.split(rows, len(rows)))
             else:
-                problems[int(rows[0])] = Problem(str(lost))
+                faults[int(rows[0])] = Fault(str(lost))
             return
         self._idle.append(worker)
         values[rows] = found
         for row, (what, trace) in failed.items():
-            problems[int(rows[row])] = Problem(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
+            faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
 
     def close(self) -> None:
         """End all workers; a later evaluation starts new ones."""
@@ -181,8 +202,8 @@ class _Pool(ABC, Generic[W]):
 
 def _answer(evaluator: Evaluator, cargo: Cargo) -> Answer:
     words, lengths, weights = cargo
-    values, problems = evaluator.attempt(Population(words, lengths, weights=weights))
-    return values, {row: (problem.what, _trace(problem.cause)) for row, problem in problems.items()}
+    values, faults = evaluator.attempt(Population(words, lengths, weights=weights))
+    return values, {row: (fault.what, _trace(fault.cause)) for row, fault in faults.items()}
 
 
 def _trace(error: BaseException | None) -> str:
@@ -200,6 +221,9 @@ class _Process(Worker):
 
     def wait_until_ready(self) -> None:
         self._receive()
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
 
     def send(self, cargo: Cargo) -> None:
         with suppress(OSError):  # the worker has ended: receive() says so
@@ -294,6 +318,12 @@ class _Actor(Worker):
     def wait_until_ready(self) -> None:
         self._receive()
 
+    def is_alive(self) -> bool:
+        try:
+            return bool(self._ray.get(self._handle.is_ready.remote()))
+        except self._ray.exceptions.RayError:
+            return False
+
     def send(self, cargo: Cargo) -> None:
         self.pending = self._handle.answer.remote(*cargo)
 
@@ -350,12 +380,12 @@ class RayPool(_Pool[_Actor]):
         timeout: float | None = None,
         failure: Failure | None = None,
     ) -> None:
-        ray = optional("ray", "RayPool", "genoevo[ray]")
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False)
-        self._ray = ray
-        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        super().__init__(function, workers=workers or cores, batch=batch, timeout=timeout, failure=failure)
+        super().__init__(function, workers=workers, batch=batch, timeout=timeout, failure=failure)
+        self._ray = optional("ray", "RayPool", "genoevo[ray]")
+        if not self._ray.is_initialized():
+            self._ray.init(include_dashboard=False)
+        if workers is None:
+            self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _start(self) -> _Actor:
         return _Actor(self._ray, self.evaluator, self.timeout)

@@ -8,8 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats as Floats
-from genoevo._bits import Ints, Words, pack, prefix_mask, random_words, unpack, word_count
+from genoevo._bits import Floats, Ints, Words, pack, prefix_mask, random_words, unpack, word_count
 from genoevo._check import check_generator
 from genoevo.genotype import Fitness, Genotype
 
@@ -20,7 +19,7 @@ class Population:
     Parameters
     ----------
     words
-        (n, W) uint64: the packed bits. Bits past a row's length must be zero.
+        (n, W) uint64: the packed bits. Bits past a row's length must be zero. Copied only where not C-contiguous.
     lengths
         (n,) int64: bits per genotype, each at least 1 and at most 64 W.
     fitness
@@ -35,7 +34,7 @@ class Population:
     def __init__(
         self, words: Words, lengths: Ints, fitness: Floats | None = None, weights: Sequence[float] = (1.0,)
     ) -> None:
-        self.words = words
+        self.words = np.ascontiguousarray(words)  # kernels write through a flat view
         self.lengths = lengths
         self.weights = tuple(map(float, weights))
         self._values = np.empty((len(lengths), len(self.weights)))

@@ -62,6 +62,13 @@ def population_from_state(state: State) -> Population:
     return Population(words, lengths, fitness, state["weights"])
 
 
+def seeded(seed: Any) -> np.random.Generator:
+    """``numpy.random.default_rng(seed)``; ValueError where it is not of PCG64, the one kind that a state can hold."""
+    rng = np.random.default_rng(seed)
+    _check_kind(rng.bit_generator.state["bit_generator"])
+    return rng
+
+
 def generator_state(rng: np.random.Generator) -> State:
     """A generator's state as JSON values."""
     return dict(rng.bit_generator.state)
@@ -70,14 +77,18 @@ def generator_state(rng: np.random.Generator) -> State:
 def generator_from_state(state: State) -> np.random.Generator:
     """The inverse of :func:`generator_state`; ValueError for any bit generator but PCG64, and where it is damaged."""
     check_state("a generator", state, ("bit_generator",))
-    if state.get("bit_generator") != "PCG64":
-        raise ValueError(f"the generator must be PCG64, got {state.get('bit_generator')!r}")
+    _check_kind(state["bit_generator"])
     rng = np.random.default_rng(0)
     try:
         rng.bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"the state of a generator is damaged: {error!r}") from error
     return rng
+
+
+def _check_kind(kind: object) -> None:
+    if kind != "PCG64":
+        raise ValueError(f"the generator must be PCG64, got {kind!r}")
 
 
 def rebuild(settings: type[T], values: State) -> T:

@@ -13,10 +13,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo.operators import selection
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 Parents = Callable[[Population, int, np.random.Generator], Ints]
 Strategy = Literal["generational", "steady", "plus", "comma"]

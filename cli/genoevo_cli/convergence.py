@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from genoevo import Evolution
-from genoevo.population import Floats
 
 
 class Convergence:
@@ -16,7 +16,7 @@ class Convergence:
     def __init__(self) -> None:
         self._evaluations: list[int] = []
         self._best: list[float] = []
-        self._quartiles: list[Floats] = []
+        self._quartiles: list[npt.NDArray[np.float64]] = []
 
     def record(self, evolution: Evolution) -> None:
         """Add the present generation, of one objective; a callback of :class:`~genoevo.Evolution`."""

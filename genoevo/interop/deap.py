@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from genoevo.population import Population
 
 Mate = Callable[[Population, Population, np.random.Generator], tuple[Population, Population]]
 Mutate = Callable[[Population, np.random.Generator], Population]
-Select = Callable[[Population, int, np.random.Generator], Ints]
+Select = Callable[[Population, int, np.random.Generator], Ints] | Callable[[Population, int], Ints]
 
 
 def register(
@@ -51,7 +52,8 @@ def register(
         Of a fresh individual's fitness, one per objective.
     mate, mutate, select
         An operator of :mod:`genoevo.operators`; give it settings by :func:`functools.partial`, such as
-        ``partial(crossover.n_point, points=4)`` or ``partial(mutation.flip, expected=2)``.
+        ``partial(crossover.n_point, points=4)`` or ``partial(mutation.flip, expected=2)``. A *select* that draws
+        nothing, such as ``selection.truncation``, is called without the generator.
 
     Returns
     -------
@@ -60,6 +62,7 @@ def register(
 
     """
     rng = np.random.default_rng(seed)
+    drawn = (rng,) if _takes(select, 3) else ()
     if size is None and isinstance(layout, FlatLayout):
         size = layout.genes
 
@@ -79,7 +82,7 @@ def register(
         return (mutate(_batch(genotype), rng)[0],)
 
     def selected(individuals: Sequence[Genotype], k: int) -> list[Any]:
-        return [individuals[row] for row in select(_batch(*individuals), k, rng)]
+        return [individuals[row] for row in select(_batch(*individuals), k, *drawn)]
 
     toolbox.register("individual", individual)
     toolbox.register("population", population)
@@ -105,6 +108,14 @@ def register_evolution(toolbox: base.Toolbox, evolution: Evolution) -> None:
 
     toolbox.register("generate", generate)
     toolbox.register("update", update)
+
+
+def _takes(function: Callable[..., object], arguments: int) -> bool:
+    try:
+        signature(function).bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
 
 
 def _batch(*genotypes: Genotype) -> Population:

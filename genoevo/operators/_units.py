@@ -48,7 +48,7 @@ def shared_units(first: Ints, second: Ints, granularity: Granularity, layout: La
     if granularity == "gene":
         return Units(common // layout.precision, size=layout.precision)
     segments = [layout.segments(size) for size in sizes]
-    table = np.full((len(lengths), max(map(len, segments)) + 1), -1, dtype=np.int64)
+    table = np.full((len(lengths), max(map(len, segments), default=0) + 1), -1, dtype=np.int64)
     table[:, 0] = 0
     for row, spans in zip(table, segments, strict=True):
         row[1 : len(spans) + 1] = [span.stop for span in spans]

@@ -108,7 +108,7 @@ def uniform_mask(
     check_generator(rng)
     check_between("rate", rate, 0, 1)
     units = _common_units(first, second, granularity, layout)
-    width = word_count(int(units.counts.max()))
+    width = word_count(int(units.counts.max(initial=0)))
     chosen = bernoulli_words(np.full(len(first), rate), width, rng) & prefix_mask(units.counts, width)
     return _mask_of_units(chosen, units)
 
@@ -181,13 +181,13 @@ def _mask_of_units(chosen: Words, units: Units) -> Words:
     # From a bit for each unit to all bits of the chosen units.
     if units.size == 1:
         return chosen
-    flags = unpack(chosen, int(units.counts.max()))
+    flags = unpack(chosen, int(units.counts.max(initial=0)))
     if units.ends is None:
         return pack(np.repeat(flags, units.size, axis=1))
     # Exchange begins and ends where neighbours differ; a cut at 0 changes nothing.
     turns = np.diff(flags, axis=1, prepend=0, append=0) != 0
     ends = units.bits(np.where(turns, np.arange(turns.shape[1]), 0))
-    return prefix_mask(ends, word_count(int(ends.max())))
+    return prefix_mask(ends, word_count(int(ends.max(initial=0))))
 
 
 def _exchange(first: Population, second: Population, mask: Words) -> Pair:

@@ -65,7 +65,7 @@ class LengthPolicy:
 
         """
         check_generator(rng)
-        targets = self._nearest(children.lengths, layout, int(parents.lengths.max()))
+        targets = self.nearest(children.lengths, layout, int(parents.lengths.max(initial=0)))
         wrong = np.flatnonzero(targets != children.lengths)
         result = Population(children.words.copy(), children.lengths.copy(), weights=children.weights)
         if not wrong.size:
@@ -74,7 +74,11 @@ class LengthPolicy:
             return result.replaced(wrong, parents[wrong].unevaluated())
         return result.replaced(wrong, _resized(result[wrong], targets[wrong], rng))
 
-    def _nearest(self, lengths: Ints, layout: Layout | None, reach: int) -> Ints:
+    def nearest(self, lengths: Ints, layout: Layout | None, reach: int) -> Ints:
+        """(n,) int64: the legal length nearest to each of *lengths* (n,); *reach* is one up to which to look.
+
+        Raises ValueError where the layout has no legal length within the bounds.
+        """
         targets = np.clip(lengths, self.minimum, self.maximum)
         if layout is None or all(_is_legal(layout, int(length)) for length in np.unique(targets)):
             return targets

@@ -60,7 +60,7 @@ class Reproduction:
     resize_rate
         Probability that a child, before its mutation, has a unit inserted, deleted or duplicated, each as likely.
     lengths
-        The legal lengths where ``cut_and_splice`` or resizing changes them.
+        The legal lengths where ``cut_and_splice`` or resizing changes them; without these, ValueError.
 
     """
 
@@ -86,15 +86,25 @@ class Reproduction:
         if self.mutation_rate is not None:
             check_between("mutation_rate", self.mutation_rate, 0, 1)
         check_between("resize_rate", self.resize_rate, 0, 1)
+        if self.lengths != ANY_LENGTH and not self.changes_lengths:
+            raise ValueError(
+                f"lengths have no effect without crossover 'cut_and_splice' or a resize_rate above 0, "
+                f"got {self.lengths}"
+            )
 
     @property
     def changes_lengths(self) -> bool:
         """Whether a child may have another length than its first parent."""
         return self.crossover == "cut_and_splice" or self.resize_rate > 0
 
-    def check_layout(self, layout: Layout | None) -> None:
-        """Raise ValueError where these settings need a layout and there is none."""
+    def check_layout(self, layout: Layout | None, population: Population | None = None) -> None:
+        """Raise ValueError where these settings need a layout and there is none.
+
+        Also where children of *population*, if one is given, could have no legal length.
+        """
         if layout is not None:
+            if population is not None and self.changes_lengths:
+                self.lengths.nearest(population.lengths, layout, int(population.lengths.max()))
             return
         if self.crossover == "segments":
             raise ValueError("crossover by segments needs a layout")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo.population import Floats, Population
+from genoevo._bits import Floats
+from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
 _FULL = np.uint64(2**64 - 1)

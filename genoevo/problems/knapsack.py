@@ -7,8 +7,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from genoevo._bits import Floats
 from genoevo._check import check_at_least, check_choice
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
 Infeasible = Literal["penalty", "repair"]

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
 Neighbours = Literal["adjacent", "random"]

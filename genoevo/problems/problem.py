@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from genoevo._bits import Floats
 from genoevo._check import check_at_least
 from genoevo.layout import FlatLayout, Layout
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 
 
 class Problem(ABC):

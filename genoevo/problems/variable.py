@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Ints
+from genoevo._bits import Floats, Ints
 from genoevo.layout import FlatLayout, Layout
-from genoevo.population import Floats, Population
+from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
 

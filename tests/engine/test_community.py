@@ -73,6 +73,11 @@ def test_each_task_has_its_own_rows():
     ]
 
 
+def test_a_seed_of_a_generator_that_could_not_be_loaded_is_refused():
+    with pytest.raises(ValueError, match="the generator must be PCG64, got 'Philox'"):
+        community(seed=np.random.Philox(1))
+
+
 def test_the_seed_decides_everything(frozen):
     runs = []
     for seed in (3, 3, 4):

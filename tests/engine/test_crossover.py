@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import FlatLayout, Population, StagedLayout
-from genoevo.operators.crossover import n_point, one_point, segments, two_point, uniform
+from genoevo.operators.crossover import cut_and_splice, n_point, one_point, segments, two_point, uniform
 
 LAYOUT = StagedLayout(3)
 ANY = st.integers(1, 150) | st.sampled_from([63, 64, 65, 127, 128, 129])
@@ -340,3 +340,11 @@ def test_segments_refuse_a_length_that_is_illegal_in_the_layout(rng, one, other)
     parents = [Population.random(len(lengths), np.array(lengths), rng) for lengths in (one, other)]
     with pytest.raises(ValueError, match=r"no stage has (7|16) bits at precision 3"):
         segments(*parents, rng, layout=LAYOUT)
+
+
+@pytest.mark.parametrize("granularity", ["bit", "gene", "segment"])
+@pytest.mark.parametrize("operator", [one_point, two_point, uniform, cut_and_splice])
+def test_no_parents_have_no_children(rng, operator, granularity):
+    nobody = Population.random(2, StagedLayout(2).length(3), rng, weights=(1, -1))[:0]
+    children = operator(nobody, nobody, rng, granularity=granularity, layout=StagedLayout(2))
+    assert [(len(part), part.weights) for part in children] == [(0, (1, -1))] * 2

@@ -1,5 +1,6 @@
 import os
 import pickle
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from fitness_functions import (
     of_two_values,
     of_two_values_at_once,
     pair,
+    process_id,
     raising,
     raising_at_once,
 )
@@ -219,6 +221,15 @@ def test_a_worker_that_ends_is_replaced_and_its_genotype_named(population, pool,
     assert evaluated(pool, population[[0, 1]]).tolist() == [4, 1]
 
 
+def test_a_worker_that_ended_while_idle_is_blamed_on_no_genotype(population, pool):
+    pool = pool(process_id)
+    [first] = set(evaluated(pool, population))
+    os.kill(int(first), signal.SIGKILL)
+    time.sleep(0.2)
+    [second] = set(evaluated(pool, population[:1]))
+    assert second != first
+
+
 @pytest.mark.parametrize("batch", [1, 2, 4])
 @pytest.mark.parametrize("function", [hanging, dying])
 def test_a_lost_worker_costs_no_other_genotype_its_fitness(population, pool, function, batch):
@@ -237,6 +248,25 @@ def test_an_interrupted_evaluation_leaves_nothing_for_the_next_one(population, p
         evaluated(pool, population)
     monkeypatch.undo()
     assert evaluated(pool, population[[3, 2, 1, 0]]).tolist() == [5, 3, 1, 4]
+
+
+def test_workers_whose_start_was_interrupted_are_not_used_again(population, pool, monkeypatch):
+    pool = pool(length, batch=2)
+
+    def interrupted():
+        worker = start()
+        monkeypatch.setattr(worker, "wait_until_ready", interrupt)
+        return worker
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    start = pool._start
+    monkeypatch.setattr(pool, "_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(pool, population)
+    monkeypatch.undo()
+    assert evaluated(pool, population).tolist() == [4, 1, 3, 5]
 
 
 def test_a_vectorised_function_gets_batches_in_workers(population, pool):
@@ -329,6 +359,8 @@ def test_without_ray_its_pool_says_what_to_install(monkeypatch):
         (lambda: Failure(action="ignore"), "action must be one of raise, worst, got 'ignore'"),
         (lambda: Failure(retries=-1), "retries must be at least 0, got -1"),
         (lambda: ProcessPool(length, workers=0), "workers must be at least 1, got 0"),
+        (lambda: RayPool(length, workers=0), "workers must be at least 1, got 0"),
+        (lambda: RayPool(length, batch=0), "batch must be at least 1, got 0"),
         (lambda: ProcessPool(length, batch=0), "batch must be at least 1, got 0"),
         (lambda: ProcessPool(length, timeout=0), "timeout must be above 0 seconds, got 0"),
     ],

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from dataclasses import asdict
 from functools import partial
 from operator import attrgetter
@@ -362,7 +363,7 @@ EVERYTHING = {
 def statistics():
     found = MultiStatistics(fitness=PopulationStatistics(attrgetter("fitness")), bits=Statistics(len))
     found.register("quartiles", np.quantile, q=[0.25, 0.75], axis=0)
-    found.register("mean", np.mean)
+    found.register("average", np.mean)
     return found
 
 
@@ -463,6 +464,22 @@ def test_a_state_with_a_damaged_part_is_refused_by_name(start, change, message):
         Evolution.from_state({**complete(start), **change})
 
 
+@pytest.mark.parametrize("other", [None, StagedLayout(2), FlatLayout(4)])
+def test_a_state_with_another_layout_is_refused(start, other):
+    state = Evolution(None, start, seed=1, layout=FlatLayout(2)).state_dict()
+    message = f"with layout FlatLayout(precision=2, genes=None), got {other}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Evolution.from_state(state, layout=other)
+
+
+def test_a_layout_without_a_repr_of_its_own_is_known_by_its_class(start):
+    class Plain(FlatLayout):
+        __repr__ = object.__repr__
+
+    state = Evolution(None, start, seed=1, layout=Plain()).state_dict()
+    assert Evolution.from_state(state, layout=Plain()).layout == Plain()
+
+
 def test_told_fitness_may_be_infinite_and_is_counted(start):
     evolution = Evolution(None, start, seed=1)
     evolution.ask()
@@ -518,6 +535,11 @@ def test_the_generator_of_a_state_must_be_pcg64(onemax):
     state["rng"] = {**state["rng"], "bit_generator": "MT19937"}
     with pytest.raises(ValueError, match="the generator must be PCG64, got 'MT19937'"):
         Evolution.from_state(state)
+
+
+def test_a_seed_of_a_generator_that_could_not_be_loaded_is_refused(onemax):
+    with pytest.raises(ValueError, match="the generator must be PCG64, got 'Philox'"):
+        onemax(seed=np.random.Philox(1))
 
 
 def test_segments_use_the_given_layout(start):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from genoevo import Evolution, Genotype, Memory, Population
 from genoevo.evaluation import Vectorised
 from genoevo.history import (
+    COLUMNS,
     PopulationStatistics,
     hall_state,
     log_from_state,
@@ -147,6 +148,29 @@ def test_statistics_go_into_the_record_of_their_generation(rng, kind):
     for _ in range(3):
         evolution.step()
         assert evolution.logbook[-1]["worst"] == evolution.population.fitness.min()
+
+
+@pytest.mark.parametrize("chapter", [False, True])
+@pytest.mark.parametrize("name", ["generation", "evaluations", "best", "mean", "length", "failed"])
+def test_statistics_named_like_a_column_of_the_log_are_refused(rng, name, chapter):
+    statistics = Statistics(len)
+    statistics.register(name, max)
+    if chapter:
+        statistics = MultiStatistics(bits=statistics)
+    with pytest.raises(ValueError, match=f"statistics cannot be named {name}: the log has columns"):
+        Evolution(None, Population.random(4, 20, rng), seed=1, statistics=statistics)
+
+
+def test_a_chapter_named_like_a_column_of_the_log_is_refused(rng):
+    statistics = MultiStatistics(length=Statistics(len), best=Statistics(len))
+    with pytest.raises(ValueError, match="statistics cannot be named best, length: the log"):
+        Evolution(None, Population.random(4, 20, rng), seed=1, statistics=statistics)
+
+
+def test_the_columns_of_the_log_are_those_that_statistics_cannot_be_named(rng):
+    evolution = Evolution(Vectorised(OneMax(20)), Population.random(4, 20, rng), seed=1)
+    evolution.step()
+    assert set(evolution.logbook[0]) == set(COLUMNS)
 
 
 def several():

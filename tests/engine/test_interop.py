@@ -213,6 +213,33 @@ def test_select_returns_the_given_objects(toolbox):
     assert all(any(one is genotype for genotype in genotypes) for one in chosen)
 
 
+@pytest.mark.parametrize("select", [selection.truncation, selection.nsga2])
+def test_a_selection_that_draws_nothing_needs_no_generator(two_objectives, select):
+    toolbox, _ = toolbox_for(select=select)
+    best = max(two_objectives, key=lambda genotype: genotype.fitness)
+    assert toolbox.select(two_objectives, 1)[0] is best
+    assert len(toolbox.select(two_objectives, 8)) == 8
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        selection.tournament,
+        selection.roulette,
+        selection.stochastic_universal,
+        selection.linear_ranking,
+        partial(selection.lexicase, epsilon=0.5),
+        selection.crowded_tournament,
+    ],
+)
+def test_a_selection_that_draws_gets_the_generator(select):
+    toolbox, generator = toolbox_for(select=select)
+    genotypes = evaluated(toolbox.population(5))
+    before = generator.bit_generator.state
+    assert len(toolbox.select(genotypes, 4)) == 4
+    assert generator.bit_generator.state != before
+
+
 def test_mate_and_mutate_keep_the_weights(toolbox, two_objectives):
     children = [*toolbox.mate(*two_objectives[:2]), *toolbox.mutate(two_objectives[2])]
     assert {child.fitness.weights for child in children} == {(1.0, -1.0)}

@@ -120,6 +120,12 @@ def test_ancestors_are_those_of_the_graph(told, networkx):
         assert lineage.ancestors(number).tolist() == sorted(expected)
 
 
+@pytest.mark.parametrize("number", [-1, 67, 10**6])
+def test_the_ancestors_of_a_genotype_that_there_is_not_are_refused(told, number):
+    with pytest.raises(ValueError, match=f"number must be between 0 and 66, got {number}"):
+        told()[0].lineage.ancestors(number)
+
+
 def test_several_objectives_are_recorded(rng):
     start = Population.random(4, 10, rng, weights=(1, -1))
     evolution = Evolution(None, start, seed=1, memory=Memory(lineage=True))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import Genotype, Population
+from genoevo.operators.mutation import flip_in_place
 
 mixed = st.lists(st.text("01", min_size=1, max_size=150), min_size=1, max_size=8)
 
@@ -287,3 +288,18 @@ def test_a_population_takes_little_more_than_its_bits(rng, lengths):
     population = Population.random(n, lengths, rng)
     held = population.words.nbytes + population.lengths.nbytes + population.fitness.nbytes
     assert held <= 1.1 * n * lengths / 8 + 64 * n
+
+
+def test_words_of_any_memory_layout_can_be_changed_in_place(rng):
+    words, lengths = Population.random(6, 200, rng).words, np.full(6, 200)
+    for array in (np.asfortranarray(words), np.repeat(words, 2, axis=0)[::2], np.repeat(words, 2, axis=1)[:, ::2]):
+        found, expected = Population(array, lengths), Population(words.copy(), lengths)
+        for population in (found, expected):
+            flip_in_place(population, np.full(6, 0.02), np.random.default_rng(1))
+        assert (expected.words != words).any()
+        np.testing.assert_array_equal(found.words, expected.words)
+
+
+def test_contiguous_words_are_not_copied(rng):
+    words = Population.random(6, 200, rng).words
+    assert Population(words, np.full(6, 200)).words is words

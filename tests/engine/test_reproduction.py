@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from genoevo import FlatLayout, Population, StagedLayout
+from genoevo import Evolution, FlatLayout, Population, StagedLayout
 from genoevo.decode import gene_values
 from genoevo.operators import LengthPolicy, Origin, Reproduction, crossover, mutation
 from genoevo.state import rebuild
@@ -251,6 +251,30 @@ def test_what_needs_a_layout_says_so(settings, message):
         Reproduction(**settings).check_layout(None)
 
 
+@pytest.mark.parametrize(
+    ("policy", "layout"),
+    [
+        (LengthPolicy(minimum=11, maximum=12), StagedLayout(2)),
+        (LengthPolicy(minimum=21), FlatLayout(2, genes=10)),
+        (LengthPolicy(maximum=19), FlatLayout(2, genes=10)),
+    ],
+)
+@pytest.mark.parametrize("settings", [{"crossover": "cut_and_splice"}, {"resize_rate": 0.5}])
+def test_lengths_that_the_layout_does_not_have_are_refused_before_anything_is_evaluated(
+    rng, policy, layout, settings
+):
+    start = Population.random(4, layout.length(10), rng)
+    rule = Reproduction(lengths=policy, **settings)
+    with pytest.raises(ValueError, match="has no legal length from"):
+        Evolution(None, start, seed=1, reproduction=rule, layout=layout)
+
+
+def test_lengths_that_the_layout_has_only_far_above_the_least_are_allowed(rng):
+    layout = FlatLayout(2, genes=10)
+    rule = Reproduction(crossover="cut_and_splice", lengths=LengthPolicy(minimum=3))
+    rule.check_layout(layout, Population.random(4, 20, rng))
+
+
 def test_settings_survive_the_way_to_a_state_and_back():
     rule = Reproduction(crossover="cut_and_splice", lengths=LengthPolicy(minimum=3, maximum=90, illegal="reject"))
     assert rebuild(Reproduction, dataclasses.asdict(rule)) == rule
@@ -274,6 +298,7 @@ def test_settings_survive_the_way_to_a_state_and_back():
         ({"granularity": "byte"}, "granularity must be one of bit, gene, segment, got 'byte'"),
         ({"mutation": "swap"}, "mutation must be one of creep, flip, got 'swap'"),
         ({"resize_rate": -0.1}, "resize_rate must be between 0 and 1, got -0.1"),
+        ({"lengths": LengthPolicy(maximum=9)}, r"lengths have no effect .*, got LengthPolicy\(minimum=1, maximum=9"),
         ({"mutation_rate": 1.5}, "mutation_rate must be between 0 and 1, got 1.5"),
         ({"mutation_rate": float("nan")}, "mutation_rate must be between 0 and 1, got nan"),
     ],
