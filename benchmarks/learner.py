@@ -25,8 +25,8 @@ import torch
 from reporting import Measured, fastest, report
 from torch import Tensor, nn
 
-from genoevo import Community, StagedLayout
-from genoevo.decode import stages_of
+from genoevo import Population, StagedLayout
+from genoevo.decode import decode_population
 from genoevo_mega.config import Network, Sac
 from genoevo_mega.evolve import routing_weights
 from genoevo_mega.networks import ModularNetwork, Routing
@@ -123,14 +123,12 @@ class PlainLearner:
 def routing(stages: list[int], pool: int) -> Routing:
     """Random genotypes of the given stages, decoded."""
     layout, rng = StagedLayout(2), np.random.default_rng(1)
-    communities = [
-        Community(layout, ["task"], seed=int(rng.integers(2**31)), size=2, stage=stage) for stage in stages
-    ]
     inputs, outputs = [], []
-    for community in communities:
-        first = community.population[:1]
-        dense = routing_weights(community.weights(first), stages_of(first, layout), pool)
-        inputs.append(torch.from_numpy(dense[0])), outputs.append(torch.from_numpy(dense[1]))
+    for stage in stages:
+        genotype = Population.random(1, layout.length(stage), rng)
+        dense = routing_weights(decode_population(genotype, layout), np.array([stage]), pool)
+        inputs.append(torch.from_numpy(dense[0]))
+        outputs.append(torch.from_numpy(dense[1]))
     return Routing(torch.stack(inputs), torch.stack(outputs), tuple(stages))
 
 
