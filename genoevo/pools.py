@@ -86,8 +86,8 @@ class _Pool(ABC, Generic[W]):
         timeout: float | None = None,
         failure: Failure | None = None,
     ) -> None:
-        self.workers = (os.cpu_count() or 1) if workers is None else workers
-        check_at_least("workers", self.workers, 1)
+        if workers is not None:
+            check_at_least("workers", workers, 1)
         if batch is not None:
             check_at_least("batch", batch, 1)
         if timeout is not None and not timeout > 0:
@@ -96,6 +96,16 @@ class _Pool(ABC, Generic[W]):
         self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
         self._idle: list[W] = []
         self._busy: dict[W, tuple[Ints, float]] = {}  # the rows each is at, and when it must have answered
+        self._prepare()
+        self.workers = self._cores() if workers is None else workers
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """What must be before the first worker can start; all settings have been checked."""
+
+    @abstractmethod
+    def _cores(self) -> int:
+        """How many workers there are unless it is said."""
 
     @abstractmethod
     def _start(self) -> W:
@@ -284,20 +294,14 @@ class ProcessPool(_Pool[_Process]):
 
     """
 
-    def __init__(
-        self,
-        function: FitnessFunction | InProcess | Vectorised,
-        *,
-        workers: int | None = None,
-        batch: int | None = None,
-        timeout: float | None = None,
-        failure: Failure | None = None,
-    ) -> None:
-        super().__init__(function, workers=workers, batch=batch, timeout=timeout, failure=failure)
+    def _prepare(self) -> None:
         try:
             pickle.dumps(self.evaluator)
         except Exception as error:  # pickle raises whatever an object's own methods raise
             raise TypeError(f"a fitness function for worker processes must be picklable: {error}") from error
+
+    def _cores(self) -> int:
+        return os.cpu_count() or 1
 
     def _start(self) -> _Process:
         return _Process(self.evaluator, self.timeout)
@@ -371,21 +375,13 @@ class RayPool(_Pool[_Actor]):
 
     """
 
-    def __init__(
-        self,
-        function: FitnessFunction | InProcess | Vectorised,
-        *,
-        workers: int | None = None,
-        batch: int | None = None,
-        timeout: float | None = None,
-        failure: Failure | None = None,
-    ) -> None:
-        super().__init__(function, workers=workers, batch=batch, timeout=timeout, failure=failure)
+    def _prepare(self) -> None:
         self._ray = optional("ray", "RayPool", "genoevo[ray]")
         if not self._ray.is_initialized():
             self._ray.init(include_dashboard=False)
-        if workers is None:
-            self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def _cores(self) -> int:
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _start(self) -> _Actor:
         return _Actor(self._ray, self.evaluator, self.timeout)
