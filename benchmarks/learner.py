@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from genoevo import Population, StagedLayout
 from genoevo.decode import decode_population
 from genoevo_mega.config import Network, Sac
+from genoevo_mega.crew import keep_freed_memory, parts_for
 from genoevo_mega.evolve import routing_weights
 from genoevo_mega.networks import ModularNetwork, Routing
 from genoevo_mega.replay import Batch
@@ -35,6 +36,7 @@ from genoevo_mega.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
 
 OBSERVATIONS, ACTIONS, BATCH = 39, 4, 128
 SIZES = Network()
+CORES = os.cpu_count() or 1
 
 
 class PlainNetwork(nn.Module):
@@ -132,7 +134,7 @@ def routing(stages: list[int], pool: int) -> Routing:
     return Routing(torch.stack(inputs), torch.stack(outputs), tuple(stages))
 
 
-def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.float32) -> Agent:
+def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.float32, parts: int = 1) -> Agent:
     """Our agent with a pool of modules."""
     rng = torch.Generator().manual_seed(1)
 
@@ -140,7 +142,7 @@ def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.floa
         settings = {"tasks": tasks, "modules": pool, "ensemble": ensemble, "config": SIZES, "precision": precision}
         return ModularNetwork(inputs, outputs, rng=rng, **settings)
 
-    return Agent(network, OBSERVATIONS, ACTIONS, tasks, config, rng)
+    return Agent(network, OBSERVATIONS, ACTIONS, tasks, config, rng, parts=parts)
 
 
 def transitions(tasks: int, batch: int = BATCH) -> Batch:
@@ -155,9 +157,16 @@ def updater(
     stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
 ) -> Callable[[], Any]:
     """Our update for tasks of these stages."""
-    agent = ours(len(stages), max(stages), Sac(), precision)
+    parts = parts_for(CORES, transitions_per_task)
+    agent = ours(len(stages), max(stages), Sac(), precision, parts)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
-    return lambda: agent.update(batch, weights)
+
+    def update() -> None:
+        torch.set_num_threads(max(1, CORES // parts))
+        agent.update(batch, weights)
+        torch.set_num_threads(CORES)
+
+    return update
 
 
 def operations(stages: list[int]) -> float:
@@ -178,7 +187,8 @@ def memory_growth(updates: int) -> float:
 
 def measure(quick: bool) -> Measured:
     """All of it, on all cores."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(CORES)
+    keep_freed_memory()
     turns = 6 if quick else 15
     stages = [6] * 10
     plain, batch, weights = PlainLearner(10, 6, Sac()), transitions(10), routing(stages, 6)

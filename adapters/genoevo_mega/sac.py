@@ -10,22 +10,45 @@ Departures and choices:
 5. Rewards may be scaled and summed over several steps before the bootstrapped value (Sutton 1988), without the
    entropy of the steps between [O].
 6. Actor and critics, online and target, use the same genotype weights in one update [O].
+7. An optimiser whose gradient is not finite makes no step; the losses of that update say so under ``skipped``.
+
+An update may be made in parts of the batch, each by a thread of its own; their gradients are summed in order. On CUDA
+the update, and acting, are one captured graph each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega.capture import Captured, plain
 from genoevo_mega.config import Sac
+from genoevo_mega.crew import Crew
 from genoevo_mega.networks import Routing
 from genoevo_mega.replay import Batch
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+_CPU = torch.device("cpu")
+
+Gradients = Sequence[Tensor | None]
+
+
+class _Part(NamedTuple):
+    """Some transitions of every task, with the noise of their next and of their present actions."""
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    next_observations: Tensor
+    discounts: Tensor
+    next_noise: Tensor
+    noise: Tensor
+    routing: Routing
 
 
 class Agent:
@@ -34,14 +57,19 @@ class Agent:
     Parameters
     ----------
     network
-        Makes a network: ``network(inputs, outputs, ensemble)``; what is asked of it stands in
+        Makes a network on the CPU: ``network(inputs, outputs, ensemble)``; what is asked of it stands in
         :mod:`genoevo_mega.networks`.
     observation_size, action_size, tasks
         Shapes.
     config
         The learner's settings.
     rng
-        Draws the initial weights of modules added later, and all action noise.
+        On the CPU; draws the initial weights of modules added later, and all action noise, so that runs on different
+        devices see the same numbers.
+    parts
+        Threads that share an update.
+    device
+        Where networks and optimisers are; cpu or cuda.
 
     """
 
@@ -53,15 +81,19 @@ class Agent:
         tasks: int,
         config: Sac,
         rng: torch.Generator,
+        *,
+        parts: int = 1,
+        device: torch.device = _CPU,
     ) -> None:
-        self.config, self.rng = config, rng
-        self.actor = network(observation_size, 2 * action_size, 1)
-        self.critics = network(observation_size + action_size, 1, 2)
-        self.targets = network(observation_size + action_size, 1, 2).requires_grad_(False)
+        self.config, self.rng, self.device, self.action_size = config, rng, device, action_size
+        self.actor = network(observation_size, 2 * action_size, 1).to(device)
+        self.critics = network(observation_size + action_size, 1, 2).to(device)
+        self.targets = network(observation_size + action_size, 1, 2).to(device).requires_grad_(False)
         self.targets.load_state_dict(self.critics.state_dict())
-        self.averaged = network(observation_size, 2 * action_size, 1).requires_grad_(False)
+        self.averaged = network(observation_size, 2 * action_size, 1).to(device).requires_grad_(False)
         self.averaged.load_state_dict(self.actor.state_dict())
-        self.log_temperature = nn.Parameter(torch.full((tasks,), math.log(config.initial_temperature)))
+        first = torch.full((tasks,), math.log(config.initial_temperature), device=device)
+        self.log_temperature = nn.Parameter(first)
         self.target_entropy = -float(action_size)
         self.optimisers = {
             "actor": self._adam(self.actor.parameters()),
@@ -69,56 +101,114 @@ class Agent:
             "temperature": self._adam([self.log_temperature]),
         }
         self.updates = 0
+        self._crew = Crew(parts)
+        captured = Captured if device.type == "cuda" else plain
+        self._run_act, self._run_update = captured(self._act), captured(self._update)
 
     def _adam(self, parameters: object) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.config.learning_rate, fused=True)  # type: ignore[arg-type]
+        capturable = self.device.type == "cuda"
+        rate = self.config.learning_rate
+        return torch.optim.Adam(parameters, lr=rate, fused=True, capturable=capturable)  # type: ignore[arg-type]
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        if tensor.device == self.device:
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def _noise(self, *shape: int) -> Tensor:
+        return self._here(torch.randn(shape, generator=self.rng))
 
     @torch.no_grad()
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
-        """Actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task."""
+        """Actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task.
+
+        Both are on the CPU.
+        """
+        stages, *tensors = routing.stages, *map(self._here, (observations[:, None], routing.inputs, routing.output))
         if greedy:
-            mean, _ = self.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
-            return torch.tanh(mean)[:, 0]
-        mean, log_std = self._policy(observations[:, None], routing)
-        noise = torch.randn(mean.shape, generator=self.rng)
-        return torch.tanh(mean + log_std.exp() * noise)[:, 0]
+            actions = self._act_greedily(stages, *tensors)
+        else:
+            actions = self._run_act(stages, *tensors, self._noise(len(observations), 1, self.action_size))
+        return actions["actions"][:, 0].cpu()
+
+    def _act(
+        self, stages: tuple[int, ...], observations: Tensor, inputs: Tensor, output: Tensor, noise: Tensor
+    ) -> dict[str, Tensor]:
+        mean, log_std = self._policy(observations, Routing(inputs, output, stages))
+        return {"actions": torch.tanh(mean + log_std.exp() * noise)}
+
+    def _act_greedily(
+        self, stages: tuple[int, ...], observations: Tensor, inputs: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
+        mean, _ = self.averaged(observations, Routing(inputs, output, stages))[0].chunk(2, dim=-1)
+        return {"actions": torch.tanh(mean)}
 
     def update(self, batch: Batch, routing: Routing) -> dict[str, Tensor]:
-        """One gradient step of critics, actor and temperatures, then of the targets; losses as 0-d tensors."""
+        """One gradient step of critics, actor and temperatures, then of the targets; losses as 0-d tensors.
+
+        ``skipped`` among them is 1 where a gradient was not finite and its step was therefore left out, else 0.
+        """
+        self.updates += 1
+        noise = self._noise(2, *batch.actions.shape)
+        weights = self._here(routing.inputs), self._here(routing.output)
+        return self._run_update(routing.stages, *map(self._here, batch[:5]), *noise, *weights)
+
+    def _update(self, stages: tuple[int, ...], *tensors: Tensor) -> dict[str, Tensor]:
+        *transitions, inputs, output = tensors
+        parts = self._split(transitions, Routing(inputs, output, stages))
+        count = transitions[2].numel()
         temperature = self.log_temperature.detach().exp()[:, None]
+        critic_weights, actor_weights = list(self.critics.parameters()), list(self.actor.parameters())
 
-        with torch.no_grad():
-            action, log_prob = self._sample(batch.next_observations, routing)
-            value = self._value(self.targets, batch.next_observations, action, routing).amin(0)
-            value = value - temperature * log_prob
-            goal = self.config.reward_scale * batch.rewards + batch.discounts * value
-        predicted = self._value(self.critics, batch.observations, batch.actions, routing)
-        critic_loss = (predicted - goal).square().mean(dim=(1, 2)).sum()
-        critic_norm = self._descend("critics", critic_loss, self.critics)
+        def critics(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
+            with torch.no_grad():
+                action, log_prob = self._sample(part.next_observations, part.routing, part.next_noise)
+                value = self._value(self.targets, part.next_observations, action, part.routing).amin(0)
+                value = value - temperature * log_prob
+                goal = self.config.reward_scale * part.rewards + part.discounts * value
+            predicted = self._value(self.critics, part.observations, part.actions, part.routing)
+            loss = (predicted - goal).square().sum() / count
+            gradients = torch.autograd.grad(loss, critic_weights, allow_unused=True)
+            return gradients, loss.detach(), predicted.detach().sum()
 
-        action, log_prob = self._sample(batch.observations, routing)
+        def actor(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
+            action, log_prob = self._sample(part.observations, part.routing, part.noise)
+            value = self._value(self.critics, part.observations, action, part.routing).amin(0)
+            loss = (temperature * log_prob - value).sum() / count
+            gradients = torch.autograd.grad(loss, actor_weights, allow_unused=True)
+            return gradients, loss.detach(), log_prob.detach().sum(1)
+
+        gradients, critic_losses, predicted = zip(*self._crew(critics, parts), strict=True)
+        critic_norm = self._descend("critics", critic_weights, gradients)
         with _frozen(self.critics):
-            value = self._value(self.critics, batch.observations, action, routing).amin(0)
-        actor_loss = (temperature * log_prob - value).mean()
-        actor_norm = self._descend("actor", actor_loss, self.actor)
-
-        excess = (log_prob.detach() + self.target_entropy).mean(dim=1)
-        temperature_loss = -(self.log_temperature * excess).sum()
-        self.optimisers["temperature"].zero_grad()
-        temperature_loss.backward()
-        self.optimisers["temperature"].step()
-
+            gradients, actor_losses, log_probs = zip(*self._crew(actor, parts), strict=True)
+        actor_norm = self._descend("actor", actor_weights, gradients)
+        log_prob = sum(log_probs) / (count // len(stages))
+        temperature_norm = self._descend("temperature", [self.log_temperature], [[-(log_prob + self.target_entropy)]])
         self._follow(self.targets, self.critics, self.config.tau)
         self._follow(self.averaged, self.actor, self.config.average)
-        self.updates += 1
         return {
-            "critic_loss": critic_loss.detach(),
-            "actor_loss": actor_loss.detach(),
+            "critic_loss": sum(critic_losses),
+            "actor_loss": sum(actor_losses),
             "critic_gradient": critic_norm,
             "actor_gradient": actor_norm,
-            "value": predicted.detach().mean(),
-            "entropy": -log_prob.detach().mean(),
+            "value": sum(predicted) / (2 * count),
+            "entropy": -log_prob.mean(),
+            "skipped": 1.0 - torch.isfinite(critic_norm + actor_norm + temperature_norm).float(),
         }
+
+    def _split(self, transitions: list[Tensor], routing: Routing) -> list[_Part]:
+        parts = self._crew.size
+        weights = [routing.inputs, routing.output]
+        of_weights = zip(*(weight.chunk(parts, dim=1) for weight in weights), strict=True)
+        # One genotype for all transitions of a task (B = 1), or one for each.
+        routings = (
+            [Routing(*some, routing.stages) for some in of_weights]
+            if routing.output.shape[1] > 1
+            else [routing] * parts
+        )
+        chunks = zip(*(tensor.chunk(parts, dim=1) for tensor in transitions), strict=True)
+        return [_Part(*some, of_part) for some, of_part in zip(chunks, routings, strict=True)]
 
     def operations(self, stages: tuple[int, ...]) -> float:
         """Floating-point operations of the matrix products of one update, for tasks of these stages."""
@@ -134,19 +224,20 @@ class Agent:
             ("actor", self.actor, self.averaged),
             ("critics", self.critics, self.targets),
         ):
-            self.optimisers[name].add_param_group({"params": network.grow(self.rng)})
+            network.grow(self.rng)
+            network.to(self.device)
+            self.optimisers[name].add_param_group({"params": list(network.pool[-1].parameters())})
             # What follows a new module starts as the module itself; its own draw is overwritten.
-            for parameter in follower.grow(self.rng):
-                parameter.requires_grad_(False)
+            follower.grow(self.rng)
+            follower.to(self.device).requires_grad_(False)
             follower.pool[-1].load_state_dict(network.pool[-1].state_dict())
 
     def _policy(self, observations: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
         mean, log_std = self.actor(observations, routing)[0].chunk(2, dim=-1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
-    def _sample(self, observations: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
+    def _sample(self, observations: Tensor, routing: Routing, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self._policy(observations, routing)
-        noise = torch.randn(mean.shape, generator=self.rng)
         raw = mean + log_std.exp() * noise
         gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
         # log(1 - tanh(x)^2), stable for large |x|.
@@ -162,14 +253,18 @@ class Agent:
     def _follow(follower: nn.Module, network: nn.Module, share: float) -> None:
         torch._foreach_lerp_(list(follower.parameters()), list(network.parameters()), share)
 
-    def _descend(self, name: str, loss: Tensor, network: nn.Module) -> Tensor:
-        parameters = list(network.parameters())
+    def _descend(self, name: str, weights: list[nn.Parameter], gradients: Sequence[Gradients]) -> Tensor:
+        for weight, of_parts in zip(weights, zip(*gradients, strict=True), strict=True):
+            first, *others = of_parts
+            for other in others:
+                first += other
+            weight.grad = first
+        norm = nn.utils.clip_grad_norm_(weights, self.config.gradient_clip if name != "temperature" else math.inf)
         optimiser = self.optimisers[name]
-        optimiser.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
+        # What a gradient scaler would tell the fused step: with 1 it leaves everything as it is.
+        optimiser.found_inf = 1.0 - torch.isfinite(norm).float()
         optimiser.step()
-        return norm.detach()
+        return norm
 
 
 @contextmanager

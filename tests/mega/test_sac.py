@@ -41,13 +41,11 @@ def _numbers(network):
 def test_log_probability_is_that_of_the_squashed_gaussian():
     agent, routing = _agent()
     observations = _batch().observations
-    state = agent.rng.get_state()
-    action, log_prob = agent._sample(observations, routing)
+    noise = torch.randn(TASKS, BATCH, 4, generator=torch.Generator().manual_seed(3))
+    action, log_prob = agent._sample(observations, routing, noise)
     mean, log_std = agent._policy(observations, routing)
     normal = torch.distributions.Normal(mean, log_std.exp())
     tanh = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform(cache_size=1))
-    agent.rng.set_state(state)
-    noise = torch.randn(mean.shape, generator=agent.rng)
     expected = tanh.log_prob(torch.tanh(mean + log_std.exp() * noise).clamp(-1 + 1e-6, 1 - 1e-6)).sum(-1)
     torch.testing.assert_close(log_prob, expected, rtol=1e-3, atol=1e-3)
     assert action.abs().max() <= 1
@@ -58,7 +56,7 @@ def test_the_critic_loss_is_the_written_out_bellman_error(discount):
     agent, routing = _agent(reward_scale=0.5)
     batch, state = _batch(discount), agent.rng.get_state()
     with torch.no_grad():
-        action, log_prob = agent._sample(batch.next_observations, routing)
+        action, log_prob = agent._sample(batch.next_observations, routing, agent._noise(2, TASKS, BATCH, 4)[0])
         joined = torch.cat([batch.next_observations, action], -1)
         future = (
             agent.targets(joined, routing)[..., 0].min(0).values - agent.log_temperature.exp()[:, None] * log_prob
@@ -78,7 +76,7 @@ def test_the_first_step_follows_the_gradient_of_the_written_out_losses():
 
     temperature = twin.log_temperature.detach().exp()[:, None]
     with torch.no_grad():
-        action, log_prob = twin._sample(batch.next_observations, routing)
+        action, log_prob = twin._sample(batch.next_observations, routing, twin._noise(2, TASKS, BATCH, 4)[0])
         future = twin._value(twin.targets, batch.next_observations, action, routing).min(0).values
         goal = batch.rewards + 0.99 * (future - temperature * log_prob)
     loss = (twin._value(twin.critics, batch.observations, batch.actions, routing) - goal).square().mean((1, 2)).sum()
@@ -187,7 +185,8 @@ class _Products(TorchDispatchMode):
     operations = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        factors = {torch.ops.aten.bmm: args[:2], torch.ops.aten.baddbmm: args[1:3]}.get(function.overloadpacket)
+        aten = torch.ops.aten
+        factors = {aten.mm: args[:2], aten.bmm: args[:2], aten.baddbmm: args[1:3]}.get(function.overloadpacket)
         if factors:
             self.operations += 2 * factors[0].numel() * factors[1].shape[-1]
         return function(*args, **(kwargs or {}))

@@ -24,6 +24,8 @@ from torch.autograd.function import once_differentiable
 
 from genoevo_mega.config import Network
 
+_THIN = 16
+
 
 class Routing(NamedTuple):
     """Decoded weights, for each task one genotype's (B = 1) or one per transition (B = batch).
@@ -123,11 +125,9 @@ class ModularNetwork(nn.Module):
         """Numbers in all members of the ensemble."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def grow(self, rng: torch.Generator) -> list[nn.Parameter]:
-        """Add a module to the pool; its parameters, for the optimiser. All other parameters are kept."""
-        module = self._module(rng)
-        self.pool.append(module)
-        return list(module.parameters())
+    def grow(self, rng: torch.Generator) -> None:
+        """Add a module to the pool, on the CPU; all other parameters are kept."""
+        self.pool.append(self._module(rng))
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -237,7 +237,7 @@ class _Pass(torch.autograd.Function):
         head, bias = core[-2:]
         ctx.mixing, ctx.blocks = mixing, blocks
         ctx.save_for_backward(*flat, mixed, head, *(tensor for entry in tape for tensor in entry))
-        return mixing.restored(torch.baddbmm(bias, mixed, head).view(shape), 1).to(x.dtype)
+        return mixing.restored((_thin_products(mixed, head) + bias).view(shape), 1).to(x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -257,7 +257,10 @@ class _Pass(torch.autograd.Function):
             if found:
                 of_bias, of_weight = found.pop(), found.pop()
                 torch.sum(of_output, 1, keepdim=True, out=of_bias)
-                torch.bmm(rows.transpose(1, 2), of_output, out=of_weight)
+                if of_output.shape[2] > _THIN:
+                    torch.bmm(rows.transpose(1, 2), of_output, out=of_weight)
+                else:
+                    of_weight.copy_(_thin_products(rows.transpose(1, 2), of_output))
 
         def through_layer(of_output: Tensor) -> Tensor:
             rows, out, weight = tape.pop()
@@ -267,7 +270,7 @@ class _Pass(torch.autograd.Function):
 
         of_output = mixing.ordered(gradient, 1).flatten(1, 2)
         to_weights(mixed, of_output)
-        of_mixed = torch.bmm(of_output, head.transpose(1, 2)).view(*gradient.shape[:3], -1)
+        of_mixed = _thin_products(of_output, head.transpose(1, 2)).view(*gradient.shape[:3], -1)
         of_inputs: dict[int, Tensor] = {}
         for module in range(len(mixing.users) - 1, 0, -1):
             of_hidden = mixing.gradient_of(module, of_inputs, of_mixed)
@@ -285,6 +288,11 @@ class _Pass(torch.autograd.Function):
             of_x = torch.bmm(rows, weight.transpose(1, 2)).sum(0).view(*gradient.shape[1:3], -1)
             of_x = mixing.restored(of_x, 0).to(outside)
         return of_x, None, None, *([own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks))
+
+
+def _thin_products(a: Tensor, b: Tensor) -> Tensor:
+    # A batched product with a side of one costs ten times as much as its members one after the other.
+    return torch.stack([torch.mm(x, y) for x, y in zip(a, b, strict=True)])
 
 
 def _through_relu_(of_output: Tensor, out: Tensor) -> Tensor:
