@@ -15,7 +15,7 @@ class Work:
 
     ``operations`` floating-point operations of the learner's matrix products; ``rollout_seconds`` that the rollout
     workers simulated for training, all of them together; ``matrix_rate`` operations per second of plain fp32 matrix
-    products on the learner's threads, as measured when the run last began.
+    products on the learner's device and threads, as measured when the run last began.
     """
 
     operations: float = 0.0
@@ -23,12 +23,15 @@ class Work:
     matrix_rate: float = 0.0
 
 
-def measure_matrix_rate(seconds: float = 0.3, size: int = 1024) -> float:
-    """Floating-point operations per second of square fp32 products with the present number of threads, at best."""
-    matrix = torch.ones(size, size)
+def measure_matrix_rate(device: torch.device, seconds: float = 0.3) -> float:
+    """Floating-point operations per second of square fp32 products with the present settings of torch, at best."""
+    size = 1024 if device.type == "cpu" else 8192
+    matrix = torch.ones(size, size, device=device)
     best, end = float("inf"), time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
         matrix @ matrix
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         best = min(best, time.perf_counter() - began)
     return 2 * size**3 / best
 

@@ -5,17 +5,39 @@ from __future__ import annotations
 import torch
 
 from genoevo_mega.config import Config
+from genoevo_mega.crew import parts_for
+from genoevo_mega.errors import ConfigError
 from genoevo_mega.networks import ModularNetwork
+from genoevo_mega.replay import Replay
 from genoevo_mega.sac import Agent
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 def make_suite(config: Config) -> Suite:
     """The config's tasks."""
     environment = config.environment
     return MetaWorldSuite(metaworld_names(config.suite), config.seed, environment.goals, environment.reward_version)
+
+
+def make_device(config: Config) -> torch.device:
+    """The learner's device, prepared for the config's precision; ConfigError where there is none."""
+    if config.machine.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("machine.device = 'cuda': torch finds no CUDA device here; cpu is there")
+    torch.set_float32_matmul_precision("high" if config.sac.precision == "tf32" else "highest")
+    return torch.device(config.machine.device)
+
+
+def make_replay(config: Config, suite: Suite) -> Replay:
+    """Empty replay; on the learner's device where it takes at most half of what is free there."""
+    tasks, device = len(suite.names), make_device(config)
+    capacity = config.sac.buffer_size // tasks
+    row = 4 * (suite.observation_size + suite.action_size)
+    if device.type == "cuda" and tasks * capacity * row > torch.cuda.mem_get_info()[0] // 2:
+        device = torch.device("cpu")
+    sizes = suite.observation_size, suite.action_size
+    return Replay(tasks, capacity, *sizes, config.environment.episode_length, device)
 
 
 def make_agent(config: Config, suite: Suite) -> Agent:
@@ -34,4 +56,7 @@ def make_agent(config: Config, suite: Suite) -> Agent:
             precision=PRECISIONS[config.sac.precision],
         )
 
-    return Agent(network, suite.observation_size, suite.action_size, len(suite.names), config.sac, rng)
+    device = make_device(config)
+    parts = parts_for(config.machine.threads, config.sac.batch_size) if device.type == "cpu" else 1
+    sizes = suite.observation_size, suite.action_size, len(suite.names)
+    return Agent(network, *sizes, config.sac, rng, parts=parts, device=device)

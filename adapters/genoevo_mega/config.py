@@ -70,9 +70,9 @@ class Genotypes(Settings):
 class Sac(Settings):
     """The learner; values are those that MEGA's closest relatives publish [O]."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the networks' arithmetic; bf16 is faster on a CPU with AMX or AVX512-BF16. Weights and losses stay fp32;
-    results are compared in fp32."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Of the networks' arithmetic: tf32 is a GPU's; bf16 is faster on a GPU and on a CPU with AMX or AVX512-BF16,
+    slower on others. Weights and losses stay fp32; results are compared in fp32."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     batch_size: Count = 128
     """Transitions per task and update."""
@@ -91,6 +91,8 @@ class Sac(Settings):
     itself [O]."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest gradient norm of the actor and of the critics."""
+    max_skipped: Count = 10
+    """Updates whose gradient is not finite and that therefore make no step: so many in one round stop the run."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0
     """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
@@ -111,15 +113,18 @@ class Evaluation(Settings):
 
 
 class Machine(Settings):
-    """What the run may use. Results depend on workers and threads in their last bits, so both are part of the run."""
+    """What the run may use. Results depend on device and threads in their last bits, so both are part of the run."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks and, if it fits, replay lie."""
 
     workers: Count = 1
     """Rollout processes."""
     threads: Count = 1
     """Threads of the learner."""
-    overlap: bool = True
-    """Whether the updates due after a vector step are made while the next one is simulated, so that its actions do
-    not know of them yet; as reproducible as strict alternation."""
+    lag: Annotated[int, Field(ge=0, le=16)] = 1
+    """Vector steps that an update's data are behind: 0 makes updates after each step, 1 or more while the next one is
+    simulated, whose actions do not know of them yet. As reproducible as strict alternation."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
@@ -153,6 +158,8 @@ class Config(Settings):
                 f"genotypes.start_stage = {self.genotypes.start_stage}: "
                 f"must be at most growth.max_modules, which is {self.growth.max_modules}"
             )
+        if self.sac.precision == "tf32" and self.machine.device != "cuda":
+            raise ValueError("sac.precision = 'tf32': needs machine.device = 'cuda'; a CPU has fp32 and bf16")
         if self.reproduction.changes_lengths:
             raise ValueError(
                 "reproduction: children must keep their length, which is that of their task's stage; "

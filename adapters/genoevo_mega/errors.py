@@ -12,7 +12,7 @@ class ConfigError(UserError):
 
 
 class DivergedError(Exception):
-    """A loss is no longer finite."""
+    """Gradients are no longer finite."""
 
 
 class RolloutError(Exception):

@@ -83,7 +83,10 @@ def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 class RunningMeans:
-    """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them."""
+    """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them.
+
+    ``skipped`` is counted, not averaged: updates that made no step. What is not finite in them is left out.
+    """
 
     def __init__(self, count: int = 0, sums: dict[str, float] | None = None) -> None:
         # float32 sums survive JSON's float64 unchanged.
@@ -93,14 +96,22 @@ class RunningMeans:
     def add(self, values: dict[str, torch.Tensor]) -> None:
         """Count one value of each name."""
         for name, value in values.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            finite = torch.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
+            self.sums[name] = self.sums[name].to(finite.device) + finite if name in self.sums else finite
         self.count += 1
 
+    @property
+    def skipped(self) -> int:
+        """Updates without a step since the means were last taken."""
+        return int(self.sums.get("skipped", 0))
+
     def take(self) -> dict[str, float]:
-        """The means; starts anew."""
-        means = {name: value / self.count for name, value in self.sums_as_floats().items()}
+        """The means over updates that made a step, none where there is none, and ``skipped``; starts anew."""
+        sums, skipped = self.sums_as_floats(), self.skipped
+        made = self.count - skipped
+        means = {name: value / made for name, value in sums.items() if made and name != "skipped"}
         self.sums, self.count = {}, 0
-        return means
+        return {**means, "skipped": skipped}
 
     def sums_as_floats(self) -> dict[str, float]:
         """The sums as JSON values."""

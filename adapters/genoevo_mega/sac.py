@@ -101,6 +101,7 @@ class Agent:
             "temperature": self._adam([self.log_temperature]),
         }
         self.updates = 0
+        self.parts = parts
         self._crew = Crew(parts)
         captured = Captured if device.type == "cuda" else plain
         self._run_act, self._run_update = captured(self._act), captured(self._update)
@@ -198,7 +199,7 @@ class Agent:
         }
 
     def _split(self, transitions: list[Tensor], routing: Routing) -> list[_Part]:
-        parts = self._crew.size
+        parts = self.parts
         weights = [routing.inputs, routing.output]
         of_weights = zip(*(weight.chunk(parts, dim=1) for weight in weights), strict=True)
         # One genotype for all transitions of a task (B = 1), or one for each.

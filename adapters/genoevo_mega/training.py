@@ -18,17 +18,20 @@ import torch
 
 from genoevo_mega import checkpoint
 from genoevo_mega.budget import Work, measure_matrix_rate
-from genoevo_mega.build import make_agent, make_suite
+from genoevo_mega.build import make_agent, make_replay, make_suite
 from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
+from genoevo_mega.crew import keep_freed_memory
 from genoevo_mega.episodes import Episodes
 from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
-from genoevo_mega.replay import Replay
 from genoevo_mega.rollout import Floats, RolloutPool
+
+# On a GPU, asking how many updates were skipped waits for all of them.
+_CHECK_EVERY = 100
 
 
 @dataclass
@@ -67,17 +70,16 @@ class Trainer:
     def __init__(
         self, config: Config, directory: Path, observer: Callable[[Status], None] = lambda status: None
     ) -> None:
-        torch.set_num_threads(config.machine.threads)
+        keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
         names, length = list(self.suite.names), config.environment.episode_length
-        sizes = self.suite.observation_size, self.suite.action_size
         streams = ("goals", "random_actions", "replay", "update_genotypes")
         seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
         self.rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
         self.evolver = Evolver.fresh(config, names, int(seeds[0].generate_state(1)[0]))
         self.agent = make_agent(config, self.suite)
-        self.replay = Replay(len(names), config.sac.buffer_size // len(names), *sizes, length)
+        self.replay = make_replay(config, self.suite)
         self.episodes = Episodes(len(names), length, self.suite.action_size, self.suite.goals, self.rngs["goals"])
         self.steps = 0
         self.losses = RunningMeans()
@@ -95,14 +97,16 @@ class Trainer:
         """Train until *steps* environment steps or the end of the time budget; False where it was stopped before.
 
         Either way the state is saved. :attr:`stop_requested` stops after the present vector step. Raises
-        DivergedError where a loss is no longer finite, RolloutError where a rollout worker fails; the last checkpoint
-        is then as it was.
+        DivergedError where gradients are no longer finite, RolloutError where a rollout worker fails; the last
+        checkpoint is then as it was.
         """
         settings = self.config
         deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
         self.status.target = steps
         self._describe_tasks()
-        self.work.matrix_rate = measure_matrix_rate()
+        torch.set_num_threads(settings.machine.threads)
+        self.work.matrix_rate = measure_matrix_rate(self.agent.device)
+        torch.set_num_threads(max(1, settings.machine.threads // self.agent.parts))
         with (
             locked(self.directory),
             RolloutPool(self.suite, settings.machine.workers) as self.pool,
@@ -132,7 +136,7 @@ class Trainer:
         with self.clock("acting"):
             actions = self._actions(observations)
         self._simulate(lambda pool: pool.begin_step(actions))
-        if self.config.machine.overlap:
+        if self.config.machine.lag:
             self._updates()
         transition = self._simulate(lambda pool: pool.finish_step())
         ended = self.episodes.advance(actions, transition)
@@ -145,7 +149,7 @@ class Trainer:
             self.evolver.record(ended.only(began >= self.config.sac.random_steps))
             self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
         self.work.rollout_seconds += self.pool.busy_seconds - busy
-        if not self.config.machine.overlap:
+        if not self.config.machine.lag:
             self._updates()
 
     def _actions(self, observations: Floats) -> Floats:
@@ -158,25 +162,32 @@ class Trainer:
         return self.agent.act(torch.from_numpy(observations), self.evolver.acting()).numpy()
 
     def _updates(self) -> None:
-        sac = self.config.sac
-        learning = self._vector_steps - sac.random_steps
+        sac, newest = self.config.sac, max(0, self.config.machine.lag - 1)
+        learning = self._vector_steps - newest - sac.random_steps
         if learning <= 0:
             return
         for _ in range(int(learning * sac.updates_per_step) - int((learning - 1) * sac.updates_per_step)):
             with self.clock("replay"):
-                batch = self.replay.sample(sac.batch_size, self.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
+                batch = self.replay.sample(
+                    sac.batch_size, self.rngs["replay"], gamma=sac.gamma, steps=sac.n_step, newest=newest
+                )
             with self.clock("learning"):
                 routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
                 self.losses.add(self.agent.update(batch, routing))
             self.work.operations += self.agent.operations(routing.stages)
+            if self.agent.updates % _CHECK_EVERY == 0:
+                self._check_gradients()
 
-    def _check_losses(self) -> None:
-        losses = self.losses.sums_as_floats()
-        if not all(map(math.isfinite, losses.values())):
-            raise DivergedError(f"a loss is no longer finite at step {self.steps}: {losses}")
+    def _check_gradients(self) -> None:
+        if (skipped := self.losses.skipped) >= self.config.sac.max_skipped:
+            raise DivergedError(
+                f"gradients are no longer finite at step {self.steps}: {skipped} updates since the last round made "
+                f"no step, sac.max_skipped is {self.config.sac.max_skipped}; the last checkpoint is as it was. "
+                "A lower sac.learning_rate or sac.reward_scale may help"
+            )
 
     def _round(self) -> None:
-        self._check_losses()
+        self._check_gradients()
         with self.clock("evolving"):
             outcome = self.evolver.evolve()
             while len(self.agent.actor.pool) < self.evolver.community.stages.max():
@@ -262,8 +273,8 @@ class Trainer:
         self.status.events.clear()
 
     def save(self) -> None:
-        """Write a checkpoint of everything; DivergedError, and nothing written, where a loss is not finite."""
-        self._check_losses()
+        """Write a checkpoint of everything; DivergedError, and nothing written, where gradients are not finite."""
+        self._check_gradients()
         with self.clock("checkpointing"):
             self.metrics_offset = self.metrics.sync()
             checkpoint.save(self)

@@ -82,6 +82,24 @@ def test_n_steps_are_summed_and_stop_where_the_episode_ends(stored):
             assert float(discount) == pytest.approx(0 if terminated else 0.9 ** len(rows))
 
 
+@pytest.mark.parametrize("stored", [10, 12, 61])
+@pytest.mark.parametrize("newest", [1, 3])
+def test_the_newest_transitions_can_be_left_out_of_starts_and_of_n_steps(stored, newest):
+    replay, before = Replay(2, 50, 1, 1, episode_length=3), Replay(2, 50, 1, 1, episode_length=3)
+    _fill(replay, stored)
+    _fill(before, stored - newest)
+    held = len(replay)
+    batch = replay.sample(3000, np.random.default_rng(0), gamma=0.9, steps=3, newest=newest)
+    expected = before.sample(3000, np.random.default_rng(1), gamma=0.9, steps=3)
+    for task in range(2):
+        # The ring may have overwritten its oldest rows since.
+        seen, then = (
+            {row for row in _rows(one, task) if row[-1] > newest + 12 * (stored > 50)} for one in (batch, expected)
+        )
+        assert seen == then
+    assert len(replay) == held
+
+
 def test_sampling_is_uniform():
     replay = Replay(2, 20, 1, 1, episode_length=3)
     log = _fill(replay, 20)

@@ -139,13 +139,13 @@ def test_the_clock_accounts_for_all_wall_time(grown):
 
 
 @pytest.mark.parametrize("stop", [250, 266])  # at the beginning and in the middle of an episode
-@pytest.mark.parametrize(("update_with", "overlap"), [("elite", True), ("stored", False)])
-def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with, overlap):
+@pytest.mark.parametrize(("update_with", "lag"), [("elite", 1), ("stored", 0), ("sample", 3)])
+def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with, lag):
     config = _config(
         steps=340,
         genotypes={"update_with": update_with},
         evaluation={"every": 150},
-        machine={"overlap": overlap},
+        machine={"lag": lag},
     )
     _train(tmp_path / "whole", config)
     _train(tmp_path / "parts", config, steps=stop)
@@ -180,33 +180,33 @@ def test_another_seed_gives_another_run(tmp_path):
     assert len(digests) == 2
 
 
-@pytest.mark.parametrize(("overlap", "updates"), [(False, 10), (True, 9)])
-def test_fewer_updates_than_steps(tmp_path, overlap, updates):
-    settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "machine": {"overlap": overlap}}
+@pytest.mark.parametrize(("lag", "updates"), [(0, 10), (1, 9), (5, 8)])
+def test_fewer_updates_than_steps(tmp_path, lag, updates):
+    settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "machine": {"lag": lag}}
     trainer = _train(tmp_path / "run", _config(steps=100, **settings))
     assert trainer.agent.updates == updates
 
 
-@pytest.mark.parametrize("overlap", [False, True])
-def test_the_number_of_workers_does_not_change_a_run(tmp_path, overlap):
+@pytest.mark.parametrize("lag", [0, 1])
+def test_the_number_of_workers_does_not_change_a_run(tmp_path, lag):
     digests = []
     for workers in (1, 2):
         directory = tmp_path / str(workers)
-        _train(directory, _config(steps=300, machine={"overlap": overlap, "workers": workers}))
+        _train(directory, _config(steps=300, machine={"lag": lag, "workers": workers}))
         digests.append(runs.info(directory)["digest"])
     assert digests[0] == digests[1]
 
 
-def test_overlap_changes_nothing_but_when_updates_are_made(tmp_path):
+def test_the_lag_changes_nothing_but_when_updates_are_made(tmp_path):
     digests, updates = [], []
-    for overlap in (False, True):
-        directory = tmp_path / str(overlap)
-        machine = {"overlap": overlap}
+    for lag in (0, 1, 4):
+        directory = tmp_path / str(lag)
+        machine = {"lag": lag}
         _train(directory / "fixed", _config(steps=300, sac={"updates_per_step": 0}, machine=machine))
         digests.append(runs.info(directory / "fixed")["digest"])
         updates.append(_train(directory / "learning", _config(steps=300, machine=machine)).agent.updates)
-    assert digests[0] == digests[1]
-    assert updates == [140, 139]
+    assert len(set(digests)) == 1
+    assert updates == [140, 139, 136]
 
 
 def test_evaluation_leaves_training_as_it_was(tmp_path):
@@ -238,7 +238,7 @@ def test_a_run_ends_with_its_time_budget_evaluated_and_can_be_resumed(tmp_path):
     assert runs.resume(tmp_path / "run").steps == 2
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_checkpoint(tmp_path):
+def test_gradients_that_stay_not_finite_stop_the_run_and_leave_the_checkpoint(tmp_path):
     _train(tmp_path / "run", _config(steps=100))
     digest = runs.info(tmp_path / "run")["digest"]
     trainer = runs.resume(tmp_path / "run")
@@ -310,11 +310,23 @@ def test_the_run_directory_tells_where_the_run_came_from(grown):
     assert runs.open_config(trainer.directory) == trainer.config
 
 
+def test_a_single_gradient_that_is_not_finite_is_counted_and_changes_no_weight(tmp_path):
+    trainer = _train(tmp_path / "run", _config(steps=100))
+    before = {name: value.clone() for name, value in trainer.agent.critics.state_dict().items()}
+    batch = trainer.replay.sample(8, np.random.default_rng(0), gamma=0.9)
+    batch.rewards[0, 0] = torch.inf
+    trainer.losses.add(trainer.agent.update(batch, trainer.evolver.elite()))
+    assert all(torch.equal(value, before[name]) for name, value in trainer.agent.critics.state_dict().items())
+    assert trainer.losses.skipped == 1
+    assert all(np.isfinite(value) for value in trainer.losses.take().values())
+
+
 def test_a_diverged_run_never_overwrites_its_checkpoint(tmp_path):
     _train(tmp_path / "run", _config(steps=100))
     trainer = runs.resume(tmp_path / "run")
     before = runs.info(tmp_path / "run")
-    trainer.losses.add({"critic_loss": torch.tensor(torch.nan)})
+    for _ in range(trainer.config.sac.max_skipped):
+        trainer.losses.add({"critic_loss": torch.tensor(torch.nan), "skipped": torch.tensor(1.0)})
     with pytest.raises(DivergedError):
         trainer.save()
     assert runs.info(tmp_path / "run") == before
