@@ -159,6 +159,14 @@ def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, stop, update_with, l
         assert states[0] == states[1]
 
 
+def test_a_run_whose_updates_have_two_threads_is_resumed_exactly(tmp_path):
+    config = _config(steps=120, sac={"batch_size": 64}, machine={"threads": 2})
+    _train(tmp_path / "whole", config)
+    assert _train(tmp_path / "parts", config, steps=76).agent.parts == 2
+    runs.resume(tmp_path / "parts").run(config.steps)
+    assert runs.info(tmp_path / "parts")["digest"] == runs.info(tmp_path / "whole")["digest"]
+
+
 def test_metrics_written_after_the_checkpoint_are_written_once(tmp_path):
     config = _config(steps=200)
     _train(tmp_path / "run", config)

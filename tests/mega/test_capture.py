@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from genoevo_mega.build import make_agent
+from genoevo_mega.capture import Captured, CudaGraph
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.replay import Batch
+from genoevo_mega.tasks import MetaWorldSuite
+
+SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
+
+
+class RecordedGraph:
+    """What a CUDA graph does, on the CPU: capturing runs nothing, replaying fills the captured outputs."""
+
+    def __init__(self):
+        self.captures = 0
+
+    def warm(self, function):
+        return function()
+
+    def capture(self, function):
+        self.captures += 1
+        self._function, self._outputs = function, {}
+        return self._outputs
+
+    def replay(self):
+        self._outputs.update(self._function())
+
+
+def _updated(captured, updates, grow_after=None):
+    """An agent after so many updates, each with other transitions, captured or not."""
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
+    agent = make_agent(config, SUITE)
+    evolver = Evolver.fresh(config, list(SUITE.names), 1)
+    routing, graphs = evolver.acting(), []
+    if captured:
+        agent._run_update = Captured(agent._update, lambda: graphs.append(RecordedGraph()) or graphs[-1])
+    losses = []
+    for seed in range(updates):
+        if seed == grow_after:
+            agent.grow()
+            routing = routing._replace(stages=(3, 2))
+        rng = torch.Generator().manual_seed(seed)
+        shape = 2, 16
+        batch = Batch(
+            torch.randn(*shape, 39, generator=rng),
+            torch.rand(*shape, 4, generator=rng),
+            torch.rand(*shape, generator=rng),
+            torch.randn(*shape, 39, generator=rng),
+            torch.full(shape, 0.99),
+            torch.zeros(shape, dtype=torch.int64),
+        )
+        losses.append({name: float(value) for name, value in agent.update(batch, routing).items()})
+    return agent, losses, graphs
+
+
+@pytest.mark.parametrize("grow_after", [None, 6])
+def test_captured_updates_are_the_same_updates(grow_after):
+    plain, expected, _ = _updated(False, 12, grow_after)
+    captured, losses, graphs = _updated(True, 12, grow_after)
+    assert losses == expected
+    assert all(
+        torch.equal(a, b) for a, b in zip(plain.critics.parameters(), captured.critics.parameters(), strict=True)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain.actor.parameters(), captured.actor.parameters(), strict=True))
+    assert [graph.captures for graph in graphs] == ([1] if grow_after is None else [1, 1])
+
+
+def test_a_graph_is_captured_once_and_again_for_another_key_or_shape():
+    graphs = []
+    doubled = Captured(lambda key, x: {"y": x * key}, lambda: graphs.append(RecordedGraph()) or graphs[-1])
+    for key, size in ((2, 3), (5, 3), (5, 4)):
+        for value in range(6):
+            assert doubled(key, torch.full((size,), float(value)))["y"].tolist() == [key * value] * size
+    assert [graph.captures for graph in graphs] == [1, 1, 1]
+
+
+def test_outputs_of_an_earlier_replay_are_not_overwritten():
+    doubled = Captured(lambda key, x: {"y": x * 2}, RecordedGraph)
+    kept = [doubled(None, torch.tensor(float(value)))["y"] for value in range(6)]
+    assert [float(value) for value in kept] == [0, 2, 4, 6, 8, 10]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision):
+    settings = {"sac": {"batch_size": 64, "precision": precision}, "machine": {"device": "cuda"}}
+    there = make_agent(build_config(preset("smoke"), settings), SUITE)
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 64}})
+    here, routing = make_agent(config, SUITE), Evolver.fresh(config, list(SUITE.names), 1).acting()
+    assert isinstance(there._run_update, Captured)
+    assert isinstance(there._run_update._new_graph(), CudaGraph)
+    for seed in range(20):
+        rng = torch.Generator().manual_seed(seed)
+        x = torch.randn(4, 2, 64, 39, generator=rng)
+        batch = Batch(x[0], x[1, ..., :4].tanh(), x[2, ..., 0], x[3], torch.full((2, 64), 0.99), torch.zeros(2, 64))
+        losses = [agent.update(batch, routing) for agent in (here, there)]
+        for name in losses[0]:
+            tolerance = 1e-3 if precision == "fp32" else 5e-2
+            torch.testing.assert_close(losses[1][name].cpu(), losses[0][name], rtol=tolerance, atol=tolerance)

@@ -1,0 +1,60 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from genoevo_mega.build import make_agent
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.crew import Crew, parts_for
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.tasks import MetaWorldSuite
+from tests.mega.test_sac import SUITE, _batch
+
+
+def test_every_part_has_a_thread_of_its_own_and_results_keep_their_order():
+    meeting = threading.Barrier(3, timeout=10)
+
+    def meet(part):
+        meeting.wait()
+        return part, threading.get_ident()
+
+    results = Crew(3)(meet, "abc")
+    assert [part for part, _ in results] == ["a", "b", "c"]
+    assert len({thread for _, thread in results}) == 3
+    assert results[0][1] == threading.get_ident()
+
+
+def test_an_error_in_another_thread_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        Crew(2)(lambda part: 1 / part, [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("threads", "rows", "parts"), [(1, 128, 1), (2, 128, 2), (16, 128, 4), (2, 48, 1), (4, 8, 1)]
+)
+def test_no_part_is_so_small_that_its_products_are(threads, rows, parts):
+    assert parts_for(threads, rows) == parts
+
+
+@pytest.mark.parametrize("update_with", ["sample", "stored"])
+def test_an_update_in_parts_is_the_same_update(update_with):
+    config = build_config(preset("smoke"), {"genotypes": {"update_with": update_with}})
+    whole, parted = make_agent(config, SUITE), make_agent(config, SUITE)
+    parted.parts, parted._crew = 3, Crew(3)
+    evolver = Evolver.fresh(config, list(SUITE.names), 1)
+    batch = _batch()
+    routing = evolver.updating(batch.genotypes, np.random.default_rng(0))
+    losses = [agent.update(batch, routing) for agent in (whole, parted)]
+    for name, value in losses[0].items():
+        torch.testing.assert_close(losses[1][name], value, rtol=1e-5, atol=1e-6)
+    for name in ("actor", "critics"):
+        gradients = [[p.grad for p in getattr(agent, name).parameters()] for agent in (whole, parted)]
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
+
+
+def test_the_config_decides_the_parts():
+    suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
+    settings = {"machine": {"threads": 2}, "sac": {"batch_size": 64}}
+    assert make_agent(build_config(preset("smoke"), settings), suite).parts == 2
