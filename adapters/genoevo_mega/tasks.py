@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.errors import ConfigError, nearest
-from genoevo_mega.faster import speed_up
 
 Observation = npt.NDArray[np.float64]
 
@@ -87,6 +86,8 @@ class MetaWorldSuite:
 
     def make(self, task: int) -> TaskEnvironment:
         """Build the environment and draw its goals."""
+        from genoevo_mega.faster import speed_up
+
         made = MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
         if not self.stock:
             speed_up(made.simulator)
@@ -112,9 +113,13 @@ class MetaWorldTask:
         # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does
         # not influence the draw, so it is left out: the same goals as metaworld.MT1(name, seed), 4 times faster.
         env, goals = self.simulator, []
+
+        def reset_hand(steps: int = 50) -> None:
+            env.init_tcp = env.tcp_center
+
         env._freeze_rand_vec = False
         env._set_task_called = True
-        env.do_simulation = lambda *args, **kwargs: None
+        env._reset_hand = reset_hand
         env._get_obs = lambda: np.zeros(39)
         state = np.random.get_state()  # noqa: NPY002
         try:
@@ -124,7 +129,7 @@ class MetaWorldTask:
                 goals.append(np.array(env._last_rand_vec))
         finally:
             np.random.set_state(state)  # noqa: NPY002
-            del env.do_simulation, env._get_obs
+            del env._reset_hand, env._get_obs
             env._freeze_rand_vec = True
         return goals
 
