@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -86,21 +86,19 @@ class MetaWorldSuite:
 
     def make(self, task: int) -> TaskEnvironment:
         """Build the environment and draw its goals."""
-        from genoevo_mega.faster import speed_up
-
-        made = MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
-        if not self.stock:
-            speed_up(made.simulator)
-        return made
+        return MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version, self.stock)
 
 
 class MetaWorldTask:
     """One Meta-World environment; training and evaluation goals come from two streams of *seed*."""
 
-    def __init__(self, name: str, seed: int, goals: int, reward_version: str) -> None:
+    def __init__(self, name: str, seed: int, goals: int, reward_version: str, stock: bool = False) -> None:
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-        self.simulator = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
+        from genoevo_mega.faster import faster
+
+        made = ALL_V3_ENVIRONMENTS[name]
+        self.simulator: Any = (made if stock else faster(made))(reward_function_version=reward_version)
         streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
         self._training_seed, self._evaluation_seed = (int(stream.generate_state(1)[0]) for stream in streams)
         self.training_goals = self._draw_goals(self._training_seed, goals)

@@ -12,24 +12,21 @@ import numpy.typing as npt
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.utils.reward_utils import hamacher_product
 
+from genoevo_mega.faster.model import without_visual_meshes
 from genoevo_mega.faster.names import with_substitutes
 from genoevo_mega.faster.numbers import norm, tolerance
 
 Array = npt.NDArray[Any]
 
+_LEAST, _MOST = np.full(3, -1, np.float32), np.full(3, 1, np.float32)
 _MOCAP_QUATERNION = np.array([1.0, 0.0, 1.0, 0.0])
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that a step of MuJoCo depends on beside the model
 _REMEMBERED = 256  # hand positions, some 2 KB each
 
 
-def speed_up(environment: Any) -> None:
-    """Give one Meta-World environment a faster class; for one whose task is set and whose goal is observable."""
-    environment.__class__ = _faster(type(environment))
-    environment._look_up()
-
-
 @functools.cache
-def _faster(cls: type) -> type:
+def faster(cls: type) -> type:
+    """A faster subclass of a Meta-World environment's class; to be used with the goal observable."""
     return with_substitutes(cls, FasterEnvironment)
 
 
@@ -50,27 +47,31 @@ class FasterEnvironment(SawyerXYZEnv):
 
     _rehearsing = False
 
-    def _look_up(self) -> None:
-        self._bodies, self._sites = _ByName(self.data.body), _ByName(self.data.site)
-        self._pads = [self.data.geom(name).id for name in ("leftpad_geom", "rightpad_geom")]
-        self._ctrl, self._mocap = self.data.ctrl, self.data.mocap_pos
-        self._mocap_quaternion = self.data.mocap_quat
+    def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        model = without_visual_meshes(self.fullpath)
+        data = mujoco.MjData(model)
+        self._bodies, self._sites = _ByName(data.body), _ByName(data.site)
+        self._pads = [data.geom(name).id for name in ("leftpad_geom", "rightpad_geom")]
+        self._ctrl, self._target = data.ctrl, data.mocap_pos[0]  # the arm follows the only mocap body
         self._hands: dict[bytes, Array] = {}
+        return model, data
 
     # ----------------------------------------------------------------------------------------------------- step
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
         """Stock's step without what nothing reads.
 
-        That is mj_rnePostConstraint, and the target sites' positions, which mj_forward computes anew. mj_forward
-        itself stays: the solver of the next step starts from its result.
+        That is mj_rnePostConstraint, the hand's target orientation, which is set since the reset, and the target
+        sites' positions, which mj_forward computes anew. mj_forward itself stays: the solver of the next step starts
+        from its result.
         """
         if self.curr_path_length >= self.max_path_length:
             raise ValueError("You must reset the env manually once truncate==True")
-        moved = self._mocap[0] + np.minimum(np.maximum(action[:3], -1), 1) * self.action_scale
-        self._mocap[0] = np.minimum(np.maximum(moved, self.mocap_low), self.mocap_high)
-        self._mocap_quaternion[:] = _MOCAP_QUATERNION
-        self._ctrl[0], self._ctrl[1] = action[-1], -action[-1]
+        target = self._target
+        moved = target + np.minimum(np.maximum(action[:3], _LEAST), _MOST) * self.action_scale
+        np.minimum(np.maximum(moved, self.mocap_low), self.mocap_high, out=target)
+        grip = action[-1]
+        self._ctrl[0], self._ctrl[1] = grip, -grip
         mujoco.mj_step(self.model, self.data, self.frame_skip)
         mujoco.mj_forward(self.model, self.data)
         self.curr_path_length += 1
@@ -81,22 +82,22 @@ class FasterEnvironment(SawyerXYZEnv):
         return observation.copy(), reward, False, self.curr_path_length == self.max_path_length, info
 
     def _get_obs(self) -> Array:
-        current = self._get_curr_obs_combined_no_goal()
-        observation = np.concatenate((current, self._prev_obs, self._get_pos_goal()))
+        current = self._current()
+        observation = np.array([*current, *self._prev_obs, *self._get_pos_goal().tolist()])
         self._prev_obs = current
         return observation
 
+    def _current(self) -> list[float]:
+        positions, quaternions = self._get_pos_objects().tolist(), self._get_quat_objects().tolist()
+        apart = norm(self._bodies["rightclaw"] - self._bodies["leftclaw"]) / 0.1
+        values = [*self._bodies["hand"].tolist(), min(max(float(apart), 0.0), 1.0)]
+        values += positions[:3] + quaternions[:4]
+        if len(positions) > 3:
+            values += positions[3:] + quaternions[4:]
+        return values + [0.0] * (4 + self._obs_obj_max_len - len(values))
+
     def _get_curr_obs_combined_no_goal(self) -> Array:
-        observation = np.zeros(4 + self._obs_obj_max_len)
-        observation[:3] = self._bodies["hand"]
-        apart = self._bodies["rightclaw"] - self._bodies["leftclaw"]
-        observation[3] = min(max(norm(apart) / 0.1, 0.0), 1.0)
-        positions, quaternions = self._get_pos_objects(), self._get_quat_objects()
-        for row in range(len(positions) // 3):
-            start = 4 + 7 * row
-            observation[start : start + 3] = positions[3 * row : 3 * row + 3]
-            observation[start + 3 : start + 7] = quaternions[4 * row : 4 * row + 4]
-        return observation
+        return np.array(self._current())
 
     # ------------------------------------------------------------------------------------- what the rewards read
 
@@ -186,7 +187,7 @@ class FasterEnvironment(SawyerXYZEnv):
         self._rehearsing = False
         mujoco.mj_resetData(self.model, self.data)
         observation = self.reset_model()
-        self._prev_obs = observation[:18].copy()
+        self._prev_obs = observation[:18].tolist()
         observation[18:36] = self._prev_obs
         return observation, {}
 
@@ -196,9 +197,7 @@ class FasterEnvironment(SawyerXYZEnv):
         Remembered is the state one step before the end: that step computes everything that follows from a state.
         """
         if not self._rehearsing:
-            mocap = self.model.body_mocapid[self.data.body("mocap").id]
-            self._mocap[mocap], self._mocap_quaternion[mocap] = self.hand_init_pos, _MOCAP_QUATERNION
-            self._ctrl[:] = -1, 1
+            self._target[:], self.data.mocap_quat[0], self._ctrl[:] = self.hand_init_pos, _MOCAP_QUATERNION, (-1, 1)
             before = self._state().tobytes() + self.model.body_pos.tobytes()  # tasks move nothing but bodies and sites
             if before in self._hands:
                 mujoco.mj_setState(self.model, self.data, self._hands[before], _STATE)

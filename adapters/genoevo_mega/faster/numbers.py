@@ -14,6 +14,7 @@ import numpy.typing as npt
 from metaworld.utils import reward_utils
 
 _FLOAT = np.dtype(np.float64)
+_ONE_AXIS = (8,)  # the strides of a vector whose numbers lie side by side
 _AT_MARGIN = 0.1  # stock's default of value_at_margin
 _LONG_TAIL = float(np.sqrt(1 / _AT_MARGIN - 1))
 _GAUSSIAN = float(np.sqrt(-2 * np.log(_AT_MARGIN)))
@@ -21,9 +22,9 @@ _GAUSSIAN = float(np.sqrt(-2 * np.log(_AT_MARGIN)))
 
 def norm(x: Any, ord: float | None = None, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A002
     """numpy.linalg.norm."""
-    if type(x) is np.ndarray and x.ndim == 1 and x.dtype is _FLOAT and axis is None and ord in (None, 2):
-        if x.flags.c_contiguous and not keepdims:
-            return np.float64(math.sqrt(x.dot(x)))
+    usual = type(x) is np.ndarray and x.dtype is _FLOAT and x.strides == _ONE_AXIS and axis is None and not keepdims
+    if usual and (ord is None or ord == 2):
+        return np.float64(math.sqrt(x.dot(x)))
     return np.linalg.norm(x, ord, axis, keepdims)
 
 
