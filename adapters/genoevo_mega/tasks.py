@@ -140,11 +140,18 @@ class MetaWorldTask:
             self.evaluation_goals = self._draw_goals(self._evaluation_seed, 50 * (goal // 50 + 1))
         self.simulator._last_rand_vec = (self.evaluation_goals if evaluation else self.training_goals)[goal]
         observation, _ = self.simulator.reset()
+        self._time = self.simulator.data.time
         return observation
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
-        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success."""
+        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success.
+
+        FloatingPointError where the simulation became unstable: MuJoCo then silently begins anew.
+        """
         observation, reward, terminated, _, info = self.simulator.step(action)
+        before, self._time = self._time, self.simulator.data.time
+        if self._time <= before:
+            raise FloatingPointError("the simulation is unstable")
         return observation, float(reward), bool(terminated), bool(info["success"])
 
 

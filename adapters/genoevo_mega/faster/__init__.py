@@ -8,8 +8,8 @@ checks that MuJoCo's rotations are rotations, and does arithmetic on two or thre
 - :mod:`~genoevo_mega.faster.numbers` holds the arithmetic of the rewards on plain numbers;
 - :mod:`~genoevo_mega.faster.names` makes the tasks' own reward functions use it.
 
-Nothing of Meta-World is changed for others: :func:`faster` makes a subclass. The tests compare all 50 tasks with stock
-ones. Pictures rendered of a faster environment lack the arm's shells.
+Nothing of Meta-World is changed for others: :func:`faster` makes a subclass. The tests compare all 50 tasks with
+stock ones. Pictures rendered of a faster environment lack the arm's shells.
 """
 
 from genoevo_mega.faster.environment import faster

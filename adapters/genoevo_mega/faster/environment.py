@@ -126,7 +126,9 @@ class FasterEnvironment(SawyerXYZEnv):
             return False
         force, address = self.data.efc_force, contact.efc_address
         # Summed one after the other, as stock does: another order could round otherwise.
-        return all(sum(float(force[address[index]]) for index, pair in touching if pad in pair) > 0 for pad in self._pads)
+        return all(
+            sum(float(force[address[index]]) for index, pair in touching if pad in pair) > 0 for pad in self._pads
+        )
 
     def _gripper_caging_reward(
         self,
@@ -198,7 +200,9 @@ class FasterEnvironment(SawyerXYZEnv):
         """
         if not self._rehearsing:
             self._target[:], self.data.mocap_quat[0], self._ctrl[:] = self.hand_init_pos, _MOCAP_QUATERNION, (-1, 1)
-            before = self._state().tobytes() + self.model.body_pos.tobytes()  # tasks move nothing but bodies and sites
+            before = (
+                self._state().tobytes() + self.model.body_pos.tobytes()
+            )  # tasks move nothing but bodies and sites
             if before in self._hands:
                 mujoco.mj_setState(self.model, self.data, self._hands[before], _STATE)
             else:

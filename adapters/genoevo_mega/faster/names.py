@@ -29,17 +29,14 @@ def with_substitutes(cls: type, base: type) -> type:
     """A subclass of *cls* and *base* named as *cls*, whose copies of the functions of *cls* use the substitutes."""
     made = type(cls.__name__, (cls, base), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
     # Static functions are called by the name of the class.
-    names = {name: made if value is cls else _SUBSTITUTES.get(name, value) for name, value in _globals_of(cls).items()}
+    found: dict[str, Any] = cls.__init__.__globals__  # type: ignore[misc]
+    names = {name: made if value is cls else _SUBSTITUTES.get(name, value) for name, value in found.items()}
     for name, value in vars(cls).items():
         if isinstance(value, staticmethod):
             setattr(made, name, staticmethod(_copy(value.__func__, names)))
         elif isinstance(value, types.FunctionType) and name != "__init__":
             setattr(made, name, _copy(_undecorated(value), names))
     return made
-
-
-def _globals_of(cls: type) -> dict[str, Any]:
-    return cls.__init__.__globals__  # type: ignore[misc]
 
 
 def _undecorated(function: types.FunctionType) -> types.FunctionType:

@@ -20,7 +20,7 @@ _LONG_TAIL = float(np.sqrt(1 / _AT_MARGIN - 1))
 _GAUSSIAN = float(np.sqrt(-2 * np.log(_AT_MARGIN)))
 
 
-def norm(x: Any, ord: float | None = None, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: float | None = None, axis: int | None = None, keepdims: bool = False) -> Any:
     """numpy.linalg.norm."""
     usual = type(x) is np.ndarray and x.dtype is _FLOAT and x.strides == _ONE_AXIS and axis is None and not keepdims
     if usual and (ord is None or ord == 2):
