@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.errors import ConfigError, nearest
-from genoevo_mega.faster import speed_up
 
 Observation = npt.NDArray[np.float64]
 
@@ -87,19 +86,19 @@ class MetaWorldSuite:
 
     def make(self, task: int) -> TaskEnvironment:
         """Build the environment and draw its goals."""
-        made = MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version)
-        if not self.stock:
-            speed_up(made.simulator)
-        return made
+        return MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version, self.stock)
 
 
 class MetaWorldTask:
     """One Meta-World environment; training and evaluation goals come from two streams of *seed*."""
 
-    def __init__(self, name: str, seed: int, goals: int, reward_version: str) -> None:
+    def __init__(self, name: str, seed: int, goals: int, reward_version: str, stock: bool = False) -> None:
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-        self.simulator = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward_version)
+        from genoevo_mega.faster import faster
+
+        made = ALL_V3_ENVIRONMENTS[name]
+        self.simulator: Any = (made if stock else faster(made))(reward_function_version=reward_version)
         streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
         self._training_seed, self._evaluation_seed = (int(stream.generate_state(1)[0]) for stream in streams)
         self.training_goals = self._draw_goals(self._training_seed, goals)
@@ -112,9 +111,13 @@ class MetaWorldTask:
         # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does
         # not influence the draw, so it is left out: the same goals as metaworld.MT1(name, seed), 4 times faster.
         env, goals = self.simulator, []
+
+        def reset_hand(steps: int = 50) -> None:
+            env.init_tcp = env.tcp_center
+
         env._freeze_rand_vec = False
         env._set_task_called = True
-        env.do_simulation = lambda *args, **kwargs: None
+        env._reset_hand = reset_hand
         env._get_obs = lambda: np.zeros(39)
         state = np.random.get_state()  # noqa: NPY002
         try:
@@ -124,7 +127,7 @@ class MetaWorldTask:
                 goals.append(np.array(env._last_rand_vec))
         finally:
             np.random.set_state(state)  # noqa: NPY002
-            del env.do_simulation, env._get_obs
+            del env._reset_hand, env._get_obs
             env._freeze_rand_vec = True
         return goals
 
@@ -137,11 +140,18 @@ class MetaWorldTask:
             self.evaluation_goals = self._draw_goals(self._evaluation_seed, 50 * (goal // 50 + 1))
         self.simulator._last_rand_vec = (self.evaluation_goals if evaluation else self.training_goals)[goal]
         observation, _ = self.simulator.reset()
+        self._time = self.simulator.data.time
         return observation
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
-        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success."""
+        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success.
+
+        FloatingPointError where the simulation became unstable: MuJoCo then silently begins anew.
+        """
         observation, reward, terminated, _, info = self.simulator.step(action)
+        before, self._time = self._time, self.simulator.data.time
+        if self._time <= before:
+            raise FloatingPointError("the simulation is unstable")
         return observation, float(reward), bool(terminated), bool(info["success"])
 
 

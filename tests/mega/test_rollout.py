@@ -1,9 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,7 @@ from genoevo_mega import rollout
 from genoevo_mega.errors import RolloutError
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
-
-
-@dataclass(frozen=True)
-class FailingSuite:
-    names: tuple[str, ...] = ("fails-v3",)
-    observation_size: int = 1
-    action_size: int = 1
-    goals: int = 1
-    costs: tuple[float, ...] = (1.0,)
-
-    def make(self, task):
-        raise ArithmeticError("no such luck")
+from tests.mega.suites import FaultySuite
 
 
 def test_tasks_are_spread_so_that_workers_have_equal_work():
@@ -86,22 +75,17 @@ def test_the_number_of_workers_does_not_change_an_episode():
     assert seen[0] == seen[1]
 
 
-def test_a_failing_environment_is_reported_with_its_task_and_error():
-    with pytest.raises(RolloutError, match=r"fails-v3(.|\n)*ArithmeticError: no such luck"):
-        RolloutPool(FailingSuite(), workers=1)
-
-
-def test_a_killed_worker_is_reported(counting_pool):
-    with RolloutPool(counting_pool.suite, workers=1) as pool:
-        os.kill(pool._processes[0].pid, signal.SIGKILL)
-        pool._processes[0].join()
-        with pytest.raises(RolloutError, match="worker 0 died"):
-            pool.step(np.zeros((2, 2)))
+def test_an_environment_that_cannot_be_built_is_named_with_its_error(tmp_path):
+    suite = FaultySuite("building", once=str(tmp_path))
+    with pytest.raises(
+        RolloutError, match=r"zero cannot be built: ArithmeticError: no second time \(suites.py, line"
+    ):
+        RolloutPool(suite, workers=1)
 
 
 def test_closing_ends_the_workers(counting_pool):
     pool = RolloutPool(counting_pool.suite, workers=2)
-    processes = pool._processes
+    processes = [worker.process for worker in pool._workers]
     pool.close()
     deadline = time.monotonic() + 10
     while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
@@ -114,12 +98,168 @@ def test_workers_do_not_load_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+# ------------------------------------------------------------------------------------------------------ halves
+
+
+def test_halves_are_spread_over_all_workers_with_equal_work():
+    suite = MetaWorldSuite(metaworld_names("mt50"), seed=1)
+    for share in rollout._spread(suite.costs, 3):
+        loads = [sum(suite.costs[task] for task in half) for half in rollout._deal(share, suite.costs, 2, 0)]
+        assert max(loads) < 1.15 * min(loads)
+
+
+def test_with_a_task_per_worker_both_halves_have_tasks():
+    dealt = [rollout._deal([task], [1.0] * 4, 2, task) for task in range(4)]
+    assert [[len(half) for half in halves] for halves in dealt] == [[1, 0], [0, 1], [1, 0], [0, 1]]
+
+
+@pytest.fixture(scope="module")
+def halved_pool():
+    with RolloutPool(FaultySuite("none"), workers=2, groups=2) as pool:
+        yield pool
+
+
+def test_halves_are_all_tasks_and_every_worker_has_some_of_each(halved_pool):
+    assert sorted(np.concatenate(halved_pool.groups).tolist()) == [0, 1, 2, 3]
+    assert all(len(half) == 1 for worker in halved_pool._workers for half in worker.groups)
+
+
+def test_steps_of_halves_are_those_of_all_tasks_at_once(halved_pool):
+    goals, actions = np.array([0, 1, 0, 1]), np.random.default_rng(0).uniform(-1, 1, (5, 4, 2)).astype(np.float32)
+    halved_pool.reset(goals)
+    whole = [halved_pool.step(taken) for taken in actions]
+    halved_pool.reset(goals)
+    halves = [[], []]
+    for half in (0, 1):
+        halved_pool.begin_step(actions[0, halved_pool.groups[half]], group=half)
+    for taken in actions[1:]:
+        for half in (0, 1):
+            halves[half].append(halved_pool.finish_step(group=half))
+            halved_pool.begin_step(taken[halved_pool.groups[half]], group=half)
+    last = halved_pool.finish_step()
+    for half, tasks in enumerate(halved_pool.groups):
+        for one, other in zip(whole, halves[half], strict=False):
+            assert np.array_equal(one.observations[tasks], other.observations)
+            assert np.array_equal(one.rewards[tasks], other.rewards)
+    assert np.array_equal(last.observations, whole[-1].observations)
+
+
+def test_inactive_tasks_of_a_half_are_not_stepped(halved_pool):
+    halved_pool.reset(np.zeros(4, np.int64))
+    halved_pool.begin_step(np.zeros((2, 2)), np.array([True, False]), group=1)
+    assert halved_pool.finish_step(group=1).observations[:, 3].tolist() == [1, 0]
+
+
+def test_a_step_is_not_begun_twice_nor_reset_under_way(halved_pool):
+    halved_pool.reset(np.zeros(4, np.int64))
+    halved_pool.begin_step(np.zeros((2, 2)), group=0)
+    for again in (
+        lambda: halved_pool.begin_step(np.zeros((2, 2)), group=0),
+        lambda: halved_pool.step(np.zeros((4, 2))),
+    ):
+        with pytest.raises(RuntimeError, match="finish_step comes first"):
+            again()
+    with pytest.raises(RuntimeError, match="finish_step comes first"):
+        halved_pool.reset(np.zeros(4, np.int64))
+    halved_pool.finish_step()
+
+
+# ------------------------------------------------------------------------------------------------------ faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("exception", r"ArithmeticError: a bad day \(suites.py, line \d+\)"),
+        ("observation", r"FloatingPointError: the observation is not finite at \[2\]"),
+        ("reward", "FloatingPointError: the reward is nan"),
+    ],
+)
+def test_a_fault_of_a_simulator_loses_its_own_episode(fault, reason):
+    with RolloutPool(FaultySuite(fault), workers=2) as pool:
+        pool.reset(np.zeros(4, np.int64))
+        steps = [pool.step(np.ones((4, 2))) for _ in range(3)]
+        assert [step.lost.tolist() for step in steps] == [[False] * 4, *[[False, True, False, False]] * 2]
+        assert steps[1].observations[:, 3].tolist() == [2, 0, 2, 2]
+        assert steps[1].rewards.tolist() == [2, 0, 2, 2]
+        (seen,) = pool.take_faults()
+        assert seen.tasks == ("one",)
+        assert re.match(reason, seen.reason)
+        assert pool.take_faults() == []
+        observations = pool.reset(np.ones(4, np.int64), pool.lost)
+        assert observations[:, 3].tolist() == [3, 0, 3, 3]
+        assert [pool.step(np.ones((4, 2))).lost.any() for _ in range(3)] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "reason"),
+    [
+        ("death", 2, r"died (exit code 7)"),
+        ("hanging", 2, "did not answer within 3 s"),
+        ("death", 0, r"died (exit code 7)"),
+    ],
+)
+def test_a_worker_that_is_gone_is_replaced_and_loses_its_tasks_alone(tmp_path, fault, step, reason):
+    suite = FaultySuite(fault, step=step, once=str(tmp_path / "happened"))
+    with RolloutPool(suite, workers=2, timeout=3 if fault == "hanging" else 120) as pool:
+        gone = next(index for index, worker in enumerate(pool._workers) if 1 in worker.tasks)
+        mine = sorted(pool._workers[gone].tasks)
+        pool.reset(np.zeros(4, np.int64))
+        for _ in range(step):
+            pool.step(np.ones((4, 2)))
+        assert np.flatnonzero(pool.lost).tolist() == mine
+        (seen,) = pool.take_faults()
+        assert (seen.worker, seen.reason, seen.tasks) == (
+            gone,
+            reason,
+            tuple(suite.names[task] for task in pool._workers[gone].tasks),
+        )
+        pool.reset(np.zeros(4, np.int64), pool.lost)
+        again = [pool.step(np.ones((4, 2))) for _ in range(3)]
+        assert not any(transition.lost.any() for transition in again)
+        assert again[-1].observations[:, 3].tolist() == [3 if task in mine else 3 + step for task in range(4)]
+
+
+def test_a_worker_killed_between_two_steps_is_replaced():
+    with RolloutPool(FaultySuite("none"), workers=2, groups=2) as pool:
+        pool.reset(np.zeros(4, np.int64))
+        process = pool._workers[1].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        pool.begin_step(np.ones((2, 2)), group=0)
+        pool.begin_step(np.ones((2, 2)), group=1)
+        first, second = (pool.finish_step(group=half) for half in (0, 1))
+        assert (first.lost.sum(), second.lost.sum(), pool.lost.sum()) == (1, 1, 2)
+        assert pool.reset(np.zeros(4, np.int64), pool.lost)[:, 3].tolist() == [
+            0 if task in pool._workers[1].tasks else 1 for task in range(4)
+        ]
+        assert pool.take_faults()[0].reason == "died (exit code -9)"
+
+
+def test_a_task_that_always_fails_ends_it_all_at_the_limit():
+    with RolloutPool(FaultySuite("exception", step=0), workers=1, fault_limit=3) as pool:
+        for _ in range(2):
+            pool.reset(np.zeros(4, np.int64))
+        with pytest.raises(
+            RolloutError, match=r"one has had 3 faults, which is the limit; the last one: .*a bad day"
+        ):
+            pool.reset(np.zeros(4, np.int64))
+
+
+def test_a_worker_that_cannot_be_replaced_ends_it_all(tmp_path):
+    with RolloutPool(FaultySuite("building", once=str(tmp_path / "happened")), workers=1) as pool:
+        pool.reset(np.zeros(4, np.int64))
+        pool.step(np.ones((4, 2)))
+        with pytest.raises(RolloutError, match="zero cannot be built: ArithmeticError: no second time"):
+            pool.step(np.ones((4, 2)))
+
+
 SIGNALLED = """
 import os, signal, sys, threading, time
 import numpy as np
 sys.path.insert(0, {root!r})
 from genoevo_mega.rollout import RolloutPool
-from tests.mega.conftest import CountingSuite
+from tests.mega.suites import CountingSuite
 
 if __name__ == "__main__":
     os.setpgid(0, 0)
