@@ -125,6 +125,9 @@ class Machine(Settings):
     lag: Annotated[int, Field(ge=0, le=16)] = 1
     """Vector steps that an update's data are behind: 0 makes updates after each step, 1 or more while the next one is
     simulated, whose actions do not know of them yet. As reproducible as strict alternation."""
+    halves: bool = False
+    """Whether one half of the tasks steps while actions of the other are computed; worth it where acting takes longer
+    than a message to the workers and cores are left for it."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000

@@ -109,7 +109,7 @@ class Trainer:
         torch.set_num_threads(max(1, settings.machine.threads // self.agent.parts))
         with (
             locked(self.directory),
-            RolloutPool(self.suite, settings.machine.workers) as self.pool,
+            RolloutPool(self.suite, settings.machine.workers, groups=1 + settings.machine.halves) as self.pool,
             MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
         ):
             self._simulate(self.episodes.restore)
@@ -133,9 +133,7 @@ class Trainer:
     def _vector_step(self) -> None:
         observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()
         busy = self.pool.busy_seconds
-        with self.clock("acting"):
-            actions = self._actions(observations)
-        self._simulate(lambda pool: pool.begin_step(actions))
+        actions = self._begin_step(observations)
         if self.config.machine.lag:
             self._updates()
         transition = self._simulate(lambda pool: pool.finish_step())
@@ -151,6 +149,15 @@ class Trainer:
         self.work.rollout_seconds += self.pool.busy_seconds - busy
         if not self.config.machine.lag:
             self._updates()
+
+    def _begin_step(self, observations: Floats) -> Floats:
+        # With two groups, the first one steps while actions of the second are computed.
+        actions = np.zeros((len(observations), self.suite.action_size), np.float32)
+        for group, tasks in enumerate(self.pool.groups):
+            with self.clock("acting"):
+                actions[tasks] = self._actions(observations)[tasks]
+            self._simulate(lambda pool, group=group, tasks=tasks: pool.begin_step(actions[tasks], group=group))
+        return actions
 
     def _actions(self, observations: Floats) -> Floats:
         sac = self.config.sac
