@@ -49,15 +49,15 @@ def settings(steps: int) -> Config:
 
 def run(config: Config, directory: Path) -> tuple[runs.Trainer, float]:
     """The trainer of a run that has ended, and the wall time of its learning steps."""
-    began: list[float] = []
+    moments: list[float] = []
 
     def watch(status: Status) -> None:
-        if status.updates and not began:
-            began.append(time.perf_counter())
+        if status.updates:
+            moments.append(time.perf_counter())
 
     trainer = runs.create(directory, config, ["benchmark"], watch)
     trainer.run(config.steps)
-    return trainer, time.perf_counter() - began[0]
+    return trainer, moments[-1] - moments[0]
 
 
 def rollouts_alone(trainer: runs.Trainer, steps: int) -> float:
@@ -74,6 +74,7 @@ def rollouts_alone(trainer: runs.Trainer, steps: int) -> float:
 def learner_alone(trainer: runs.Trainer, updates: int) -> float:
     """CPU-seconds of one thread for so many updates."""
     torch.set_num_threads(1)
+    trainer.agent.parts = 1
     sac = trainer.config.sac
     before = time.process_time()
     for _ in range(updates):
