@@ -124,6 +124,8 @@ class Machine(Settings):
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
     """Environment steps between checkpoints; 0 for one at the end alone."""
+    keep_checkpoints: Count = 2
+    """The newest ones that are kept, beside that of the best policy."""
 
 
 class Config(Settings):

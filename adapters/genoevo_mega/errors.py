@@ -1,6 +1,7 @@
 """Errors a user can act on; the command line prints them as one line."""
 
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -9,6 +10,22 @@ class UserError(Exception):
 
 class ConfigError(UserError):
     """A setting, preset, task or directory that is not allowed."""
+
+
+class DamagedError(UserError):
+    """A file of a run is not what it should be; ``path`` and ``problem`` say which and why."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, " ".join(problem.split())
+        super().__init__(f"{path} is damaged: {self.problem}")
+
+
+class VersionError(UserError):
+    """A file is of a later format than this version reads."""
+
+
+class StorageError(Exception):
+    """A run cannot be written any more: the disk is full, or taken away."""
 
 
 class DivergedError(Exception):
