@@ -1,9 +1,9 @@
 """A run's whole state, exactly: what is in a checkpoint, and how a run is made of one again.
 
 ``agent.safetensors`` holds weights, averages, targets, temperatures, optimiser state and torch's generator,
-``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way, pending
-fitness and the replay's unfinished rows, ``state.json`` counters, generators and times; the replay's finished rows lie
-in segments, see :mod:`genoevo_mega.manifest`. Nothing is pickled. :mod:`genoevo_mega.writer` writes it.
+``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
+pending fitness and the replay's unfinished rows, ``state.json`` counters, generators and times; the replay's finished
+rows lie in segments, see :mod:`genoevo_mega.manifest`. Nothing is pickled. :mod:`genoevo_mega.writer` writes it.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def load(trainer: Trainer, tell: Tell = lambda line: None) -> None:
 
 
 def load_one(trainer: Trainer, path: Path) -> None:
-    """Fill a trainer from that checkpoint, all of whose files are checked first; DamagedError where one is not whole."""
+    """Fill a trainer from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
     segments = _check(trainer.directory, path, replay=True)
     state, tasks = read_state(path), len(trainer.suite.names)
     metrics.check_prefix(trainer.directory, state["metrics_offset"], state["metrics_sha256"])

@@ -159,7 +159,7 @@ def _check_npy(name: str, file: Any) -> None:
 
 
 def take_up(name: str, own: npt.NDArray[Any], given: npt.NDArray[Any]) -> None:
-    """Copy an array of a checkpoint into the one it was taken of; ValueError where it does not fit or is not finite."""
+    """Copy an array of a checkpoint into what it was taken of; ValueError where it does not fit or is not finite."""
     if given.shape != own.shape or given.dtype != own.dtype:
         raise ValueError(f"{name} is {given.dtype}{given.shape}, not {own.dtype}{own.shape}")
     if not np.isfinite(given).all():

@@ -151,7 +151,7 @@ class Replay:
             taken = 0
             for task, part in self._parts(first, last):
                 count = part.stop - part.start
-                _put(ring, (task, part), rows[name][taken : taken + count])
+                _put(ring, (task, part), given[taken : taken + count])
                 taken += count
 
     def _parts(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Iterator[tuple[int, slice]]:

@@ -268,7 +268,7 @@ class Trainer:
         self.status.events.clear()
 
     def save(self) -> None:
-        """Begin to write a checkpoint of everything; DivergedError, and nothing written, where a loss is not finite."""
+        """Begin to write a checkpoint; DivergedError, and nothing is written, where a loss is not finite."""
         self._check_losses()
         with self.clock("checkpointing"):
             self.metrics_offset, self.metrics_sha256 = self.metrics.mark()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genoevo_mega import checkpoint, files, manifest, metrics, migrate, runs
+from genoevo_mega import checkpoint, manifest, metrics, migrate, runs
 from genoevo_mega.config import Config
 from genoevo_mega.errors import DamagedError, UserError
 
