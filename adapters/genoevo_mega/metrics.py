@@ -121,7 +121,7 @@ def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
 def read(path: Path) -> list[dict[str, Any]]:
     """All records of a ``metrics.jsonl`` or ``time.jsonl``; UserError names the line that is none.
 
-    A last line without its end is left out: it is being written, or was when the run was killed; resuming cuts it off.
+    A last line without its end is left out: it is being written, or was when the run was killed; resuming cuts it.
     """
     records = []
     try:

@@ -143,11 +143,9 @@ class Replay:
     ) -> None:
         """Put back what :meth:`rows` gave; ValueError where it does not fit."""
         for name, ring in self._rings().items():
-            expected = ((last - first).sum(), *ring.shape[2:])
-            if rows[name].shape != expected or rows[name].dtype != _dtype(ring):
-                raise ValueError(
-                    f"replay {name}: {rows[name].dtype}{rows[name].shape} is not {_dtype(ring)}{expected}"
-                )
+            given, expected = rows[name], ((last - first).sum(), *ring.shape[2:])
+            if given.shape != expected or given.dtype != _dtype(ring):
+                raise ValueError(f"replay {name}: {given.dtype}{given.shape} is not {_dtype(ring)}{expected}")
             taken = 0
             for task, part in self._parts(first, last):
                 count = part.stop - part.start
