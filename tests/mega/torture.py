@@ -2,13 +2,14 @@
 
     python tests/mega/torture.py [--runs 100] [--jobs 2] [--seed 1]
 
-One run of a tiny configuration (two Meta-World tasks that grow, a checkpoint every 40 steps) is never killed. Every
-other run is a process that gets SIGKILL one to three times: half of the kills at a moment drawn uniformly over the time
-that a run takes, half within a checkpoint, just before one of the calls that change the disk. Each is resumed until it
-ends; weights, optimiser state, populations, fitness, generators and ``metrics.jsonl`` must then be those of the first.
+One run of a tiny configuration (two Meta-World tasks that grow, a checkpoint at every third step) is never killed.
+Every other run is a process that gets SIGKILL one to three times: half of the kills at a moment drawn uniformly over
+the time that a run takes, half just before one of the calls that change the disk, most of which are of checkpoints.
+Each is resumed until it ends; weights, optimiser state, populations, fitness, generators and ``metrics.jsonl`` must
+then be those of the first.
 
-A server that has imported everything forks the processes, so that a start costs no imports; rollout workers are spawned
-as ever. Nothing in genoevo knows of this.
+A server that has imported everything forks the processes, so that a start costs no imports; rollout workers are
+spawned as ever. Nothing in genoevo knows of this.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = {
-    "steps": 240,
+    "steps": 120,
     "environment": {"episode_length": 10, "goals": 2},
     "genotypes": {"update_with": "stored"},
-    "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 2, "max_modules": 3},
-    "sac": {"random_steps": 10, "buffer_size": 200},
-    "evaluation": {"every": 100, "episodes": 1, "at_end": True},
-    "machine": {"checkpoint_every": 14},
+    "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 1, "max_modules": 3},
+    "sac": {"random_steps": 10, "buffer_size": 100},
+    "evaluation": {"every": 50, "episodes": 1, "at_end": True},
+    "machine": {"checkpoint_every": 6},
 }
 # What changes the disk; a checkpoint is as good as what is there between any two of them.
 CALLS = ("fsync", "rename", "replace", "mkdir", "rmdir", "unlink", "open")
@@ -123,7 +124,9 @@ def torture(runs: int, jobs: int, seed: int, folder: Path) -> dict[str, Any]:
     _in_process(folder / "again", log=folder / "again.log")
     lasts, calls = time.monotonic() - warm, int((folder / "whole.calls").read_text())
     expected = outcome(folder / "whole")
-    print(f"a run takes {lasts:.1f} s (the first {warm - began:.1f} s) and {calls} calls to the disk", file=sys.stderr)
+    print(
+        f"a run takes {lasts:.1f} s (the first {warm - began:.1f} s) and {calls} calls to the disk", file=sys.stderr
+    )
     assert outcome(folder / "again") == expected, "two runs that nobody kills differ"
 
     def one(number: int) -> dict[str, Any]:
