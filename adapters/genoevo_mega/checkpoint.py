@@ -26,11 +26,12 @@ from genoevo_mega.budget import Work
 from genoevo_mega.build import make_agent
 from genoevo_mega.clock import CATEGORIES, Clock
 from genoevo_mega.config import Config
-from genoevo_mega.errors import DamagedError, UserError
+from genoevo_mega.errors import DamagedError, UserError, abbreviated
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.files import Arrays
 from genoevo_mega.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSION, Count, Record, Score, Segment
+from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import RunningMeans
 from genoevo_mega.sac import Agent
 from genoevo_mega.tasks import Suite
@@ -306,6 +307,7 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolve
         pool, largest = state["pool_size"], max(int(community.stages.max()), genotypes.start_stage)
         if not largest <= pool <= config.growth.max_modules:
             raise ValueError(f"pool_size = {pool}: must be from {largest} to {config.growth.max_modules}")
+    check_memory(config, suite)
     agent = make_agent(config, suite)
     while len(agent.actor.pool) < pool:
         agent.grow()
@@ -340,7 +342,7 @@ def check_community(state: engine_state.State) -> None:
         raise ValueError("tasks must be a list of names")
     for name in ("size", "start_stage", "precision"):
         if type(state[name]) is not int or state[name] < 1:
-            raise ValueError(f"{name} = {manifest.abbreviated(state[name])}: must be a whole number, at least 1")
+            raise ValueError(f"{name} = {abbreviated(state[name])}: must be a whole number, at least 1")
     if len(words) != len(tasks) * size:
         raise ValueError(f"its {len(words)} genotypes are not {size} of each of {len(tasks)} tasks")
     if precision * stage * (stage + 3) // 2 > 64 * words.shape[1]:

@@ -2,6 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 
 class UserError(Exception):
@@ -40,3 +41,14 @@ def nearest(name: str, known: list[str]) -> str:
     """Return ``(did you mean X?)`` with the known name most like *name*, or nothing."""
     match = get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {match[0]}?)" if match else ""
+
+
+def abbreviated(value: Any) -> str:
+    """At most a line of *value*."""
+    if isinstance(value, dict | list | tuple | set):
+        return f"{type(value).__name__} of {len(value)}"
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits have none
+        text = f"a whole number of {value.bit_length()} bits"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genoevo_mega import files
-from genoevo_mega.errors import DamagedError
+from genoevo_mega.errors import DamagedError, abbreviated
 
 FORMAT, VERSION = "genoevo-mega-checkpoint", 3
 SEGMENT, SEGMENT_VERSION = "genoevo-mega-replay", 1
@@ -116,17 +116,6 @@ def parse(model: type[Any], content: Any) -> Any:
         where = ".".join(map(str, first["loc"]))
         value = "" if first["type"] == "missing" else f" = {abbreviated(first['input'])}"
         raise ValueError(f"{where}{value}: {first['msg']}") from None
-
-
-def abbreviated(value: Any) -> str:
-    """At most a line of *value*."""
-    if isinstance(value, dict | list | tuple | set):
-        return f"{type(value).__name__} of {len(value)}"
-    try:
-        text = repr(value)
-    except ValueError:  # whole numbers of thousands of digits have none
-        text = f"a whole number of {value.bit_length()} bits"
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def check(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> None:

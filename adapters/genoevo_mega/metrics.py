@@ -17,8 +17,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from genoevo_mega import files
-from genoevo_mega.errors import StorageError, UserError
-from genoevo_mega.manifest import abbreviated
+from genoevo_mega.errors import StorageError, UserError, abbreviated
 
 METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
 

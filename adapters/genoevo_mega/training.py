@@ -26,6 +26,7 @@ from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
+from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.replay import Replay
 from genoevo_mega.rollout import Floats, RolloutPool
@@ -71,6 +72,7 @@ class Trainer:
         torch.set_num_threads(config.machine.threads)
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
+        check_memory(config, self.suite)
         names, length = list(self.suite.names), config.environment.episode_length
         sizes = self.suite.observation_size, self.suite.action_size
         streams = ("goals", "random_actions", "replay", "update_genotypes")

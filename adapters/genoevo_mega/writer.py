@@ -104,6 +104,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, args=(snapshot, kept, new), name="checkpoint")
         self._thread.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
     def check(self) -> None:
         """Raise what went wrong in the background."""
         if self._failed is not None:

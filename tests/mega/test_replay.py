@@ -94,18 +94,3 @@ def test_sampling_is_uniform():
 def test_a_million_transitions_of_ten_tasks_take_less_than_230_megabytes():
     replay = Replay(10, 100_000, 39, 4, episode_length=200)
     assert replay.nbytes < 230e6
-
-
-def test_state_round_trip_continues_exactly():
-    first, second = Replay(2, 20, 1, 1, 3), Replay(2, 20, 1, 1, 3)
-    _fill(first, 37)
-    second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
-    for replay in (first, second):
-        _fill(replay, 4, seed=3)
-    batches = [replay.sample(64, np.random.default_rng(0), gamma=0.5, steps=2) for replay in (first, second)]
-    assert all((a == b).all() for a, b in zip(*batches, strict=True))
-
-
-def test_a_state_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match="does not fit"):
-        Replay(2, 20, 2, 1, 3).load_arrays(Replay(2, 20, 1, 1, 3).state_arrays())
