@@ -68,7 +68,7 @@ def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> 
 
 
 def per_turn(turns: int, trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> float:
-    """Seconds of a turn while nothing is written: the middle one, because on a shared machine noise comes in spells."""
+    """Seconds of a turn while nothing is written: the middle one: on a shared machine noise comes in spells."""
     taken = []
     for _ in range(turns):
         began = time.perf_counter()

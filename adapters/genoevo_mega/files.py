@@ -68,7 +68,8 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DamagedError(path, error.strerror or str(error)) from None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError, EOFError) as error:
-        raise DamagedError(path, f"{type(error).__name__}: {error}") from None
+        name = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise DamagedError(path, f"{name}{error}") from None
     except (SafetensorError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DamagedError(path, str(error)) from None
 

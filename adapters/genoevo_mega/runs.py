@@ -57,12 +57,17 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
 
 def open_config(directory: Path) -> Config:
     """The config of a run; UserError where *directory* is no run."""
+    version = read_origin(directory)["version"]
+    settings = read_config(files.inside(directory, directory / "config.yaml"))
+    return build_config(migrate.config(settings, version))
+
+
+def read_origin(directory: Path) -> dict[str, Any]:
+    """What ``run.json`` tells; UserError where *directory* is no run."""
     origin = directory / "run.json"
     if not origin.is_file() or (directory / _BEGUN).exists():
         raise UserError(f"{directory} is no run: it has no run.json")
-    version = files.read_json(files.inside(directory, origin), FORMAT, VERSION)["version"]
-    settings = read_config(files.inside(directory, directory / "config.yaml"))
-    return build_config(migrate.config(settings, version))
+    return files.read_json(files.inside(directory, origin), FORMAT, VERSION)
 
 
 def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:

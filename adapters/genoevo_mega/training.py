@@ -126,7 +126,7 @@ class Trainer:
                     self._round()
                 over = self.steps >= steps or time.monotonic() >= deadline
                 self.evaluation_due = (over and settings.evaluation.at_end) or self._passed(settings.evaluation.every)
-                if self._passed(settings.machine.checkpoint_every):
+                if self._passed(settings.machine.checkpoint_every) and (self.evaluation_due or not over):
                     self.save()
                 self.checkpoints.check()
                 self._show()

@@ -45,8 +45,9 @@ def verify(directory: Path) -> dict[str, Any]:
     if not (directory / "run.json").exists():
         raise UserError(f"{directory} is no run: it has no run.json")
     report = _Report(directory)
-    config = report.run(directory / "run.json", lambda: runs.open_config(directory))
-    report.checked.add(directory / "config.yaml")
+    config = None
+    if report.run(directory / "run.json", lambda: runs.read_origin(directory)):
+        config = report.run(directory / "config.yaml", lambda: runs.open_config(directory))
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
     report.checked.discard(directory / manifest.CHECKPOINTS)
     for path in paths:

@@ -46,8 +46,8 @@ SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=20))
 VALUES = st.recursive(
     SCALARS, lambda of: st.lists(of, max_size=4) | st.dictionaries(st.text(max_size=8), of, max_size=4), max_leaves=8
 )
-_ODD = """&a |*a|<<: *a|!!python/object/apply:os.system [true]|!!binary aGk=|2001-99-99|? |- |: |---|...|!!set|1:2:3|1e999
-.nan|&a [*a]|0b|0o9|=|>|'|"|%YAML 9.9|~|{a: 1, a: 2}"""
+_ODD = """&a |*a|<<: *a|!!python/object/apply:os.system [true]|!!binary aGk=|2001-99-99|? |- |: |---|...|!!set|1:2:3
+1e999|.nan|&a [*a]|0b|0o9|=|>|'|"|%YAML 9.9|~|{a: 1, a: 2}"""
 YAML_PARTS = st.sampled_from(
     [
         *re.split(r"[|\n]", _ODD),
@@ -288,6 +288,22 @@ SHARES = {
 }
 
 
+def _attempts(target: Callable[[Any], None], count: int, base: int) -> None:
+    @seed(base)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.data())
+    def attempt(data: Any) -> None:
+        target(data.draw)
+
+    attempt()
+
+
 def fuzz(inputs: int, folder: Path, base: int = 1) -> dict[str, Any]:
     """Try so many inputs; AssertionError, or what was raised, for one that ends otherwise than it may."""
     began = time.monotonic()
@@ -296,20 +312,7 @@ def fuzz(inputs: int, folder: Path, base: int = 1) -> dict[str, Any]:
     tracemalloc.start(1)
     try:
         for name, share in SHARES.items():
-
-            @seed(base)
-            @settings(
-                max_examples=max(inputs * share // 100, 1),
-                database=None,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate, Phase.shrink],
-            )
-            @given(st.data())
-            def attempt(data: Any, name: str = name) -> None:
-                getattr(fuzzer, name)(data.draw)
-
-            attempt()
+            _attempts(getattr(fuzzer, name), max(inputs * share // 100, 1), base)
     finally:
         tracemalloc.stop()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
