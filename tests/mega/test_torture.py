@@ -23,13 +23,13 @@ def test_whatever_is_read_ends_in_a_documented_error(tmp_path):
     assert all(result["refused"][target] > 0 for target in result["tried"]), result
 
 
-def test_the_fuzzer_sees_what_is_no_documented_error(tmp_path):
+def test_the_fuzzer_sees_what_is_no_documented_error(tmp_path, monkeypatch):
     class Careless(fuzz.Fuzzer):
         def metrics_lines(self, draw):
             with self.input("metrics"):
                 raise KeyError(draw(fuzz.SCALARS))
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyError):
-        patch.setattr(fuzz, "Fuzzer", Careless)
-        patch.setattr(fuzz, "SHARES", {"metrics_lines": 100})
+    monkeypatch.setattr(fuzz, "Fuzzer", Careless)
+    monkeypatch.setattr(fuzz, "SHARES", {"metrics_lines": 100})
+    with pytest.raises(KeyError):
         fuzz.fuzz(5, tmp_path)
