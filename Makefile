@@ -6,7 +6,7 @@ ENGINE := .venv-engine/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow validate bench docs clean
+.PHONY: demo test lint test-engine test-rest test-slow torture validate bench docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -30,6 +30,11 @@ test-rest: .venv/dev
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
 
+# Runs killed a hundred times and resumed, and 20,000 spoilt files: half an hour on two cores.
+torture: .venv/dev
+	$(BIN)/python tests/mega/torture.py --runs 100
+	$(BIN)/python tests/mega/fuzz.py --inputs 20000
+
 # Exact theory with many runs, and the PBO suite beside published running times: a quarter of an hour on one free core.
 validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
@@ -41,6 +46,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/checkpoint.py
 
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

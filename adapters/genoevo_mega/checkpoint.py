@@ -1,38 +1,37 @@
-"""A run's whole state on disk, and back, exactly.
+"""A run's whole state, exactly: what is in a checkpoint, and how a run is made of one again.
 
-A checkpoint is a directory: ``agent.safetensors`` (weights, averages, targets, temperatures, optimiser state, torch's
-generator), ``community.npz`` (populations, stages, fitness, generator), ``replay/*.npy``, ``arrays.npz`` (episodes
-under way, pending fitness) and ``state.json`` (counters, generators, times). Nothing is pickled. It is written beside
-the last one and then takes its place.
+``agent.safetensors`` holds weights, averages, targets, temperatures, optimiser state and torch's generator,
+``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
+pending fitness and the replay's unfinished rows, ``state.json`` counters, generators and times; the replay's finished
+rows lie in segments, see :mod:`genoevo_mega.manifest`. Nothing is pickled. :mod:`genoevo_mega.writer` writes it.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import json
-import os
-import shutil
-import zipfile
-import zlib
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import Field
 
 from genoevo import Community
 from genoevo import state as engine_state
+from genoevo_mega import agent_state, files, manifest, metrics, migrate
 from genoevo_mega.budget import Work
 from genoevo_mega.build import make_agent
-from genoevo_mega.clock import Clock
+from genoevo_mega.clock import CATEGORIES, Clock
 from genoevo_mega.config import Config
-from genoevo_mega.errors import UserError
+from genoevo_mega.errors import DamagedError, UserError, abbreviated
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.evolve import Evolver
+from genoevo_mega.files import Arrays
+from genoevo_mega.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSION, Count, Record, Score, Segment
+from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import RunningMeans
 from genoevo_mega.sac import Agent
 from genoevo_mega.tasks import Suite
@@ -40,51 +39,209 @@ from genoevo_mega.tasks import Suite
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
 
-FORMAT, VERSION = "genoevo-mega-checkpoint", 2
-_LATEST = "checkpoint"
-_RNG = "rng"
-_NETWORKS = ("actor", "averaged", "critics", "targets")
-
-Arrays = dict[str, npt.NDArray[Any]]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Tell = Callable[[str], None]
 
 
-def save(trainer: Trainer) -> None:
-    """Write ``checkpoint`` into the run directory so that at every moment a complete one is there."""
-    new, old, latest = (trainer.directory / f"{_LATEST}{suffix}" for suffix in (".new", ".old", ""))
-    shutil.rmtree(new, ignore_errors=True)
-    (new / "replay").mkdir(parents=True)
-    save_file(_tensors(trainer.agent), new / "agent.safetensors")
-    engine_state.save(new / "community.npz", trainer.evolver.community.state_dict())
-    for name, array in trainer.replay.state_arrays().items():
-        np.save(new / "replay" / f"{name}.npy", array, allow_pickle=False)
-    np.savez(
-        new / "arrays.npz",
+class Losses(Record):
+    """Sums of losses since the last round."""
+
+    count: Count
+    sums: dict[str, float]
+
+
+class EstimateRecord(Record):
+    """An :class:`~genoevo_mega.evaluation.Estimate`."""
+
+    success: Share
+    low: Share
+    high: Share
+    episodes: Count
+
+
+class State(Record):
+    """``state.json``."""
+
+    format: Literal["genoevo-mega-checkpoint"] = FORMAT
+    version: Literal[3] = VERSION
+    steps: Count
+    updates: Count
+    pool_size: Annotated[int, Field(ge=1, le=10**6)]
+    parameters: dict[Literal["actor", "critics"], Count]
+    replay_bytes: Count
+    rngs: dict[str, dict[str, Any]]
+    losses: Losses
+    time: dict[Literal[CATEGORIES], Seconds]  # type: ignore[valid-type]
+    work: dict[Literal["operations", "rollout_seconds", "matrix_rate"], Seconds]
+    metrics_offset: Count
+    metrics_sha256: manifest.Sha256 | None
+    evaluation_due: bool
+    evaluated: list[EstimateRecord] | None
+    evaluated_at: Count
+    success: list[Share | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a checkpoint holds but the replay's finished rows; shares nothing with the run that goes on."""
+
+    step: int
+    score: Score | None
+    tensors: dict[str, torch.Tensor]
+    community: engine_state.State
+    arrays: Arrays
+    state: State
+
+
+@dataclass
+class Loaded:
+    """What a trainer was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
+
+    path: Path | None = None
+    segments: list[Segment] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+
+
+def snapshot(trainer: Trainer) -> Snapshot:
+    """Copy everything that goes on changing."""
+    arrays = {
         **_prefixed("episodes/", trainer.episodes.state_arrays()),
         **_prefixed("evolver/", trainer.evolver.state_arrays()),
+        **_prefixed("replay/", trainer.replay.state_arrays()),
+    }
+    return Snapshot(
+        trainer.steps,
+        _score(trainer),
+        agent_state.tensors(trainer.agent),
+        copy.deepcopy(trainer.evolver.community.state_dict()),
+        {name: np.array(array, order="C") for name, array in arrays.items()},
+        _state(trainer),
     )
-    (new / "state.json").write_text(json.dumps(_state(trainer)), encoding="utf-8")
-    for path in [*new.rglob("*"), new]:
-        _sync(path)
-    # Between the two renames find() takes the old one, which is therefore removed only where there is a latest.
-    if latest.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        latest.rename(old)
-    new.rename(latest)
-    _sync(trainer.directory)
-    shutil.rmtree(old, ignore_errors=True)
 
 
-def load(trainer: Trainer) -> None:
-    """Fill a fresh trainer from its run directory's newest checkpoint; UserError where that cannot be."""
-    path = find(trainer.directory)
-    state = read_state(path)
+def _score(trainer: Trainer) -> Score | None:
+    if trainer.evaluated is not None:
+        success = [estimate.success for estimate in trainer.evaluated]
+        return Score(evaluated=True, success=float(np.mean(success)), step=trainer.evaluated_at)
+    shares = [share for share in trainer.status.success if share is not None]
+    return Score(evaluated=False, success=float(np.mean(shares)), step=trainer.steps) if shares else None
+
+
+def _state(trainer: Trainer) -> State:
+    agent = trainer.agent
+    return State(
+        steps=trainer.steps,
+        updates=agent.updates,
+        pool_size=len(agent.actor.pool),
+        parameters={"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
+        replay_bytes=trainer.replay.nbytes,
+        rngs={name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
+        losses=Losses(count=trainer.losses.count, sums=trainer.losses.sums_as_floats()),
+        time=trainer.clock.snapshot(),
+        work=asdict(trainer.work),
+        metrics_offset=trainer.metrics_offset,
+        metrics_sha256=trainer.metrics_sha256,
+        evaluation_due=trainer.evaluation_due,
+        evaluated=trainer.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in trainer.evaluated],
+        evaluated_at=trainer.evaluated_at,
+        success=trainer.status.success,
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- finding
+
+
+def candidates(directory: Path) -> list[Path]:
+    """All checkpoints of a run directory, newest first."""
+    return [*manifest.newest_first(directory), *of_version_2(directory)]
+
+
+def of_version_2(directory: Path) -> list[Path]:
+    """Checkpoints where genoevo wrote them before version 3."""
+    paths = [directory / name for name in migrate.CHECKPOINTS]
+    return [files.inside(directory, path) for path in paths if (path / STATE).exists()]
+
+
+def find(directory: Path, tell: Tell = lambda line: None) -> Path:
+    """The newest checkpoint whose own files are whole; its replay is not looked at.
+
+    *tell* gets a line for each that was passed over. UserError where there is none.
+    """
+    for path in (found := candidates(directory)):
+        try:
+            _check(directory, path, replay=False)
+        except DamagedError as error:
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return path
+    if found:
+        raise UserError(f"{directory} has no checkpoint that is whole; genoevo mega verify {directory} tells why")
+    raise UserError(f"{directory} holds no checkpoint yet; genoevo mega resume {directory} starts it anew")
+
+
+def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
+    if migrate.is_version_2(path):  # it has no checksums
+        read_state(path)
+        return []
+    content = manifest.read(path)
+    manifest.check(directory, path, content, replay=replay)
+    return content.replay
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Counters, generators and times of a checkpoint, whatever its version; DamagedError where they are not whole."""
+    file = path / STATE
+    content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
+    with files.reading(file):
+        state = manifest.parse(State, migrate.state(content))
+        for name, rng in state.rngs.items():
+            try:
+                engine_state.generator_from_state(rng)
+            except ValueError as error:
+                raise ValueError(f"rngs.{name}: {error}") from None
+    return dict(state.model_dump())
+
+
+# --------------------------------------------------------------------------------------------------------- loading
+
+
+def load(trainer: Trainer, tell: Tell = lambda line: None) -> None:
+    """Fill a fresh trainer from its run directory's newest checkpoint that is whole.
+
+    *tell* gets a line for each that is not and why, and where there is none at all: the trainer then stays at its
+    beginning. UserError where there are some and none is whole.
+    """
+    first: DamagedError | None = None
+    for path in candidates(trainer.directory):
+        try:
+            load_one(trainer, path)
+        except DamagedError as error:
+            first = first or error
+            trainer.loaded.damaged.append(path)
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return
+    if first is not None:
+        raise UserError(f"{trainer.directory} has no checkpoint that is whole: {first}")
+    tell(f"{trainer.directory} holds no checkpoint yet: it starts from the beginning")
+
+
+def load_one(trainer: Trainer, path: Path) -> None:
+    """Fill a trainer from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
+    segments = _check(trainer.directory, path, replay=True)
+    state, tasks = read_state(path), len(trainer.suite.names)
+    metrics.check_prefix(trainer.directory, state["metrics_offset"], state["metrics_sha256"])
+    with files.reading(path / STATE):
+        if state["rngs"].keys() != trainer.rngs.keys():
+            raise ValueError(f"rngs: must be {', '.join(trainer.rngs)}, got {', '.join(state['rngs'])}")
+        if len(state["success"]) != tasks or len(state["evaluated"] or state["success"]) != tasks:
+            raise ValueError(f"success and evaluated must be of {tasks} tasks")
     trainer.agent, trainer.evolver = load_policy(path, trainer.config, trainer.suite)
-    try:
-        replay = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in path.glob("replay/*.npy")}
-        trainer.replay.load_arrays(replay)
-        trainer.episodes.load_arrays(_under("episodes/", _read_arrays(path)))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged or does not fit its config: {error}") from None
+    arrays = _read_arrays(path)
+    with files.reading(path / ARRAYS):
+        trainer.episodes.load_arrays(_under("episodes/", arrays))
+    _load_replay(trainer, path, segments, _under("replay/", arrays))
     for name, rng in trainer.rngs.items():
         rng.bit_generator.state = state["rngs"][name]
     trainer.steps = state["steps"]
@@ -94,83 +251,113 @@ def load(trainer: Trainer) -> None:
     trainer.metrics_offset = state["metrics_offset"]
     trainer.evaluation_due = state["evaluation_due"]
     trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
+    trainer.evaluated_at = state["evaluated_at"]
     trainer.status.success = state["success"]
+    trainer.loaded.path, trainer.loaded.segments = path, segments
+
+
+def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: Arrays) -> None:
+    replay, folder = trainer.replay, trainer.directory / manifest.REPLAY
+    replay.clear()
+    if migrate.is_version_2(path):
+        migrate.load_replay(path / "replay", replay)
+    else:
+        reached = np.zeros(len(replay.head), np.int64)
+        for segment in segments:
+            first, last = segment.bounds
+            with files.reading(folder / segment.name):
+                if (
+                    first.shape != reached.shape
+                    or (first > last).any()
+                    or (last - first > replay.valid.shape[1]).any()
+                ):
+                    raise ValueError(f"its rows {segment.first} to {segment.last} do not fit the replay")
+            rows = files.read_arrays(folder / segment.name, manifest.SEGMENT, manifest.SEGMENT_VERSION)
+            with files.reading(folder / segment.name):
+                replay.load_rows(first, last, rows)
+            reached = last
+        with files.reading(path / ARRAYS):
+            replay.load_arrays(begun)
+            if (reached != replay.written).any():
+                raise ValueError(f"the replay's segments end at {reached.tolist()}, not at {replay.written.tolist()}")
+    with files.reading(path / ARRAYS):
+        trainer.evolver.check_stored(replay.genotypes[replay.valid])
 
 
 def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver]:
-    """Agent and task populations of a checkpoint, without its replay; UserError where the files are damaged."""
-    state, agent = read_state(path), make_agent(config, suite)
-    while len(agent.actor.pool) < state["pool_size"]:
-        agent.grow()
-    _load_agent(path, agent)
-    agent.updates = state["updates"]
+    """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
+    state = read_state(path)
     community = read_community(path)
     for rules in ("reproduction", "mating", "growth", "decoding"):
         if getattr(community, rules) != getattr(config, rules):
             raise UserError(f"config.yaml: {rules} is not what the run began with: {getattr(community, rules)}")
+    genotypes = config.genotypes
+    with files.reading(path / COMMUNITY):
+        expected = {
+            "tasks": list(suite.names),
+            "size": genotypes.population_size,
+            "start_stage": genotypes.start_stage,
+        }
+        for name, value in expected.items():
+            if getattr(community, name) != value:
+                raise ValueError(f"{name} = {getattr(community, name)!r}: config.yaml has {value!r}")
+        if community.layout.precision != genotypes.precision:
+            raise ValueError(f"precision = {community.layout.precision}: config.yaml has {genotypes.precision}")
+    with files.reading(path / STATE):
+        pool, largest = state["pool_size"], max(int(community.stages.max()), genotypes.start_stage)
+        if not largest <= pool <= config.growth.max_modules:
+            raise ValueError(f"pool_size = {pool}: must be from {largest} to {config.growth.max_modules}")
+    check_memory(config, suite)
+    agent = make_agent(config, suite)
+    while len(agent.actor.pool) < pool:
+        agent.grow()
+    agent_state.load(path / AGENT, agent)
+    agent.updates = state["updates"]
     evolver = Evolver(community, config)
-    try:
-        evolver.load_arrays(_under("evolver/", _read_arrays(path)))
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged or does not fit its config: {error}") from None
+    arrays = _under("evolver/", _read_arrays(path))
+    with files.reading(path / ARRAYS):
+        evolver.load_arrays(arrays)
     return agent, evolver
 
 
-def _state(trainer: Trainer) -> dict[str, Any]:
-    agent = trainer.agent
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "steps": trainer.steps,
-        "updates": agent.updates,
-        "pool_size": len(agent.actor.pool),
-        "parameters": {"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
-        "replay_bytes": trainer.replay.nbytes,
-        "rngs": {name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
-        "losses": {"count": trainer.losses.count, "sums": trainer.losses.sums_as_floats()},
-        "time": trainer.clock.snapshot(),
-        "work": asdict(trainer.work),
-        "metrics_offset": trainer.metrics_offset,
-        "evaluation_due": trainer.evaluation_due,
-        "evaluated": trainer.evaluated and [asdict(estimate) for estimate in trainer.evaluated],
-        "success": trainer.status.success,
-    }
+def read_community(path: Path) -> Community:
+    """The task populations; DamagedError where the file is not whole."""
+    file = files.inside(path.parent, path / COMMUNITY)
+    files.check_npz(file)
+    with files.reading(file):
+        state = engine_state.load(file)
+        check_community(state)
+        return Community.from_state(state)
 
 
-def find(directory: Path) -> Path:
-    """The newest complete checkpoint of a run directory; UserError where there is none."""
-    for name in (_LATEST, f"{_LATEST}.old"):
-        if (directory / name / "state.json").exists():
-            return directory / name
-    raise UserError(f"{directory} holds no checkpoint yet; its run ended before the first one")
+def check_community(state: engine_state.State) -> None:
+    """ValueError where the populations that a state holds are not as many and as long as it says.
+
+    What is made of a state is allocated by those numbers, before its arrays are looked at.
+    """
+    engine_state.check_state("a community", state, ("tasks", "size", "start_stage", "precision", "population"))
+    words = np.asarray(engine_state.population_from_state(state["population"]).words)
+    tasks, size, stage, precision = state["tasks"], state["size"], state["start_stage"], state["precision"]
+    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+        raise ValueError("tasks must be a list of names")
+    for name in ("size", "start_stage", "precision"):
+        if type(state[name]) is not int or state[name] < 1:
+            raise ValueError(f"{name} = {abbreviated(state[name])}: must be a whole number, at least 1")
+    if len(words) != len(tasks) * size:
+        raise ValueError(f"its {len(words)} genotypes are not {size} of each of {len(tasks)} tasks")
+    if precision * stage * (stage + 3) // 2 > 64 * words.shape[1]:
+        raise ValueError(f"start_stage = {stage}: a genotype of it does not fit {words.shape[1]} words")
 
 
-def read_state(checkpoint: Path) -> dict[str, Any]:
-    """Counters, generators and times; UserError where the file is damaged or of another format."""
-    try:
-        content = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{checkpoint / 'state.json'} is damaged: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise UserError(f"{checkpoint} is no checkpoint that this version reads")
-    return content
-
-
-def read_community(checkpoint: Path) -> Community:
-    """The task populations; UserError where the file is damaged."""
-    try:
-        return Community.from_state(engine_state.load(checkpoint / "community.npz"))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{checkpoint / 'community.npz'} is damaged: {error}") from None
-
-
-def digest(checkpoint: Path) -> str:
+def digest(path: Path) -> str:
     """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
-    tensors, arrays = _read_tensors(checkpoint), _read_arrays(checkpoint)
-    population = engine_state.population_state(read_community(checkpoint).population)
-    parts: Arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != _RNG}
+    population = engine_state.population_state(read_community(path).population)
+    arrays = _under("evolver/", _read_arrays(path))
+    parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}
+    del parts[agent_state.RNG]
     parts |= {f"population/{name}": np.asarray(value) for name, value in population.items()}
-    parts |= {f"pending/{name}": arrays[f"evolver/{name}"] for name in ("episodes", "successes", "returns")}
+    with files.reading(path / ARRAYS):
+        parts |= {f"pending/{name}": arrays[name] for name in ("episodes", "successes", "returns")}
     total = hashlib.sha256()
     for name in sorted(parts):
         array = np.ascontiguousarray(parts[name])
@@ -179,52 +366,10 @@ def digest(checkpoint: Path) -> str:
     return total.hexdigest()
 
 
-def _tensors(agent: Agent) -> dict[str, torch.Tensor]:
-    tensors = {"temperature/weight": agent.log_temperature.detach(), _RNG: agent.rng.get_state()}
-    for network in _NETWORKS:
-        for name, tensor in getattr(agent, network).state_dict().items():
-            tensors[f"{network}/{name}"] = tensor
-    for optimiser, name, parameter in _optimised(agent):
-        for key, value in agent.optimisers[optimiser].state[parameter].items():
-            tensors[f"adam/{optimiser}/{name}/{key}"] = value
-    return tensors
-
-
-def _load_agent(checkpoint: Path, agent: Agent) -> None:
-    tensors = _read_tensors(checkpoint)
-    try:
-        agent.rng.set_state(tensors[_RNG])
-        agent.log_temperature.data.copy_(tensors["temperature/weight"])
-        for network in _NETWORKS:
-            getattr(agent, network).load_state_dict(_under(f"{network}/", tensors))
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"{checkpoint / 'agent.safetensors'} does not fit this run's config: {error}") from None
-    for optimiser, name, parameter in _optimised(agent):
-        if state := _under(f"adam/{optimiser}/{name}/", tensors):
-            agent.optimisers[optimiser].state[parameter] = state
-
-
-def _optimised(agent: Agent) -> list[tuple[str, str, torch.nn.Parameter]]:
-    named = [("temperature", "weight", agent.log_temperature)]
-    for network in ("actor", "critics"):
-        named += [(network, name, parameter) for name, parameter in getattr(agent, network).named_parameters()]
-    return named
-
-
-def _read_tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(checkpoint / "agent.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{checkpoint / 'agent.safetensors'} is damaged: {error}") from None
-
-
-def _read_arrays(checkpoint: Path) -> Arrays:
-    try:
-        # Opened here: np.load leaves its own handle open where the archive is damaged.
-        with (checkpoint / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{checkpoint / 'arrays.npz'} is damaged: {error}") from None
+def _read_arrays(path: Path) -> Arrays:
+    if migrate.is_version_2(path):
+        return migrate.read_arrays(path)
+    return files.read_arrays(files.inside(path.parent, path / ARRAYS), FORMAT, VERSION)
 
 
 def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -233,11 +378,3 @@ def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
 
 def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from genoevo.community import Decoding, Growth, Mating
 from genoevo.operators import Reproduction
-from genoevo_mega.errors import ConfigError, nearest
+from genoevo_mega.errors import ConfigError, abbreviated, nearest
 from genoevo_mega.presets import PRESETS
 
 Count = Annotated[int, Field(ge=1)]
+_LARGEST = 10_000  # values of a config file; there are some 70 settings
+_DEEPEST = 4  # names in a row
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -132,6 +135,8 @@ class Machine(Settings):
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
     """Environment steps between checkpoints; 0 for one at the end alone."""
+    keep_checkpoints: Count = 2
+    """The newest ones that are kept, beside that of the best policy."""
 
 
 class Config(Settings):
@@ -180,6 +185,8 @@ def build_config(*layers: dict[str, Any]) -> Config:
         return Config.model_validate(merge(*layers))
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
+    except (OverflowError, RecursionError) as error:
+        raise ConfigError(f"settings: {error}") from None
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -193,11 +200,11 @@ def preset(name: str) -> dict[str, Any]:
 def read_config(path: Path) -> dict[str, Any]:
     """A YAML file of settings as nested dicts; ConfigError where it cannot be read."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"config file {path} is no YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ConfigError(f"config file {path} is no YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"config file {path} must hold settings by name, got {type(content).__name__}")
     return content
@@ -207,11 +214,11 @@ def parse_setting(text: str) -> dict[str, Any]:
     """``sac.batch_size=64`` as a nested dict; the value is read as YAML. ConfigError for any other form."""
     name, equals, value = text.partition("=")
     parts = name.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(parts) or len(parts) > _DEEPEST:
         raise ConfigError(f"--set {text!r}: must have the form name=value, for example sac.batch_size=64")
     try:
-        nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
+        nested: Any = _load_yaml(value)
+    except ValueError:
         raise ConfigError(f"--set {text!r}: the value {value!r} is no YAML") from None
     # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
     if isinstance(nested, str):
@@ -220,6 +227,33 @@ def parse_setting(text: str) -> dict[str, Any]:
     for part in reversed(parts):
         nested = {part: nested}
     return nested
+
+
+def _load_yaml(text: str) -> Any:
+    """One document, by the safe loader; ValueError where it is none.
+
+    Aliases may name a part again, but not so often that a short text stands for a long one.
+    """
+    loader = None
+    try:
+        loader = yaml.SafeLoader(text)
+        document = loader.get_single_node()
+        left, count = [document] if document else [], 0
+        while left:
+            node, count = left.pop(), count + 1
+            if count > _LARGEST:
+                raise ValueError(f"it unfolds to more than {_LARGEST:,} values")
+            if isinstance(node, yaml.MappingNode):
+                left += [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                left += node.value
+        return loader.construct_document(document) if document else None
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError, TypeError) as error:
+        # Apart from YAMLError, what Python makes of dates and numbers that are none, and of endless nesting.
+        raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
 
 
 def dump_config(config: Config) -> str:
@@ -248,11 +282,12 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = setting_names()
-        return f"{name}: there is no such setting{nearest(name, known)}"
+        shown = name if name.isprintable() and len(name) <= 80 else abbreviated(name)
+        return f"{shown}: there is no such setting{nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":  # ours: it names the setting and its value already
         return f"{name}.{message}" if name else message
-    return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}"
 
 
 def setting_names() -> list[str]:

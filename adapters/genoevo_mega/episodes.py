@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from genoevo_mega.files import take_up
 from genoevo_mega.rollout import Flags, Floats, RolloutPool, Transition
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -86,7 +87,14 @@ class Episodes:
         }
 
     def load_arrays(self, arrays: Arrays) -> None:
-        """Take up :meth:`state_arrays`; :meth:`restore` then brings the environments there."""
+        """Take up :meth:`state_arrays`; :meth:`restore` then brings the environments there.
+
+        ValueError where they do not fit.
+        """
         for name in ("goals", "taken", "returns", "success", "last_actions"):
-            getattr(self, name)[:] = arrays[name]
-        self._actions[: len(arrays["actions"])] = arrays["actions"]
+            take_up(name, getattr(self, name), arrays[name])
+        if ((self.goals < 0) | (self.goals >= self._goal_count)).any():
+            raise ValueError(f"goals must be from 0 to {self._goal_count - 1}, got {self.goals.tolist()}")
+        if ((self.taken < 0) | (self.taken >= self.length)).any():
+            raise ValueError(f"taken must be steps of an episode of {self.length}, got {self.taken.tolist()}")
+        take_up("actions", self._actions[: int(self.taken.max(initial=0))], arrays["actions"])

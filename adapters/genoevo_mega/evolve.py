@@ -17,8 +17,10 @@ import torch
 from genoevo import Community, StagedLayout
 from genoevo.decode import stages_of
 from genoevo.population import Population
+from genoevo.state import population_from_state
 from genoevo_mega.config import Config
 from genoevo_mega.episodes import Ended
+from genoevo_mega.files import take_up
 from genoevo_mega.networks import Routing
 
 Ints = npt.NDArray[np.int64]
@@ -145,10 +147,19 @@ class Evolver:
         }
 
     def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take up :meth:`state_arrays`."""
+        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
         for name in ("driving", "episodes", "successes", "returns"):
-            getattr(self, name)[:] = arrays[name]
+            take_up(name, getattr(self, name), arrays[name])
+        if ((self.driving < 0) | (self.driving >= self.community.size)).any():
+            raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {self.driving.tolist()}")
+        if ((self.successes < 0) | (self.successes > self.episodes)).any():
+            raise ValueError(f"of {self.episodes.tolist()} episodes {self.successes.tolist()} cannot have succeeded")
         self._archive.load_arrays(arrays)
+
+    def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
+        """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""
+        if self._update_with == "stored" and len(genotypes):
+            self._archive.check(int(genotypes.min()), int(genotypes.max()))
 
 
 class _Archive:
@@ -197,12 +208,21 @@ class _Archive:
     def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         if not self._keep:
             return
-        past = Population(
-            arrays["archive_words"], arrays["archive_lengths"], weights=self._community.population.weights
-        )
+        present = self._community.population
+        words, lengths = arrays["archive_words"], arrays["archive_lengths"]
+        state = {"words": words, "lengths": lengths, "fitness": np.full((len(words), 2), np.nan)}
+        past = population_from_state({**state, "weights": list(present.weights)})
+        if len(past) % len(present) or not len(past):
+            raise ValueError(f"an archive of {len(past)} genotypes is not of generations of {len(present)}")
+        if stages_of(past, self._community.layout).max() > self._community.growth.max_modules:
+            raise ValueError("a genotype of the archive is of a stage above growth.max_modules")
         self._restart()
-        for first in range(0, len(past), len(self._community.population)):
-            self._append(past[first : first + len(self._community.population)])
+        for first in range(0, len(past), len(present)):
+            self._append(past[first : first + len(present)])
+
+    def check(self, lowest: int, highest: int) -> None:
+        if lowest < 0 or highest >= len(self._inputs):
+            raise ValueError(f"transitions of genotypes {lowest} to {highest}; there are {len(self._inputs)}")
 
 
 def routing_weights(

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from genoevo_mega.errors import UserError
+from genoevo_mega.errors import StorageError, UserError
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold *directory* for this process; UserError names the process that holds it.
+    """Hold *directory* for this process; UserError names the process that holds it, its machine and since when.
 
-    The lock is the kernel's, on the file ``lock``: it goes with its holder, however that ends.
+    The lock is the kernel's, on the file ``lock``: it goes with its holder, however that ends, so that none is ever
+    stale. Where a file system has no such locks (some network mounts) UserError says so, and nothing is trained:
+    without a lock a second process would spoil the run.
     """
-    with (directory / "lock").open("a+") as file:
+    path = directory / "lock"
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise UserError(f"{directory} is being trained by process {file.read().strip() or '?'}") from None
+        except BlockingIOError:
+            raise UserError(f"{directory} is being trained by {_holder(path)}") from None
+        except OSError as error:
+            raise UserError(
+                f"{directory} cannot be locked: {error.strerror}; keep the run on a file system that has flock"
+            ) from None
         file.truncate(0)
-        file.write(str(os.getpid()))
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        json.dump({"pid": os.getpid(), "host": platform.node(), "started": started}, file)
         file.flush()
         yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = json.loads(file.read(1000))
+        holder = f"process {int(content['pid'])} on {content['host']!s:.100} since {content['started']!s:.40}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has not said yet who it is
+        return "another process"
+    return " ".join(holder.split())

@@ -6,15 +6,18 @@ bytes as one that was not. Wall time goes to ``time.jsonl``.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from genoevo_mega.errors import UserError
+from genoevo_mega import files
+from genoevo_mega.errors import StorageError, UserError, abbreviated
 
 METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
 
@@ -27,48 +30,124 @@ class MetricsWriter:
     directory
         The run directory.
     offset
-        Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off.
+        Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off. UserError where
+        there are fewer.
     step
         Environment steps of that checkpoint.
+
+    Raises
+    ------
+    StorageError
+        From any method, where the disk does not take it.
 
     """
 
     def __init__(self, directory: Path, offset: int = 0, step: int = 0) -> None:
-        path = directory / METRICS
-        if offset and (not path.exists() or path.stat().st_size < offset):
-            raise UserError(f"{path} is shorter than the {offset} bytes that its checkpoint knows of")
-        self._metrics = path.open("ab")
-        self._metrics.truncate(offset)
-        self._time = (directory / TIME).open("ab")
-        self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)
+        self._directory, self._size = directory, offset
+        with self._storing():
+            path = directory / METRICS
+            self._digest = check_prefix(directory, offset)
+            self._metrics = path.open("ab")
+            self._metrics.truncate(offset)
+            self._time = (directory / TIME).open("ab")
+            self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)
 
     def write(self, record: dict[str, Any]) -> None:
         """One line; ``record["step"]`` places its numbers on TensorBoard's axis."""
-        _append(self._metrics, record)
-        for name, value in _scalars("", record):
-            self._board.add_scalar(name, value, record["step"])
+        with self._storing():
+            line = _append(self._metrics, record)
+            self._digest.update(line)
+            self._size += len(line)
+            for name, value in _scalars("", record):
+                self._board.add_scalar(name, value, record["step"])
 
     def write_time(self, record: dict[str, Any]) -> None:
         """One line of wall-clock figures."""
-        _append(self._time, record)
+        with self._storing():
+            _append(self._time, record)
 
-    def sync(self) -> int:
-        """Bring ``metrics.jsonl`` to the disk; its bytes."""
-        os.fsync(self._metrics.fileno())
-        return self._metrics.seek(0, 2)
+    def mark(self) -> tuple[int, str]:
+        """Bytes of ``metrics.jsonl`` and their SHA-256."""
+        return self._size, self._digest.hexdigest()
 
     def __enter__(self) -> MetricsWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._metrics.close()
-        self._time.close()
-        self._board.close()
+        with self._storing():
+            self._metrics.close()
+            self._time.close()
+            self._board.close()
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self._directory}: metrics cannot be written: {error.strerror or error}; the last checkpoint is as "
+                f"it was: mend that, then genoevo mega resume {self._directory}"
+            ) from error
 
 
-def _append(file: Any, record: dict[str, Any]) -> None:
-    file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+def _append(file: Any, record: dict[str, Any]) -> bytes:
+    line = json.dumps(record, allow_nan=False).encode() + b"\n"
+    file.write(line)
     file.flush()
+    return line
+
+
+def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
+    """A SHA-256 that has taken in the first *size* bytes of ``metrics.jsonl``.
+
+    DamagedError where they are fewer, or others than those of *sha256*.
+    """
+    path, digest = directory / METRICS, hashlib.sha256()
+    if not size:
+        return digest
+    with files.reading(files.inside(directory, path)), path.open("rb") as file:
+        left = size
+        while left and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+        if left:
+            raise ValueError(f"it is shorter than the {size} bytes that its checkpoint knows of")
+        if sha256 is not None and digest.hexdigest() != sha256:
+            raise ValueError(f"its first {size} bytes are not those that its checkpoint knows of")
+    return digest
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All records of a ``metrics.jsonl`` or ``time.jsonl``; UserError names the line that is none.
+
+    A last line without its end is left out: it is being written, or was when the run was killed; resuming cuts it.
+    """
+    records = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    records.append(_record(path, number, line))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return records
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    with files.reading(Path(f"{path}, line {number}")):
+        record = json.loads(line, parse_constant=_refuse)
+        if not isinstance(record, dict):
+            raise ValueError(f"a JSON object is expected, got {type(record).__name__}")
+        step = record.get("step")
+        if type(step) is not int or step < 0:
+            raise ValueError(f"step = {abbreviated(step)}: must be a whole number, at least 0")
+        if not isinstance(record.get("kind", ""), str):
+            raise ValueError(f"kind = {abbreviated(record['kind'])}: must be a name")
+    return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:

@@ -7,6 +7,7 @@ Observations and actions, most of the memory, may lie on a GPU; what decides whi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ class Replay:
         self.valid = np.zeros((tasks, rows), np.bool_)
         self.head = np.zeros(tasks, np.int64)
         self.filled = np.zeros(tasks, np.int64)
+        self.written = np.zeros(tasks, np.int64)
 
     def __len__(self) -> int:
         """Transitions of all tasks together."""
@@ -98,7 +100,8 @@ class Replay:
         self._store(self.observations, after, transition.observations)
         self.valid[tasks, after] = False
         self.filled = np.maximum(self.filled, np.maximum(row, after) + 1)
-        self.head = np.where(ended, after + 1, after) % rows
+        self.written += np.where(ended, 2, 1)
+        self.head = self.written % rows
 
     def sample(self, batch: int, rng: np.random.Generator, *, gamma: float, steps: int = 1, newest: int = 0) -> Batch:
         """*batch* transitions of *steps* steps of every task, uniform with replacement.
@@ -151,24 +154,111 @@ class Replay:
         first = np.arange(len(rows))[:, None] * ring.shape[1]
         return torch.from_numpy((rows + first).reshape(-1)).to(ring.device)
 
-    def _rings(self) -> dict[str, npt.NDArray[Any]]:
-        """Every ring as numpy's; a copy where it lies on another device."""
-        return {name: np.asarray(torch.as_tensor(getattr(self, name)).cpu()) for name in _RINGS}
+    def _rings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _RINGS}
 
-    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The filled part of every ring, and where each is written next."""
-        used = int(self.filled.max())
-        arrays = {name: ring[:, :used] for name, ring in self._rings().items()}
-        return {**arrays, "head": self.head, "filled": self.filled}
+    # ------------------------------------------------------------------------------------------------- persistence
+    # A row is named by its number, counted from the first that was ever written; it lies at number % rows. Those from
+    # `oldest` to `written` are finished and never change until the ring overwrites them, so that a checkpoint takes
+    # only the ones it has not taken before. Row `written` is begun: it may hold the next observation.
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
+    @property
+    def oldest(self) -> npt.NDArray[np.int64]:
+        """(tasks,) int64: number of each task's oldest row that the ring still holds."""
+        return np.maximum(self.written - self.valid.shape[1] + 1, 0)
+
+    def rows(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.generic]]:
+        """Copies of the rows *first* to *last* (tasks,), last excluded: (n, ...) of each ring, task after task."""
+        return {
+            name: np.concatenate([_to_numpy(ring[task, part]) for task, part in self._parts(first, last)])
+            for name, ring in self._rings().items()
+        }
+
+    def load_rows(
+        self,
+        first: npt.NDArray[np.int64],
+        last: npt.NDArray[np.int64],
+        rows: dict[str, npt.NDArray[np.generic]],
+    ) -> None:
+        """Put back what :meth:`rows` gave; ValueError where it does not fit."""
         for name, ring in self._rings().items():
-            used = arrays[name]
-            if used.shape[0] != ring.shape[0] or used.shape[1] > ring.shape[1] or used.shape[2:] != ring.shape[2:]:
-                raise ValueError(f"replay {name} of shape {used.shape} does not fit {ring.shape}")
-            ring[:, : used.shape[1]] = used
-            if name in ("observations", "actions"):
-                getattr(self, name).copy_(torch.from_numpy(ring))
-        self.head[:] = arrays["head"]
-        self.filled[:] = arrays["filled"]
+            given, expected = rows[name], ((last - first).sum(), *ring.shape[2:])
+            if given.shape != expected or given.dtype != _dtype(ring):
+                raise ValueError(f"replay {name}: {given.dtype}{given.shape} is not {_dtype(ring)}{expected}")
+            taken = 0
+            for task, part in self._parts(first, last):
+                count = part.stop - part.start
+                _put(ring, (task, part), given[taken : taken + count])
+                taken += count
+
+    def _parts(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
+        # Where rows lie in the ring: one piece for each task, two where they go round its end.
+        size = self.valid.shape[1]
+        for task, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+            start, count = begin % size, end - begin
+            before_end = min(count, size - start)
+            yield task, slice(start, start + before_end)
+            if count > before_end:
+                yield task, slice(0, count - before_end)
+
+    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What is not in finished rows: how many there are, and the row that each task has begun."""
+        tasks = np.arange(len(self.head))
+        begun = {f"begun/{name}": _to_numpy(ring[tasks, self.head]) for name, ring in self._rings().items()}
+        return {**begun, "written": self.written.copy(), "filled": self.filled.copy()}
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        """Take up :meth:`state_arrays` after all its rows; ValueError where they do not fit."""
+        written, filled, size = arrays["written"], arrays["filled"], self.valid.shape[1]
+        for name, counts in (("written", written), ("filled", filled)):
+            if counts.shape != self.head.shape or counts.dtype != np.int64 or counts.min() < 0:
+                raise ValueError(f"replay {name} must be {len(self.head)} counts, got {counts.dtype}{counts.shape}")
+        if (filled != np.clip(filled, np.minimum(written, size), np.minimum(written + 1, size))).any():
+            raise ValueError(f"replay filled {filled.tolist()} does not fit written {written.tolist()}")
+        self.written[:], self.filled[:], self.head[:] = written, filled, written % size
+        tasks = np.arange(len(self.head))
+        for name, ring in self._rings().items():
+            begun = arrays[f"begun/{name}"]
+            if begun.shape != (len(tasks), *ring.shape[2:]) or begun.dtype != _dtype(ring):
+                raise ValueError(f"replay {name}: {begun.dtype}{begun.shape} does not fit {_dtype(ring)}{ring.shape}")
+            _put(ring, (tasks, self.head), begun)
+        # Sampling draws again until it meets a transition, so that each task must have one.
+        within = np.arange(size) < filled[:, None]
+        if (self.valid & ~within).any() or ((written > 0) & ~(self.valid & within).any(axis=1)).any():
+            raise ValueError("replay valid marks no transition of a task, or one that was never written")
+
+    def load_rings(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        """Take up whole rings, as checkpoints of version 2 hold them; ValueError where they do not fit."""
+        head, filled, size = np.array(arrays["head"]), arrays["filled"], self.valid.shape[1]
+        if head.shape != self.head.shape or ((head < 0) | (head >= size)).any():
+            raise ValueError(f"replay head {head.tolist()} lies outside of {size} rows")
+        for name, ring in self._rings().items():
+            held = arrays[name]
+            if held.shape[0] != ring.shape[0] or held.shape[1] > size or held.shape[2:] != ring.shape[2:]:
+                raise ValueError(f"replay {name} of shape {held.shape} does not fit {tuple(ring.shape)}")
+            if held.dtype != _dtype(ring):
+                raise ValueError(f"replay {name} is of {held.dtype}, not of {_dtype(ring)}")
+            _put(ring, (slice(None), slice(0, held.shape[1])), np.array(held))
+        tasks = np.arange(len(head))
+        begun = {f"begun/{name}": _to_numpy(ring[tasks, head]) for name, ring in self._rings().items()}
+        self.load_arrays({**begun, "written": np.where(filled < size, head, head + size), "filled": np.array(filled)})
+
+    def clear(self) -> None:
+        """Forget all transitions."""
+        self.valid[:] = False
+        self.written[:], self.filled[:], self.head[:] = 0, 0, 0
+
+
+def _to_numpy(part: Any) -> npt.NDArray[np.generic]:
+    return part.cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part)
+
+
+def _dtype(ring: Any) -> np.dtype[Any]:
+    return _to_numpy(ring[:1, :1]).dtype
+
+
+def _put(ring: Any, where: tuple[Any, Any], values: npt.NDArray[Any]) -> None:
+    if isinstance(ring, torch.Tensor) and ring.device.type != "cpu":
+        ring[where] = torch.from_numpy(np.array(values)).to(ring.device)
+    else:
+        np.asarray(ring)[where] = values

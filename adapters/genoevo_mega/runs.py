@@ -1,7 +1,7 @@
 """Run directories: what one holds, how it is made, found again and summed up.
 
 ``config.yaml`` the resolved config, ``run.json`` where it came from, ``metrics.jsonl`` and ``tensorboard/`` what it
-measured, ``time.jsonl`` where the time went, ``checkpoint/`` its whole state.
+measured, ``time.jsonl`` where the time went, ``checkpoints/`` and ``replay/`` its whole state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from genoevo_mega import budget, checkpoint
+from genoevo_mega import budget, checkpoint, files, migrate
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
@@ -25,21 +25,31 @@ from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.training import Status, Trainer
 
-FORMAT, VERSION = "genoevo-mega-run", 1
+FORMAT, VERSION = "genoevo-mega-run", 2  # of run.json, and with it of config.yaml and metrics.jsonl
 _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
+
+_BEGUN = ".begun"
 
 Observer = Callable[[Status], None]
 
 
+def _silent(line: str) -> None:
+    pass
+
+
 def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
     """Make a run directory and its trainer; ConfigError where *directory* exists and is not empty."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    begun = directory / _BEGUN
+    if directory.exists() and (not directory.is_dir() or (any(directory.iterdir()) and not begun.is_dir())):
         raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
     trainer = Trainer(config, directory, observer)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-        (directory / "run.json").write_text(json.dumps(_origin(config, command), indent=2), encoding="utf-8")
+        # While it is there, the run may be created again: nothing was trained yet.
+        begun.mkdir(parents=True, exist_ok=True)
+        files.replace(directory / "config.yaml", dump_config(config))
+        files.replace(directory / "run.json", json.dumps(_origin(config, command), indent=2))
+        begun.rmdir()
+        files.sync(directory)
     except OSError as error:
         raise UserError(f"run-dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
     return trainer
@@ -47,30 +57,36 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
 
 def open_config(directory: Path) -> Config:
     """The config of a run; UserError where *directory* is no run."""
+    version = read_origin(directory)["version"]
+    settings = read_config(files.inside(directory, directory / "config.yaml"))
+    return build_config(migrate.config(settings, version))
+
+
+def read_origin(directory: Path) -> dict[str, Any]:
+    """What ``run.json`` tells; UserError where *directory* is no run."""
     origin = directory / "run.json"
-    if not origin.is_file():
+    if not origin.is_file() or (directory / _BEGUN).exists():
         raise UserError(f"{directory} is no run: it has no run.json")
-    try:
-        content = json.loads(origin.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{origin} is damaged: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise UserError(f"{origin} is not of a run that this version reads")
-    return build_config(read_config(directory / "config.yaml"))
+    return files.read_json(files.inside(directory, origin), FORMAT, VERSION)
 
 
-def resume(directory: Path, observer: Observer = lambda status: None) -> Trainer:
-    """A run's trainer with the state of its newest checkpoint; UserError where there is none."""
+def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:
+    """A run's trainer with the state of its newest checkpoint that is whole, or at its beginning without any.
+
+    *tell* gets a line where it is not the newest one. UserError where none is whole.
+    """
     trainer = Trainer(open_config(directory), directory, observer)
-    checkpoint.load(trainer)
+    checkpoint.load(trainer, tell)
     return trainer
 
 
-def evaluate_run(directory: Path, episodes: int, progress: Callable[[int], None]) -> dict[str, Estimate]:
+def evaluate_run(
+    directory: Path, episodes: int, progress: Callable[[int], None], tell: checkpoint.Tell = _silent
+) -> dict[str, Estimate]:
     """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
     config = open_config(directory)
     suite = make_suite(config)
-    agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
+    agent, evolver = checkpoint.load_policy(checkpoint.find(directory, tell), config, suite)
     torch.set_num_threads(config.machine.threads)
     with RolloutPool(suite, config.machine.workers) as pool:
         estimates = evaluate(
@@ -79,14 +95,14 @@ def evaluate_run(directory: Path, episodes: int, progress: Callable[[int], None]
     return dict(zip(suite.names, estimates, strict=True))
 
 
-def info(directory: Path) -> dict[str, Any]:
+def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
     """What a run is and how far it has come, from its newest checkpoint, as JSON values.
 
     ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
     before the first round). ``digest`` is the same for two runs that are equal bit for bit.
     """
     config = open_config(directory)
-    latest = checkpoint.find(directory)
+    latest = checkpoint.find(directory, tell)
     state = checkpoint.read_state(latest)
     community = checkpoint.read_community(latest)
     stages, effective = community.stages.tolist(), community.effective_modules()[:, 0].tolist()
@@ -111,6 +127,7 @@ def info(directory: Path) -> dict[str, Any]:
         "budget": budget.summary(
             budget.Work(**state["work"]), state["steps"], state["time"], min(config.machine.workers, len(tasks))
         ),
+        "checkpoint": latest.name,
         "digest": checkpoint.digest(latest),
     }
 

@@ -27,8 +27,10 @@ from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
+from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.rollout import Floats, RolloutPool
+from genoevo_mega.writer import Writer
 
 # On a GPU, asking how many updates were skipped waits for all of them.
 _CHECK_EVERY = 100
@@ -73,6 +75,7 @@ class Trainer:
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
+        check_memory(config, self.suite)
         names, length = list(self.suite.names), config.environment.episode_length
         streams = ("goals", "random_actions", "replay", "update_genotypes")
         seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
@@ -85,9 +88,11 @@ class Trainer:
         self.losses = RunningMeans()
         self.clock = Clock()
         self.work = Work()
-        self.metrics_offset = 0
+        self.metrics_offset, self.metrics_sha256 = 0, None
+        self.loaded = checkpoint.Loaded()
         self.evaluation_due = False
         self.evaluated: list[Estimate] | None = None
+        self.evaluated_at = 0
         self.status = Status(tasks=names, success=[None] * len(names))
         self.stop_requested = False
 
@@ -97,8 +102,8 @@ class Trainer:
         """Train until *steps* environment steps or the end of the time budget; False where it was stopped before.
 
         Either way the state is saved. :attr:`stop_requested` stops after the present vector step. Raises
-        DivergedError where gradients are no longer finite, RolloutError where a rollout worker fails; the last
-        checkpoint is then as it was.
+        DivergedError where gradients are no longer finite, RolloutError where a rollout worker fails, StorageError
+        where the directory cannot be written; the last checkpoint is then as it was.
         """
         settings = self.config
         deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
@@ -111,6 +116,7 @@ class Trainer:
             locked(self.directory),
             RolloutPool(self.suite, settings.machine.workers, groups=1 + settings.machine.halves) as self.pool,
             MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
+            Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
         ):
             self._simulate(self.episodes.restore)
             over = self.steps >= steps
@@ -124,10 +130,12 @@ class Trainer:
                     self._round()
                 over = self.steps >= steps or time.monotonic() >= deadline
                 self.evaluation_due = (over and settings.evaluation.at_end) or self._passed(settings.evaluation.every)
-                if self._passed(settings.machine.checkpoint_every):
+                if self._passed(settings.machine.checkpoint_every) and (self.evaluation_due or not over):
                     self.save()
+                self.checkpoints.check()
                 self._show()
             self.save()
+            self.checkpoints.wait()
         return over and not self.evaluation_due
 
     def _vector_step(self) -> None:
@@ -243,7 +251,7 @@ class Trainer:
         self._simulate(self.episodes.restore)
         if estimates is None:
             return  # stopped; it stays due
-        self.evaluation_due, self.evaluated = False, estimates
+        self.evaluation_due, self.evaluated, self.evaluated_at = False, estimates, self.steps
         success = self._by_task(np.array([estimate.success for estimate in estimates]))
         self.metrics.write(
             {"kind": "evaluation", "step": self.steps, "episodes": episodes, "greedy_success": success}
@@ -280,8 +288,8 @@ class Trainer:
         self.status.events.clear()
 
     def save(self) -> None:
-        """Write a checkpoint of everything; DivergedError, and nothing written, where gradients are not finite."""
+        """Begin to write a checkpoint; DivergedError, and nothing is written, where gradients are not finite."""
         self._check_gradients()
         with self.clock("checkpointing"):
-            self.metrics_offset = self.metrics.sync()
-            checkpoint.save(self)
+            self.metrics_offset, self.metrics_sha256 = self.metrics.mark()
+            self.checkpoints.save(self)

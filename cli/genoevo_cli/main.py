@@ -41,7 +41,7 @@ def _exit_code(error: Exception) -> int | None:
     errors = sys.modules.get("genoevo_mega.errors")
     if errors and isinstance(error, errors.UserError):
         return 2
-    if errors and isinstance(error, errors.RolloutError | errors.DivergedError):
+    if errors and isinstance(error, errors.RolloutError | errors.DivergedError | errors.StorageError):
         return 1
     return 1 if isinstance(error, OSError) else None
 

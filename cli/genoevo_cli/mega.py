@@ -107,7 +107,7 @@ def resume(run_dir: Path, steps: int | None) -> None:
     from genoevo_mega import runs
 
     view = display.for_terminal()
-    trainer = runs.resume(run_dir, view.update)
+    trainer = runs.resume(run_dir, view.update, display.note)
     target = steps or trainer.config.steps
     if trainer.steps >= target and not trainer.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")
@@ -127,7 +127,7 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
     from genoevo_mega import runs
 
     with display.counter("evaluating", episodes) as progress:
-        estimates = runs.evaluate_run(run_dir, episodes, progress)
+        estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
     summary = runs.info(run_dir)
     if as_json:
         tasks = {name: vars(estimate) for name, estimate in estimates.items()}
@@ -148,11 +148,36 @@ def info(run_dir: Path, as_json: bool) -> None:
     """
     from genoevo_mega import runs
 
-    summary = runs.info(run_dir)
+    summary = runs.info(run_dir, display.note)
     if as_json:
         click.echo(json.dumps(summary))
     else:
         display.print_info(summary)
+
+
+@mega.command()
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def verify(run_dir: Path, as_json: bool) -> None:
+    """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.
+
+    Examples:
+        genoevo mega verify runs/a
+
+        genoevo mega verify runs/a --json
+    """
+    from genoevo_mega.verify import verify as check
+
+    verdict = check(run_dir)
+    if as_json:
+        click.echo(json.dumps(verdict))
+    else:
+        for problem in verdict["damaged"]:
+            display.note(f"{problem['place']}: {problem['problem']}")
+        state = "sound" if verdict["sound"] else f"{len(verdict['damaged'])} damaged"
+        display.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
+    if not verdict["sound"]:
+        sys.exit(1)
 
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:

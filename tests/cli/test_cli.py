@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,22 @@ def test_info_for_people_names_every_task(finished):
     assert result.returncode == 0
     assert "drawer-close-v3" in result.stderr
     assert "actor" in result.stderr
+
+
+def test_verify_tells_a_sound_run_from_a_damaged_one(finished, tmp_path):
+    runner, run = CliRunner(), shutil.copytree(finished[0], tmp_path / "run")
+    sound = runner.invoke(cli, ["mega", "verify", str(run), "--json"])
+    assert sound.exit_code == 0
+    assert json.loads(sound.stdout)["sound"]
+    damaged = max((run / "checkpoints").iterdir()) / "agent.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    found = runner.invoke(cli, ["mega", "verify", str(run), "--json"])
+    assert found.exit_code == 1
+    [problem] = json.loads(found.stdout)["damaged"]
+    assert problem["place"] == str(damaged.relative_to(run))
+    shown = runner.invoke(cli, ["mega", "verify", str(run)])
+    assert shown.exit_code == 1
+    assert shown.stdout == ""
 
 
 def test_evaluate_prints_success_with_its_interval(finished):
@@ -180,7 +197,7 @@ def test_a_directory_that_is_not_empty_is_left_as_it_is(tmp_path, capsys):
     assert _files(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["resume", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["resume", "evaluate", "info", "verify"])
 def test_what_is_no_run_is_named(command, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["mega", command, str(tmp_path)])
@@ -303,7 +320,8 @@ def test_without_matplotlib_plot_says_what_to_install_before_it_runs(tmp_path, m
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["evolve"], ["mega"], *[["mega", name] for name in ("train", "resume", "evaluate", "info")]]
+    "command",
+    [[], ["evolve"], ["mega"], *[["mega", name] for name in ("train", "resume", "evaluate", "info", "verify")]],
 )
 def test_every_help_page_shows_an_example(command):
     result = CliRunner().invoke(cli, [*command, "--help"])

@@ -1,0 +1,159 @@
+"""What checkpoints cost a run of the preset mt10 whose replay is full.
+
+    python benchmarks/checkpoint.py [--quick] [--json]
+
+The replay of one million transitions is filled with random rows, and three checkpoints are written: the first of all
+of it, later ones after as many new rows as the default interval has (``machine.checkpoint_every``). ``stalled_share``
+is the time that training is held up by a later one over the wall time of an interval: the wait for the copy, and
+what the thread that writes takes from updates and steps made meanwhile, which are timed with and without it. The wall
+time of an interval is its steps at the rate of steps, updates and sampling timed here without any checkpoint.
+
+``resume s`` is the time from reading the newest checkpoint's manifest to a trainer that could go on, with all
+checksums; neither imports nor the start of the environments are in it, which a new run has too.
+"""
+
+from __future__ import annotations
+
+import os
+
+# As the command line sets it: a spinning thread takes the core from the one it waits for.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reporting import Measured, report
+
+from genoevo_mega import checkpoint, runs
+from genoevo_mega.config import Config, build_config, preset
+from genoevo_mega.metrics import MetricsWriter
+from genoevo_mega.replay import Replay
+from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.writer import Writer
+
+CORES = os.cpu_count() or 1
+
+
+def fill(replay: Replay, rows: int, rng: np.random.Generator) -> None:
+    """Write *rows* random rows of every task behind those that are there, as :meth:`Replay.add` would."""
+    first, last = replay.written.copy(), replay.written + rows
+    count = int((last - first).sum())
+    content: dict[str, Any] = {
+        name: rng.random((count, *ring.shape[2:]), np.float32).astype(ring.dtype)
+        for name, ring in (
+            ("observations", replay.observations),
+            ("actions", replay.actions),
+            ("rewards", replay.rewards),
+        )
+    }
+    content["terminated"] = np.zeros(count, np.bool_)
+    content["genotypes"] = rng.integers(0, 30, count, dtype=np.int32)
+    content["valid"] = np.arange(count) % 201 != 200
+    replay.load_rows(first, last, content)
+    replay.written[:] = last
+    replay.filled[:] = np.minimum(last, replay.valid.shape[1])
+    replay.head[:] = last % replay.valid.shape[1]
+
+
+def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> None:
+    """A vector step of training: steps of all tasks beside an update from a batch of the replay."""
+    sac = trainer.config.sac
+    pool.begin_step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
+    batch = trainer.replay.sample(sac.batch_size, rng, gamma=sac.gamma)
+    trainer.agent.update(batch, trainer.evolver.elite())
+    pool.finish_step()
+
+
+def per_turn(turns: int, trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> float:
+    """Seconds of a turn while nothing is written: the middle one: on a shared machine noise comes in spells."""
+    taken = []
+    for _ in range(turns):
+        began = time.perf_counter()
+        turn(trainer, pool, rng)
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken))
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def written_by(writer: Writer, directory: Path, before: set[Path]) -> int:
+    """Bytes of the files that were not there before."""
+    writer.wait()
+    found = {path for name in ("checkpoints", "replay") for path in (directory / name).rglob("*") if path.is_file()}
+    new = sum(path.stat().st_size for path in found - before)
+    before.clear()
+    before.update(found)
+    return new
+
+
+def settings() -> Config:
+    """The preset on all cores."""
+    machine = {"workers": CORES, "threads": CORES}
+    return build_config(preset("mt10"), {"evaluation": {"at_end": False}, "machine": machine})
+
+
+def measure(quick: bool) -> Measured:
+    """One run's checkpoints."""
+    config, rng, turns = settings(), np.random.default_rng(1), 8 if quick else 60
+    interval = config.machine.checkpoint_every // 10  # steps of each task
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "run"
+        trainer = runs.create(directory, config, ["benchmark"], lambda status: None)
+        fill(trainer.replay, trainer.replay.valid.shape[1], rng)
+        with (
+            RolloutPool(trainer.suite, config.machine.workers) as pool,
+            MetricsWriter(directory) as trainer.metrics,
+            Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as writer,
+        ):
+            pool.reset(np.zeros(10, np.int64))
+            trainer.checkpoints = writer
+            turn(trainer, pool, rng)
+            plain = per_turn(turns, trainer, pool, rng)
+            trainer.save()
+            files: set[Path] = set()
+            first = written_by(writer, directory, files)
+            copies, beside, seconds, later = [], [], [], []
+            for _ in range(2):
+                fill(trainer.replay, interval + interval // 200, rng)
+                trainer.steps += 10 * interval
+                began = time.perf_counter()
+                trainer.save()
+                copies.append(time.perf_counter() - began)
+                slower, done = 0.0, 0
+                while writer.busy:
+                    since = time.perf_counter()
+                    turn(trainer, pool, rng)
+                    slower, done = slower + time.perf_counter() - since, done + 1
+                beside.append(max(slower - done * plain, 0.0))
+                seconds.append(time.perf_counter() - began)
+                later.append(written_by(writer, directory, files))
+        again = runs.Trainer(config, directory)
+        began = time.perf_counter()
+        checkpoint.load(again)
+        resumed = time.perf_counter() - began
+        assert len(again.replay) == len(trainer.replay)
+        on_disk = size_of(directory)
+    stalled, wall = float(np.mean(copies) + np.mean(beside)), interval * plain
+    figures = {
+        "transitions": float(len(trainer.replay)),
+        "vector step s": plain,
+        "interval s": wall,
+        "first checkpoint MB": first / 1e6,
+        "later checkpoint MB": float(np.mean(later)) / 1e6,
+        "run directory MB": on_disk / 1e6,
+        "stalled s": stalled,
+        "of it copying s": float(np.mean(copies)),
+        "written in s": float(np.mean(seconds)),
+        "resume s": resumed,
+    }
+    return {"stalled_share": stalled / (wall + stalled)}, figures
+
+
+if __name__ == "__main__":
+    report(__doc__.partition("\n")[0], measure)

@@ -1,0 +1,341 @@
+"""Whatever is read ends in one of the documented errors, and takes little memory.
+
+    python tests/mega/fuzz.py [--inputs 20000]
+
+Hypothesis makes the inputs: configs and ``--set`` strings; checkpoints of this version and of version 2 with bits
+flipped, ends cut off, parts repeated and headers edited, with their manifest made to fit and not; states, manifests
+and populations whose values are of another type or size; metrics. What is read without an error is used: batches are
+drawn, weights are decoded. Each input must end well or in a UserError of one line, at a traced peak of 64 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from genoevo import state as engine_state
+from genoevo_mega import checkpoint, files, manifest, metrics, runs
+from genoevo_mega.config import build_config, dump_config, merge, parse_setting, preset, read_config, setting_names
+from genoevo_mega.errors import UserError
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PEAK = 64 * 2**20
+
+NUMBERS = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from([10**9, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 10**400, -(2**63)]),
+    st.floats(),
+)
+SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=20))
+VALUES = st.recursive(
+    SCALARS, lambda of: st.lists(of, max_size=4) | st.dictionaries(st.text(max_size=8), of, max_size=4), max_leaves=8
+)
+_ODD = """&a |*a|<<: *a|!!python/object/apply:os.system [true]|!!binary aGk=|2001-99-99|? |- |: |---|...|!!set|1:2:3
+1e999|.nan|&a [*a]|0b|0o9|=|>|'|"|%YAML 9.9|~|{a: 1, a: 2}"""
+YAML_PARTS = st.sampled_from(
+    [
+        *re.split(r"[|\n]", _ODD),
+        "0x" + "f" * 5000,
+        "1" * 5000,
+        "[" * 300,
+        "{" * 300,
+        "\t",
+        "\0",
+        "|",
+        "\ufeff",
+        "\x85",
+    ]
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, content: bytes) -> bytes:
+    """Bytes like *content*, more or less."""
+    data = bytearray(content)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, max(len(data) - 1, 0)))
+        how = draw(st.sampled_from(["flip", "set", "cut", "drop", "insert", "repeat", "number"]))
+        if how == "flip" and data:
+            data[at] ^= 1 << draw(st.integers(0, 7))
+        elif how == "set":
+            data[at : at + 4] = draw(st.binary(min_size=4, max_size=4))
+        elif how == "cut":
+            del data[at:]
+        elif how == "drop":
+            del data[at : at + draw(st.integers(1, 64))]
+        elif how == "insert":
+            data[at:at] = draw(st.binary(min_size=1, max_size=16))
+        elif how == "repeat":
+            data[at:at] = data[at : at + draw(st.integers(1, 64))]
+        elif digits := [i for i, byte in enumerate(data[:4096]) if chr(byte).isdigit()]:
+            at = draw(st.sampled_from(digits))
+            data[at : at + 1] = str(draw(st.sampled_from([0, 9, 10**6, 10**12, 2**62, -1]))).encode()
+    return bytes(data)
+
+
+def edited(draw: Callable[..., Any], content: Any) -> Any:
+    """A JSON value with one value of it, at any depth, replaced, left out or added."""
+    if isinstance(content, dict) and content and draw(st.integers(0, 3)):
+        key = draw(st.sampled_from(sorted(content)))
+        if draw(st.integers(0, 9)) == 0:
+            return {name: value for name, value in content.items() if name != key}
+        return {**content, key: edited(draw, content[key])}
+    if isinstance(content, list) and content and draw(st.integers(0, 3)):
+        at = draw(st.integers(0, len(content) - 1))
+        return [*content[:at], edited(draw, content[at]), *content[at + 1 :]]
+    if isinstance(content, np.ndarray):
+        return draw(arrays_like(content))
+    return draw(VALUES)
+
+
+@st.composite
+def arrays_like(draw: st.DrawFn, array: Any) -> Any:
+    """An array of other values, another shape or another type."""
+    how = draw(st.sampled_from(["value", "shape", "dtype", "empty", "scalar"]))
+    changed = np.array(array)
+    if how == "value" and changed.size:
+        changed.flat[draw(st.integers(0, changed.size - 1))] = draw(st.sampled_from([0, 1, 7, 2**31, 2**62]))
+    elif how == "shape":
+        changed = np.resize(changed, draw(st.lists(st.integers(0, 9), max_size=3)))
+    elif how == "dtype":
+        changed = changed.astype(draw(st.sampled_from(["f4", "f8", "i4", "u8", "?", "i8"])), copy=True)
+    elif how == "empty":
+        changed = changed[:0]
+    elif how == "scalar":
+        changed = np.array(draw(st.integers(-5, 5)))
+    return changed
+
+
+class Fuzzer:
+    """The runs whose files are spoilt, and the count of what was tried."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tried: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.largest = 0
+        config = {"evaluation": {"at_end": False}, "machine": {"checkpoint_every": 10}, "steps": 46}
+        old = shutil.copytree(FIXTURES / "run_v2", folder / "old")
+        self.config = build_config(runs.open_config(old).model_dump(), config)
+        self.new = folder / "new"
+        runs.create(self.new, self.config, ["fuzz"], lambda status: None).run(46)
+        self.old = old
+        self.trainers = {run: runs.Trainer(runs.open_config(run), run) for run in (self.new, self.old)}
+
+    @contextmanager
+    def input(self, target: str) -> Iterator[None]:
+        """One input: it ends well or in a UserError of one line, within the memory allowed."""
+        self.tried[target] += 1
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        message = "none"
+        try:
+            yield
+        except UserError as error:
+            message = str(error)
+            self.refused[target] += 1
+        assert len(message.splitlines()) == 1, f"more than a line: {message}"
+        assert len(message) < 20_000, "an endless message"
+        peak = tracemalloc.get_traced_memory()[1] - before
+        self.largest = max(self.largest, peak)
+        assert peak < PEAK, f"{target} took {peak / 2**20:.0f} MB"
+
+    @contextmanager
+    def replaced(self, path: Path, content: bytes) -> Iterator[None]:
+        """A file with other content; its manifest as it was."""
+        before = path.read_bytes()
+        path.write_bytes(content)
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
+
+    def use(self, run: Path, path: Path) -> None:
+        """Everything that is done with a checkpoint."""
+        trainer = self.trainers[run]
+        checkpoint.digest(path)
+        checkpoint.load_one(trainer, path)
+        rng = np.random.default_rng(0)
+        batch = trainer.replay.sample(8, rng, gamma=0.9, steps=3)
+        trainer.evolver.acting()
+        trainer.evolver.elite()
+        trainer.evolver.updating(batch.genotypes, rng)
+        trainer.evolver.community.effective_modules()
+
+    # ------------------------------------------------------------------------------------------------- targets
+
+    def config_text(self, draw: st.DrawFn) -> None:
+        whole = dump_config(self.config)
+        text = draw(
+            st.one_of(
+                st.text(max_size=200),
+                spoilt(whole.encode()).map(lambda data: data.decode("utf-8", "surrogateescape")),
+                st.lists(st.one_of(YAML_PARTS, st.sampled_from(whole.splitlines(keepends=True)))).map("".join),
+            )
+        )
+        path = self.folder / "config.yaml"
+        path.write_bytes(text.encode("utf-8", "surrogateescape" if text.isprintable() else "replace"))
+        with self.input("config files"):
+            build_config(read_config(path))
+
+    def config_values(self, draw: st.DrawFn) -> None:
+        content = edited(draw, self.config.model_dump(mode="json"))
+        with self.input("config values"):
+            build_config(preset("mt10"), content if isinstance(content, dict) else {"steps": content})
+
+    def set_strings(self, draw: st.DrawFn) -> None:
+        names = st.one_of(st.sampled_from(setting_names()), st.text(max_size=12), st.just("a." * 5000 + "b"))
+        values = st.one_of(st.text(max_size=30), YAML_PARTS, SCALARS.map(lambda value: repr(value)[:5000]))
+        text = draw(st.one_of(st.text(max_size=40), st.tuples(names, values).map("=".join)))
+        with self.input("--set strings"):
+            build_config(merge(preset("smoke"), parse_setting(text)))
+
+    def new_files(self, draw: st.DrawFn) -> None:
+        path = manifest.newest_first(self.new)[0]
+        own = [path / name for name in ("agent.safetensors", "arrays.safetensors", "community.npz", "state.json")]
+        segments = [self.new / "replay" / segment.name for segment in manifest.read(path).replay]
+        others = [path / "manifest.json", self.new / "run.json", self.new / "config.yaml", self.new / "metrics.jsonl"]
+        file = draw(st.sampled_from([*own, *segments, *others]))
+        content = draw(st.one_of(spoilt(file.read_bytes()), st.binary(max_size=64)))
+        sealed = draw(st.booleans())
+        before = (path / "manifest.json").read_bytes()
+        with self.replaced(file, content), self.replaced(path / "manifest.json", before):
+            if file == path / "manifest.json":
+                file.write_bytes(content)
+            elif sealed and file in (*own, *segments):
+                self._reseal(path)
+            with self.input("checkpoint files"):
+                runs.open_config(self.new)
+                self.use(self.new, path)
+
+    def _reseal(self, path: Path) -> None:
+        content = json.loads((path / "manifest.json").read_text())
+        del content["checksum"]
+        for folder, entries in ((path, content["files"]), (self.new / "replay", content["replay"])):
+            for entry in entries:
+                file = folder / entry["name"]
+                entry |= {"size": file.stat().st_size, "sha256": files.sha256(file)}
+        (path / "manifest.json").write_text(json.dumps({**content, "checksum": manifest._checksum(content)}))
+
+    def new_values(self, draw: st.DrawFn) -> None:
+        path = manifest.newest_first(self.new)[0]
+        before = (path / "manifest.json").read_bytes()
+        name = draw(st.sampled_from(["state.json", "manifest.json", "community.npz", "arrays.safetensors"]))
+        file = path / name
+        with self.replaced(file, file.read_bytes()), self.replaced(path / "manifest.json", before):
+            if name == "community.npz":
+                content = edited(draw, engine_state.load(file))
+                engine_state.save(file, content)
+            elif name == "arrays.safetensors":
+                content = files.read_arrays(file, manifest.FORMAT, manifest.VERSION)
+                key = draw(st.sampled_from(sorted(content)))
+                marks = {"format": manifest.FORMAT, "version": str(manifest.VERSION)}
+                from safetensors.numpy import save_file
+
+                save_file({**content, key: np.array(draw(arrays_like(content[key])), order="C")}, file, marks)
+            else:
+                content = json.loads(file.read_text())
+                content.pop("checksum", None)
+                content = edited(draw, content)
+                if name == "manifest.json" and isinstance(content, dict):
+                    content["checksum"] = manifest._checksum(content)
+                file.write_text(json.dumps(content))
+            if name != "manifest.json":
+                self._reseal(path)
+            with self.input("checkpoint values"):
+                self.use(self.new, path)
+
+    def old_files(self, draw: st.DrawFn) -> None:
+        path = self.old / "checkpoint"
+        file = draw(st.sampled_from(sorted(entry for entry in path.rglob("*") if entry.is_file())))
+        content = draw(st.one_of(spoilt(file.read_bytes()), st.binary(max_size=64)))
+        with self.replaced(file, content), self.input("checkpoints of version 2"):
+            self.use(self.old, path)
+
+    def metrics_lines(self, draw: st.DrawFn) -> None:
+        whole = (self.new / "metrics.jsonl").read_bytes()
+        path = self.folder / "metrics.jsonl"
+        path.write_bytes(draw(st.one_of(spoilt(whole), st.binary(max_size=200), st.text().map(str.encode))))
+        with self.input("metrics"):
+            metrics.read(path)
+
+
+# Of a hundred inputs.
+SHARES = {
+    "config_text": 20,
+    "config_values": 15,
+    "set_strings": 15,
+    "new_files": 17,
+    "new_values": 15,
+    "old_files": 8,
+    "metrics_lines": 10,
+}
+
+
+def _attempts(target: Callable[[Any], None], count: int, base: int) -> None:
+    @seed(base)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.data())
+    def attempt(data: Any) -> None:
+        target(data.draw)
+
+    attempt()
+
+
+def fuzz(inputs: int, folder: Path, base: int = 1) -> dict[str, Any]:
+    """Try so many inputs; AssertionError, or what was raised, for one that ends otherwise than it may."""
+    began = time.monotonic()
+    fuzzer = Fuzzer(folder)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start(1)
+    try:
+        for name, share in SHARES.items():
+            _attempts(getattr(fuzzer, name), max(inputs * share // 100, 1), base)
+    finally:
+        tracemalloc.stop()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+    return {
+        "inputs": fuzzer.tried.total(),
+        "tried": dict(fuzzer.tried),
+        "refused": dict(fuzzer.refused),
+        "largest peak MB": round(fuzzer.largest / 2**20, 1),
+        "resident memory grew MB": round(grown / 1024, 1),
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        print(json.dumps(result := fuzz(arguments.inputs, Path(scratch), arguments.seed)))
+    print(f"{result['inputs']} inputs, {sum(result['refused'].values())} refused, none ended otherwise")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
