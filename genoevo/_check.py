@@ -19,6 +19,14 @@ def check_at_least(name: str, value: float, low: float) -> None:
         raise ValueError(f"{name} must be at least {low:g}, got {value!r}")
 
 
+def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Raise ValueError unless *value* is a whole number, no bool, with ``low <= value <= high`` (None: no bound)."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
+        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+
+
 def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
     """Raise ValueError unless *value* is one of *allowed*."""
     if value not in allowed:
