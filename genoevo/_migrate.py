@@ -1,7 +1,7 @@
 """States of earlier format versions, brought to the present one.
 
 Version 1 was written under three layouts of an evolution's state: at first without selection, islands and memory of
-its own, then without the search's layout, then as now. A community's differs in settings that reproduction has gained.
+its own, then without the search's layout, then as now. A community's lacks settings that reproduction has gained.
 Whatever a state lacks gets the value that stood for what the program did then.
 """
 

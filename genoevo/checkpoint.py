@@ -160,7 +160,7 @@ class Checkpoint:
 
 
 def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the entry, unless the *state* from *path* is of a search about which all that holds."""
+    """Raise ValueError, naming the entry, unless the *state* from *path* is of a search that *about* is true of."""
     known = state.get("about")
     if not isinstance(known, dict):
         raise ValueError(f"{path} does not say what search it is of")

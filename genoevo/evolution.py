@@ -29,13 +29,13 @@ from genoevo.operators.reproduction import Origin, Reproduction
 from genoevo.population import Population
 from genoevo.state import (
     State,
+    check_array,
     check_state,
+    counts,
     generator_from_state,
     generator_state,
     population_from_state,
     population_state,
-    check_array,
-    counts,
     rebuild,
     seeded,
 )
@@ -214,6 +214,11 @@ class Evolution:
         for callback in self.callbacks:
             callback(self)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether genotypes that :meth:`ask` gave wait for their fitness."""
+        return self._asked is not None
+
     def step(self) -> None:
         """One generation: ask, evaluate, tell.
 
@@ -363,6 +368,7 @@ class Evolution:
             _check_weights("the best", best, weights)
             self.best = best[0]
         self.logbook = history.log_from_state(state["log"])
+        history.check_log(self.logbook, self.generation)
         if self.hall_of_fame is not None:
             history.refill(self.hall_of_fame, state["hall_of_fame"], weights)
         if self.pareto_front is not None:
@@ -421,7 +427,9 @@ def _named(layout: Layout | None) -> str:
 
 def _check_weights(what: str, population: Population, weights: tuple[float, ...]) -> None:
     if population.weights != weights:
-        raise ValueError(f"the weights of {what} must be those of the population, {weights}, got {population.weights}")
+        raise ValueError(
+            f"the weights of {what} must be those of the population, {weights}, got {population.weights}"
+        )
 
 
 def _check_infinities(told: Population) -> None:

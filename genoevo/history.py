@@ -119,6 +119,16 @@ def log_from_state(state: State) -> Logbook:
     return logbook
 
 
+def check_log(logbook: Logbook, generation: int) -> None:
+    """Raise ValueError unless *logbook* has a record with all :data:`COLUMNS` for each generation so far."""
+    if len(logbook) != generation:
+        raise ValueError(f"the log of {generation} generations has {len(logbook)} records")
+    for record in logbook:
+        for name in COLUMNS:
+            if not isinstance(record.get(name), int | float):
+                raise ValueError(f"a record of the log must have a number {name!r}, got {record.get(name)!r:.80}")
+
+
 def plain(value: Any) -> Any:
     """*value* with numpy's scalars as Python's numbers, also inside dicts: as a saved log gives them back."""
     if isinstance(value, dict):
