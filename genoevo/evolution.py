@@ -190,9 +190,9 @@ class Evolution:
     def tell(self, fitness: npt.ArrayLike) -> None:
         """Take the fitness of the genotypes last asked for: (n,) or (n, objectives), in their order.
 
-        Numbers are finite, but for a genotype whose evaluation failed: it may have the worst infinity under its weight,
-        as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before :meth:`ask`, ValueError for a wrong
-        shape, NaN, or an infinity that is not the worst; the state is then unchanged.
+        Numbers are finite, but for a genotype whose evaluation failed: it may have the worst infinity under its
+        weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before :meth:`ask`, ValueError
+        for a wrong shape, NaN, or an infinity that is not the worst; the state is then unchanged.
         """
         if self._asked is None:
             raise RuntimeError("tell() before ask(): there are no genotypes to tell the fitness of")

@@ -84,7 +84,7 @@ def hall_state(hall: HallOfFame) -> State | None:
 
 
 def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) -> None:
-    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front; ValueError where it does not fit."""
+    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front; ValueError where it cannot be."""
     if state is None:
         return
     population = population_from_state(state)

@@ -45,7 +45,7 @@ def check_state(what: str, state: object, keys: Iterable[str], kind: str | None 
 
 
 def check_array(name: str, value: object, dtype: type, shape: Sequence[int | None]) -> npt.NDArray[Any]:
-    """A copy of *value*; ValueError unless it is an array of that kind of *dtype* and *shape*, None being any side."""
+    """A copy of *value* as *dtype*; ValueError unless it is an array of that kind and *shape*, None for any side."""
     kind = np.dtype(dtype).kind
     if not isinstance(value, np.ndarray) or value.dtype.kind != kind:
         got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
@@ -176,8 +176,8 @@ def save(path: str | os.PathLike[str], state: State) -> None:
 def load(path: str | os.PathLike[str]) -> State:
     """Read what :func:`save` wrote, of this or an earlier format version.
 
-    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one. Takes
-    a few times the memory of the file at most, whatever the file says.
+    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one.
+    Takes a few times the memory of the file at most, whatever the file says.
     """
     try:
         arrays = _archive.read(Path(path))

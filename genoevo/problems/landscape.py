@@ -31,8 +31,8 @@ class NKLandscape(Problem):
         Other loci that each contribution depends on, 0 to 10 and below *size*: 0 is smooth, more is more rugged.
     neighbours
         ``adjacent``: the k loci that follow, cyclically; the optimum comes from dynamic programming in time
-        O(N 4^k), which is at most 2^30. ``random``: k others drawn for each locus; at most 20 loci, all genotypes are tried for the
-        optimum.
+        O(N 4^k); N 4^k is at most 2^30. ``random``: k others drawn for each locus; at most 20 loci, all genotypes
+        are tried for the optimum.
     instance
         Seed of the contributions, uniform in [0, 1), and of the random neighbours.
 

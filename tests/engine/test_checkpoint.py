@@ -161,7 +161,7 @@ def test_what_the_search_is_about_is_kept_and_checked(path, new):
     with Checkpoint(path, about={"problem": "onemax", "size": 40}) as checkpoint:
         new(checkpoint).run(1)
     assert Checkpoint(path, about={"size": 40}).load()["about"] == {"problem": "onemax", "size": 40}
-    with pytest.raises(ValueError, match="search.npz is of a search with size 40, got 50"):
+    with pytest.raises(ValueError, match=r"search\.npz is of a search with size 40, got 50"):
         Checkpoint(path, about={"problem": "onemax", "size": 50}).load()
 
 
