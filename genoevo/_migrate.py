@@ -1,8 +1,8 @@
 """States of earlier format versions, brought to the present one.
 
 Version 1 was written under three layouts of an evolution's state: at first without selection, islands and memory of
-its own, then without the search's layout, then as now. A community's lacks settings that reproduction has gained.
-Whatever a state lacks gets the value that stood for what the program did then.
+its own, then without the search's layout, then as now. All along, rules have gained settings. Whatever a state lacks
+gets the value that stood for what the program did then.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ _REPRODUCTION = {
     "resize_rate": 0.0,
     "lengths": {"minimum": 1, "maximum": None, "illegal": "repair"},
 }
-_SELECTION = {"method": "tournament", "tournament_size": 3, "share": 0.5}
-_SURVIVAL = {"strategy": "generational", "elites": 1, "offspring": None, "method": "best"}
-_ISLANDS = {"count": 1, "interval": 10, "migrants": 1, "topology": "ring", "replace": "worst"}
-_MEMORY = {"hall_of_fame": 0, "pareto_front": False, "lineage": False, "cache": 0}
+_RULES: dict[str, dict[str, Any]] = {
+    "selection": {"method": "tournament", "tournament_size": 3, "share": 0.5},
+    "survival": {"strategy": "generational", "elites": 1, "offspring": None, "method": "best"},
+    "islands": {"count": 1, "interval": 10, "migrants": 1, "topology": "ring", "replace": "worst"},
+    "memory": {"hall_of_fame": 0, "pareto_front": False, "lineage": False, "cache": 0},
+}
 _GIVEN = -1  # a genotype whose parents were not recorded
 
 
@@ -33,13 +35,14 @@ def migrated(state: Any) -> Any:
     if kind == "community":
         return state
     if "selection" not in state:
-        state = _with_selection(state)
-    return {"layout": None, **state}
+        state = _of_first_layout(state)
+    rules = {name: _filled(state, name, missing) for name, missing in _RULES.items()}
+    return {"layout": None, **state, **rules}
 
 
-def _with_selection(state: dict[str, Any]) -> dict[str, Any]:
+def _of_first_layout(state: dict[str, Any]) -> dict[str, Any]:
     survival = _filled(state, "survival", {})
-    selection = {**_SELECTION, "tournament_size": survival.pop("tournament_size", 3)}
+    selection = {"tournament_size": survival.pop("tournament_size", 3)}
     records = state.get("log")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("the state of an evolution has no list 'log' of records")
@@ -47,9 +50,9 @@ def _with_selection(state: dict[str, Any]) -> dict[str, Any]:
     return {
         **state,
         "selection": selection,
-        "survival": {**_SURVIVAL, **survival},
-        "islands": _ISLANDS,
-        "memory": _MEMORY,
+        "survival": survival,
+        "islands": {},
+        "memory": {},
         "numbers": np.full(n, _GIVEN),
         "asked": _asked(state.get("asked")),
         "stagnant": _stagnant([record["best"] for record in records]),
