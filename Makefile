@@ -6,7 +6,7 @@ ENGINE := .venv-engine/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow validate bench docs clean
+.PHONY: demo test lint test-engine test-rest test-slow torture-engine validate bench docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -29,6 +29,10 @@ test-rest: .venv/dev
 # Tests that take minutes.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
+
+# A hundred searches of the engine, killed at random moments and gone on with: ten minutes.
+torture-engine: .venv-engine/installed
+	$(ENGINE)/python tests/engine/torture.py 100
 
 # Exact theory with many runs, and the PBO suite beside published running times: a quarter of an hour on one free core.
 validate: .venv-validate/installed
