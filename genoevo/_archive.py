@@ -63,7 +63,7 @@ def read(path: Path) -> Arrays:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return _members(archive, os.fstat(file.fileno()).st_size)
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # zipfile, struct and ast raise a dozen unrelated errors on damaged bytes
         raise ValueError(str(error) or type(error).__name__) from error
