@@ -1,10 +1,12 @@
 """Evaluation by worker processes: of this machine, or of a Ray cluster.
 
 The population is cut into batches, which travel as packed words and lengths; a worker takes the next batch as soon
-as it has answered the last. The function travels to them once by pickle, as Python's worker processes need it: from
-this process to those it has started, never from a file. Rows keep their places, so that neither the number of workers nor their speed changes
+as it has answered the last. Rows keep their places, so that neither the number of workers nor their speed changes
 a result. A worker that hangs or ends is killed and replaced; what it had is evaluated again, one genotype at a
 time, so that the genotype at fault is known and no other suffers.
+
+The fitness function travels by pickle, as Python's worker processes need it: from this process to those that it has
+started, never from or to a file.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_a_header_that_asks_for_more_than_the_file_has_is_refused_before_memory_
     archive(path, json=text(), a=b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(800))
     assert path.stat().st_size < 3000
     tracemalloc.start()
-    with pytest.raises(ValueError, match="array 'a' of shape .* bytes and has 800"):
+    with pytest.raises(ValueError, match=r"array 'a' of shape .* bytes and has 800"):
         load(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
