@@ -1,7 +1,7 @@
 """Write the files of hashes that ``make demo`` and ``make test`` install from: ``make pins``.
 
-``constraints.txt`` says which versions, uv what each needs on any system and which hashes its registry lists. Torch and
-the CUDA packages that its build on PyPI brings for Linux are kept apart, because a build for the CPU needs none of them.
+``constraints.txt`` says which versions, uv what each needs on any system and which hashes the registry lists. Torch
+and the CUDA packages that its build on PyPI brings for Linux are kept apart, because a build for the CPU needs none.
 """
 
 from __future__ import annotations

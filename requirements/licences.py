@@ -1,4 +1,4 @@
-"""The licences of all installed packages that an extra of this project brings: ``docs/licences.rst``, ``make licences``.
+"""The licences of all installed packages that an extra of this project brings: ``make licences``.
 
 A package's own metadata says its licence: its licence expression, else its classifier, else its licence field.
 """
@@ -49,10 +49,9 @@ FIELDS = {"Apache 2.0": "Apache-2.0", "3-Clause BSD License": "BSD-3-Clause", "M
 HEAD = """Licences
 ========
 
-genoevo is under the MIT licence. Written by ``make licences``: what each package that an extra brings, directly or not,
-says of its own licence. All are permissive but those marked \\*, whose licence (LGPL, MPL) asks
-that changes to the package itself are given on; genoevo contains no code of any of them, so it can be under MIT beside
-them.
+genoevo is under the MIT licence. Written by ``make licences``: what each package that an extra brings, directly or
+not, says of its own licence. All are permissive but those marked \\*, whose licence (LGPL, MPL) asks that changes to
+the package itself are given on; genoevo contains no code of any of them, so it can be under MIT beside them.
 
 PyPI's build of torch for Linux further brings NVIDIA's CUDA packages, which are under NVIDIA's own licence. The CPU
 build brings none of them.
