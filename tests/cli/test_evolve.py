@@ -49,6 +49,10 @@ def evolution_of(path):
     return {name: value for name, value in load(path).items() if name != "about"}
 
 
+def load_or_none(path):
+    return load(path)["generation"] if path.exists() else None
+
+
 def started(path, *arguments, **options):
     command = [*GENOEVO, *BASE, "--generations", "1000000", "--state", str(path), "--every", "1", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
@@ -103,6 +107,25 @@ def test_a_signal_saves_and_says_how_to_go_on(path, number, frozen, tmp_path):
     generations = load(path)["generation"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["search.npz"]
     evolve("--generations", generations, "--state", tmp_path / "whole.npz")
+    assert frozen(evolution_of(path)) == frozen(evolution_of(tmp_path / "whole.npz"))
+
+
+def test_a_command_that_is_killed_goes_on_with_the_same_command(path, frozen, tmp_path):
+    reached = [0]
+    for delay in (0.05, 0.11, 0.07):
+        process = started(path)
+        deadline = time.monotonic() + 60
+        while load_or_none(path) in (None, reached[-1]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.kill()
+        process.communicate(timeout=60)
+        reached.append(load(path)["generation"])
+    assert reached == sorted(set(reached))
+    end = reached[-1] + 5
+    evolve("--generations", end, "--state", path)
+    assert list(tmp_path.iterdir()) == [path]
+    evolve("--generations", end, "--state", tmp_path / "whole.npz")
     assert frozen(evolution_of(path)) == frozen(evolution_of(tmp_path / "whole.npz"))
 
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from genoevo.evaluation import Vectorised
 from genoevo.operators import LengthPolicy, Reproduction
 from genoevo.state import load
 
-GENERATIONS = 40
 KINDS = ("plain", "islands", "community")
 
 
@@ -36,17 +36,17 @@ def ones(population: Population) -> np.ndarray:
     return population.bits().sum(axis=1, dtype=np.float64)
 
 
-def search(kind: str, seed: int, path: Path) -> None:
+def search(kind: str, seed: int, path: Path, generations: int) -> None:
     """Begin the search in *path*, or go on with it, to its end, saving every generation."""
     with Checkpoint(path, every=1, about={"kind": kind, "seed": seed}) as checkpoint:
         state = checkpoint.load()
         if kind == "community":
-            _community(state, seed, checkpoint)
+            _community(state, seed, checkpoint, generations)
         else:
-            _evolution(kind, state, seed, checkpoint)
+            _evolution(kind, state, seed, checkpoint, generations)
 
 
-def _evolution(kind: str, state: dict | None, seed: int, checkpoint: Checkpoint) -> None:
+def _evolution(kind: str, state: dict | None, seed: int, checkpoint: Checkpoint, generations: int) -> None:
     islands = kind == "islands"
     layout = FlatLayout(precision=2) if islands else None
     rules = {
@@ -64,12 +64,12 @@ def _evolution(kind: str, state: dict | None, seed: int, checkpoint: Checkpoint)
         )
     else:
         evolution = Evolution.from_state(state, Vectorised(ones), layout=layout, callbacks=[checkpoint])
-    evolution.run(stop=Stop(generations=GENERATIONS))
+    evolution.run(stop=Stop(generations=generations))
 
 
-def _community(state: dict | None, seed: int, checkpoint: Checkpoint) -> None:
+def _community(state: dict | None, seed: int, checkpoint: Checkpoint, generations: int) -> None:
     community = Community(StagedLayout(2), list("abcd"), seed=seed) if state is None else Community.from_state(state)
-    while community.rounds < GENERATIONS:
+    while community.rounds < generations:
         rng = np.random.default_rng([seed, community.rounds])
         community.step(rng.random((4, 3)), rng.random((4, 3)))
         checkpoint(community)
@@ -96,14 +96,14 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def start(kind: str, seed: int, path: Path) -> int:
-    """The process id of a child that runs :func:`search`."""
+def start(*arguments: Any) -> int:
+    """The process id of a child that runs :func:`search` with *arguments*."""
     child = os.fork()
     if child:
         return child
     code = 1
     try:
-        search(kind, seed, path)
+        search(*arguments)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -118,15 +118,15 @@ def ended(child: int) -> None:
         raise RuntimeError(f"a search ended with status {os.waitstatus_to_exitcode(status)}")
 
 
-def torture(number: int, kills: int, directory: Path) -> tuple[bool, int, int]:
+def torture(number: int, kills: int, generations: int, directory: Path) -> tuple[bool, int, int]:
     """Whether search *number* ends as it does unkilled, how often it was killed, and how often inside a save."""
     kind, rng = KINDS[number % len(KINDS)], random.Random(number)
     whole, parts = directory / f"{number}-whole.npz", directory / f"{number}-parts.npz"
     began = time.monotonic()
-    ended(start(kind, number, whole))
+    ended(start(kind, number, whole, generations))
     duration, inside, left = time.monotonic() - began, 0, kills
     while left:
-        child = start(kind, number, parts)
+        child = start(kind, number, parts, generations)
         time.sleep(rng.uniform(0, duration / kills))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -134,7 +134,7 @@ def torture(number: int, kills: int, directory: Path) -> tuple[bool, int, int]:
             break  # the search was over before the kill
         left -= 1
         inside += parts.with_name(f"{parts.name}.{child}.tmp").exists()
-    ended(start(kind, number, parts))
+    ended(start(kind, number, parts, generations))
     same = digest(whole) == digest(parts)
     beside = [entry.name for entry in directory.iterdir() if entry not in (whole, parts)]
     whole.unlink()
@@ -147,9 +147,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("searches", type=int, nargs="?", default=100)
     parser.add_argument("--kills", type=int, default=4, help="of each search")
-    arguments = parser.parse_args()
+    parser.add_argument("--generations", type=int, default=40, help="of each search")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        results = [torture(number, arguments.kills, Path(directory)) for number in range(arguments.searches)]
+        settings = given.kills, given.generations, Path(directory)
+        results = [torture(number, *settings) for number in range(given.searches)]
     same, kills, inside = (sum(column) for column in zip(*results, strict=True))
     print(f"{same} of {len(results)} searches bit-identical after {kills} kills, {inside} of them inside a save")
     return int(same < len(results))
