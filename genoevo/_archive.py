@@ -66,7 +66,7 @@ def read(path: Path) -> Arrays:
     except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # zipfile, struct and ast raise a dozen unrelated errors on damaged bytes
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError((str(error) or type(error).__name__)[:200]) from error  # may quote a name of 64 KiB
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> Arrays:

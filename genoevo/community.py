@@ -181,7 +181,7 @@ class Community:
         decoding: Decoding | None = None,
     ) -> None:
         if not tasks or len(set(tasks)) != len(tasks):
-            raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)}")
+            raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)!r:.200}")
         check_at_least("size", size, 2)
         self.layout, self.tasks, self.size, self.start_stage = layout, list(tasks), size, stage
         self.reproduction = reproduction or Reproduction()

@@ -337,7 +337,8 @@ class Evolution:
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
         if state["layout"] not in (None, _named(layout)):  # None: of an early version, which did not record it
-            raise ValueError(f"this is the state of an evolution with layout {state['layout']}, got {_named(layout)}")
+            was = f"{state['layout']!s:.80}"
+            raise ValueError(f"this is the state of an evolution with layout {was}, got {_named(layout)}")
         evolution = cls(
             evaluate,
             population_from_state(state["population"]),

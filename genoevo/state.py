@@ -39,7 +39,7 @@ def check_state(what: str, state: object, keys: Iterable[str], kind: str | None 
     if not isinstance(state, dict):
         raise ValueError(f"the state of {what} must be a dict, got {type(state).__name__}")
     if kind is not None and state.get("kind") != kind:
-        raise ValueError(f"this is the state of {state.get('kind')!r}, not of {kind!r}")
+        raise ValueError(f"this is the state of {state.get('kind')!r:.80}, not of {kind!r}")
     if missing := [key for key in keys if key not in state]:
         raise ValueError(f"the state of {what} has no {missing[0]!r}")
 
@@ -112,13 +112,13 @@ def generator_from_state(state: State) -> np.random.Generator:
     try:
         rng.bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"the state of a generator is damaged: {error!r}") from error
+        raise ValueError(f"the state of a generator is damaged: {error!r:.200}") from error
     return rng
 
 
 def _check_kind(kind: object) -> None:
     if kind != "PCG64":
-        raise ValueError(f"the generator must be PCG64, got {kind!r}")
+        raise ValueError(f"the generator must be PCG64, got {kind!r:.80}")
 
 
 def rebuild(settings: type[T], values: State) -> T:
@@ -193,9 +193,9 @@ def load(path: str | os.PathLike[str]) -> State:
     try:
         state: State = _join(content["state"], arrays)
         return migrated(state) if version < VERSION else state
-    except (KeyError, RecursionError) as error:
+    except KeyError as error:
         raise ValueError(f"{path} is damaged: it has no {error}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
@@ -222,6 +222,8 @@ def _join(value: Any, arrays: _archive.Arrays) -> Any:
             entry = value[_ARRAY]
             if not isinstance(entry, str):
                 raise ValueError(f"an array must have a name, got {entry!r:.80}")
+            if entry not in arrays:
+                raise KeyError(entry[:80])
             return arrays[entry]
         return {key: _join(item, arrays) for key, item in value.items()}
     return [_join(item, arrays) for item in value] if isinstance(value, list) else value
