@@ -65,10 +65,12 @@ licences: .venv/dev
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-.venv/mega: pyproject.toml requirements/mega.txt requirements/torch.txt requirements/cuda.txt
+# Torch's CPU build where pip finds it, else PyPI's, which for Linux brings CUDA.
+.venv/mega: pyproject.toml requirements/mega.txt requirements/torch.txt requirements/torch-cpu.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install $(HASHED) -r requirements/torch.txt -r requirements/mega.txt
-	if $(BIN)/pip show torch | grep -q '^Requires:.*nvidia'; then $(BIN)/pip install $(HASHED) -r requirements/cuda.txt; fi
+	$(BIN)/pip install $(HASHED) -r requirements/torch-cpu.txt 2>/dev/null || \
+		$(BIN)/pip install $(HASHED) -r requirements/torch.txt
+	$(BIN)/pip install $(HASHED) -r requirements/mega.txt
 	$(BIN)/pip install $(THIS)
 	touch $@
 

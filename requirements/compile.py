@@ -20,13 +20,10 @@ SETS = {
     "dev": [*PROJECT, "dev"],
     "audit": ["requirements/audit.in"],
 }
-CUDA = re.compile(r"(nvidia-|cuda-|triton\b)")
-CPU_BUILDS = {
-    "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl": (
-        "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
-    )
-}
-"""Of PyTorch's CPU index, for Linux without an NVIDIA GPU; PyPI's registry does not list these."""
+TORCH = re.compile(r"torch==|nvidia-|cuda-|triton==")
+CPU_VERSION = "2.13.0+cpu"
+CPU_BUILDS = {"cp311-cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
+"""SHA-256 of builds of PyTorch's CPU index, for Linux without an NVIDIA GPU; PyPI's registry does not list these."""
 HEAD = "# Written by make pins: every file that pip may install, by its hash.\n"
 
 
@@ -45,17 +42,15 @@ def write(name: str, entries: list[str]) -> None:
 
 
 def main() -> int:
-    """Compile every set; torch and CUDA, which are the same in all of them, go into files of their own."""
+    """Compile every set; torch and CUDA, which are the same in all of them, go into a file of their own."""
     torch: list[str] = []
-    cuda: list[str] = []
     for name, sources in SETS.items():
         entries = compiled(sources)
-        torch = [entry for entry in entries if entry.startswith("torch==")] or torch
-        cuda = [entry for entry in entries if CUDA.match(entry)] or cuda
-        write(name, [entry for entry in entries if entry not in torch and entry not in cuda])
-    hashes = "".join(f" \\\n    --hash=sha256:{found}" for found in CPU_BUILDS.values())
-    write("torch", [entry.rstrip("\n") + hashes + "\n" for entry in torch])
-    write("cuda", cuda)
+        torch = [entry for entry in entries if TORCH.match(entry)] or torch
+        write(name, [entry for entry in entries if entry not in torch])
+    write("torch", torch)
+    hashes = " \\\n".join(f"    --hash=sha256:{found}" for found in CPU_BUILDS.values())
+    write("torch-cpu", [f"torch=={CPU_VERSION} \\\n{hashes}\n"])
     return 0
 
 

@@ -39,7 +39,7 @@ def test_every_entry_has_a_version_and_hashes(path):
     assert len(pins(path)) == len(lines) > 0
 
 
-@pytest.mark.parametrize("name", ["engine", "mega", "dev", "torch"])
+@pytest.mark.parametrize("name", ["engine", "mega", "dev"])
 def test_versions_are_those_of_the_constraints(name):
     known = constraints()
     wrong = {n: (v, known.get(n)) for n, (v, _) in pins(REQUIREMENTS / f"{name}.txt").items() if known.get(n) != v}
@@ -50,8 +50,12 @@ def test_what_the_demo_installs_is_part_of_what_the_tests_install():
     assert set(pins(REQUIREMENTS / "mega.txt")) < set(pins(REQUIREMENTS / "dev.txt"))
 
 
-def test_torch_stands_apart_with_the_hashes_of_pypi_and_of_the_cpu_build():
-    assert pins(REQUIREMENTS / "torch.txt")["torch"][1] >= 20
+def test_torch_stands_apart_as_pypis_build_with_cuda_and_as_the_cpu_build():
+    pypi, cpu = pins(REQUIREMENTS / "torch.txt"), pins(REQUIREMENTS / "torch-cpu.txt")
+    assert pypi["torch"][0] == constraints()["torch"] == cpu["torch"][0].removesuffix("+cpu")
+    assert pypi["torch"][1] >= 20
+    assert "nvidia-cublas" in pypi
+    assert set(cpu) == {"torch"}
     for name in ("engine", "mega", "dev"):
         assert not [pin for pin in pins(REQUIREMENTS / f"{name}.txt") if re.match(r"torch$|nvidia|cuda|triton", pin)]
 
@@ -71,7 +75,7 @@ def test_the_commands_of_the_readme_install_nothing_without_its_hash():
         r"^\.venv/(?:mega|dev):.*\n((?:\t.*\n)+)|^\.venv-engine/installed:.*\n((?:\t.*\n)+)", makefile, re.M
     )
     installs = [line for rule in rules for line in "".join(rule).splitlines() if "pip install" in line]
-    assert len(installs) == 6
+    assert len(installs) == 7
     assert all("$(HASHED)" in line or line.endswith("$(THIS)") for line in installs)
     assert "--require-hashes" in re.search(r"^HASHED := (.*)", makefile, re.M).group(1)
 
