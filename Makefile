@@ -2,11 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ENGINE := .venv-engine/bin
-# The environment variable reaches the build's own environment too, which -c does not.
+# What the two commands of the README install: files whose hash is written down, then this project as it lies here.
+HASHED := --quiet --disable-pip-version-check --no-deps --require-hashes
+THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# What the other targets install: pinned versions. The environment variable reaches the build's own environment too,
+# which -c does not.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow torture validate bench docs clean
+.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -24,16 +28,19 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/python -m pytest tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/python -m pytest tests/mega tests/cli tests/examples
+	$(BIN)/python -m pytest tests/mega tests/cli tests/examples tests/supply
 
 # Tests that take minutes.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
 
-# Runs killed a hundred times and resumed, and 20,000 spoilt files: half an hour on two cores.
-torture: .venv/dev
+# Runs and searches killed a hundred times each and gone on with, and 20,000 spoilt files: half an hour on two cores.
+torture: .venv/dev torture-engine
 	$(BIN)/python tests/mega/torture.py --runs 100
 	$(BIN)/python tests/mega/fuzz.py --inputs 20000
+
+torture-engine: .venv-engine/installed
+	$(ENGINE)/python tests/engine/torture.py 100
 
 # Exact theory with many runs, and the PBO suite beside published running times: a quarter of an hour on one free core.
 validate: .venv-validate/installed
@@ -48,16 +55,33 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/checkpoint.py
 
+# Write requirements/*.txt anew, from pyproject.toml and constraints.txt.
+pins: .venv-pins/installed
+	PATH=$(CURDIR)/.venv-pins/bin:$$PATH $(PYTHON) requirements/compile.py
+
+# Known vulnerabilities of what is pinned, as far as the advisory service can be reached: a report that fails nothing.
+audit: .venv-audit/installed
+	.venv-audit/bin/python requirements/audit.py
+
+# Write docs/licences.rst anew.
+licences: .venv/dev
+	$(BIN)/python requirements/licences.py --write
+
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-.venv/mega: pyproject.toml constraints.txt
+# Torch's CPU build where pip finds it, else PyPI's, which for Linux brings CUDA.
+.venv/mega: pyproject.toml requirements/mega.txt requirements/torch.txt requirements/torch-cpu.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) $(BIN)/pip install --quiet --editable '.[mega]'
+	$(BIN)/pip install $(HASHED) -r requirements/torch-cpu.txt 2>/dev/null || \
+		$(BIN)/pip install $(HASHED) -r requirements/torch.txt
+	$(BIN)/pip install $(HASHED) -r requirements/mega.txt
+	$(BIN)/pip install $(THIS)
 	touch $@
 
-.venv/dev: .venv/mega
-	$(INSTALL) $(BIN)/pip install --quiet --editable '.[dev]'
+.venv/dev: .venv/mega requirements/dev.txt
+	$(BIN)/pip install $(HASHED) -r requirements/dev.txt
+	$(BIN)/pip check
 	touch $@
 
 .venv/bench: .venv/mega
@@ -68,9 +92,10 @@ docs: .venv/docs
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
 
-.venv-engine/installed: pyproject.toml constraints.txt
+.venv-engine/installed: pyproject.toml requirements/engine.txt
 	$(PYTHON) -m venv .venv-engine
-	$(INSTALL) $(ENGINE)/pip install --quiet --editable '.[graph]' pytest hypothesis
+	$(ENGINE)/pip install $(HASHED) -r requirements/engine.txt
+	$(ENGINE)/pip install $(THIS)
 	touch $@
 
 # Apart, because ioh installs a package called tests, which would hide ours from spawned workers.
@@ -79,5 +104,15 @@ docs: .venv/docs
 	$(INSTALL) .venv-validate/bin/pip install --quiet --editable '.[validate]' pytest hypothesis
 	touch $@
 
+.venv-pins/installed:
+	$(PYTHON) -m venv .venv-pins
+	.venv-pins/bin/pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+.venv-audit/installed: requirements/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install $(HASHED) -r requirements/audit.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-engine .venv-validate
+	rm -rf .venv .venv-engine .venv-validate .venv-pins .venv-audit

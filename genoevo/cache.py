@@ -11,7 +11,7 @@ from genoevo._bits import Floats, word_count
 from genoevo._check import check_at_least
 from genoevo.evaluation import Evaluator, evaluated
 from genoevo.population import Population
-from genoevo.state import State, check_state, population_from_state, population_state
+from genoevo.state import State, check_state, counts, population_from_state, population_state
 
 _Key = tuple[int, bytes]
 _KEYS = ("size", "hits", "misses", "entries")
@@ -74,13 +74,17 @@ class Cache:
         return {"size": self.size, "hits": self.hits, "misses": self.misses, "entries": entries}
 
     @classmethod
-    def from_state(cls, state: State) -> Cache:
-        """The inverse of :meth:`state_dict`; ValueError names what is missing."""
+    def from_state(cls, state: State, objectives: int = 1) -> Cache:
+        """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
         check_state("a cache", state, _KEYS)
-        cache = cls(state["size"])
-        cache.hits, cache.misses = state["hits"], state["misses"]
+        size, hits, misses = counts(state, _KEYS[:3]).values()
+        cache = cls(size)
+        cache.hits, cache.misses = hits, misses
         if state["entries"] is not None:
             entries = population_from_state(state["entries"])
+            entries.check_evaluated()
+            if len(entries.weights) != objectives or len(entries) > size:
+                raise ValueError(f"a cache must hold {size} at most of {objectives} objectives, got {entries}")
             values = entries.fitness.reshape(len(entries), -1).tolist()
             cache._entries = OrderedDict(zip(_keys(entries), values, strict=True))
         return cache

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo._bits import Floats, Ints
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_at_least, check_between, check_choice, check_whole
 from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
@@ -23,6 +23,9 @@ from genoevo.operators.selection import tournament_within
 from genoevo.population import Population
 from genoevo.state import (
     State,
+    check_array,
+    check_state,
+    counts,
     generator_from_state,
     generator_state,
     population_from_state,
@@ -178,7 +181,7 @@ class Community:
         decoding: Decoding | None = None,
     ) -> None:
         if not tasks or len(set(tasks)) != len(tasks):
-            raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)}")
+            raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)!r:.200}")
         check_at_least("size", size, 2)
         self.layout, self.tasks, self.size, self.start_stage = layout, list(tasks), size, stage
         self.reproduction = reproduction or Reproduction()
@@ -324,24 +327,48 @@ class Community:
     @classmethod
     def from_state(cls, state: State) -> Community:
         """Continue where :meth:`state_dict` was taken, bit for bit; ValueError where it is not a community's."""
-        if state.get("kind") != "community":
-            raise ValueError(f"this is the state of {state.get('kind')!r}, not of 'community'")
+        check_state("a community", state, _PARTS, kind="community")
+        check_whole("precision", state["precision"], 1, 16)
+        layout, tasks = StagedLayout(state["precision"]), state["tasks"]
+        population = population_from_state(state["population"])
+        numbers = counts(state, ("size", "start_stage", "rounds"))
+        _check_fit(population, layout, tasks, numbers["size"])
+        check_whole("start_stage", numbers["start_stage"], 1, layout.stage(int(population.lengths.min())))
         community = cls(
-            StagedLayout(state["precision"]),
-            state["tasks"],
+            layout,
+            tasks,
             seed=0,
-            size=state["size"],
-            stage=state["start_stage"],
+            size=numbers["size"],
+            stage=numbers["start_stage"],
             reproduction=rebuild(Reproduction, state["reproduction"]),
             mating=rebuild(Mating, state["mating"]),
             growth=rebuild(Growth, state["growth"]),
             decoding=rebuild(Decoding, state["decoding"]),
         )
-        community.population = population_from_state(state["population"])
+        community.population = population
         community.rng = generator_from_state(state["rng"])
-        community.rounds = state["rounds"]
-        community._memory = _Memory(**{name: np.array(array) for name, array in state["memory"].items()})
+        community.rounds = numbers["rounds"]
+        community._memory = _Memory.from_state(state["memory"], len(tasks))
         return community
+
+
+_PARTS = (
+    *("precision", "tasks", "size", "start_stage", "reproduction", "mating", "growth", "decoding"),
+    *("population", "rng", "rounds", "memory"),
+)
+
+
+def _check_fit(population: Population, layout: StagedLayout, tasks: object, size: int) -> None:
+    """Raise ValueError unless *population* is *size* genotypes of one stage for each of *tasks*."""
+    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+        raise ValueError(f"tasks must be a list of names, got {tasks!r:.80}")
+    if len(population) != len(tasks) * size or population.weights != _WEIGHTS:
+        raise ValueError(f"{len(tasks)} tasks of {size} genotypes with weights {_WEIGHTS} cannot have {population}")
+    lengths = population.lengths.reshape(len(tasks), size)
+    if (lengths != lengths[:, :1]).any():
+        raise ValueError("the genotypes of a task must all be of its stage")
+    for length in np.unique(lengths):
+        layout.stage(int(length))
 
 
 @dataclass(slots=True)
@@ -379,6 +406,13 @@ class _Memory:
         self.stagnant[tasks] = 0
         self.best_score[tasks] = -np.inf
         self.best_return[tasks] = -np.inf
+
+    @classmethod
+    def from_state(cls, state: State, tasks: int) -> _Memory:
+        names = cls.__slots__
+        check_state("a community's memory", state, names)
+        kinds = dict.fromkeys(names, np.float64) | {"stagnant": np.int64}
+        return cls(**{name: check_array(name, state[name], kinds[name], (tasks,)) for name in names})
 
     def as_arrays(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

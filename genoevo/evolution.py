@@ -29,7 +29,9 @@ from genoevo.operators.reproduction import Origin, Reproduction
 from genoevo.population import Population
 from genoevo.state import (
     State,
+    check_array,
     check_state,
+    counts,
     generator_from_state,
     generator_state,
     population_from_state,
@@ -188,12 +190,16 @@ class Evolution:
     def tell(self, fitness: npt.ArrayLike) -> None:
         """Take the fitness of the genotypes last asked for: (n,) or (n, objectives), in their order.
 
-        Raises RuntimeError before :meth:`ask`, ValueError for a wrong shape or NaN; the state is then unchanged.
+        Numbers are finite, but for a genotype whose evaluation failed: it may have the worst infinity under its
+        weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before :meth:`ask`, ValueError
+        for a wrong shape, NaN, or an infinity that is not the worst; the state is then unchanged.
         """
         if self._asked is None:
             raise RuntimeError("tell() before ask(): there are no genotypes to tell the fitness of")
-        told = self._asked.population
+        told = self._asked.population.copy()
         told.fitness = fitness
+        _check_infinities(told)
+        self._asked.population = told
         self.generation += 1
         self._keep(self._asked)
         if self.generation == 1:
@@ -207,6 +213,11 @@ class Evolution:
         self._record(told)
         for callback in self.callbacks:
             callback(self)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether genotypes that :meth:`ask` gave wait for their fitness."""
+        return self._asked is not None
 
     def step(self) -> None:
         """One generation: ask, evaluate, tell.
@@ -325,8 +336,9 @@ class Evolution:
         was another, as their ``repr`` tells.
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
-        if state["layout"] != _named(layout):
-            raise ValueError(f"this is the state of an evolution with layout {state['layout']}, got {_named(layout)}")
+        if state["layout"] not in (None, _named(layout)):  # None: of an early version, which did not record it
+            was = f"{state['layout']!s:.80}"
+            raise ValueError(f"this is the state of an evolution with layout {was}, got {_named(layout)}")
         evolution = cls(
             evaluate,
             population_from_state(state["population"]),
@@ -340,27 +352,32 @@ class Evolution:
         return evolution
 
     def _restore(self, state: State) -> None:
-        self.numbers = np.array(state["numbers"], dtype=np.int64)
-        if self.numbers.shape != (len(self.population),):
-            raise ValueError(f"{len(self.population)} genotypes have numbers of shape {self.numbers.shape}")
+        weights = self.population.weights
+        self.numbers = check_array("numbers", state["numbers"], np.int64, (len(self.population),))
         if state["asked"] is not None:
             self._asked = _Asked.from_state(state["asked"])
-        if state["best"] is not None:
-            self.best = population_from_state(state["best"])[0]
+            _check_weights("asked genotypes", self._asked.population, weights)
         self.rng = generator_from_state(state["rng"])
-        for name in _COUNTS:
-            if not isinstance(state[name], int):
-                raise ValueError(f"{name} must be a whole number, got {state[name]!r}")
-            setattr(self, name, state[name])
+        for name, count in counts(state, _COUNTS).items():
+            setattr(self, name, count)
+        if (state["best"] is None) != (self.generation == 0):
+            raise ValueError(f"an evolution of {self.generation} generations has best {state['best']!r:.80}")
+        if state["best"] is not None:
+            self.population.check_evaluated()
+            best = population_from_state(state["best"])
+            best.check_evaluated()
+            _check_weights("the best", best, weights)
+            self.best = best[0]
         self.logbook = history.log_from_state(state["log"])
+        history.check_log(self.logbook, self.generation)
         if self.hall_of_fame is not None:
-            history.refill(self.hall_of_fame, state["hall_of_fame"])
+            history.refill(self.hall_of_fame, state["hall_of_fame"], weights)
         if self.pareto_front is not None:
-            history.refill(self.pareto_front, state["pareto_front"])
+            history.refill(self.pareto_front, state["pareto_front"], weights)
         if self.lineage is not None:
-            self.lineage = Lineage.from_state(state["lineage"])
+            self.lineage = Lineage.from_state(state["lineage"], len(weights))
         if self.cache is not None:
-            self.cache = Cache.from_state(state["cache"])
+            self.cache = Cache.from_state(state["cache"], len(weights))
 
 
 _SETTINGS: dict[str, Any] = {
@@ -399,16 +416,33 @@ class _Asked:
     def from_state(cls, state: State) -> _Asked:
         check_state("asked genotypes", state, ("population", "parents", "origins"))
         population = population_from_state(state["population"])
-        parents = np.array(state["parents"], dtype=np.int64)
-        origins = np.array(state["origins"], dtype=np.int8)
-        if parents.shape != (len(population), 2) or origins.shape != (len(population),):
-            raise ValueError(f"{len(population)} asked genotypes have parents {parents.shape} and {origins.shape}")
+        parents = check_array("the parents of asked genotypes", state["parents"], np.int64, (len(population), 2))
+        origins = check_array("the origins of asked genotypes", state["origins"], np.int8, (len(population),))
         return cls(population, parents, origins)
 
 
 def _named(layout: Layout | None) -> str:
     # The repr that a class gets from object is another in each process.
     return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
+
+
+def _check_weights(what: str, population: Population, weights: tuple[float, ...]) -> None:
+    if population.weights != weights:
+        raise ValueError(
+            f"the weights of {what} must be those of the population, {weights}, got {population.weights}"
+        )
+
+
+def _check_infinities(told: Population) -> None:
+    # The best infinity would win for ever, and any under a weight of 0 turns into NaN.
+    fitness = told.fitness.reshape(len(told), -1)
+    best = np.isinf(fitness) & ~(np.copysign(1, fitness) * told.weights < 0)
+    if best.any():
+        row, objective = np.argwhere(best)[0]
+        raise ValueError(
+            f"a fitness must be finite, or the worst infinity for a failure, got {fitness[row, objective]} under "
+            f"weight {told.weights[objective]:g} for genotype {row}, {told[int(row)]}"
+        )
 
 
 def _finite_mean(values: Floats) -> float:

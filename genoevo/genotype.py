@@ -72,13 +72,14 @@ class Genotype:
 
     def __init__(self, bits: str | Sequence[int] | npt.NDArray[Any], weights: Sequence[float] = (1.0,)) -> None:
         if isinstance(bits, str):
-            if not set(bits) <= {"0", "1"}:
-                raise ValueError(f"a genotype is a string of 0 and 1, got {bits!r}")
+            if others := set(bits) - {"0", "1"}:
+                place = min(map(bits.index, others))
+                raise ValueError(f"a genotype is a string of 0 and 1, got {bits[place]!r} at position {place}")
             array = np.frombuffer(bits.encode("ascii"), dtype=np.uint8) - ord("0")
         else:
             array = np.asarray(bits)
-            if array.ndim != 1 or not np.isin(array, (0, 1)).all():
-                raise ValueError("a genotype is a flat sequence of zeros and ones")
+            if array.ndim != 1 or array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+                raise ValueError(f"a genotype is a flat sequence of zeros and ones, got {_shown(bits)}")
         if array.size == 0:
             raise ValueError("a genotype has at least one bit")
         self._assign(pack(array[None])[0], array.size, Fitness(weights=weights))
@@ -122,6 +123,11 @@ class Genotype:
     def __reduce__(self) -> tuple[Any, ...]:
         data = self.words.astype("<u8", copy=False).tobytes()
         return _unpickle, (data, self._length, self.fitness.wvalues, self.fitness.weights)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _unpickle(data: bytes, length: int, wvalues: tuple[float, ...], weights: tuple[float, ...]) -> Genotype:

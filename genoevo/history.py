@@ -83,11 +83,17 @@ def hall_state(hall: HallOfFame) -> State | None:
     return population_state(Population.from_genotypes(hall)) if len(hall) else None
 
 
-def refill(hall: HallOfFame, state: State | None) -> None:
-    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front."""
-    if state is not None:
-        for genotype in reversed(list(population_from_state(state))):
-            hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
+def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) -> None:
+    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front; ValueError where it cannot be."""
+    if state is None:
+        return
+    population = population_from_state(state)
+    population.check_evaluated()
+    most = hall.maxsize or len(population)
+    if population.weights != weights or len(population) > most:
+        raise ValueError(f"a hall of fame must hold {most} at most of weights {weights}, got {population}")
+    for genotype in reversed(list(population)):
+        hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
 
 
 def log_state(logbook: Logbook) -> State:
@@ -102,10 +108,25 @@ def log_from_state(state: State) -> Logbook:
     """The inverse of :func:`log_state`; ValueError names what is missing."""
     check_state("a log", state, ("records", "chapters"))
     logbook = Logbook()
-    logbook.extend(dict(record) for record in state["records"])
-    for name, chapter in state["chapters"].items():
+    records, chapters = state["records"], state["chapters"]
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError("the records of a log must be a list of dicts")
+    if not isinstance(chapters, dict):
+        raise ValueError(f"the chapters of a log must be a dict, got {type(chapters).__name__}")
+    logbook.extend(dict(record) for record in records)
+    for name, chapter in chapters.items():
         logbook.chapters[name] = log_from_state(chapter)
     return logbook
+
+
+def check_log(logbook: Logbook, generation: int) -> None:
+    """Raise ValueError unless *logbook* has a record with all :data:`COLUMNS` for each generation so far."""
+    if len(logbook) != generation:
+        raise ValueError(f"the log of {generation} generations has {len(logbook)} records")
+    for record in logbook:
+        for name in COLUMNS:
+            if not isinstance(record.get(name), int | float):
+                raise ValueError(f"a record of the log must have a number {name!r}, got {record.get(name)!r:.80}")
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from genoevo._bits import Floats, Ints
 from genoevo._check import check_between
 from genoevo._optional import optional
 from genoevo.operators.reproduction import Origin
-from genoevo.state import State, check_state
+from genoevo.state import State, check_array, check_state
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
@@ -95,15 +95,16 @@ class Lineage:
         return {name: getattr(self, name) for name in _ARRAYS}
 
     @classmethod
-    def from_state(cls, state: State) -> Lineage:
+    def from_state(cls, state: State, objectives: int | None = None) -> Lineage:
         """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
         check_state("a lineage", state, _ARRAYS)
-        arrays = {name: np.array(state[name]) for name in _ARRAYS}
-        if len({len(array) for array in arrays.values()}) > 1 or arrays["parents"].shape[1:] != (2,):
-            raise ValueError(f"a lineage's arrays do not fit: {[array.shape for array in arrays.values()]}")
-        lineage = cls(arrays["fitness"].shape[1])
-        lineage._parents, lineage._origins = [arrays["parents"]], [arrays["origins"]]
-        lineage._generations, lineage._fitness = [arrays["generations"]], [arrays["fitness"]]
+        parents = check_array("a lineage's parents", state["parents"], np.int64, (None, 2))
+        n = len(parents)
+        fitness = check_array("a lineage's fitness", state["fitness"], np.float64, (n, objectives))
+        lineage = cls(fitness.shape[1])
+        lineage._parents, lineage._fitness = [parents], [fitness]
+        lineage._origins = [check_array("a lineage's origins", state["origins"], np.int8, (n,))]
+        lineage._generations = [check_array("a lineage's generations", state["generations"], np.int64, (n,))]
         return lineage
 
 

@@ -4,6 +4,9 @@ The population is cut into batches, which travel as packed words and lengths; a 
 as it has answered the last. Rows keep their places, so that neither the number of workers nor their speed changes
 a result. A worker that hangs or ends is killed and replaced; what it had is evaluated again, one genotype at a
 time, so that the genotype at fault is known and no other suffers.
+
+The fitness function travels by pickle, as Python's worker processes need it: from this process to those that it has
+started, never from or to a file.
 """
 
 from __future__ import annotations

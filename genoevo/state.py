@@ -1,27 +1,35 @@
 """A run's whole state as one value, to and from one file.
 
 A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive: the arrays, and
-one JSON text for all the rest. Nothing is pickled, and reading runs no code.
+one JSON text for all the rest. Nothing is pickled, and reading runs no code. :class:`genoevo.checkpoint.Checkpoint`
+saves a search as it goes.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
+import numpy.typing as npt
 
+from genoevo import _archive
+from genoevo._bits import prefix_mask
+from genoevo._check import check_whole
+from genoevo._migrate import migrated
 from genoevo.population import Population
 
 State = dict[str, Any]
 T = TypeVar("T")
 
 FORMAT = "genoevo-state"
-VERSION = 1
+VERSION = 2
 _JSON = "json"
 _ARRAY = "$array"
 
@@ -31,9 +39,21 @@ def check_state(what: str, state: object, keys: Iterable[str], kind: str | None 
     if not isinstance(state, dict):
         raise ValueError(f"the state of {what} must be a dict, got {type(state).__name__}")
     if kind is not None and state.get("kind") != kind:
-        raise ValueError(f"this is the state of {state.get('kind')!r}, not of {kind!r}")
+        raise ValueError(f"this is the state of {state.get('kind')!r:.80}, not of {kind!r}")
     if missing := [key for key in keys if key not in state]:
         raise ValueError(f"the state of {what} has no {missing[0]!r}")
+
+
+def check_array(name: str, value: object, dtype: type, shape: Sequence[int | None]) -> npt.NDArray[Any]:
+    """A copy of *value* as *dtype*; ValueError unless it is an array of that kind and *shape*, None for any side."""
+    kind = np.dtype(dtype).kind
+    if not isinstance(value, np.ndarray) or value.dtype.kind != kind:
+        got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise ValueError(f"{name} must be an array of {np.dtype(dtype)}, got {got}")
+    if value.ndim != len(shape) or any(b not in (None, a) for a, b in zip(value.shape, shape, strict=True)):
+        allowed = ", ".join("any" if side is None else str(side) for side in shape)
+        raise ValueError(f"{name} must be of shape ({allowed}), got {value.shape}")
+    return np.array(value, dtype=dtype)
 
 
 def population_state(population: Population) -> State:
@@ -48,18 +68,28 @@ def population_state(population: Population) -> State:
 
 
 def population_from_state(state: State) -> Population:
-    """The inverse of :func:`population_state`; shares nothing with *state*."""
+    """The inverse of :func:`population_state`; shares nothing with *state*. ValueError says what does not fit."""
     check_state("a population", state, ("words", "lengths", "fitness", "weights"))
-    words = np.array(state["words"], dtype=np.uint64)
-    lengths = np.array(state["lengths"], dtype=np.int64)
-    if words.ndim != 2 or lengths.shape != words.shape[:1] or lengths.min(initial=1) < 1:
+    weights = state["weights"]
+    if not isinstance(weights, list | tuple) or not weights or not all(map(_is_finite, weights)):
+        raise ValueError(f"a population's weights must be finite numbers, one at least, got {weights!r:.80}")
+    words = check_array("a population's words", state["words"], np.uint64, (None, None))
+    lengths = check_array("a population's lengths", state["lengths"], np.int64, (None,))
+    if not len(words) or lengths.shape != words.shape[:1] or lengths.min() < 1:
         raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
-    if lengths.max(initial=0) > 64 * words.shape[1]:
+    if lengths.max() > 64 * words.shape[1]:
         raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
-    fitness = np.asarray(state["fitness"])
-    if fitness.shape != (len(words), len(state["weights"])):
-        raise ValueError(f"a population of {len(words)} with weights {state['weights']} has fitness {fitness.shape}")
-    return Population(words, lengths, fitness, state["weights"])
+    if (words & ~prefix_mask(lengths, words.shape[1])).any():
+        raise ValueError("a population's words have bits past the length of their genotype")
+    fitness = check_array("a population's fitness", state["fitness"], np.float64, (len(words), len(weights)))
+    unknown = np.isnan(fitness)
+    if (unknown.any(axis=1) != unknown.all(axis=1)).any():
+        raise ValueError("a population's fitness is NaN in some objectives of a genotype and not in all")
+    return Population(words, lengths, fitness, weights)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def seeded(seed: Any) -> np.random.Generator:
@@ -82,73 +112,97 @@ def generator_from_state(state: State) -> np.random.Generator:
     try:
         rng.bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"the state of a generator is damaged: {error!r}") from error
+        raise ValueError(f"the state of a generator is damaged: {error!r:.200}") from error
     return rng
 
 
 def _check_kind(kind: object) -> None:
     if kind != "PCG64":
-        raise ValueError(f"the generator must be PCG64, got {kind!r}")
+        raise ValueError(f"the generator must be PCG64, got {kind!r:.80}")
 
 
 def rebuild(settings: type[T], values: State) -> T:
-    """A settings dataclass from its ``asdict``, nested ones too; ValueError names an unknown or missing field."""
+    """A settings dataclass from its ``asdict``, nested ones too.
+
+    ValueError names a field that is unknown, missing, or not of its type.
+    """
     known = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]
     check_state(settings.__name__, values, known)
     if unknown := set(values) - set(known):
-        raise ValueError(f"{settings.__name__} has no setting {sorted(unknown)[0]!r}")
-    nested = {name: type(default) for name, default in known.items() if is_dataclass(default)}
-    parts = {name: rebuild(nested[name], v) if name in nested else v for name, v in values.items()}
-    try:
-        return settings(**parts)
-    except TypeError as error:
-        raise ValueError(f"the state of {settings.__name__} is damaged: {error}") from error
+        raise ValueError(f"{settings.__name__} has no setting {min(map(str, unknown))!r:.80}")
+    types = get_type_hints(settings)
+    parts = {}
+    for name, value in values.items():
+        if is_dataclass(known[name]):
+            parts[name] = rebuild(type(known[name]), value)
+        elif _is_of(types[name], value):
+            parts[name] = value
+        else:
+            allowed = getattr(types[name], "__name__", str(types[name]))
+            raise ValueError(f"{settings.__name__}.{name} must be of type {allowed}, got {value!r:.80}")
+    return settings(**parts)
+
+
+def _is_of(kind: Any, value: object) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str)  # which one, the settings check
+    if get_args(kind):
+        return any(_is_of(part, value) for part in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, NoneType if kind is None else kind)
+
+
+def counts(state: State, names: Iterable[str]) -> dict[str, int]:
+    """Those entries of *state*, each a whole number of at least 0; ValueError for anything else."""
+    for name in names:
+        check_whole(name, state[name], 0)
+    return {name: state[name] for name in names}
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:
-    """Write *state* to one file, atomically: the old file stays until the new one is on disk."""
-    path = Path(path)
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    """Write *state* to one file, atomically: the old file stays until the new one is on disk.
+
+    Raises OSError where it cannot be written; TypeError or ValueError for what could not be read back.
+    """
+    arrays: _archive.Arrays = {}
     text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
     arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    _archive.write(Path(path), arrays)
 
 
 def load(path: str | os.PathLike[str]) -> State:
-    """Read what :func:`save` wrote. ValueError says what is wrong with a damaged, foreign or newer file."""
+    """Read what :func:`save` wrote, of this or an earlier format version.
+
+    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one.
+    Takes a few times the memory of the file at most, whatever the file says.
+    """
     try:
-        # Opened here: np.load leaves its own handle open where the archive is damaged.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        content = json.loads(arrays.pop(_JSON).tobytes())
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # zipfile, numpy and json raise a dozen unrelated errors on damaged bytes
+        arrays = _archive.read(Path(path))
+        text = check_array(_JSON, arrays.pop(_JSON, None), np.uint8, (None,))
+        content = json.loads(text.tobytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is no state file of genoevo")
-    if content.get("version") != VERSION:
-        raise ValueError(f"{path} has format version {content.get('version')!r}; this genoevo reads {VERSION}")
+    version = content.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise ValueError(f"{path} has format version {version!r:.80}; this genoevo reads 1 to {VERSION}")
     try:
         state: State = _join(content["state"], arrays)
+        return migrated(state) if version < VERSION else state
     except KeyError as error:
         raise ValueError(f"{path} is damaged: it has no {error}") from error
-    return state
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _split(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+def _split(value: Any, name: str, arrays: _archive.Arrays) -> Any:
     if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            raise TypeError(f"{name} is an array of objects; a state holds numbers and text")
+        if value.dtype.kind not in _archive.KINDS or not value.dtype.itemsize:
+            raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
         # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
         entry = f"{len(arrays)}.{name}"
         arrays[entry] = value
@@ -162,9 +216,14 @@ def _split(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> An
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _join(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+def _join(value: Any, arrays: _archive.Arrays) -> Any:
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
-            return arrays[value[_ARRAY]]
+            entry = value[_ARRAY]
+            if not isinstance(entry, str):
+                raise ValueError(f"an array must have a name, got {entry!r:.80}")
+            if entry not in arrays:
+                raise KeyError(entry[:80])
+            return arrays[entry]
         return {key: _join(item, arrays) for key, item in value.items()}
     return [_join(item, arrays) for item in value] if isinstance(value, list) else value

@@ -32,6 +32,11 @@ def note(text: str) -> None:
     _console.print(text, markup=False, soft_wrap=True)
 
 
+def console() -> Console:
+    """The console of standard error."""
+    return _console
+
+
 def for_terminal() -> LiveView | PlainView:
     """The live view on a terminal, else the plain one."""
     return LiveView() if _console.is_terminal else PlainView()

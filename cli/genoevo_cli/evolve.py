@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import rich_click as click
+from click.core import ParameterSource
 
-from genoevo import Evolution, FlatLayout, Stop
-from genoevo.evaluation import Vectorised
-from genoevo.operators import Reproduction
-from genoevo.problems import PROBLEMS, Problem
-from genoevo_cli.convergence import Convergence
+from genoevo import Evolution, Stop
+from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
+from genoevo.problems import PROBLEMS
+from genoevo.state import State
+from genoevo_cli import convergence, display, search
+from genoevo_cli.progress import SearchProgress
+from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
 
 PLOT_FORMATS = (".png", ".svg")
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--problem", type=click.Choice(sorted(PROBLEMS)), required=True, help="What to maximise.")
+@click.option("--problem", type=click.Choice(sorted(PROBLEMS)), help="What to maximise; needed for a new search.")
 @click.option(
     "--size",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_SIZE),
     help="Bits of a genotype; of variable-onemax and segment-trap the right number of bits and segments.  "
     "[default: the problem's own]",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the problem, such as k=3 of nk."
 )
-@click.option("--population", type=click.IntRange(2), default=100, show_default=True, help="Genotypes.")
+@click.option(
+    "--population", type=click.IntRange(2, MOST_GENOTYPES), default=100, show_default=True, help="Genotypes."
+)
 @click.option("--generations", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
 @click.option("--crossover-rate", type=click.FloatRange(0, 1), default=0.9, show_default=True)
 @click.option("--mutation-rate", type=click.FloatRange(0, 1), help="Flips per bit.  [default: 1 / length]")
@@ -41,26 +49,31 @@ PLOT_FORMATS = (".png", ".svg")
     help="Probability that a gene is inserted, deleted or duplicated.  [default: 0.1 where lengths vary, else 0]",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--state", "state_file", type=FILE, help="Keep the search in this file; one that exists goes on.")
+@click.option("--resume", "resume_file", type=FILE, help="Go on with the search in this file, with its settings.")
+@click.option(
+    "--every", type=click.IntRange(1), help="Generations from one save to the next.  [default: save every 10 seconds]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write the convergence curve with its quartiles to this .png or .svg file.",
 )
+@click.pass_context
 def evolve(
-    problem: str,
-    size: int | None,
-    settings: tuple[str, ...],
-    population: int,
-    generations: int,
-    crossover_rate: float,
-    mutation_rate: float | None,
-    resize_rate: float | None,
-    seed: int,
+    context: click.Context,
+    state_file: Path | None,
+    resume_file: Path | None,
+    every: int | None,
     as_json: bool,
     plot: Path | None,
+    **options: Any,
 ) -> None:
     """Run the genetic algorithm on a test problem until its optimum or the last generation.
+
+    With --state, Ctrl-C (or SIGTERM) saves after the generation under way and says how to go on. The same command
+    again, or --resume, goes on exactly as if it had not stopped; what is finished goes on with more --generations.
 
     Examples:
         genoevo evolve --problem trap --size 30 --population 1000 --seed 3
@@ -68,49 +81,34 @@ def evolve(
         genoevo evolve --problem nk --set k=2 --set instance=5 --json
 
         genoevo evolve --problem hiff --population 400 --plot hiff.png
+
+        genoevo evolve --problem nk --generations 100000 --state nk.npz
+
+        genoevo evolve --resume nk.npz --generations 200000
     """
     if plot is not None:
         _check_plot(plot)
-    try:
-        function = _problem(problem, size, settings)
-        reproduction = Reproduction(
-            crossover_threshold=crossover_rate,
-            mutation_rate=mutation_rate,
-            resize_rate=_resize_rate(function, resize_rate),
-            granularity="gene",
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    start = function.random(population, np.random.default_rng([seed, 0]))
-    convergence = Convergence()
-    evolution = Evolution(
-        Vectorised(function),
-        start,
-        seed=seed,
-        reproduction=reproduction,
-        layout=function.layout,
-        callbacks=[convergence.record],
-    )
-    began = time.perf_counter()
-    ended = evolution.run(generations, stop=Stop(target=function.optimum))
-    assert evolution.best is not None
-    result = {
-        "problem": problem,
-        "size": function.size,
-        "seed": seed,
-        "best": evolution.best.fitness.values[0],
-        "optimum": function.optimum,
-        "solved": ended == "target",
-        "generations": evolution.generation,
-        "evaluations": evolution.evaluations,
-        "length": len(evolution.best),
-        "genotype": str(evolution.best),
-        "seconds": round(time.perf_counter() - began, 3),
-    }
+    path = _state_path(state_file, resume_file)
+    given = {name: value for name, value in options.items() if _is_given(context, name)}
+    with _kept(path, every) as checkpoint:
+        try:
+            state = None if checkpoint is None else checkpoint.load()
+            what = _search(path, state, given)
+            progress = SearchProgress(what.generations, what.function.optimum)
+            evolution = what.evolution(state, [progress] if checkpoint is None else [progress, checkpoint])
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        if checkpoint is not None:
+            checkpoint.about = asdict(what)
+        began = time.perf_counter()
+        with progress:
+            ended = evolution.run(stop=Stop(target=what.function.optimum, generations=what.generations))
+        if state is not None and evolution.generation == state["generation"]:
+            display.note(f"{path} has {evolution.generation:,} generations already, or the optimum.")
+    result = _result(what, evolution, ended, time.perf_counter() - began)
     if plot is not None:
-        convergence.plot(
-            plot, f"{problem}, size {function.size}, {population} genotypes, seed {seed}", function.optimum
-        )
+        title = f"{what.problem}, size {what.size}, {what.population} genotypes, seed {what.seed}"
+        convergence.plot(evolution.logbook, plot, title, what.function.optimum)
     if as_json:
         click.echo(json.dumps(result))
     else:
@@ -118,31 +116,68 @@ def evolve(
             click.echo(f"{name:>12}  {value}")
 
 
-def _resize_rate(problem: Problem, rate: float | None) -> float:
-    varies = problem.layout != FlatLayout(genes=problem.size)
-    if rate and not varies:
-        raise ValueError(f"resize-rate must be 0 where all genotypes have {problem.size} bits, got {rate:g}")
-    return 0.1 * varies if rate is None else rate
+def _result(what: Search, evolution: Evolution, ended: str, seconds: float) -> dict[str, Any]:
+    assert evolution.best is not None
+    return {
+        "problem": what.problem,
+        "size": what.size,
+        "seed": what.seed,
+        "best": evolution.best.fitness.values[0],
+        "optimum": what.function.optimum,
+        "solved": ended == "target",
+        "generations": evolution.generation,
+        "evaluations": evolution.evaluations,
+        "length": len(evolution.best),
+        "genotype": str(evolution.best),
+        "seconds": round(seconds, 3),
+    }
 
 
-def _problem(name: str, size: int | None, settings: tuple[str, ...]) -> Problem:
-    """The problem of that name; ValueError for a setting that it does not have."""
-    values: dict[str, int | str] = {} if size is None else {"size": size}
-    known = inspect.signature(PROBLEMS[name]).parameters
-    allowed = {key: type(p.default) for key, p in known.items() if key != "size" and isinstance(p.default, int | str)}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in allowed:
-            raise ValueError(f"--set of {name} takes {_listed(allowed)}, got {setting!r}")
-        try:
-            values[key] = allowed[key](value)
-        except ValueError:
-            raise ValueError(f"{key} must be a whole number, got {value!r}") from None
-    return PROBLEMS[name](**values)
+@contextmanager
+def _kept(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
+    """The checkpoint of *path*, if any; what goes wrong with the file leaves as one line."""
+    if path is None:
+        yield None
+        return
+    checkpoint = Checkpoint(path, every=every)
+    try:
+        with checkpoint:
+            yield checkpoint
+    except Interrupted:
+        display.note(f"Stopped and saved. Go on with: genoevo evolve --resume {path}")
+        raise click.exceptions.Exit(0) from None
+    except InUseError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read or written, and is as it was: {error.strerror}") from None
 
 
-def _listed(allowed: dict[str, type]) -> str:
-    return ", ".join(f"{key}=..." for key in allowed) or "nothing"
+def _state_path(state_file: Path | None, resume_file: Path | None) -> Path | None:
+    if state_file is not None and resume_file is not None:
+        raise click.UsageError("give --state or --resume, not both")
+    if resume_file is not None and not resume_file.exists():
+        raise click.UsageError(f"--resume: there is no file {str(resume_file)!r}")
+    path = state_file or resume_file
+    if path is not None and not path.parent.is_dir():
+        raise click.UsageError(f"--state: there is no directory {str(path.parent)!r}")
+    return path
+
+
+def _search(path: Path | None, state: State | None, given: dict[str, Any]) -> Search:
+    """A new search, or the one that *state* is of; ValueError for options that do not fit."""
+    if state is None or path is None:
+        if "problem" not in given:
+            raise ValueError("--problem is needed for a new search")
+        problem = given["problem"]
+    else:
+        problem = search.problem_of(path, state)
+    if "settings" in given:
+        given = {**given, "settings": search.parse_settings(given.get("problem", problem), given["settings"])}
+    return search.begun(given) if state is None or path is None else search.resumed(path, state, given)
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _check_plot(path: Path) -> None:

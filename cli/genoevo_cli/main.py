@@ -43,7 +43,7 @@ def _exit_code(error: Exception) -> int | None:
         return 2
     if errors and isinstance(error, errors.RolloutError | errors.DivergedError | errors.StorageError):
         return 1
-    return 1 if isinstance(error, OSError) else None
+    return 1 if isinstance(error, OSError | MemoryError) else None
 
 
 def _leave(message: str, code: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from genoevo._bits import Floats
+from genoevo._check import check_whole
 from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
@@ -46,7 +47,8 @@ class Trap(Problem):
 
     def __init__(self, size: int = 100, order: int = 5) -> None:
         super().__init__(size)
-        if order < 2 or size % order:
+        check_whole("order", order, 2)
+        if size % order:
             raise ValueError(f"size must be a multiple of order ({order}), got {size}")
         self.order = order
 

@@ -8,11 +8,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from genoevo._bits import Floats
-from genoevo._check import check_at_least, check_choice
+from genoevo._check import check_choice, check_whole
 from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
 Infeasible = Literal["penalty", "repair"]
+
+
+_MOST = 10_000  # items: the optimum takes 250 times their number squared
 
 
 class Knapsack(Problem):
@@ -21,7 +24,7 @@ class Knapsack(Problem):
     Parameters
     ----------
     size
-        Items, one bit each.
+        Items, one bit each; at most 10,000, for the sake of the optimum.
     infeasible
         What a choice that is too heavy is worth. ``penalty``: minus the weight that is too much, so that every
         feasible choice is better, and of two others the lighter one. ``repair``: the value that is left when items
@@ -39,8 +42,9 @@ class Knapsack(Problem):
 
     def __init__(self, size: int = 50, infeasible: Infeasible = "penalty", instance: int = 1) -> None:
         super().__init__(size)
+        check_whole("size", size, 1, _MOST)
         check_choice("infeasible", infeasible, get_args(Infeasible))
-        check_at_least("instance", instance, 0)
+        check_whole("instance", instance, 0)
         self.infeasible = infeasible
         self.weights, self.values = np.random.default_rng(instance).integers(1, 1001, (2, size))
         self.capacity = int(self.weights.sum()) // 2

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from genoevo._bits import Floats, Ints
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_choice, check_whole
 from genoevo.population import Population
 from genoevo.problems.problem import Problem
 
@@ -16,6 +16,7 @@ Neighbours = Literal["adjacent", "random"]
 
 # Contributions are multiples of 2^-20: their sums are exact, so that an optimum equals its genotype's value.
 _SCALE = 2**20
+_PROGRAMMED = 2**30  # size * 4^k of the largest adjacent landscape: minutes
 _SEARCHED = 20  # bits of the largest landscape that is searched exhaustively
 
 
@@ -30,8 +31,8 @@ class NKLandscape(Problem):
         Other loci that each contribution depends on, 0 to 10 and below *size*: 0 is smooth, more is more rugged.
     neighbours
         ``adjacent``: the k loci that follow, cyclically; the optimum comes from dynamic programming in time
-        O(N 4^k). ``random``: k others drawn for each locus; at most 20 loci, all genotypes are tried for the
-        optimum.
+        O(N 4^k); N 4^k is at most 2^30. ``random``: k others drawn for each locus; at most 20 loci, all genotypes
+        are tried for the optimum.
     instance
         Seed of the contributions, uniform in [0, 1), and of the random neighbours.
 
@@ -44,9 +45,10 @@ class NKLandscape(Problem):
 
     def __init__(self, size: int = 50, k: int = 4, neighbours: Neighbours = "adjacent", instance: int = 1) -> None:
         super().__init__(size)
-        check_between("k", k, 0, min(size - 1, 10))
+        check_whole("k", k, 0, min(size - 1, 10))
+        check_whole("size", size, 1, _PROGRAMMED // 4**k)
         check_choice("neighbours", neighbours, get_args(Neighbours))
-        check_at_least("instance", instance, 0)
+        check_whole("instance", instance, 0)
         if neighbours == "random" and size > _SEARCHED:
             raise ValueError(f"size must be at most {_SEARCHED} with random neighbours, got {size}")
         self.k, self.neighbours = k, neighbours

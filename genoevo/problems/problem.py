@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from genoevo._bits import Floats
-from genoevo._check import check_at_least
+from genoevo._check import check_whole
 from genoevo.layout import FlatLayout, Layout
 from genoevo.population import Population
 
@@ -25,7 +25,7 @@ class Problem(ABC):
     """
 
     def __init__(self, size: int = 100) -> None:
-        check_at_least("size", size, 1)
+        check_whole("size", size, 1)
         self.size = size
 
     @property

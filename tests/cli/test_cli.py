@@ -233,7 +233,7 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "onemax", "--size", "0"], "0"),
         (["--problem", "onemax", "--mutation-rate", "nan"], "nan"),
         (["--problem", "hiff", "--size", "48"], "size must be a power of 2, got 48"),
-        (["--problem", "nk", "--set", "k=11"], "k must be between 0 and 10, got 11"),
+        (["--problem", "nk", "--set", "k=11"], "k must be a whole number from 0 to 10, got 11"),
         (["--problem", "nk", "--set", "k=two"], "k must be a whole number, got 'two'"),
         (["--problem", "nk", "--set", "j=3"], "takes k=..., neighbours=..., instance=..., got 'j=3'"),
         (["--problem", "trap", "--set", "order"], "takes order=..., got 'order'"),

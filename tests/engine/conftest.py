@@ -17,22 +17,6 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def frozen():
-    """A state, or any nest of dicts, lists and arrays, as a value that == compares to the last bit."""
-
-    def freeze(value):
-        if isinstance(value, dict):
-            return {key: freeze(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [freeze(item) for item in value]
-        if isinstance(value, np.ndarray):
-            return value.dtype.str, value.shape, value.tobytes()
-        return repr(value)
-
-    return freeze
-
-
-@pytest.fixture(scope="session")
 def check_well_formed():
     """Words are uint64, lengths int64, and every bit past a genotype's length is zero."""
 

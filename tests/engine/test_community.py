@@ -615,6 +615,32 @@ def test_the_state_of_something_else_is_refused(rng):
         Community.from_state(state)
 
 
+@pytest.mark.parametrize("part", sorted(community().state_dict()))
+def test_a_state_that_lacks_a_part_is_refused_by_name(part):
+    state = community().state_dict()
+    del state[part]
+    with pytest.raises(ValueError, match="not of 'community'" if part == "kind" else f"has no '{part}'"):
+        Community.from_state(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 10**9}, "tasks of 1000000000 genotypes .* cannot have Population"),
+        ({"start_stage": 10**6}, "start_stage must be a whole number from 1 to 3, got 1000000"),
+        ({"precision": "2"}, "precision must be a whole number from 1 to 16, got '2'"),
+        ({"precision": 5}, "no stage has 18 bits at precision 5"),
+        ({"tasks": "ab"}, "tasks must be a list of names, got 'ab'"),
+        ({"tasks": ["a", "a"]}, "each once"),
+        ({"rounds": -1}, "rounds must be a whole number of at least 0, got -1"),
+        ({"memory": {}}, "a community's memory has no 'stagnant'"),
+    ],
+)
+def test_a_state_with_a_damaged_part_is_refused_by_name(change, message):
+    with pytest.raises(ValueError, match=message):
+        Community.from_state({**community(2).state_dict(), **change})
+
+
 @pytest.mark.parametrize("rule", ["reproduction", "mating", "growth", "decoding"])
 def test_an_unknown_setting_in_a_state_is_refused(rule):
     state = community().state_dict()

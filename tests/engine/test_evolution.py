@@ -451,10 +451,26 @@ def test_a_state_with_a_number_in_place_of_a_part_is_refused(start, path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"generation": "three"}, "generation must be a whole number, got 'three'"),
-        ({"numbers": np.arange(3)}, r"12 genotypes have numbers of shape \(3,\)"),
+        ({"generation": "three"}, "generation must be a whole number of at least 0, got 'three'"),
+        ({"generation": -1}, "generation must be a whole number of at least 0, got -1"),
+        ({"generation": True}, "generation must be a whole number of at least 0, got True"),
+        ({"best": None}, "an evolution of 3 generations has best None"),
+        ({"numbers": np.arange(3)}, r"numbers must be of shape \(12\), got \(3,\)"),
+        ({"numbers": [1, 2]}, "numbers must be an array of int64, got list"),
+        ({"numbers": np.arange(12.0)}, "numbers must be an array of int64, got float64"),
+        ({"log": {"records": [], "chapters": {}}}, "the log of 3 generations has 0 records"),
+        (
+            {"log": {"records": [{}] * 3, "chapters": {}}},
+            "a record of the log must have a number 'generation', got None",
+        ),
+        ({"log": {"records": [1], "chapters": {}}}, "the records of a log must be a list of dicts"),
+        ({"log": {"records": [], "chapters": []}}, "the chapters of a log must be a dict, got list"),
         ({"rng": {"bit_generator": "PCG64", "state": 1}}, "the state of a generator is damaged"),
-        ({"survival": {**asdict(Survival()), "elites": "two"}}, "the state of Survival is damaged"),
+        (
+            {"survival": {**asdict(Survival()), "elites": "two"}},
+            "Survival.elites must be of type int | None, got 'two'",
+        ),
+        ({"survival": {**asdict(Survival()), "elites": 1.5}}, "Survival.elites must be of type int | None, got 1.5"),
         ({"lineage": None}, "the state of a lineage must be a dict, got NoneType"),
         ({"cache": None}, "the state of a cache must be a dict, got NoneType"),
     ],
@@ -480,12 +496,23 @@ def test_a_layout_without_a_repr_of_its_own_is_known_by_its_class(start):
     assert Evolution.from_state(state, layout=Plain()).layout == Plain()
 
 
-def test_told_fitness_may_be_infinite_and_is_counted(start):
+def test_told_fitness_may_be_the_worst_infinity_of_a_failure_and_is_counted(start):
     evolution = Evolution(None, start, seed=1)
     evolution.ask()
     evolution.tell([-np.inf, -np.inf, *range(10)])
     assert evolution.logbook[-1]["failed"] == 2
     assert evolution.logbook[-1]["mean"] == 4.5
+
+
+@pytest.mark.parametrize(("weights", "fitness"), [((1,), [np.inf]), ((-1,), [-np.inf]), ((1, -1), [1, -np.inf])])
+def test_told_fitness_may_not_be_another_infinity_and_nothing_is_changed(rng, frozen, weights, fitness):
+    evolution = Evolution(None, Population.random(3, 5, rng, weights=weights), seed=1)
+    asked = evolution.ask()
+    before = frozen(evolution.state_dict())
+    with pytest.raises(ValueError, match=r"finite, or the worst infinity for a failure, got -?inf under weight"):
+        evolution.tell([[1] * len(weights), fitness, [0] * len(weights)])
+    assert frozen(evolution.state_dict()) == before
+    evolution.tell(np.ones((len(asked), len(weights))))
 
 
 @pytest.mark.parametrize("generations", [0, 3])

@@ -99,7 +99,7 @@ def test_a_hall_of_fame_is_refilled_in_its_order(rng, make):
     population = Population.random(30, np.arange(1, 31), rng, weights=(1, -1))
     population.fitness = np.arange(30)[:, None] % 3 * [1, 1]
     hall.update(list(population))
-    refill(again, hall_state(hall))
+    refill(again, hall_state(hall), (1.0, -1.0))
     assert list(map(str, again)) == list(map(str, hall))
     assert again.keys == hall.keys
 

@@ -244,7 +244,7 @@ def test_an_instance_is_the_same_each_time_and_another_is_another(seeded, rng):
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_size_below_1_is_refused(name):
-    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"size must be a whole number (of at least 1|from 1 to 10000), got 0"):
         PROBLEMS[name](0)
 
 
@@ -267,16 +267,22 @@ def test_a_segment_trap_refuses_a_length_that_its_layout_does_not_have(rng):
     [
         *[
             (lambda s=size, o=order: Trap(s, o), rf"size must be a multiple of order \({order}\), got {size}")
-            for size, order in [(7, 5), (4, 5), (4, 1), (4, 0)]
+            for size, order in [(7, 5), (4, 5)]
         ],
+        (lambda: Trap(4, 1), "order must be a whole number of at least 2, got 1"),
+        (lambda: Trap(4, 2.0), "order must be a whole number of at least 2, got 2.0"),
+        (lambda: OneMax(10.5), "size must be a whole number of at least 1, got 10.5"),
+        (lambda: OneMax(True), "size must be a whole number of at least 1, got True"),
+        (lambda: Knapsack(10_001), "size must be a whole number from 1 to 10000, got 10001"),
+        (lambda: NKLandscape(1025, k=10), "size must be a whole number from 1 to 1024, got 1025"),
         (lambda: HIFF(48), "size must be a power of 2, got 48"),
         (lambda: MessyDeceptive(31), "size must be a multiple of 3, got 31"),
-        (lambda: NKLandscape(5, k=5), "k must be between 0 and 4, got 5"),
-        (lambda: NKLandscape(50, k=11), "k must be between 0 and 10, got 11"),
+        (lambda: NKLandscape(5, k=5), "k must be a whole number from 0 to 4, got 5"),
+        (lambda: NKLandscape(50, k=11), "k must be a whole number from 0 to 10, got 11"),
         (lambda: NKLandscape(5, k=1, neighbours="near"), "neighbours must be one of adjacent, random, got 'near'"),
         (lambda: NKLandscape(21, neighbours="random"), "size must be at most 20 with random neighbours, got 21"),
         (lambda: Knapsack(9, infeasible="drop"), "infeasible must be one of penalty, repair, got 'drop'"),
-        (lambda: Knapsack(9, instance=-1), "instance must be at least 0, got -1"),
+        (lambda: Knapsack(9, instance=-1), "instance must be a whole number of at least 0, got -1"),
         (lambda: SegmentTrap(3, FlatLayout(genes=2)), "2 genes, got 3"),
     ],
 )

@@ -200,10 +200,10 @@ def test_a_foreign_file_is_refused_by_name(path, write):
         load(path)
 
 
-@pytest.mark.parametrize("version", [2, 0, None, "1"])
+@pytest.mark.parametrize("version", [3, 0, None, "1", True, 1.0])
 def test_another_format_version_is_refused_by_name(path, version):
     npz(path, json=text_as_array({"format": "genoevo-state", "version": version, "state": {}}))
-    with pytest.raises(ValueError, match=f"{path} has format version {version!r}; this genoevo reads 1"):
+    with pytest.raises(ValueError, match=f"{path} has format version {version!r}; this genoevo reads 1 to 2"):
         load(path)
 
 
@@ -293,7 +293,16 @@ def test_a_population_survives_the_round_trip(path, rng, check_no_shared_memory)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"words": np.zeros(3, np.uint64)}, "do not fit each other"),
+        ({"words": np.zeros(3, np.uint64)}, r"words must be of shape \(any, any\), got \(3,\)"),
+        ({"words": np.zeros((3, 1), np.int64)}, "words must be an array of uint64, got int64"),
+        ({"words": [[1], [2], [3]]}, "words must be an array of uint64, got list"),
+        ({"words": np.full((3, 1), 2**63, np.uint64)}, "bits past the length of their genotype"),
+        ({"words": np.zeros((0, 1), np.uint64), "lengths": np.zeros(0, int)}, "do not fit each other"),
+        ({"weights": []}, "weights must be finite numbers, one at least, got"),
+        ({"weights": [float("nan")]}, "weights must be finite numbers, one at least, got"),
+        ({"weights": ["1"]}, "weights must be finite numbers, one at least, got"),
+        ({"fitness": np.zeros((3, 2))}, r"fitness must be of shape \(3, 1\), got \(3, 2\)"),
+        ({"fitness": np.array([[1, np.nan]] * 3), "weights": [1, 1]}, "in some objectives of a genotype"),
         ({"lengths": np.array([5, 5])}, "do not fit each other"),
         ({"lengths": np.array([5, 0, 5])}, "do not fit each other"),
         ({"lengths": np.array([5, 65, 5])}, "a genotype of 65 bits does not fit 1 words"),

@@ -1,0 +1,53 @@
+"""How far a search of ``genoevo evolve`` is, on standard error, once it takes longer than two seconds."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genoevo import Evolution
+from genoevo_cli import display
+
+QUIET = 2.0  # seconds
+LIVE_INTERVAL = 0.25
+
+
+class SearchProgress:
+    """A callback: a bar on a terminal, else a line every ten seconds."""
+
+    def __init__(self, generations: int, optimum: float) -> None:
+        self._generations, self._optimum = generations, optimum
+        self._next = time.monotonic() + QUIET
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, evolution: Evolution) -> None:
+        """Show where it is time to."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        assert evolution.best is not None
+        best = f"best {evolution.best.fitness.values[0]:g} of {self._optimum:g}"
+        if not display.console().is_terminal:
+            self._next = now + display.PLAIN_INTERVAL
+            done = f"generation {evolution.generation:,} of {self._generations:,} at most"
+            display.note(f"{done}  {evolution.evaluations:,} evaluations  {best}")
+            return
+        self._next = now + LIVE_INTERVAL
+        if self._bar is None:
+            columns = TextColumn("generation"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}")
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=display.console(), transient=True)
+            self._bar.add_task(best, total=self._generations)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], description=best, completed=evolution.generation)

@@ -1,0 +1,177 @@
+"""What a search of ``genoevo evolve`` is: settings that are checked wherever they come from, an option or a file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genoevo import Evolution, FlatLayout
+from genoevo._check import check_between, check_choice, check_whole
+from genoevo.checkpoint import check_about
+from genoevo.evaluation import Vectorised
+from genoevo.evolution import Callback
+from genoevo.operators import Reproduction
+from genoevo.problems import PROBLEMS, Problem
+from genoevo.state import State
+from genoevo_cli import convergence
+
+MOST_GENOTYPES = MOST_SIZE = 1_000_000
+MOST_BITS = 100_000_000
+"""Of a population: some problems take eight bytes for each."""
+
+Settings = dict[str, int | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The settings of a search; ValueError names one that is not allowed.
+
+    A *size*, entry of *settings* or *resize_rate* that is not given is the problem's own, filled in.
+    """
+
+    problem: str
+    size: int | None = None
+    settings: Settings
+    population: int = 100
+    generations: int = 1000
+    crossover_rate: float = 0.9
+    mutation_rate: float | None = None
+    resize_rate: float | None = None
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("problem", self.problem, list(PROBLEMS))
+        check_whole("population", self.population, 2, MOST_GENOTYPES)
+        check_whole("generations", self.generations, 1)
+        check_whole("seed", self.seed, 0)
+        for name in ("crossover_rate", "mutation_rate", "resize_rate"):
+            _check_rate(name, getattr(self, name), optional=name != "crossover_rate")
+        if self.size is not None:
+            check_whole("size", self.size, 1, MOST_SIZE)
+        function = self.function
+        if self.population * function.size > MOST_BITS:
+            got = f"{self.population:,} times {function.size:,}"
+            raise ValueError(f"population times size must be at most {MOST_BITS:,}, got {got}")
+        varies = function.layout != FlatLayout(genes=function.size)
+        if self.resize_rate and not varies:
+            raise ValueError(
+                f"resize-rate must be 0 where all genotypes have {function.size} bits, got {self.resize_rate:g}"
+            )
+        filled = {"size": function.size, "settings": {**defaults(self.problem), **self.settings}}
+        if self.resize_rate is None:
+            filled["resize_rate"] = 0.1 if varies else 0.0
+        for name, value in filled.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def function(self) -> Problem:
+        """The problem itself."""
+        known = defaults(self.problem)
+        for name, value in self.settings.items():
+            if name not in known:
+                raise ValueError(f"--set of {self.problem} takes {_listed(known)}, got '{name}={value}'")
+        size = {} if self.size is None else {"size": self.size}
+        return PROBLEMS[self.problem](**size, **self.settings)
+
+    def evolution(self, state: State | None, callbacks: Sequence[Callback]) -> Evolution:
+        """The search from its beginning, or from *state*; ValueError where that is not of this search."""
+        function, evaluate, statistics = self.function, Vectorised(self.function), convergence.statistics()
+        new = Evolution(
+            evaluate,
+            function.random(self.population, np.random.default_rng([self.seed, 0])),
+            seed=self.seed,
+            reproduction=Reproduction(
+                crossover_threshold=self.crossover_rate,
+                mutation_rate=self.mutation_rate,
+                resize_rate=self.resize_rate or 0.0,
+                granularity="gene",
+            ),
+            layout=function.layout,
+            statistics=statistics,
+            callbacks=callbacks,
+        )
+        if state is None:
+            return new
+        evolution = Evolution.from_state(
+            state, evaluate, layout=function.layout, statistics=statistics, callbacks=callbacks
+        )
+        if _rules(evolution) != _rules(new):
+            raise ValueError("the state's rules are not those of its settings")
+        function(evolution.population)  # raises ValueError where a length is not the problem's
+        convergence.check(evolution.logbook)
+        return evolution
+
+
+def begun(given: Mapping[str, Any]) -> Search:
+    """A new search of the options *given*."""
+    return Search(**{"settings": {}, **given})
+
+
+def resumed(path: Path, state: State, given: Mapping[str, Any]) -> Search:
+    """The search that *path* holds the *state* of.
+
+    ValueError names the option of those *given* that is another's; only generations may be.
+    """
+    problem_of(path, state)
+    about, settings = state["about"], given.get("settings", {})
+    same = {name: value for name, value in given.items() if name not in ("generations", "settings")}
+    check_about(path, state, same)
+    check_about(path, {"about": about["settings"]}, settings)
+    try:
+        return Search(**{**about, "generations": given.get("generations", about["generations"])})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def problem_of(path: Path, state: State) -> str:
+    """The problem of the search whose *state* is in *path*; ValueError where it is no search of this command."""
+    check_about(path, state, {})
+    known = state["about"]
+    if set(known) != {field.name for field in fields(Search)} or not isinstance(known["settings"], dict):
+        raise ValueError(f"{path} is of no search of genoevo evolve")
+    check_choice(f"the problem of {path}", known["problem"], list(PROBLEMS))
+    return str(known["problem"])
+
+
+def parse_settings(problem: str, settings: Sequence[str]) -> Settings:
+    """``NAME=VALUE`` each, of that problem; ValueError for a setting that it does not have."""
+    known, values = defaults(problem), Settings()
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or name not in known:
+            raise ValueError(f"--set of {problem} takes {_listed(known)}, got {setting!r:.80}")
+        try:
+            values[name] = type(known[name])(value)
+        except ValueError:
+            raise ValueError(f"{name} must be a whole number, got {value!r:.80}") from None
+    return values
+
+
+def defaults(problem: str) -> Settings:
+    """The settings of a problem, its size apart, and their defaults."""
+    known = inspect.signature(PROBLEMS[problem]).parameters
+    return {name: p.default for name, p in known.items() if name != "size" and isinstance(p.default, int | str)}
+
+
+def _rules(evolution: Evolution) -> tuple[object, ...]:
+    e = evolution
+    rules = e.reproduction, e.selection, e.survival, e.islands, e.memory
+    return *rules, len(e.population), e.population.weights, e.is_asked
+
+
+def _check_rate(name: str, rate: object, *, optional: bool) -> None:
+    if rate is None and optional:
+        return
+    if not isinstance(rate, int | float) or isinstance(rate, bool):
+        raise ValueError(f"{name} must be a number, got {rate!r:.80}")
+    check_between(name, rate, 0, 1)
+
+
+def _listed(known: Settings) -> str:
+    return ", ".join(f"{name}=..." for name in known) or "nothing"

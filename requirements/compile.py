@@ -1,0 +1,58 @@
+"""Write the files of hashes that ``make demo`` and ``make test`` install from: ``make pins``.
+
+``constraints.txt`` says which versions, uv what each needs on any system and which hashes the registry lists. Torch
+and the CUDA packages that its build on PyPI brings for Linux are kept apart, because a build for the CPU needs none.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PROJECT = ["pyproject.toml", "requirements/build.in", "--extra"]
+SETS = {
+    "engine": [*PROJECT, "graph", "requirements/engine.in"],
+    "mega": [*PROJECT, "mega"],
+    "dev": [*PROJECT, "dev"],
+    "audit": ["requirements/audit.in"],
+}
+TORCH = re.compile(r"torch==|nvidia-|cuda-|triton==")
+CPU_VERSION = "2.13.0+cpu"
+CPU_BUILDS = {"cp311-cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
+"""SHA-256 of builds of PyTorch's CPU index, for Linux without an NVIDIA GPU; PyPI's registry does not list these."""
+HEAD = "# Written by make pins: every file that pip may install, by its hash.\n"
+
+
+def compiled(sources: list[str]) -> list[str]:
+    """One entry for each package, with its hashes."""
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"]
+    command += ["--python-version", "3.11", "--constraint", "constraints.txt"]
+    done = subprocess.run([*command, *sources], cwd=ROOT, capture_output=True, text=True, check=True)
+    return re.findall(r"^\S.*\n(?:    --hash.*\n)+", done.stdout, re.MULTILINE)
+
+
+def write(name: str, entries: list[str]) -> None:
+    """Write ``requirements/NAME.txt``."""
+    (HERE / f"{name}.txt").write_text(HEAD + "".join(entries))
+    print(f"requirements/{name}.txt: {len(entries)} packages, {''.join(entries).count('--hash')} hashes")
+
+
+def main() -> int:
+    """Compile every set; torch and CUDA, which are the same in all of them, go into a file of their own."""
+    torch: list[str] = []
+    for name, sources in SETS.items():
+        entries = compiled(sources)
+        torch = [entry for entry in entries if TORCH.match(entry)] or torch
+        write(name, [entry for entry in entries if entry not in torch])
+    write("torch", torch)
+    hashes = " \\\n".join(f"    --hash=sha256:{found}" for found in CPU_BUILDS.values())
+    write("torch-cpu", [f"torch=={CPU_VERSION} \\\n{hashes}\n"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

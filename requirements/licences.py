@@ -1,0 +1,136 @@
+"""The licences of all installed packages that an extra of this project brings: ``make licences``.
+
+A package's own metadata says its licence: its licence expression, else its classifier, else its licence field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PAGE = Path(__file__).parents[1] / "docs" / "licences.rst"
+EXTRAS = ("cli", "mega", "plot", "graph", "examples", "dev")
+
+PERMISSIVE = {
+    *(
+        "0BSD",
+        "Apache-2.0",
+        "BSD",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "HPND",
+        "ISC",
+        "MIT",
+        "MIT-0",
+    ),
+    *("Apache-2.0 WITH LLVM-exception", "MIT-CMU", "PSF-2.0", "Unlicense", "Zlib"),
+}
+WEAK = {"LGPL", "LGPL-2.1-or-later", "LGPL-3.0-or-later", "MPL-2.0"}
+"""Copyleft for changes to the package itself. It is installed from its own source and used as it is."""
+
+CLASSIFIERS = {
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "GNU Library or Lesser General Public License (LGPL)": "LGPL",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+}
+FIELDS = {"Apache 2.0": "Apache-2.0", "3-Clause BSD License": "BSD-3-Clause", "MIT License": "MIT"}
+HEAD = """Licences
+========
+
+genoevo is under the MIT licence. Written by ``make licences``: what each package that an extra brings, directly or
+not, says of its own licence. All are permissive but those marked \\*, whose licence (LGPL, MPL) asks that changes to
+the package itself are given on; genoevo contains no code of any of them, so it can be under MIT beside them.
+
+PyPI's build of torch for Linux further brings NVIDIA's CUDA packages, which are under NVIDIA's own licence. The CPU
+build brings none of them.
+
+"""
+
+
+def licence(distribution: metadata.Distribution) -> str:
+    """What a package says of its licence, as an SPDX expression where one can be told."""
+    about = distribution.metadata
+    if about["License-Expression"]:
+        return str(about["License-Expression"])
+    classifiers = [line.split(" :: ")[-1] for line in about.get_all("Classifier") or [] if line.startswith("License")]
+    known = [CLASSIFIERS[name] for name in classifiers if name in CLASSIFIERS]
+    if known:
+        return " AND ".join(sorted(set(known)))
+    field = (about["License"] or "").partition("\n")[0].strip()
+    return FIELDS.get(field, field)
+
+
+def parts(expression: str) -> list[str]:
+    """The licences of an expression."""
+    return [part.strip(" ()") for part in re.split(r"\b(?:AND|OR)\b", expression)]
+
+
+def allowed(expression: str) -> bool:
+    """Whether a package of that licence may be depended on; one of those it offers is enough."""
+    known = PERMISSIVE | WEAK
+    if " OR " in expression and " AND " not in expression:
+        return any(part in known for part in parts(expression))
+    return all(part in known for part in parts(expression))
+
+
+def dependencies() -> dict[str, str]:
+    """The licence of each installed package that an extra brings, by name."""
+    found: dict[str, str] = {}
+    waiting = [("genoevo", frozenset(EXTRAS))]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        name, extras = waiting.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # of another system, or of an extra that is not installed
+        found[canonicalize_name(name)] = licence(distribution)
+        for text in distribution.requires or []:
+            requirement = Requirement(text)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or {""}):
+                waiting.append((requirement.name, frozenset(requirement.extras)))
+    del found["genoevo"]
+    return dict(sorted(found.items()))
+
+
+def page() -> str:
+    """The page as reStructuredText."""
+    rows = []
+    for name, expression in dependencies().items():
+        mark = r" \*" if any(part in WEAK for part in parts(expression)) else ""
+        rows.append(f"   * - {name}\n     - {expression}{mark}\n")
+    return HEAD + ".. list-table::\n   :header-rows: 1\n\n   * - package\n     - licence\n" + "".join(rows)
+
+
+def main() -> int:
+    """Print or write the page; 1 where a licence is not among those allowed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    if parser.parse_args().write:
+        PAGE.write_text(page())
+    else:
+        print(page())
+    refused = {name: expression for name, expression in dependencies().items() if not allowed(expression)}
+    for name, expression in refused.items():
+        print(f"{name}: {expression!r} is not among the licences that may be depended on", file=sys.stderr)
+    return int(bool(refused))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

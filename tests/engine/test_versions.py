@@ -1,0 +1,56 @@
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from genoevo import Community, Evolution
+from genoevo.state import VERSION, load
+
+FIXTURES = Path(__file__).parent / "fixtures"
+EXPECTED = json.loads((FIXTURES / "expected.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def write():
+    spec = importlib.util.spec_from_file_location("write", FIXTURES / "write.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_file_of_every_version_is_read_and_goes_on_to_the_same_bits(write, name):
+    assert write.gone_on(FIXTURES / name) == EXPECTED[name]
+
+
+def test_every_version_of_both_kinds_has_a_fixture_that_is_tested():
+    files = {path.name for path in FIXTURES.glob("*.npz")}
+    assert files == set(EXPECTED)
+    found = {re.match(r"(\w+)-v(\d+)", name).groups() for name in files}
+    assert found == {(kind, str(v)) for kind in ("evolution", "community") for v in range(1, VERSION + 1)}
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "-v1" in name])
+def test_a_migrated_state_has_every_part_of_the_present_one(write, name):
+    state = load(FIXTURES / name)
+    begin = {"evolution": write.begin_evolution, "community": write.begin_community}[state["kind"]]
+    assert set(state) == set(begin().state_dict())
+
+
+def test_the_first_layout_keeps_what_it_knew():
+    state = load(FIXTURES / "evolution-v1-first.npz")
+    evolution = Evolution.from_state(state)
+    assert (evolution.generation, evolution.evaluations) == (6, 12 + 5 * 11)
+    assert (evolution.selection.tournament_size, evolution.survival.elites) == (3, 1)
+    assert evolution.is_asked
+    assert len(evolution.ask()) == 11
+    assert evolution.best.fitness.values[0] == evolution.logbook[-1]["best"] == int(evolution.best.bits.sum())
+    best = [record["best"] for record in evolution.logbook]
+    assert evolution.stagnant == len(best) - 1 - best.index(best[-1])
+
+
+def test_a_community_of_the_first_layout_keeps_what_it_knew():
+    community = Community.from_state(load(FIXTURES / "community-v1-first.npz"))
+    assert (community.rounds, community.tasks, community.stages.tolist()) == (4, ["reach", "push"], [3, 3])
