@@ -17,6 +17,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import resource
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -134,7 +135,7 @@ def routing(stages: list[int], pool: int) -> Routing:
     return Routing(torch.stack(inputs), torch.stack(outputs), tuple(stages))
 
 
-def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.float32, parts: int = 1) -> Agent:
+def ours(tasks: int, pool: int, precision: torch.dtype = torch.float32, parts: int = 1, device: str = "cpu") -> Agent:
     """Our agent with a pool of modules."""
     rng = torch.Generator().manual_seed(1)
 
@@ -142,7 +143,7 @@ def ours(tasks: int, pool: int, config: Sac, precision: torch.dtype = torch.floa
         settings = {"tasks": tasks, "modules": pool, "ensemble": ensemble, "config": SIZES, "precision": precision}
         return ModularNetwork(inputs, outputs, rng=rng, **settings)
 
-    return Agent(network, OBSERVATIONS, ACTIONS, tasks, config, rng, parts=parts)
+    return Agent(network, OBSERVATIONS, ACTIONS, tasks, Sac(), rng, parts=parts, device=torch.device(device))
 
 
 def transitions(tasks: int, batch: int = BATCH) -> Batch:
@@ -158,7 +159,7 @@ def updater(
 ) -> Callable[[], Any]:
     """Our update for tasks of these stages."""
     parts = parts_for(CORES, transitions_per_task)
-    agent = ours(len(stages), max(stages), Sac(), precision, parts)
+    agent = ours(len(stages), max(stages), precision, parts)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
 
     def update() -> None:
@@ -171,7 +172,7 @@ def updater(
 
 def operations(stages: list[int]) -> float:
     """Floating-point operations in the matrix products of one update."""
-    return ours(len(stages), max(stages), Sac()).operations(tuple(stages))
+    return ours(len(stages), max(stages)).operations(tuple(stages))
 
 
 def memory_growth(updates: int) -> float:
@@ -196,6 +197,28 @@ def rounding(stages: list[int], turns: int) -> float:
     exact, rounded = (updater(stages, precision, size) for precision in (torch.float32, torch.bfloat16))
     spent = fastest(turns, exact, rounded)
     return spent[0] / spent[1]
+
+
+def on_gpu(stages: list[int], updates: int) -> list[dict[str, Any]]:
+    """Updates a second on a CUDA device by precision, as one graph and kernel by kernel."""
+    rows = []
+    for precision in ("fp32", "tf32", "bf16"):
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        for graph in (True, False):
+            agent = ours(len(stages), max(stages), dtype, device="cuda")
+            if not graph:
+                agent._run_update = agent._update
+            batch, weights = transitions(len(stages)), routing(stages, max(stages))
+            for warm in (10, updates):
+                begin = time.perf_counter()
+                for _ in range(warm):
+                    agent.update(batch, weights)
+                torch.cuda.synchronize()
+            bits = 16 if precision == "bf16" else 19 if precision == "tf32" else 32
+            rows.append({"bits": bits, "graph": graph, "updates/s": updates / (time.perf_counter() - begin)})
+    torch.set_float32_matmul_precision("highest")
+    return rows
 
 
 def measure(quick: bool) -> Measured:
@@ -229,6 +252,8 @@ def measure(quick: bool) -> Measured:
         "plain updates/s": 1 / naive,
         "ours GFLOP/s": operations(stages) / full / 1e9,
     }
+    if torch.cuda.is_available():
+        figures["CUDA device"] = on_gpu([3] * 10, updates=200 if quick else 2000)
     if not quick:
         figures["memory growth MB over 10,000 updates"] = memory_growth(10_000)
         figures["pool size"] = table([[n] * 10 for n in (1, 2, 4, 8, 16, 32)], peak)
