@@ -123,6 +123,10 @@ class Machine(Settings):
 
     workers: Count = 1
     """Rollout processes."""
+    worker_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that a rollout process may take for one answer; then it is replaced, and its episodes begin anew."""
+    fault_limit: Count = 10
+    """Faults of one task (its process died or hung, its simulator failed) that end the run."""
     threads: Count = 1
     """Threads of the learner."""
     lag: Annotated[int, Field(ge=0, le=16)] = 1

@@ -51,19 +51,22 @@ class Episodes:
 
     def restore(self, pool: RolloutPool) -> None:
         """Bring *pool* to where these episodes are: at their beginning for a new run."""
-        self.observations = pool.reset(self.goals)
-        for step in range(int(self.taken.max())):
-            self.observations = pool.step(self._actions[step], step < self.taken).observations
+        chosen = np.ones(len(self.taken), np.bool_)
+        while chosen.any():
+            self.observations = pool.reset(self.goals, chosen)
+            for step in range(int(self.taken[chosen].max())):
+                self.observations = pool.step(self._actions[step], chosen & (step < self.taken)).observations
+            chosen = pool.lost.copy()
 
     def advance(self, actions: Floats, transition: Transition) -> Ended:
-        """Count a step of all tasks; the episodes that it ended, by termination or by the time limit."""
+        """Count a step of all tasks but those lost; the episodes that it ended, by termination or the time limit."""
         tasks = np.arange(len(self.taken))
         self._actions[self.taken, tasks] = self.last_actions = actions
-        self.taken += 1
+        self.taken += ~transition.lost
         self.returns += transition.rewards
         self.success |= transition.success
         self.observations = transition.observations
-        mask = transition.terminated | (self.taken >= self.length)
+        mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
         return Ended(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
     def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool) -> None:

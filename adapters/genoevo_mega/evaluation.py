@@ -64,15 +64,19 @@ def evaluate(
 
 
 def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
-    observations = pool.reset(goals, evaluation=True)
-    active = np.ones(len(goals), np.bool_)
     success = np.zeros(len(goals), np.bool_)
-    for _ in range(length):
-        step = pool.step(policy(observations), active)
-        success |= step.success & active
-        # A task that has succeeded has nothing left to show, and its last flags must not be read again.
-        active &= ~(step.terminated | success)
-        if not active.any():
-            break
-        observations = step.observations
+    due = np.ones(len(goals), np.bool_)
+    while due.any():  # more than once where episodes are lost
+        observations = pool.reset(goals, due, evaluation=True)
+        active = due & ~pool.lost
+        for _ in range(length):
+            if not active.any():
+                break
+            step = pool.step(policy(observations), active)
+            success |= step.success & active
+            # A task that has succeeded has nothing left to show, and its last flags must not be read again.
+            active &= ~(step.terminated | success | step.lost)
+            observations = step.observations
+        due &= pool.lost
+        success &= ~due
     return success

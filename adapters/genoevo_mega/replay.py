@@ -74,6 +74,11 @@ class Replay:
         """Transitions of all tasks together."""
         return int(self.valid.sum())
 
+    def ready(self, newest: int = 0) -> bool:
+        """Whether every task has a transition before its *newest* ones; episodes that were lost may have left none."""
+        # At most every other row begins no transition: most calls need not count.
+        return bool((self.filled > 2 * newest + 1).all() or (self.valid.sum(axis=1) > newest).all())
+
     @property
     def nbytes(self) -> int:
         """Bytes that are allocated."""
@@ -87,21 +92,29 @@ class Replay:
         ended: Flags,
         genotypes: npt.NDArray[np.int64],
     ) -> None:
-        """One transition of every task; *ended* marks the last of an episode, terminated or cut by time."""
-        tasks, row = np.arange(len(self.head)), self.head
-        rows = self.valid.shape[1]
-        self._store(self.observations, row, observations)
-        self._store(self.actions, row, actions)
-        self.rewards[tasks, row] = transition.rewards
-        self.terminated[tasks, row] = transition.terminated
-        self.genotypes[tasks, row] = genotypes
+        """One transition of every task but those lost; *ended* marks an episode's last, terminated or cut by time."""
+        tasks = np.flatnonzero(~transition.lost)
+        row, rows = self.head[tasks], self.valid.shape[1]
+        self._store(self.observations, tasks, row, observations)
+        self._store(self.actions, tasks, row, actions)
+        self.rewards[tasks, row] = transition.rewards[tasks]
+        self.terminated[tasks, row] = transition.terminated[tasks]
+        self.genotypes[tasks, row] = genotypes[tasks]
         self.valid[tasks, row] = True
         after = (row + 1) % rows
-        self._store(self.observations, after, transition.observations)
+        self._store(self.observations, tasks, after, transition.observations)
         self.valid[tasks, after] = False
-        self.filled = np.maximum(self.filled, np.maximum(row, after) + 1)
-        self.written += np.where(ended, 2, 1)
+        self.filled[tasks] = np.maximum(self.filled[tasks], np.maximum(row, after) + 1)
+        self.written[tasks] += np.where(ended[tasks], 2, 1)
         self.head = self.written % rows
+
+    def cut(self, tasks: npt.NDArray[np.int64]) -> None:
+        """Leave the running episodes of *tasks*, each with a transition at least, as if a time limit had ended them.
+
+        The last observation keeps its row, which begins no transition; what is added next belongs to another episode.
+        """
+        self.written[tasks] += 1
+        self.head = self.written % self.valid.shape[1]
 
     def sample(self, batch: int, rng: np.random.Generator, *, gamma: float, steps: int = 1, newest: int = 0) -> Batch:
         """*batch* transitions of *steps* steps of every task, uniform with replacement.
@@ -110,6 +123,7 @@ class Replay:
         """
         tasks = np.arange(len(self.head))[:, None]
         hidden = self._newest(newest)
+        shown = self.valid[hidden]
         self.valid[hidden] = False
         rows = rng.integers(0, self.filled[:, None], (len(self.head), batch))
         while not (hit := self.valid[tasks, rows]).all():
@@ -119,7 +133,7 @@ class Replay:
         window = tasks[..., None], (rows[..., None] + ahead) % size
         # A row that begins no transition ends the episode; those behind it belong to others.
         running = np.logical_and.accumulate(self.valid[window], axis=-1)
-        self.valid[hidden] = True
+        self.valid[hidden] = shown
         taken = running.sum(axis=-1)
         rewards = (self.rewards[window] * running) @ (gamma**ahead).astype(np.float32)
         ended = self.terminated[tasks, (rows + taken - 1) % size]
@@ -142,17 +156,20 @@ class Replay:
         rows = np.array(found, np.int64).reshape(count, len(tasks))
         return np.broadcast_to(tasks, rows.shape), rows
 
-    def _store(self, ring: torch.Tensor, row: npt.NDArray[np.int64], values: Floats) -> None:
-        ring.flatten(0, 1).index_copy_(0, self._flat(ring, row[:, None]), torch.from_numpy(values).to(ring.device))
+    def _store(
+        self, ring: torch.Tensor, tasks: npt.NDArray[np.int64], row: npt.NDArray[np.int64], values: Floats
+    ) -> None:
+        places = self._flat(ring, tasks[:, None], row[:, None])
+        ring.flatten(0, 1).index_copy_(0, places, torch.from_numpy(values[tasks]).to(ring.device))
 
     def _gather(self, ring: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        return ring.flatten(0, 1).index_select(0, self._flat(ring, rows)).view(*rows.shape, -1)
+        places = self._flat(ring, np.arange(len(rows))[:, None], rows)
+        return ring.flatten(0, 1).index_select(0, places).view(*rows.shape, -1)
 
     @staticmethod
-    def _flat(ring: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Rows (tasks, n) as rows of all tasks in one."""
-        first = np.arange(len(rows))[:, None] * ring.shape[1]
-        return torch.from_numpy((rows + first).reshape(-1)).to(ring.device)
+    def _flat(ring: torch.Tensor, tasks: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Rows (tasks, n) of *tasks* (tasks, 1) as rows of all tasks in one."""
+        return torch.from_numpy((rows + tasks * ring.shape[1]).reshape(-1)).to(ring.device)
 
     def _rings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _RINGS}

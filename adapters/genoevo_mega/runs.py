@@ -88,7 +88,7 @@ def evaluate_run(
     suite = make_suite(config)
     agent, evolver = checkpoint.load_policy(checkpoint.find(directory, tell), config, suite)
     torch.set_num_threads(config.machine.threads)
-    with RolloutPool(suite, config.machine.workers) as pool:
+    with RolloutPool(suite, config.machine.workers, timeout=config.machine.worker_timeout) as pool:
         estimates = evaluate(
             pool, greedy(agent, evolver.elite()), episodes, config.environment.episode_length, progress
         )

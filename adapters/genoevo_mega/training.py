@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
 from genoevo_mega.crew import keep_freed_memory
 from genoevo_mega.episodes import Episodes
-from genoevo_mega.errors import DivergedError
+from genoevo_mega.errors import DivergedError, RolloutError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
 from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
-from genoevo_mega.rollout import Floats, RolloutPool
+from genoevo_mega.rollout import Flags, Floats, RolloutPool
 from genoevo_mega.writer import Writer
 
 # On a GPU, asking how many updates were skipped waits for all of them.
@@ -53,6 +54,15 @@ class Status:
     success: list[float | None] = field(default_factory=list)
     evaluating: str = ""
     events: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def _saying_how_to_go_on(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except RolloutError as error:
+        message = f"{error}; genoevo mega resume {directory} continues from the last checkpoint"
+        raise RolloutError(message) from error
 
 
 class Trainer:
@@ -102,8 +112,9 @@ class Trainer:
         """Train until *steps* environment steps or the end of the time budget; False where it was stopped before.
 
         Either way the state is saved. :attr:`stop_requested` stops after the present vector step. Raises
-        DivergedError where gradients are no longer finite, RolloutError where a rollout worker fails, StorageError
-        where the directory cannot be written; the last checkpoint is then as it was.
+        DivergedError where gradients are no longer finite, RolloutError where rollouts fail more than
+        ``machine.fault_limit`` allows, StorageError where the directory cannot be written; the last checkpoint is
+        then as it was.
         """
         settings = self.config
         deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
@@ -114,7 +125,14 @@ class Trainer:
         torch.set_num_threads(max(1, settings.machine.threads // self.agent.parts))
         with (
             locked(self.directory),
-            RolloutPool(self.suite, settings.machine.workers, groups=1 + settings.machine.halves) as self.pool,
+            _saying_how_to_go_on(self.directory),
+            RolloutPool(
+                self.suite,
+                settings.machine.workers,
+                groups=1 + settings.machine.halves,
+                timeout=settings.machine.worker_timeout,
+                fault_limit=settings.machine.fault_limit,
+            ) as self.pool,
             MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
             Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
         ):
@@ -153,7 +171,7 @@ class Trainer:
             # Random actions show nothing of a genotype.
             began = self._vector_steps - self.episodes.taken[ended.tasks]
             self.evolver.record(ended.only(began >= self.config.sac.random_steps))
-            self._simulate(lambda pool: self.episodes.begin(ended.tasks, pool))
+        self._simulate(lambda pool: self._begin_episodes(pool, ended.mask))
         self.work.rollout_seconds += self.pool.busy_seconds - busy
         if not self.config.machine.lag:
             self._updates()
@@ -167,6 +185,24 @@ class Trainer:
             self._simulate(lambda pool, group=group, tasks=tasks: pool.begin_step(actions[tasks], group=group))
         return actions
 
+    def _begin_episodes(self, pool: RolloutPool, ended: Flags) -> None:
+        due = ended | pool.lost
+        while due.any():  # a reset can lose episodes as well
+            self.replay.cut(np.flatnonzero(pool.lost & (self.episodes.taken > 0)))
+            self.episodes.begin(np.flatnonzero(due), pool)
+            due = pool.lost.copy()
+        self._report_faults()
+
+    def _report_faults(self) -> None:
+        for fault in self.pool.take_faults():
+            tasks = list(fault.tasks)
+            self.metrics.write(
+                {"kind": "fault", "step": self.steps, "worker": fault.worker, "reason": fault.reason, "tasks": tasks}
+            )
+            self.status.events.append(
+                f"rollout worker {fault.worker}: {fault.reason}; episodes begin anew: {', '.join(tasks)}"
+            )
+
     def _actions(self, observations: Floats) -> Floats:
         sac = self.config.sac
         if self._vector_steps < sac.random_steps:
@@ -179,7 +215,7 @@ class Trainer:
     def _updates(self) -> None:
         sac, newest = self.config.sac, max(0, self.config.machine.lag - 1)
         learning = self._vector_steps - newest - sac.random_steps
-        if learning <= 0:
+        if learning <= 0 or not self.replay.ready(newest):
             return
         for _ in range(int(learning * sac.updates_per_step) - int((learning - 1) * sac.updates_per_step)):
             with self.clock("replay"):
@@ -249,6 +285,7 @@ class Trainer:
         )
         self.status.evaluating = ""
         self._simulate(self.episodes.restore)
+        self._report_faults()
         if estimates is None:
             return  # stopped; it stays due
         self.evaluation_due, self.evaluated, self.evaluated_at = False, estimates, self.steps

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from genoevo_mega.episodes import Episodes
+from genoevo_mega.rollout import RolloutPool
+from tests.mega.suites import FaultySuite
 
 
 def _episodes(pool, length=5, seed=0):
@@ -68,3 +70,27 @@ def test_restored_episodes_continue_exactly_in_the_middle(metaworld_pool, steps)
         np.array_equal(a, b)
         for a, b in zip(resumed.state_arrays().values(), whole.state_arrays().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_restoring_survives_a_worker_that_dies(tmp_path, workers):
+    suite = FaultySuite("death", step=3, once=str(tmp_path / "happened"))
+    with RolloutPool(suite, workers) as pool:
+        episodes = _episodes(pool)
+        episodes.goals[:], episodes.taken[:] = 0, [4, 4, 2, 0]
+        episodes.restore(pool)
+        assert episodes.observations[:, 3].tolist() == [4, 4, 2, 0]
+        assert len(pool.take_faults()) == 1
+        assert not pool.lost.any()
+
+
+def test_a_lost_episode_ends_nothing_and_counts_no_step():
+    with RolloutPool(FaultySuite("exception", step=2), workers=1) as pool:
+        episodes = _episodes(pool, length=2)
+        episodes.goals[:] = 0
+        episodes.restore(pool)
+        actions = np.ones((4, 2), np.float32)
+        for _ in range(2):
+            ended = episodes.advance(actions, pool.step(actions))
+        assert ended.tasks.tolist() == [0, 2, 3]
+        assert episodes.taken.tolist() == [2, 1, 2, 2]

@@ -3,6 +3,8 @@ import pytest
 from metaworld.policies import ENV_POLICY_MAP
 
 from genoevo_mega.evaluation import Estimate, evaluate
+from genoevo_mega.rollout import RolloutPool
+from tests.mega.suites import FaultySuite
 
 
 def _experts(pool, idle=()):
@@ -64,6 +66,22 @@ def test_evaluation_stops_between_episodes_when_told_to(counting_pool):
     stopped = evaluate(counting_pool, policy, 9, 1, progress=done.append, stop=lambda: len(done) == 2)
     assert stopped is None
     assert done == [1, 2]
+
+
+@pytest.mark.parametrize(("fault", "step"), [("death", 2), ("exception", 3), ("death", 0)])
+def test_an_episode_that_is_lost_is_run_again(tmp_path, fault, step):
+    played = []
+
+    def act(observations):
+        played.append(observations[1, 3])
+        return np.full((4, 2), observations[1:2, 3] == 3, np.float32)
+
+    suite = FaultySuite(fault, step=step, once=str(tmp_path / "happened"))
+    with RolloutPool(suite, workers=2) as pool:
+        estimates = evaluate(pool, act, episodes=2, episode_length=5)
+        assert len(pool.take_faults()) == 1
+    assert estimates[1].success == 1
+    assert played.count(1) == 3 if step > 1 else 2
 
 
 @pytest.mark.parametrize(("successes", "low", "high"), [(0, 0.0, 0.161), (10, 0.299, 0.701), (20, 0.839, 1.0)])

@@ -60,6 +60,44 @@ def test_the_next_observation_at_a_time_limit_is_the_episodes_last_and_values_ar
     assert limit[4] == 0.5
 
 
+def _step(replay, numbers, lost=(False,), rewards=0.0):
+    now, after = (np.array([[number]] * len(lost), np.float32) for number in numbers)
+    flags = np.zeros(len(lost), np.bool_)
+    transition = Transition(after, np.full(len(lost), rewards), flags, flags, np.array(lost))
+    replay.add(now, now, transition, flags, np.zeros(len(lost), np.int64))
+
+
+def test_a_lost_transition_is_not_stored_and_those_of_other_tasks_are():
+    replay = Replay(2, 20, 1, 1, episode_length=5)
+    _step(replay, (0, 1), lost=(False, False))
+    _step(replay, (1, 99), lost=(True, False))
+    assert len(replay) == 3
+    assert {99.0} == set(
+        replay.sample(100, np.random.default_rng(0), gamma=0.5).next_observations[1, :, 0].tolist()
+    ) - {1.0}
+    assert {1.0} == set(replay.sample(100, np.random.default_rng(0), gamma=0.5).next_observations[0, :, 0].tolist())
+
+
+@pytest.mark.parametrize("wrapped", [0, 30])
+def test_a_cut_episode_keeps_its_last_observation_and_values_are_bootstrapped_from_it(wrapped):
+    replay = Replay(1, 10, 1, 1, episode_length=5)
+    for number in range(wrapped):
+        _step(replay, (1000 + number, 1001 + number))
+    for number in range(3):
+        _step(replay, (number, number + 1), rewards=1.0)
+    _step(replay, (3, 99), lost=(True,))
+    replay.cut(np.array([0]))
+    for number in range(500, 504):
+        _step(replay, (number, number + 1))
+    batch = replay.sample(2000, np.random.default_rng(0), gamma=0.5, steps=3)
+    ahead = dict(zip(batch.observations[0, :, 0].tolist(), batch.next_observations[0, :, 0].tolist(), strict=True))
+    assert {number: ahead[number] for number in (0, 1, 2, 500, 501)} == {0: 3, 1: 3, 2: 3, 500: 503, 501: 504}
+    assert 3 not in ahead
+    assert 99 not in ahead.values()
+    lengths = dict(zip(batch.observations[0, :, 0].tolist(), batch.discounts[0].tolist(), strict=True))
+    assert (lengths[0], lengths[1], lengths[2]) == (0.125, 0.25, 0.5)
+
+
 def test_termination_is_kept():
     replay = Replay(2, 50, 1, 1, episode_length=3)
     _fill(replay, 9)
