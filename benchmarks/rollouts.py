@@ -4,7 +4,8 @@
 
 The same tasks and random actions in one process, in turns: gymnasium's vector environment as ``make_vec`` builds it
 (one process per task), our pool with the stock step and with the faster one (a process per core). The names
-``..._stock_...`` are the ratios of the stock step. With ``--quick`` both draw one goal per task, which shortens
+``..._stock_...`` are the ratios of the stock step; ``..._limit`` is what any transport could reach at most: the time
+inside the simulators alone, spread over the cores without a gap. With ``--quick`` both draw one goal per task, which shortens
 building and is all the same to steps.
 """
 
@@ -51,20 +52,40 @@ def compare(suite: str, goals: int, steps: int, turns: int) -> tuple[dict[str, f
     ours, building = timed(lambda: pool(stock=False))
     stock = pool(stock=True)
 
-    def play(step: Any) -> Any:
-        return lambda: [step(one) for one in actions]
+    busy: dict[str, list[float]] = {"ours": [], "ours_stock_step": []}
 
-    seconds = fastest(turns, play(vector.step), play(ours.step), play(stock.step))
+    def play(step: Any) -> None:
+        for one in actions:
+            step(one)
+
+    def play_in(pool: RolloutPool, spent: list[float]) -> None:
+        before = pool.busy_seconds
+        play(pool.step)
+        spent.append(pool.busy_seconds - before)
+
+    seconds = fastest(
+        turns,
+        lambda: play(vector.step),
+        lambda: play_in(ours, busy["ours"]),
+        lambda: play_in(stock, busy["ours_stock_step"]),
+    )
+    transport = ours.transport_seconds / (turns * steps)
     for closing in (vector, ours, stock):
         closing.close()
-    rates = [actions.shape[0] * actions.shape[1] / spent for spent in seconds]
+    count = actions.shape[0] * actions.shape[1]
+    rates = [count / spent for spent in seconds]
+    alone = {name: min(spent) / count for name, spent in busy.items()}
     ratios = {
         f"{suite}_vs_gymnasium_async": rates[1] / rates[0],
+        f"{suite}_limit": CORES / alone["ours"] / rates[0],
         f"{suite}_stock_vs_gymnasium_async": rates[2] / rates[0],
+        f"{suite}_stock_limit": CORES / alone["ours_stock_step"] / rates[0],
         f"{suite}_building_vs_gymnasium_async": gymnasium_building / building,
     }
     names_of_rates = ("gymnasium_async", "ours", "ours_stock_step")
     figures = {f"{suite} {name} steps/s": rate for name, rate in zip(names_of_rates, rates, strict=True)}
+    figures |= {f"{suite} {name} us in a step": 1e6 * spent for name, spent in alone.items()}
+    figures |= {f"{suite} transport us per vector step": 1e6 * transport}
     return ratios, figures | {f"{suite} building s": building, f"{suite} gymnasium building s": gymnasium_building}
 
 

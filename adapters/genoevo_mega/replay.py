@@ -75,7 +75,7 @@ class Replay:
         return int(self.valid.sum())
 
     def ready(self, newest: int = 0) -> bool:
-        """Whether every task has a transition before its *newest* ones; episodes that were lost may have left none."""
+        """Whether every task has a transition before its *newest* ones; lost episodes may have left it none."""
         # At most every other row begins no transition: most calls need not count.
         return bool((self.filled > 2 * newest + 1).all() or (self.valid.sum(axis=1) > newest).all())
 
