@@ -5,8 +5,8 @@
 The same tasks and random actions in one process, in turns: gymnasium's vector environment as ``make_vec`` builds it
 (one process per task), our pool with the stock step and with the faster one (a process per core). The names
 ``..._stock_...`` are the ratios of the stock step; ``..._limit`` is what any transport could reach at most: the time
-inside the simulators alone, spread over the cores without a gap. With ``--quick`` both draw one goal per task, which shortens
-building and is all the same to steps.
+inside the simulators alone, spread over the cores without a gap. With ``--quick`` both draw one goal per task, which
+shortens building and is all the same to steps.
 """
 
 from __future__ import annotations

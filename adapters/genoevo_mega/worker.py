@@ -32,6 +32,7 @@ _GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STEP, RESET, CLOSE = b"s", b"r", b"c"
 _DONE, _BUILT, _FAILED = b"d", b"b", b"f"
 ALL_GROUPS = 255
+_SLICES = 10
 FIELDS = {
     "actions": np.float32,
     "observations": np.float32,
@@ -81,7 +82,8 @@ class WorkerProcess:
 
     def receive(self, timeout: float) -> bytes:
         """The next answer; GoneError where there is none in *timeout* seconds, RolloutError where it says so."""
-        if not self._poll.poll(1000 * timeout):
+        # In slices, so that being stopped as a whole costs a slice and not the limit.
+        if not any(self._poll.poll(1000 * timeout / _SLICES) for _ in range(_SLICES)):
             raise GoneError(f"did not answer within {timeout:g} s")
         try:
             answer = self._pipe.recv_bytes()
