@@ -17,7 +17,7 @@ NAMES = ("reach-v3", "drawer-close-v3")  # the preset's
 
 
 def _config(**machine):
-    return build_config(preset("smoke"), {"steps": 600, "evaluation": {"at_end": False}}, {"machine": machine})
+    return build_config(preset("smoke"), {"steps": 300, "evaluation": {"at_end": False}}, {"machine": machine})
 
 
 def _faults(directory):
@@ -41,20 +41,20 @@ def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, machin
     signalled = []
 
     def observe(status):
-        if status.steps == 200:
+        if status.steps == 100:
             signalled.append(trainer.pool._workers[0].process.pid)
             os.kill(signalled[0], sent)
 
     trainer = runs.create(tmp_path / "run", _config(**machine), ["test"], observe)
-    assert trainer.run(600)
+    assert trainer.run(300)
     assert len(signalled) == 1
     (fault,) = _faults(tmp_path / "run")
-    assert (fault["step"], fault["worker"]) == (202, 0)
+    assert (fault["step"], fault["worker"]) == (102, 0)
     assert fault["reason"].startswith(reason)
     assert set(fault["tasks"]) <= set(NAMES)
     assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-    assert len(trainer.replay) == 600 - len(fault["tasks"])
-    assert runs.info(tmp_path / "run")["steps"] == 600
+    assert len(trainer.replay) == 300 - len(fault["tasks"])
+    assert runs.info(tmp_path / "run")["steps"] == 300
 
 
 @pytest.mark.parametrize("fault", ["exception", "observation", "reward"])
@@ -63,13 +63,13 @@ def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_pat
     digests, faults = [], []
     for name in ("first", "second"):
         trainer = runs.create(tmp_path / name, _config(fault_limit=1000), ["test"], lambda status: None)
-        trainer.run(600)
+        trainer.run(300)
         digests.append(runs.info(tmp_path / name)["digest"])
         faults.append(_faults(tmp_path / name))
         assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-        assert len(trainer.replay) == 600 - len(faults[-1])
+        assert len(trainer.replay) == 300 - len(faults[-1])
         rows = trainer.replay
-        assert np.isfinite(rows.observations).all()
+        assert torch.isfinite(rows.observations).all()
         assert np.isfinite(rows.rewards).all()
     assert digests[0] == digests[1]
     assert faults[0] == faults[1]
@@ -80,7 +80,7 @@ def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_pat
 def test_transitions_of_a_run_with_lost_episodes_are_all_true_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite("exception", step=4, names=NAMES))
     trainer = runs.create(tmp_path / "run", _config(fault_limit=1000), ["test"], lambda status: None)
-    trainer.run(600)
+    trainer.run(300)
     batch = trainer.replay.sample(3000, np.random.default_rng(0), gamma=0.99)
     before, after = batch.observations, batch.next_observations
     assert torch.equal(after[..., 3], before[..., 3] + 1)  # the steps of an episode
@@ -94,7 +94,7 @@ def test_a_task_that_fails_again_and_again_ends_the_run_in_one_line(tmp_path, mo
         tmp_path / "run", _config(fault_limit=3, checkpoint_every=20), ["test"], lambda status: None
     )
     with pytest.raises(RolloutError) as failure:
-        trainer.run(600)
+        trainer.run(300)
     message = str(failure.value)
     assert message.startswith(
         "drawer-close-v3 has had 3 faults, which is the limit; the last one: rollout worker 0: Arith"

@@ -97,6 +97,16 @@ def test_every_tasks_goals_are_those_of_stock_metaworld(name):
     assert np.array_equal(drawn, [pickle.loads(t.data)["rand_vec"] for t in stock])
 
 
+@pytest.mark.parametrize("stock", [False, True])
+def test_a_simulation_that_mujoco_began_anew_is_an_error(suite, stock):
+    task = MetaWorldTask("push-v3", 5, 1, "v2", stock)
+    task.reset(0, evaluation=False)
+    task.step(np.zeros(4, np.float32))
+    task.simulator.data.qpos[0] = np.nan
+    with pytest.raises(FloatingPointError, match="unstable"):
+        task.step(np.zeros(4, np.float32))
+
+
 def test_metaworld_never_terminates(push):
     push.reset(0, evaluation=False)
     assert not any(push.step(np.ones(4, np.float32))[2] for _ in range(200))
