@@ -44,7 +44,7 @@ CALLS = ("fsync", "rename", "replace", "mkdir", "rmdir", "unlink", "open")
 
 
 class Forking:
-    """Stands for the module multiprocessing and a context of it: workers are forked, and end with the trainer.
+    """A context of multiprocessing whose workers are forked, and end with the trainer.
 
     A forked worker has the trainer's ends of the pipes, too; unless it closes them it never hears of their end.
     """
@@ -56,9 +56,6 @@ class Forking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
-    def get_context(self, method: str) -> Any:
-        return self
-
     def Pipe(self, *arguments: Any) -> Any:  # noqa: N802
         pipe = self._context.Pipe(*arguments)
         self._trainers_ends.append(pipe[0])
@@ -69,12 +66,12 @@ def run_process(directory: Path, die_at: int | None, count_file: Path | None) ->
     """Train or resume in *directory*, in a process of its own; dies before the call number *die_at* to the disk."""
     import torch
 
-    from genoevo_mega import rollout, runs, training
+    from genoevo_mega import rollout, runs, training, worker
     from genoevo_mega.config import build_config, preset
 
     os.setsid()
     torch.set_num_threads(1)
-    rollout.multiprocessing = Forking()
+    rollout.SPAWN = worker.SPAWN = Forking()
     training.measure_matrix_rate = lambda device: 1.0  # takes a third of a second and changes nothing
     calls = _count_calls(directory, die_at)
     lines: list[str] = []
