@@ -149,7 +149,10 @@ def _check_npy(name: str, file: Any) -> None:
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} is of npy version {version}")
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    try:
+        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    except Exception as error:  # it is read as a Python literal, by a tokenizer and a parser with errors of their own
+        raise ValueError(f"{name} has no header: {error!r}") from None
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects, which are never read")
     here = file.tell()

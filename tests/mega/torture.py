@@ -8,8 +8,8 @@ the time that a run takes, half just before one of the calls that change the dis
 Each is resumed until it ends; weights, optimiser state, populations, fitness, generators and ``metrics.jsonl`` must
 then be those of the first.
 
-A server that has imported everything forks the processes, so that a start costs no imports; rollout workers are
-spawned as ever. Nothing in genoevo knows of this.
+A server that has imported everything forks the processes, and they fork their rollout workers, so that a start costs
+no imports. Nothing in genoevo knows of this.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = {
-    "steps": 120,
-    "environment": {"episode_length": 10, "goals": 2},
+    "steps": 96,
+    "environment": {"episode_length": 8, "goals": 2},
     "genotypes": {"update_with": "stored"},
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 1, "max_modules": 3},
-    "sac": {"random_steps": 10, "buffer_size": 100},
+    "sac": {"random_steps": 0, "buffer_size": 60},
     "evaluation": {"every": 50, "episodes": 1, "at_end": True},
     "machine": {"checkpoint_every": 6},
 }
@@ -43,15 +43,35 @@ SETTINGS = {
 CALLS = ("fsync", "rename", "replace", "mkdir", "rmdir", "unlink", "open")
 
 
+class Forking:
+    """A context of multiprocessing whose workers are forked, and end with the trainer.
+
+    A forked worker has the trainer's ends of the pipes, too; unless it closes them it never hears of their end.
+    """
+
+    def __init__(self) -> None:
+        self._context, self._trainers_ends = multiprocessing.get_context("fork"), []
+        os.register_at_fork(after_in_child=lambda: [end.close() for end in self._trainers_ends])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def Pipe(self, *arguments: Any) -> Any:  # noqa: N802
+        pipe = self._context.Pipe(*arguments)
+        self._trainers_ends.append(pipe[0])
+        return pipe
+
+
 def run_process(directory: Path, die_at: int | None, count_file: Path | None) -> None:
     """Train or resume in *directory*, in a process of its own; dies before the call number *die_at* to the disk."""
     import torch
 
-    from genoevo_mega import runs, training
+    from genoevo_mega import rollout, runs, training, worker
     from genoevo_mega.config import build_config, preset
 
     os.setsid()
     torch.set_num_threads(1)
+    rollout.SPAWN = worker.SPAWN = Forking()
     training.measure_matrix_rate = lambda device: 1.0  # takes a third of a second and changes nothing
     calls = _count_calls(directory, die_at)
     lines: list[str] = []
@@ -115,7 +135,7 @@ def outcome(directory: Path) -> dict[str, Any]:
 def torture(runs: int, jobs: int, seed: int, folder: Path) -> dict[str, Any]:
     """Kill and resume so many runs; how many ended as the one that was never killed, how many refused to resume."""
     multiprocessing.set_forkserver_preload(
-        ["torch", "torch.utils.tensorboard", "metaworld.env_dict", "genoevo_mega.runs", "genoevo_mega.verify"]
+        ["torch", "torch.utils.tensorboard", "metaworld.env_dict", "scipy.spatial.transform", "genoevo_mega.runs"]
     )
     began = time.monotonic()
     if code := _in_process(folder / "whole", log=folder / "whole.log"):
