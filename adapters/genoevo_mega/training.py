@@ -223,10 +223,13 @@ class Trainer:
                 "success": self._by_task(outcome.success),
                 "return": self._by_task(outcome.mean_return),
                 "score": self._by_task(outcome.best_score),
+                "episodes": self._by_task(outcome.episodes),
                 "stage": self._by_task(self.evolver.community.stages),
                 "effective_modules": self._by_task(outcome.effective_modules),
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
                 "losses": self.losses.take(),
+                "elite": {name: bits for name, bits in zip(self.suite.names, outcome.elites, strict=True) if bits},
+                "genealogy": outcome.genealogy,
             }
         )
         self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})
