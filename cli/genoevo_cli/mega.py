@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
+from genoevo_cli.report import report, watch
 
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
@@ -33,6 +34,10 @@ def mega() -> None:
 
         genoevo mega train --suite mt10 --run-dir runs/a
     """
+
+
+mega.add_command(report)
+mega.add_command(watch)
 
 
 @mega.command()
