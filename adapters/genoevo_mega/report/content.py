@@ -24,7 +24,8 @@ from genoevo_mega.report.structure import clustered, graph_of, shares_of
 WINDOWS = 150
 """Points of a curve at most."""
 EPISODES = 30
-"""Episodes of a task that a point's interval counts at least, where the run has so many."""
+"""Episodes of a task that a point's interval counts at least, but for a run too short for :data:`FEWEST` such points."""
+FEWEST = 12
 
 Ints = npt.NDArray[np.int64]
 
@@ -73,11 +74,11 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def window_starts(log: Log) -> Ints:
-    """The first round of every window: equal windows, of :data:`EPISODES` per task where there are so many."""
+    """The first round of every window, all but the last equally long."""
     if not log.rounds:
         return np.zeros(0, np.int64)
     per_round = max(int(log.episodes.min()), 1)
-    length = max(-(-log.rounds // WINDOWS), min(-(-EPISODES // per_round), -(-log.rounds // 2)))
+    length = max(-(-log.rounds // WINDOWS), min(-(-EPISODES // per_round), -(-log.rounds // FEWEST)))
     return np.arange(0, log.rounds, length)
 
 

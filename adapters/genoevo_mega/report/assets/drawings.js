@@ -35,7 +35,7 @@ const clipped = (text, characters) => (text.length > characters ? `${text.slice(
 function heatMap({ label, rows, columns, values, top, tree = [], format = percent, rowHeight = 17 }) {
   return drawn((width) => {
     const longest = Math.max(...rows.map((row) => row.length)), names = Math.min(longest * 6.8 + 8, width * 0.36), side = tree.length ? Math.min(120, width * 0.17) : 0;
-    const cell = Math.min(44, (width - names - side - 8) / columns.length), upright = cell >= 24 && columns.every((one) => one.length < 4);
+    const cell = Math.min(64, (width - names - side - 8) / columns.length), upright = cell >= 24 && columns.every((one) => one.length < 4);
     const head = upright ? 18 : Math.min(110, Math.max(...columns.map((one) => one.length)) * 6.4 + 8), showHead = upright || cell >= 9;
     const above = showHead ? head : 6, height = above + rows.length * rowHeight + 4;
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label });

@@ -189,7 +189,7 @@ function timeSection(context) {
 function configSection(context) {
   const { data, run, several } = context, value = (one) => html("code", {}, JSON.stringify(one));
   const { preset, named, changes } = run.config;
-  const told = changes.length ? table(`Settings that differ from the preset ${preset}`, [{ name: "setting" }, { name: preset, number: false }, { name: run.name }], changes.map(([name, before, now]) => [html("code", {}, name), value(before), value(now)])) : html("p", {}, `Every setting is as in the preset ${preset}.`);
+  const told = changes.length ? table(`Settings that differ from the preset ${preset}`, [{ name: "setting" }, { name: "in the preset" }, { name: several ? `in ${run.name}` : "in this run" }], changes.map(([name, before, now]) => [html("code", {}, name), value(before), value(now)])) : html("p", {}, `Every setting is as in the preset ${preset}.`);
   const between = several ? (data.differences.length ? table("Settings in which the runs differ", [{ name: "setting" }, ...data.runs.map((one) => ({ name: one.name }))], data.differences.map(([name, ...values]) => [html("code", {}, name), ...values.map(value)])) : html("p", {}, "The runs have the same settings.")) : null;
   const rows = () => [["run", "setting", "preset", "value"], ...data.runs.flatMap((one) => one.config.changes.map(([name, before, now]) => [one.name, name, JSON.stringify(before), JSON.stringify(now)]))];
   const origin = html("details", { id: "origin" }, html("summary", {}, "Where this comes from"), html("p", {}, "Command: ", html("code", {}, run.command)), html("p", {}, "Directory: ", html("code", {}, run.directory)), run.info ? html("p", {}, "Digest of the last checkpoint: ", html("code", {}, run.info.digest)) : null);
