@@ -27,6 +27,7 @@ from genoevo_mega.errors import DivergedError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
+from genoevo_mega.loggers import check_loggers
 from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.rollout import Floats, RolloutPool
@@ -72,6 +73,7 @@ class Trainer:
     def __init__(
         self, config: Config, directory: Path, observer: Callable[[Status], None] = lambda status: None
     ) -> None:
+        check_loggers(config.loggers)
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
@@ -115,7 +117,7 @@ class Trainer:
         with (
             locked(self.directory),
             RolloutPool(self.suite, settings.machine.workers, groups=1 + settings.machine.halves) as self.pool,
-            MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
+            MetricsWriter(self.directory, settings, self.metrics_offset, self.steps) as self.metrics,
             Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
         ):
             self._simulate(self.episodes.restore)
