@@ -31,8 +31,8 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     from genoevo_mega.report.reader import RunReader
 
     out = out or (run_dirs[0] / "report.html" if len(run_dirs) == 1 else Path("comparison.html"))
-    check_parent(out, "--out")
     readers = [RunReader(directory) for directory in run_dirs]
+    check_parent(out, "--out")
     with display.counter("reading", len(readers)) as progress:
         runs = []
         for reader in readers:

@@ -10,7 +10,13 @@ from genoevo_mega.config import build_config, preset
 from genoevo_mega.loggers import NEEDED
 from genoevo_mega.metrics import MetricsWriter
 
-RECORD = {"kind": "round", "step": 20, "success": {"reach-v3": 0.5}, "losses": {"critic_loss": 2.5}, "elite": {"a": "01"}}
+RECORD = {
+    "kind": "round",
+    "step": 20,
+    "success": {"reach-v3": 0.5},
+    "losses": {"critic_loss": 2.5},
+    "elite": {"a": "01"},
+}
 
 
 def _write(directory, loggers, record=RECORD, **since):

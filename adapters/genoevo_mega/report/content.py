@@ -17,14 +17,14 @@ from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.presets import PRESETS
 from genoevo_mega.report import reader
-from genoevo_mega.report.genealogy import donations, lines_of_descent
+from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
 from genoevo_mega.report.reader import Log, Run
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
 
 WINDOWS = 150
 """Points of a curve at most."""
 EPISODES = 30
-"""Episodes of a task that a point's interval counts at least, but for a run too short for :data:`FEWEST` such points."""
+"""Episodes of a task that a point counts at least, where the run has enough for :data:`FEWEST` such points."""
 FEWEST = 12
 
 Ints = npt.NDArray[np.int64]
@@ -159,8 +159,8 @@ def summary(run: Run) -> str:
     mean = sum(rates.values()) / len(rates)
     return (
         f"{run.name} has mastered {mastered} of {len(rates)} tasks (success of {mastery:.0%} or more) after "
-        f"{int(log.steps[-1]):,} environment steps and {log.rounds:,} rounds; mean success {mean:.0%}, over {source}. "
-        f"{_grew(grown, len(rates))}; the pool has {int(log.pool_size[-1])} modules."
+        f"{int(log.steps[-1]):,} environment steps and {log.rounds:,} rounds; mean success {mean:.0%}, over "
+        f"{source}. {_grew(grown, len(rates))}; the pool has {int(log.pool_size[-1])} modules."
     )
 
 
@@ -210,16 +210,16 @@ def _genealogy(log: Log) -> dict[str, Any]:
     lines = lines_of_descent(log.survivors, log.children)
     changes = [np.flatnonzero(np.diff(log.stage[:, task])) + 1 for task in range(len(log.tasks))]
     return {
-        "births": [[[birth.round, int(birth.origin), _or_minus_one(birth.donor)] for birth in line] for line in lines],
-        "stages": [
-            [[int(row) + 1, int(log.stage[row, task])] for row in rows] for task, rows in enumerate(changes)
+        "births": [
+            [[birth.round, int(birth.origin), _or_minus_one(birth.donor)] for birth in line] for line in lines
         ],
+        "stages": [[[int(row) + 1, int(log.stage[row, task])] for row in rows] for task, rows in enumerate(changes)],
         "donations": donations(lines).tolist(),
     }
 
 
-def _or_minus_one(donor: int | None) -> int:
-    return -1 if donor is None else donor
+def _birth(birth: Birth) -> list[int]:
+    return [birth.round, int(birth.origin), -1 if birth.donor is None else birth.donor]
 
 
 # ------------------------------------------------------------------------------------------------ time, config

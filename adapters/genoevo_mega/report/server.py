@@ -1,4 +1,4 @@
-"""Shows a run's page on this machine while the run trains: read-only, on the loopback address, under a secret path."""
+"""Shows a run's page while the run trains: to this machine alone, read-only, under an address with a secret."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._allowed():
-            self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"This needs the address that genoevo mega watch printed.\n")
+            self._answer(
+                HTTPStatus.FORBIDDEN, "text/plain", b"This needs the address that genoevo mega watch printed.\n"
+            )
             return
         name = urlsplit(self.path).path.rpartition("/")[2]
         try:
@@ -90,7 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         except UserError as error:
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", f"{error}\n".encode())
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _allowed(self) -> bool:
         # A page of another site could reach this server under a name of its own that resolves to this machine.
