@@ -210,9 +210,7 @@ def _genealogy(log: Log) -> dict[str, Any]:
     lines = lines_of_descent(log.survivors, log.children)
     changes = [np.flatnonzero(np.diff(log.stage[:, task])) + 1 for task in range(len(log.tasks))]
     return {
-        "births": [
-            [[birth.round, int(birth.origin), _or_minus_one(birth.donor)] for birth in line] for line in lines
-        ],
+        "births": [[_birth(birth) for birth in line] for line in lines],
         "stages": [[[int(row) + 1, int(log.stage[row, task])] for row in rows] for task, rows in enumerate(changes)],
         "donations": donations(lines).tolist(),
     }

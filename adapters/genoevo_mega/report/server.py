@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._data()
             else:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"There is no such page.\n")
-        except UserError as error:
+        except (UserError, OSError) as error:
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", f"{error}\n".encode())
 
     def do_HEAD(self) -> None:
