@@ -145,15 +145,21 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_the_run_as_it_was(run):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     command = [sys.executable, "-m", "genoevo_cli", "mega", "watch", str(run)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
+    try:
+        _look(process.stderr.readline(), run)
+        os.kill(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, error) == (0, "", "Stopped.\n")
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def _look(line, run):
+    """Ask for the page at the address that *line* tells, and leave without reading it."""
     assert f"{run} is at http://127.0.0.1:" in line
-    address = line.split(" at ")[1].split(" until")[0]
-    port, path = address.removeprefix("http://127.0.0.1:").split("/", 1)
-    connection = http.client.HTTPConnection(HOST, int(port), timeout=20)
+    port, path = line.split("http://127.0.0.1:")[1].split(" until")[0].split("/", 1)
+    connection = http.client.HTTPConnection(HOST, int(port), timeout=60)
     connection.request("GET", f"/{path}")
     assert connection.getresponse().status == 200
     connection.close()
-    os.kill(process.pid, signal.SIGINT)
-    out, error = process.communicate(timeout=20)
-    assert (process.returncode, out, error) == (0, "", "Stopped.\n")
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before

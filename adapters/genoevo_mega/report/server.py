@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -55,6 +56,11 @@ class Watch(ThreadingHTTPServer):
         except OSError as error:
             raise UserError(f"port = {port}: cannot be opened: {error.strerror}") from None
         self.url = f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing where a browser has left in the middle of an answer; as the base class for all else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def data(self) -> tuple[dict[str, Any], bytes]:
         """The page's data and the same as JSON, made anew where the run's files have changed."""
