@@ -85,16 +85,18 @@ function strips({ label, rows, xs, values, top, xName, rowHeight = 17 }) {
 }
 
 /* A line of descent over rounds: births on the line, donors of second parents in lanes below it.
-   births: [round, operator, donor name or null]; stages: [round, stage]. */
+   births: [round, operator, donor name or null]; stages: [round, stage]. A line that a fresh genotype began starts there. */
 function descent({ label, births, stages, last, xName }) {
+  const first = births.length && births[0][1] === OPERATORS.length - 1 ? Math.max(0, births[0][0] - Math.max(1, Math.round((last - births[0][0]) * 0.05))) : 0;
+  stages = stages.filter(([round]) => round >= first);
   const counts = new Map();
   for (const [, , donor] of births) if (donor !== null) counts.set(donor, (counts.get(donor) || 0) + 1);
   const lanes = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([name]) => name);
   return drawn((width) => {
     const names = lanes.length ? Math.min(Math.max(...lanes.map((one) => one.length + 5)) * 6.8, width * 0.36) : 12, laneHeight = 17;
-    const lineY = 40, height = lineY + 22 + lanes.length * laneHeight + 36, sx = (x) => names + (x / Math.max(last, 1)) * (width - names - 12);
+    const lineY = 40, height = lineY + 22 + lanes.length * laneHeight + 36, sx = (x) => names + ((x - first) / Math.max(last - first, 1)) * (width - names - 12);
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label });
-    picture.append(svg("line", { x1: sx(0), x2: sx(last), y1: lineY, y2: lineY, stroke: "var(--muted)", "stroke-width": 2 }));
+    picture.append(svg("line", { x1: sx(births.length && first ? births[0][0] : first), x2: sx(last), y1: lineY, y2: lineY, stroke: "var(--muted)", "stroke-width": 2 }));
     const crossing = births.filter((one) => lanes.includes(one[2]));
     const laneY = (name) => lineY + 30 + lanes.indexOf(name) * laneHeight;
     picture.append(svg("path", { d: crossing.map(([round, , donor]) => `M${fixed(sx(round))} ${lineY}V${laneY(donor)}`).join(""), stroke: "var(--line)" }));
@@ -105,8 +107,8 @@ function descent({ label, births, stages, last, xName }) {
     for (const [round, stage] of stages)
       picture.append(svg("path", { d: `M${fixed(sx(round))} ${lineY - 11}l-5 -9h10z`, fill: `var(--c${GROWTH_COLOUR})` }, svg("title", {}, `round ${round}: stage ${stage}`)),
         stages.length < 12 ? svg("text", { x: sx(round), y: lineY - 24, "text-anchor": "middle" }, stage) : "");
-    for (const x of ticks(0, last, Math.max(2, Math.floor((width - names) / 90))))
-      picture.append(svg("text", { x: sx(x), y: height - 20, "text-anchor": x ? "middle" : "start" }, short(x)));
+    for (const x of ticks(first, last, Math.max(2, Math.floor((width - names) / 90))).filter(Number.isInteger))
+      picture.append(svg("text", { x: sx(x), y: height - 20, "text-anchor": x === first ? "start" : "middle" }, count(x)));
     picture.append(svg("text", { x: (names + width) / 2, y: height - 4, "text-anchor": "middle" }, xName));
     return picture;
   });

@@ -169,7 +169,7 @@ function genealogySection(context) {
   const totals = table("Births on the lines of the winning genotypes", [{ name: "task" }, { name: "births", number: true }, ...OPERATORS.map((one) => ({ name: one, number: true })), { name: "from other tasks", number: true }],
     run.tasks.map((one, t) => [one, births[t].length, ...OPERATORS.map((_, operator) => births[t].filter((birth) => birth[1] === operator).length), foreign(t)]));
   const rows = () => [["task", "round", "operator", "second parent's task"], ...run.tasks.flatMap((one, t) => named(births[t]).map(([round, operator, donor]) => [one, round, OPERATORS[operator], donor]))];
-  return section("genealogy", "Genealogy", "How the present winner of a task came about, by first parents: each mark on the line is the round that bred an ancestor; a mark in a lane below tells whose population gave the second parent.",
+  return section("genealogy", "Genealogy", "How the present winner of a task came about, by first parents, back to the first generation or to a fresh genotype: each mark on the line is the round that bred an ancestor; a mark in a lane below tells whose population gave the second parent.",
     [html("div", { class: "controls" }, runChoice(context, "genealogy"), taskChoice(context, "genealogy")),
       descent({ label: `Line of descent of the winning genotype of ${name}: ${mine.length} births, ${foreign(task)} with a second parent of another task`, births: mine, stages: stages[task], last: run.rounds, xName: "rounds" }), descentLegend(mine, stages[task].length),
       html("details", { id: "lines" }, html("summary", {}, "All tasks as a table"), totals)], run.name, rows, () => ({ tasks: run.tasks, births: births.map(named), stages }));
