@@ -156,9 +156,9 @@ def summary(run: Run) -> str:
         rates, source = dict(zip(log.tasks, window, strict=True)), "training episodes"
     mastery, grown = run.config.growth.mastery, int((log.stage[-1] > run.config.genotypes.start_stage).sum())
     mastered = sum(rate >= mastery for rate in rates.values())
-    mean = sum(rates.values()) / len(rates)
+    mean, enough = sum(rates.values()) / len(rates), f"{mastery:.0%}" + " or more" * (mastery < 1)
     return (
-        f"{run.name} has mastered {mastered} of {len(rates)} tasks (success of {mastery:.0%} or more) after "
+        f"{run.name} has mastered {mastered} of {len(rates)} tasks (success of {enough}) after "
         f"{int(log.steps[-1]):,} environment steps and {log.rounds:,} rounds; mean success {mean:.0%}, over "
         f"{source}. {_grew(grown, len(rates))}; the pool has {int(log.pool_size[-1])} modules."
     )
