@@ -8,7 +8,7 @@ the new generation's first genotypes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ class Outcome:
     """A round, task by task; arrays are (tasks,).
 
     ``success`` and ``mean_return`` average over the task's genotypes, ``episodes`` were driven by them,
-    ``effective_modules`` is its elite's, ``grown`` and ``shrunk`` are task indices. ``elites`` are the genotypes of
-    the next generation's elites, None for a task whose elite is still the same; ``genealogy`` says where the next
-    generation comes from, see :func:`_genealogy`.
+    ``effective_modules`` is its elite's, ``grown`` and ``shrunk`` are task indices. ``descent`` holds JSON values for
+    the round's record: ``elite``, the bit strings of the next generation's elites by task, but for those that are
+    still the same, and ``genealogy``, see :func:`_genealogy`.
     """
 
     success: npt.NDArray[np.float64]
@@ -45,8 +45,7 @@ class Outcome:
     grown: list[int]
     shrunk: list[int]
     episodes: Ints
-    elites: list[str | None]
-    genealogy: dict[str, Any]
+    descent: dict[str, Any] = field(default_factory=dict)
 
 
 class Evolver:
@@ -109,6 +108,7 @@ class Evolver:
         done = self.community.step(performance, mean_return)
         changed = (done.elites > 0) | (self.community.stages != stages) | (self.community.rounds == 1)
         elites = self.community.population[:: self.community.size]
+        new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
         for array in (self.episodes, self.successes, self.returns):
             array[:] = 0
         self.driving[:] = 0
@@ -121,8 +121,7 @@ class Evolver:
             grown=done.grown,
             shrunk=done.shrunk,
             episodes=episodes,
-            elites=[str(elites[task]) if changed[task] else None for task in range(len(elites))],
-            genealogy=_genealogy(done),
+            descent={"elite": new, "genealogy": _genealogy(done)},
         )
 
     def genotype_ids(self) -> Ints:

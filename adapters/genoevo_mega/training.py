@@ -230,8 +230,7 @@ class Trainer:
                 "effective_modules": self._by_task(outcome.effective_modules),
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
                 "losses": self.losses.take(),
-                "elite": {name: bits for name, bits in zip(self.suite.names, outcome.elites, strict=True) if bits},
-                "genealogy": outcome.genealogy,
+                **outcome.descent,
             }
         )
         self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})

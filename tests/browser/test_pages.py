@@ -200,6 +200,23 @@ def test_names_are_text_wherever_they_stand(trained, tmp_path, visit, violations
     assert violations(page) == []
 
 
+def test_a_comparison_with_a_run_whose_structure_does_not_evolve(trained, tmp_path, visit, violations):
+    fixed = tmp_path / "fixed"
+    shutil.copytree(trained[1], fixed)
+    records = [json.loads(line) for line in (fixed / "metrics.jsonl").read_text().splitlines()]
+    for record in records:
+        record.pop("elite", None)
+        record.pop("genealogy", None)
+    (fixed / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    page_file = tmp_path / "page.html"
+    page_file.write_text(render(data_of([RunReader(run).read() for run in (fixed, trained[0])])), encoding="utf-8")
+    page = visit(page_file.as_uri())
+    assert page.locator("#community").count() == 0
+    assert violations(page) == []
+    page.select_option("#tasks-run", "1")
+    page.wait_for_selector("#community svg[role=img]")
+
+
 def test_a_page_asks_for_nothing_but_itself(pages, visit):
     page = visit(pages["report"])
     entries = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")

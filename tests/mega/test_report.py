@@ -99,14 +99,24 @@ def test_a_damaged_line_is_named(copied):
         RunReader(copied).read()
 
 
-def test_rounds_of_an_older_version_are_refused_by_name(copied):
-    path = copied / "metrics.jsonl"
+def _without(directory, *names):
+    path = directory / "metrics.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    for record in records:
-        record.pop("genealogy", None)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    with pytest.raises(UserError, match="lacks 'genealogy'"):
+    kept = [{name: value for name, value in record.items() if name not in names} for record in records]
+    path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+
+def test_rounds_of_an_older_version_are_refused_by_name(copied):
+    _without(copied, "stage")
+    with pytest.raises(UserError, match="lacks 'stage'"):
         RunReader(copied).read()
+
+
+def test_a_run_without_genotypes_has_no_graphs(copied):
+    _without(copied, "elite", "genealogy")
+    run = data_of([RunReader(copied).read()])["runs"][0]
+    assert (run["graphs"], run["community"], run["genealogy"]["births"]) == ([], None, [])
+    assert run["success"][0]["rate"]
 
 
 def test_a_run_without_a_round_or_a_checkpoint_has_a_page(copied):
@@ -178,6 +188,12 @@ def test_lines_of_descent_are_those_that_were_bred():
         lines[2 * size],
     ]
     assert donations(found).sum() == sum(donor is not None for line in lines[::size] for _, _, donor in line) > 0
+
+
+def test_a_child_that_is_its_parent_is_no_birth():
+    survivors = np.array([[0], [1]])
+    children = np.array([[[[Origin.MUTATION, 0, -1]]], [[[-1, 1, -1]]]])
+    assert [birth.round for birth in lines_of_descent(survivors, children)[0]] == [1]
 
 
 def test_no_rounds_have_no_lines():

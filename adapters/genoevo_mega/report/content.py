@@ -157,10 +157,11 @@ def summary(run: Run) -> str:
     mastery, grown = run.config.growth.mastery, int((log.stage[-1] > run.config.genotypes.start_stage).sum())
     mastered = sum(rate >= mastery for rate in rates.values())
     mean, enough = sum(rates.values()) / len(rates), f"{mastery:.0%}" + " or more" * (mastery < 1)
+    grew = f" {_grew(grown, len(rates))}; the pool has {int(log.pool_size[-1])} modules." if log.elites else ""
     return (
         f"{run.name} has mastered {mastered} of {len(rates)} tasks (success of {enough}) after "
         f"{int(log.steps[-1]):,} environment steps and {log.rounds:,} rounds; mean success {mean:.0%}, over "
-        f"{source}. {_grew(grown, len(rates))}; the pool has {int(log.pool_size[-1])} modules."
+        f"{source}.{grew}"
     )
 
 
@@ -180,7 +181,7 @@ def _facts(info: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _structure(log: Log, config: Config) -> dict[str, Any]:
-    if not log.rounds:
+    if not log.elites:
         return {"graphs": [], "community": None, "genotypes": []}
     layout = StagedLayout(config.genotypes.precision)
     bits = [log.elites[task] for task in log.tasks]

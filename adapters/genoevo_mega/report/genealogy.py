@@ -28,7 +28,7 @@ def lines_of_descent(survivors: Ints, children: Ints) -> list[list[Birth]]:
     """For each task the births that lead to its present elite, the oldest first.
 
     The line follows first parents, which are of the task itself, and ends at a fresh genotype or one of the first
-    generation.
+    generation. A child of origin -1 is its first parent, unchanged, and no birth.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def lines_of_descent(survivors: Ints, children: Ints) -> list[list[Birth]]:
         born = children[number, every, np.maximum(place - 1, 0)]
         for task in np.flatnonzero((place > 0) & open_lines):
             origin, _, second = born[task].tolist()
-            lines[task].append(Birth(number + 1, Origin(origin), second // size if second >= 0 else None))
+            if origin >= 0:
+                lines[task].append(Birth(number + 1, Origin(origin), second // size if second >= 0 else None))
             open_lines[task] = origin != Origin.FRESH
         place = np.where(place > 0, born[:, 1] % size, survivors[number])
     return [line[::-1] for line in lines]

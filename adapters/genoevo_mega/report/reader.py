@@ -35,9 +35,9 @@ class Log:
     stage, effective
         (R, T) int64: after the round, and of the elite that it found.
     elites
-        Each task's present elite as a bit string.
+        Each task's present elite as a bit string; none in a run whose structure does not evolve.
     survivors, children
-        (R, T) and (R, T, size - 1, 3) int64, as the record ``genealogy``.
+        (R, T) and (R, T, size - 1, 3) int64, as the record ``genealogy``; no rows in a run that does not evolve.
     evaluations
         The records of greedy evaluations.
     times
@@ -167,8 +167,9 @@ def _log(records: list[dict[str, Any]], times: list[dict[str, float]]) -> Log:
     elites: dict[str, str] = {}
     for record in rounds:
         elites |= record.get("elite", {})
+    evolves = any("genealogy" in record for record in rounds)
     try:
-        genealogy = [record["genealogy"] for record in rounds]
+        genealogy = [record["genealogy"] for record in rounds if evolves]
         return Log(
             tasks=tasks,
             steps=np.array([record["step"] for record in rounds], np.int64),

@@ -14,7 +14,8 @@ function build(data, show, status) {
   const head = html("header", {}, html("h1", {}, several ? `Comparison of ${data.title}` : data.title), status, data.summary.map((one) => html("p", { class: "summary" }, one)), several ? null : figures(run));
   if (!data.runs.some((one) => one.rounds)) return [head, html("main", {}, html("p", {}, "The page fills once every genotype has driven its first episode."), several ? null : configSection(context))];
   const parts = [successSection, tasksSection, detailSection, stagesSection, communitySection, genealogySection, timeSection, configSection];
-  const sections = parts.filter((part) => run.rounds || [successSection, timeSection, configSection].includes(part)).map((part) => part(context));
+  const structural = [stagesSection, communitySection, genealogySection];
+  const sections = parts.filter((part) => (run.graphs.length || !structural.includes(part)) && (run.rounds || [successSection, timeSection, configSection].includes(part))).map((part) => part(context));
   const links = sections.map((one) => html("a", { href: `#${one.id}` }, one.querySelector("h2").textContent));
   return [head, html("nav", { "aria-label": "Parts of this page" }, links), html("main", {}, sections)];
 }
@@ -105,8 +106,9 @@ function tasksSection(context) {
     tally.textContent = `${all.filter(fits).length} of ${run.tasks.length} tasks`;
   }
   narrow();
-  const rows = () => [["task", "from", "to", "weight", "share of the output"], ...run.tasks.flatMap((task, t) => run.graphs[t].edges.map(([from, to, weight, share]) => [task, from, to === run.graphs[t].stage + 1 ? "output" : to, weight, share / 1000]))];
-  return section("tasks", "Tasks and their modules", "Success in training with its 95 % Wilson interval, and below it the modules of the task's elite: a node for each module, an edge for each decoded weight, as thick as the share of the output that flows along it. Edges below half a percent are not drawn.",
+  const rows = () => [["task", "from", "to", "weight", "share of the output"], ...run.tasks.flatMap((task, t) => (run.graphs[t]?.edges || []).map(([from, to, weight, share]) => [task, from, to === run.graphs[t].stage + 1 ? "output" : to, weight, share / 1000]))];
+  const below = ", and below it the modules of the task's elite: a node for each module, an edge for each decoded weight, as thick as the share of the output that flows along it. Edges below half a percent are not drawn.";
+  return section("tasks", run.graphs.length ? "Tasks and their modules" : "Tasks", `Success in training with its 95 % Wilson interval${run.graphs.length ? below : "."}`,
     [html("div", { class: "controls" }, runChoice(context, "tasks"), filter, choice("order", "Order", state.order, Object.keys(ORDERS).map((one) => [one, one]), context.set("order"))), tally, cards], run.name, rows, () => run.tasks.map((task, t) => ({ task, genotype: run.genotypes[t], ...run.graphs[t] })));
 }
 
@@ -116,7 +118,7 @@ function card(context, t) {
   const chart = curves({ label: `Success of ${name} over environment steps, now ${interval(newest(run, t))}`, small: true, height: 96, series: all.map(([one, i, at]) => curveOf(one, i, one.success[at])), points: all.flatMap(([one, i, at]) => pointsOf(one, i, one.evaluation.success[at])) });
   const open = () => { context.set("task")(name); document.getElementById("detail").scrollIntoView(); document.getElementById("detail-task").focus({ preventScroll: true }); };
   return html("article", { class: "card", "data-task": name }, html("header", {}, html("h3", {}, name), html("button", { type: "button", id: `open-${t}`, "aria-label": `${name} in detail`, onclick: open }, "Detail")),
-    html("p", {}, `${interval(newest(run, t))}, ${run.stage[t].at(-1)} modules`), chart, moduleGraph(name, run.graphs[t], 96));
+    html("p", {}, `${interval(newest(run, t))}${run.graphs.length ? `, ${run.stage[t].at(-1)} modules` : ""}`), chart, run.graphs.length ? moduleGraph(name, run.graphs[t], 96) : null);
 }
 
 function detailSection(context) {
@@ -125,12 +127,12 @@ function detailSection(context) {
   const most = Math.max(2, ...run.stage[task], ...run.effective[task]) + 1;
   const modules = html("figure", {}, curves({ label: `Stage and effective modules of ${name}`, height: 180, high: most, format: plain, xName: "environment steps", series: [{ colour: 3, x: run.window_steps, y: run.stage[task], stepped: true }, { colour: 5, x: run.window_steps, y: run.effective[task] }] }),
     legend([{ name: "stage", colour: 3 }, { name: "effective modules", colour: 5 }]));
-  const weights = html("details", { id: "weights" }, html("summary", {}, "Weights and genotype as text"),
+  const weights = graph && html("details", { id: "weights" }, html("summary", {}, "Weights and genotype as text"),
     table(`Decoded weights of ${name}`, [{ name: "from" }, { name: "to" }, { name: "weight", number: true }, { name: "share of the output", number: true }],
       graph.edges.map(([from, to, weight, share]) => [from ? `module ${from}` : "input", to > graph.stage ? "output" : `module ${to}`, String(weight), percent(share)])), html("p", {}, html("code", {}, run.genotypes[task])));
   const rows = () => [["task", "step", "success", "low", "high", "mean return", "stage", "effective modules"], ...run.window_steps.map((step, i) => [name, step, run.success[task].rate[i] / 1000, run.success[task].low[i] / 1000, run.success[task].high[i] / 1000, run.return[task][i], run.stage[task][i], run.effective[task][i]])];
   return section("detail", "One task in detail", "The slider below a chart reads its values out, by mouse, touch or arrow keys.",
-    [html("div", { class: "controls" }, runChoice(context, "detail"), taskChoice(context, "detail")), chart, html("div", { class: "two" }, modules, html("figure", {}, moduleGraph(name, graph, 190), html("figcaption", {}, "Modules of the elite"))), weights], `${run.name}-${name}`, rows, () => ({ task: name, steps: run.window_steps, success: run.success[task], stage: run.stage[task], effective: run.effective[task], return: run.return[task], genotype: run.genotypes[task], graph }));
+    [html("div", { class: "controls" }, runChoice(context, "detail"), taskChoice(context, "detail")), chart, graph && html("div", { class: "two" }, modules, html("figure", {}, moduleGraph(name, graph, 190), html("figcaption", {}, "Modules of the elite"))), weights], `${run.name}-${name}`, rows, () => ({ task: name, steps: run.window_steps, success: run.success[task], stage: run.stage[task], effective: run.effective[task], return: run.return[task], genotype: run.genotypes[task], graph }));
 }
 
 function stagesSection(context) {
