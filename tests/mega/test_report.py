@@ -153,6 +153,8 @@ def test_windows_are_few_and_hold_episodes_enough():
     assert np.diff(window_starts(Log)).min() * 3 >= 30
     Log.rounds, Log.episodes = 5, np.full((5, 2), 3)
     assert len(window_starts(Log)) == 5
+    Log.rounds, Log.episodes = 1999, np.full((1999, 2), 3)
+    assert len(set(np.diff(window_starts(Log), append=1999))) <= 2
 
 
 def test_the_summary_tells_the_last_evaluation(run):

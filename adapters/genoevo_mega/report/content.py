@@ -54,7 +54,7 @@ def _run(run: Run) -> dict[str, Any]:
         "suite": config.suite,
         "seed": config.seed,
         "command": reader.command_line(run.command),
-        "steps": int(log.steps[-1]) if log.rounds else 0,
+        "steps": max(int(log.steps[-1]) if log.rounds else 0, run.info["steps"] if run.info else 0),
         "target": config.steps,
         "rounds": log.rounds,
         "info": _facts(run.info),
@@ -74,12 +74,13 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def window_starts(log: Log) -> Ints:
-    """The first round of every window, all but the last equally long."""
+    """The first round of every window; their lengths differ by one round at most."""
     if not log.rounds:
         return np.zeros(0, np.int64)
     per_round = max(int(log.episodes.min()), 1)
     length = max(-(-log.rounds // WINDOWS), min(-(-EPISODES // per_round), -(-log.rounds // FEWEST)))
-    return np.arange(0, log.rounds, length)
+    count = log.rounds // length
+    return np.arange(count) * log.rounds // count
 
 
 def _curves(log: Log, starts: Ints) -> dict[str, Any]:
