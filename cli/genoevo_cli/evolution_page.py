@@ -29,7 +29,8 @@ class Course:
         """Add the present generation, of one objective; a callback of :class:`~genoevo.Evolution`."""
         assert evolution.best is not None
         population = evolution.population
-        lower, median, upper = np.quantile(population.fitness, [0.25, 0.5, 0.75])
+        finite = population.fitness[np.isfinite(population.fitness)]
+        lower, median, upper = np.quantile(finite, [0.25, 0.5, 0.75]) if finite.size else [np.nan] * 3
         lengths = population.lengths
         self._rows.append(
             {
