@@ -29,6 +29,7 @@ from genoevo_mega.metrics import MetricsWriter
 from genoevo_mega.report.content import data_of
 from genoevo_mega.report.page import render
 from genoevo_mega.report.reader import RunReader
+from genoevo_mega.writer import Writer
 
 MOST_BYTES, MOST_SECONDS_TO_MAKE, MOST_SECONDS_TO_OPEN = 5e6, 20.0, 2.0
 
@@ -42,7 +43,10 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     evolver, rng, tasks = trainer.evolver, np.random.default_rng(seed), len(trainer.suite.names)
     middle, best = rng.uniform(0.1, 1.6, (tasks, 1)) * rounds, rng.uniform(0.3, 1, (tasks, 1))
     length = config.environment.episode_length
-    with MetricsWriter(directory, config) as trainer.metrics:
+    with (
+        MetricsWriter(directory, config) as trainer.metrics,
+        Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as trainer.checkpoints,
+    ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))
             evolver.episodes[:] = 1

@@ -122,7 +122,7 @@ def test_a_run_without_genotypes_has_no_graphs(copied):
 def test_a_run_without_a_round_or_a_checkpoint_has_a_page(copied):
     for name in ("metrics.jsonl", "time.jsonl"):
         (copied / name).write_bytes(b"")
-    shutil.rmtree(copied / "checkpoint")
+    shutil.rmtree(copied / "checkpoints")
     data = data_of([RunReader(copied).read()])
     assert data["runs"][0]["rounds"] == 0
     assert "no round has ended yet" in data["summary"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genoevo_mega import runs
+from genoevo_mega import checkpoint, runs
 from genoevo_mega.config import Config
 from genoevo_mega.errors import UserError
 from genoevo_mega.metrics import METRICS, TIME
@@ -87,35 +88,30 @@ class RunReader:
         self.directory = directory
         self.config = runs.open_config(directory)
         self._metrics, self._times = _Lines(directory / METRICS), _Lines(directory / TIME)
-        self._info: tuple[float, dict[str, Any] | None] = (-1.0, None)
+        self._info: tuple[str, dict[str, Any] | None] = "", None
 
     @property
-    def version(self) -> tuple[int, ...]:
+    def version(self) -> tuple[int | str, ...]:
         """Changes whenever the files do."""
-        return (*self._metrics.version, *self._times.version, int(self._checkpoint_time() * 1000))
+        return (*self._metrics.version, *self._times.version, self._newest_checkpoint())
 
     def read(self) -> Run:
         """The run as it is now; UserError where a file is damaged."""
         log = _log(self._metrics.read(), _by_step(self._times.read()))
-        command = json.loads((self.directory / "run.json").read_text(encoding="utf-8"))["command"]
+        command = runs.read_origin(self.directory)["command"]
         name = self.directory.resolve().name
         return Run(name, self.directory, self.config, command, log, self._read_info())
 
-    def _checkpoint_time(self) -> float:
-        try:
-            return (self.directory / "checkpoint" / "state.json").stat().st_mtime
-        except OSError:
-            return 0.0
+    def _newest_checkpoint(self) -> str:
+        return next((path.name for path in checkpoint.candidates(self.directory)), "")
 
     def _read_info(self) -> dict[str, Any] | None:
-        written = self._checkpoint_time()
-        if written and written != self._info[0]:
-            try:
-                self._info = written, runs.info(self.directory)
-            except UserError:
-                # Between the two renames that put a new checkpoint in place; the last one read still holds.
-                if self._info[1] is None:
-                    return None
+        newest = self._newest_checkpoint()
+        if newest and newest != self._info[0]:
+            # What this cannot be read for, damage or a later one that has just taken its place, is no reason to show
+            # nothing of the run.
+            with suppress(UserError, OSError):
+                self._info = newest, runs.info(self.directory)
         return self._info[1]
 
 

@@ -49,7 +49,7 @@ class Watch(ThreadingHTTPServer):
 
     def __init__(self, directory: Path, port: int = 0, interval: float = INTERVAL) -> None:
         self._reader, self._interval, self._lock = RunReader(directory), interval, Lock()
-        self._cached: tuple[tuple[int, ...], dict[str, Any], bytes] | None = None
+        self._cached: tuple[tuple[int | str, ...], dict[str, Any], bytes] | None = None
         self.token = secrets.token_urlsafe(24)
         try:
             super().__init__((HOST, port), _Handler)
