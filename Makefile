@@ -10,7 +10,7 @@ THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --edi
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences docs clean
+.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences test-browser test-loggers docs clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -42,6 +42,15 @@ torture: .venv/dev torture-engine
 torture-engine: .venv-engine/installed
 	$(ENGINE)/python tests/engine/torture.py 100
 
+# The pages in a real Chromium, which must be there (apt-get install chromium); screenshots go to .browser/screenshots.
+test-browser: .venv/browser .browser/axe.min.js
+	@command -v chromium >/dev/null || { echo "there is no chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/browser -m browser
+
+# The loggers whose packages the other tests do without.
+test-loggers: .venv/loggers
+	$(BIN)/python -m pytest tests/mega/test_loggers.py
+
 # Exact theory with many runs, and the PBO suite beside published running times: a quarter of an hour on one free core.
 validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
@@ -54,6 +63,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/checkpoint.py
+	$(BIN)/python benchmarks/report.py
 
 # Write requirements/*.txt anew, from pyproject.toml and constraints.txt.
 pins: .venv-pins/installed
@@ -88,6 +98,21 @@ docs: .venv/docs
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@
 
+.venv/loggers: .venv/dev
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[loggers]'
+	touch $@
+
+.venv/browser: .venv/dev
+	$(INSTALL) $(BIN)/pip install --quiet --editable '.[browser]'
+	touch $@
+
+# What checks the pages against WCAG; the sum is that of npm's package.
+.browser/axe.min.js:
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent axe-core@4.14.1
+	cd $(@D) && echo "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745  axe-core-4.14.1.tgz" | sha256sum --check --quiet
+	tar -xzf $(@D)/axe-core-4.14.1.tgz -C $(@D) --strip-components=1 --touch package/axe.min.js
+
 .venv/docs: .venv/mega
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
@@ -115,4 +140,4 @@ docs: .venv/docs
 	touch $@
 
 clean:
-	rm -rf .venv .venv-engine .venv-validate .venv-pins .venv-audit
+	rm -rf .venv .venv-engine .venv-validate .venv-pins .venv-audit .browser

@@ -108,7 +108,7 @@ def measure(quick: bool) -> Measured:
         fill(trainer.replay, trainer.replay.valid.shape[1], rng)
         with (
             RolloutPool(trainer.suite, config.machine.workers) as pool,
-            MetricsWriter(directory) as trainer.metrics,
+            MetricsWriter(directory, config) as trainer.metrics,
             Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as writer,
         ):
             pool.reset(np.zeros(10, np.int64))

@@ -18,7 +18,7 @@ from genoevo._check import check_at_least, check_between, check_choice, check_wh
 from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
-from genoevo.operators.reproduction import Reproduction
+from genoevo.operators.reproduction import Origin, Reproduction
 from genoevo.operators.selection import tournament_within
 from genoevo.population import Population
 from genoevo.state import (
@@ -129,7 +129,10 @@ class Growth:
 class Round:
     """What one round saw and did. Arrays are (tasks, size), indices count within a task's population.
 
-    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``: task indices.
+    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``: task indices. ``parents``
+    (tasks, size - 1, 2) int64: the rows of the evaluated :attr:`Community.population` that each new genotype comes
+    from, -1 where there is none; ``origins`` (tasks, size - 1) int8 codes of
+    :class:`~genoevo.operators.reproduction.Origin`.
     """
 
     scores: Floats
@@ -137,6 +140,8 @@ class Round:
     elites: Ints
     grown: list[int]
     shrunk: list[int]
+    parents: Ints
+    origins: npt.NDArray[np.int8]
 
 
 class Community:
@@ -252,9 +257,9 @@ class Community:
         self._memory.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
         grown, shrunk = self._stage_changes(performance, effective, elites)
-        self._replace_generation(merit, elites)
+        parents, origins = self._replace_generation(merit, elites)
         self._change_stages(grown, shrunk)
-        return Round(scores, effective, elites, grown, shrunk)
+        return Round(scores, effective, elites, grown, shrunk, parents, origins)
 
     def _checked(self, name: str, values: npt.ArrayLike) -> Floats:
         array = np.asarray(values, dtype=np.float64)
@@ -266,7 +271,7 @@ class Community:
             raise ValueError(f"{name} of genotype {row} of {self.tasks[task]} is {array[task, row]}, must be finite")
         return array
 
-    def _replace_generation(self, merit: Floats, elites: Ints) -> None:
+    def _replace_generation(self, merit: Floats, elites: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
         tasks, children = len(self.tasks), self.size - 1
         task = np.repeat(np.arange(tasks), children)
         size = self.mating.tournament_size
@@ -277,12 +282,16 @@ class Community:
         donor = np.where(abroad, other, task)
         second = tournament_within(merit, donor * self.size, self.size, self.rng, size=size)
         parents = self.population[first], self.population[second]
-        bred = self.reproduction.children(*parents, self.rng, self.layout).population
+        bred, origins = self.reproduction.children(*parents, self.rng, self.layout)
         survivors = self.population[np.arange(tasks) * self.size + elites]
         order = np.empty((tasks, self.size), dtype=np.int64)
         order[:, 0] = np.arange(tasks)
         order[:, 1:] = tasks + np.arange(len(task)).reshape(tasks, children)
         self.population = Population.concatenate([survivors, bred])[order.ravel()]
+        rows = np.stack([first, second], axis=1)
+        rows[origins != Origin.CROSSOVER, 1] = -1
+        rows[origins == Origin.FRESH, 0] = -1
+        return rows.reshape(tasks, children, 2), origins.reshape(tasks, children)
 
     def _stage_changes(self, performance: Floats, effective: Ints, elites: Ints) -> tuple[list[int], list[int]]:
         rule, stages = self.growth, self.stages

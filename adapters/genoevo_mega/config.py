@@ -152,6 +152,8 @@ class Config(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     steps: Count = 20_000_000
     """Environment steps of all tasks together."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where the numbers of metrics.jsonl go beside that file."""
     environment: Environment = Environment()
     network: Network = Network()
     genotypes: Genotypes = Genotypes()

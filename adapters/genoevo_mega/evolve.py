@@ -8,13 +8,15 @@ the new generation's first genotypes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from genoevo import Community, StagedLayout
+from genoevo.community import Round
 from genoevo.decode import stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
@@ -30,8 +32,10 @@ Ints = npt.NDArray[np.int64]
 class Outcome:
     """A round, task by task; arrays are (tasks,).
 
-    ``success`` and ``mean_return`` average over the task's genotypes, ``effective_modules`` is its elite's, ``grown``
-    and ``shrunk`` are task indices.
+    ``success`` and ``mean_return`` average over the task's genotypes, ``episodes`` were driven by them,
+    ``effective_modules`` is its elite's, ``grown`` and ``shrunk`` are task indices. ``descent`` holds JSON values for
+    the round's record: ``elite``, the bit strings of the next generation's elites by task, but for those that are
+    still the same, and ``genealogy``, see :func:`_genealogy`.
     """
 
     success: npt.NDArray[np.float64]
@@ -40,6 +44,8 @@ class Outcome:
     effective_modules: Ints
     grown: list[int]
     shrunk: list[int]
+    episodes: Ints
+    descent: dict[str, Any] = field(default_factory=dict)
 
 
 class Evolver:
@@ -98,7 +104,11 @@ class Evolver:
     def evolve(self) -> Outcome:
         """A round of every task, judged by the episodes since the last one."""
         performance, mean_return = self.successes / self.episodes, self.returns / self.episodes
+        episodes, stages = self.episodes.sum(axis=1), self.community.stages
         done = self.community.step(performance, mean_return)
+        changed = (done.elites > 0) | (self.community.stages != stages) | (self.community.rounds == 1)
+        elites = self.community.population[:: self.community.size]
+        new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
         for array in (self.episodes, self.successes, self.returns):
             array[:] = 0
         self.driving[:] = 0
@@ -110,6 +120,8 @@ class Evolver:
             effective_modules=done.effective_modules[np.arange(len(done.elites)), done.elites],
             grown=done.grown,
             shrunk=done.shrunk,
+            episodes=episodes,
+            descent={"elite": new, "genealogy": _genealogy(done)},
         )
 
     def genotype_ids(self) -> Ints:
@@ -160,6 +172,17 @@ class Evolver:
         """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""
         if self._update_with == "stored" and len(genotypes):
             self._archive.check(int(genotypes.min()), int(genotypes.max()))
+
+
+def _genealogy(done: Round) -> dict[str, Any]:
+    """Where the genotypes of the next generation come from, as JSON values.
+
+    ``survivors``: for each task the place, within its population, of the genotype that stays, as the first of the
+    next. ``children``: for each task its further genotypes, each [origin, parent, parent], with
+    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community, -1 where there is none.
+    """
+    children = np.concatenate([done.origins[:, :, None], done.parents], axis=2)
+    return {"survivors": done.elites.tolist(), "children": children.tolist()}
 
 
 class _Archive:

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: JSON lines, and the same numbers for TensorBoard.
+"""What a run writes while it trains: JSON lines, and the same numbers for the loggers that it has.
 
 ``metrics.jsonl`` holds what the seed decides and nothing else, so that a run that was interrupted writes the same
 bytes as one that was not. Wall time goes to ``time.jsonl``.
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from genoevo_mega import files
+from genoevo_mega.config import Config
 from genoevo_mega.errors import StorageError, UserError, abbreviated
+from genoevo_mega.loggers import open_logger
 
-METRICS, TIME, TENSORBOARD = "metrics.jsonl", "time.jsonl", "tensorboard"
+METRICS, TIME = "metrics.jsonl", "time.jsonl"
 
 
 class MetricsWriter:
@@ -29,6 +30,8 @@ class MetricsWriter:
     ----------
     directory
         The run directory.
+    config
+        The run's, which names its loggers.
     offset
         Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off. UserError where
         there are fewer.
@@ -42,7 +45,7 @@ class MetricsWriter:
 
     """
 
-    def __init__(self, directory: Path, offset: int = 0, step: int = 0) -> None:
+    def __init__(self, directory: Path, config: Config, offset: int = 0, step: int = 0) -> None:
         self._directory, self._size = directory, offset
         with self._storing():
             path = directory / METRICS
@@ -50,16 +53,18 @@ class MetricsWriter:
             self._metrics = path.open("ab")
             self._metrics.truncate(offset)
             self._time = (directory / TIME).open("ab")
-            self._board = SummaryWriter(directory / TENSORBOARD, purge_step=step + 1 if step else None)
+            settings = config.model_dump(mode="json")
+            self._loggers = [open_logger(name, directory, step, settings) for name in config.loggers]
 
     def write(self, record: dict[str, Any]) -> None:
-        """One line; ``record["step"]`` places its numbers on TensorBoard's axis."""
+        """One line; ``record["step"]`` places its numbers on the loggers' axis."""
         with self._storing():
             line = _append(self._metrics, record)
             self._digest.update(line)
             self._size += len(line)
-            for name, value in _scalars("", record):
-                self._board.add_scalar(name, value, record["step"])
+            values = _scalars("", record)
+            for logger in self._loggers:
+                logger.log(values, record["step"])
 
     def write_time(self, record: dict[str, Any]) -> None:
         """One line of wall-clock figures."""
@@ -77,7 +82,8 @@ class MetricsWriter:
         with self._storing():
             self._metrics.close()
             self._time.close()
-            self._board.close()
+            for logger in self._loggers:
+                logger.close()
 
     @contextmanager
     def _storing(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ from genoevo_mega.errors import DivergedError, RolloutError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
+from genoevo_mega.loggers import check_loggers
 from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.rollout import Flags, Floats, RolloutPool
@@ -82,6 +83,7 @@ class Trainer:
     def __init__(
         self, config: Config, directory: Path, observer: Callable[[Status], None] = lambda status: None
     ) -> None:
+        check_loggers(config.loggers)
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
@@ -133,7 +135,7 @@ class Trainer:
                 timeout=settings.machine.worker_timeout,
                 fault_limit=settings.machine.fault_limit,
             ) as self.pool,
-            MetricsWriter(self.directory, self.metrics_offset, self.steps) as self.metrics,
+            MetricsWriter(self.directory, settings, self.metrics_offset, self.steps) as self.metrics,
             Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
         ):
             self._simulate(self.episodes.restore)
@@ -259,10 +261,12 @@ class Trainer:
                 "success": self._by_task(outcome.success),
                 "return": self._by_task(outcome.mean_return),
                 "score": self._by_task(outcome.best_score),
+                "episodes": self._by_task(outcome.episodes),
                 "stage": self._by_task(self.evolver.community.stages),
                 "effective_modules": self._by_task(outcome.effective_modules),
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
                 "losses": self.losses.take(),
+                **outcome.descent,
             }
         )
         self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})

@@ -19,8 +19,11 @@ from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli import convergence, display, search
+from genoevo_cli.evolution_page import Course
 from genoevo_cli.progress import SearchProgress
+from genoevo_cli.report import check_parent, write_page
 from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
+from genoevo_mega.report.page import render
 
 PLOT_FORMATS = (".png", ".svg")
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -60,6 +63,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write the convergence curve with its quartiles to this .png or .svg file.",
 )
+@click.option(
+    "--report",
+    type=FILE,
+    help="Write convergence, diversity, lengths and lineage as an HTML page to this file; of a search that goes on, "
+    "from there on, and its lineage if it began with --report.",
+)
 @click.pass_context
 def evolve(
     context: click.Context,
@@ -68,6 +77,7 @@ def evolve(
     every: int | None,
     as_json: bool,
     plot: Path | None,
+    report: Path | None,
     **options: Any,
 ) -> None:
     """Run the genetic algorithm on a test problem until its optimum or the last generation.
@@ -82,12 +92,17 @@ def evolve(
 
         genoevo evolve --problem hiff --population 400 --plot hiff.png
 
+        genoevo evolve --problem segment-trap --report evolution.html
+
         genoevo evolve --problem nk --generations 100000 --state nk.npz
 
         genoevo evolve --resume nk.npz --generations 200000
     """
     if plot is not None:
         _check_plot(plot)
+    if report is not None:
+        check_parent(report, "--report")
+    course = Course(wanted=report is not None)
     path = _state_path(state_file, resume_file)
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     with _kept(path, every) as checkpoint:
@@ -95,7 +110,8 @@ def evolve(
             state = None if checkpoint is None else checkpoint.load()
             what = _search(path, state, given)
             progress = SearchProgress(what.generations, what.function.optimum)
-            evolution = what.evolution(state, [progress] if checkpoint is None else [progress, checkpoint])
+            callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
+            evolution = what.evolution(state, callbacks, lineage=report is not None)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         if checkpoint is not None:
@@ -109,6 +125,8 @@ def evolve(
     if plot is not None:
         title = f"{what.problem}, size {what.size}, {what.population} genotypes, seed {what.seed}"
         convergence.plot(evolution.logbook, plot, title, what.function.optimum)
+    if report is not None:
+        write_page(report, render(course.data(evolution, result)))
     if as_json:
         click.echo(json.dumps(result))
     else:

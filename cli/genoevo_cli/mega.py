@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
+from genoevo_cli.report import report, watch
 
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
@@ -35,6 +36,10 @@ def mega() -> None:
     """
 
 
+mega.add_command(report)
+mega.add_command(watch)
+
+
 @mega.command()
 @click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
 @click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
@@ -46,6 +51,12 @@ def mega() -> None:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
 @click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
 @click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
+@click.option(
+    "--logger",
+    "loggers",
+    multiple=True,
+    help="tensorboard, wandb or mlflow; may be given again.  [default: tensorboard]",
+)
 @click.option("--profile", is_flag=True, help="Write a torch profiler trace of 30 vector steps to profile.json.")
 def train(
     run_dir: Path,
@@ -58,6 +69,7 @@ def train(
     settings: tuple[str, ...],
     workers: int | None,
     threads: int | None,
+    loggers: tuple[str, ...],
     profile: bool,
 ) -> None:
     """Start a run.
@@ -75,7 +87,7 @@ def train(
     from genoevo_mega import config, runs
     from genoevo_mega.profiling import Profiler
 
-    options = {"suite": suite, "steps": steps, "seed": seed}
+    options = {"suite": suite, "steps": steps, "seed": seed, "loggers": list(loggers) or None}
     machine = {"workers": workers, "threads": threads, "minutes": minutes}
     mine = config.merge(
         config.read_config(config_file) if config_file else {},

@@ -15,7 +15,7 @@ from genoevo import Evolution, FlatLayout
 from genoevo._check import check_between, check_choice, check_whole
 from genoevo.checkpoint import check_about
 from genoevo.evaluation import Vectorised
-from genoevo.evolution import Callback
+from genoevo.evolution import Callback, Memory
 from genoevo.operators import Reproduction
 from genoevo.problems import PROBLEMS, Problem
 from genoevo.state import State
@@ -79,8 +79,11 @@ class Search:
         size = {} if self.size is None else {"size": self.size}
         return PROBLEMS[self.problem](**size, **self.settings)
 
-    def evolution(self, state: State | None, callbacks: Sequence[Callback]) -> Evolution:
-        """The search from its beginning, or from *state*; ValueError where that is not of this search."""
+    def evolution(self, state: State | None, callbacks: Sequence[Callback], *, lineage: bool = False) -> Evolution:
+        """The search from its beginning, or from *state*; ValueError where that is not of this search.
+
+        A new search keeps its lineage if *lineage* says so; one that goes on keeps it if it did.
+        """
         function, evaluate, statistics = self.function, Vectorised(self.function), convergence.statistics()
         new = Evolution(
             evaluate,
@@ -93,6 +96,7 @@ class Search:
                 granularity="gene",
             ),
             layout=function.layout,
+            memory=Memory(lineage=lineage),
             statistics=statistics,
             callbacks=callbacks,
         )
@@ -101,7 +105,7 @@ class Search:
         evolution = Evolution.from_state(
             state, evaluate, layout=function.layout, statistics=statistics, callbacks=callbacks
         )
-        if _rules(evolution) != _rules(new):
+        if _rules(evolution) != _rules(new) or evolution.memory not in (Memory(), Memory(lineage=True)):
             raise ValueError("the state's rules are not those of its settings")
         function(evolution.population)  # raises ValueError where a length is not the problem's
         convergence.check(evolution.logbook)
@@ -161,7 +165,7 @@ def defaults(problem: str) -> Settings:
 
 def _rules(evolution: Evolution) -> tuple[object, ...]:
     e = evolution
-    rules = e.reproduction, e.selection, e.survival, e.islands, e.memory
+    rules = e.reproduction, e.selection, e.survival, e.islands
     return *rules, len(e.population), e.population.weights, e.is_asked
 
 

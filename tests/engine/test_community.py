@@ -10,6 +10,7 @@ from genoevo.community import Decoding, Growth, Mating
 from genoevo.decode import decode_population
 from genoevo.operators import Reproduction
 from genoevo.operators.growth import grow
+from genoevo.operators.reproduction import Origin
 from genoevo.state import load, save
 
 LAYOUT = StagedLayout(2)
@@ -668,3 +669,25 @@ def test_the_best_return_is_not_forgotten_when_a_success_comes_with_a_lower_one(
     rule = Growth(patience=4, warmup_rounds=0)
     successes, returns = [0, 0.5, 0, 0, 0, 0], [100, 20, 40, 40, 40, 40]
     assert growths(community(growth=rule), successes, returns) == [6]
+
+
+def test_a_round_tells_what_every_new_genotype_was_made_from():
+    layout = StagedLayout(2)
+    copying = Reproduction(crossover_threshold=0.5, mutation_threshold=0.8, crossover="uniform", mutation_rate=0.0)
+    community = Community(layout, ["a", "b", "c"], seed=5, size=30, reproduction=copying)
+    before = [str(genotype) for genotype in community.population]
+    done = community.step(np.random.default_rng(2).random((3, 30)))
+    for task in range(3):
+        after = [str(genotype) for genotype in community.of(task)]
+        assert after[0] == before[task * 30 + done.elites[task]]
+        for child, (first, second), origin in zip(after[1:], done.parents[task], done.origins[task], strict=True):
+            if origin == Origin.FRESH:
+                assert (first, second) == (-1, -1)
+                continue
+            assert task * 30 <= first < (task + 1) * 30
+            if origin == Origin.MUTATION:
+                assert second == -1
+                assert child == before[first]
+            else:
+                assert all(bit in (a, b) for bit, a, b in zip(child, before[first], before[second], strict=True))
+    assert set(done.origins.ravel()) == {0, 1, 2}

@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 
+from genoevo.operators.reproduction import Origin
 from genoevo_mega import checkpoint, runs
 from genoevo_mega.config import build_config, preset
 from genoevo_mega.errors import DivergedError, UserError
@@ -78,6 +79,22 @@ def test_growth_gives_the_module_to_actor_both_critics_and_both_targets(grown):
     assert [len(network.pool) for network in (agent.actor, agent.critics, agent.targets)] == [3, 3, 3]
     assert all(len(weight) == 2 for network in (agent.critics, agent.targets) for weight in network.pool[2].tensors())
     assert trainer.evolver.community.stages.max() == 3
+
+
+def test_every_elite_and_where_it_comes_from_is_on_record(grown):
+    trainer, _ = grown
+    community, rounds = trainer.evolver.community, _records(trainer.directory, "round")
+    elites = {}
+    for record in rounds:
+        elites |= record["elite"]
+    assert elites == {name: str(community.of(task)[0]) for task, name in enumerate(community.tasks)}
+    assert len(rounds[0]["elite"]) == len(community.tasks)
+    for record in rounds:
+        assert all(0 <= place < community.size for place in record["genealogy"]["survivors"])
+        for task, children in enumerate(record["genealogy"]["children"]):
+            own = range(task * community.size, (task + 1) * community.size)
+            assert len(children) == community.size - 1
+            assert all(first in own for origin, first, _ in children if origin != Origin.FRESH)
 
 
 def test_growth_keeps_earlier_parameters_and_their_optimiser_state(grown):

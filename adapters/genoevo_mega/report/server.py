@@ -1,0 +1,133 @@
+"""Shows a run's page while the run trains: to this machine alone, read-only, under an address with a secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import sys
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from genoevo_mega.errors import UserError
+from genoevo_mega.report.content import data_of
+from genoevo_mega.report.page import LIVE_POLICY, render
+from genoevo_mega.report.reader import RunReader
+
+HOST = "127.0.0.1"
+INTERVAL = 5.0
+"""Seconds between two looks of the page at its data."""
+
+
+class Watch(ThreadingHTTPServer):
+    """The server of one run.
+
+    Parameters
+    ----------
+    directory
+        The run directory; nothing is written to it. UserError where it is no run.
+    port
+        0 for any free one. UserError where it is taken.
+    interval
+        Seconds between two looks of the page at its data.
+
+    Attributes
+    ----------
+    url : str
+        Where the page is: the path holds a random token, and without it every answer is 403.
+
+    """
+
+    daemon_threads = True
+    # Otherwise a second server would quietly share the port of a first.
+    allow_reuse_port = False
+
+    def __init__(self, directory: Path, port: int = 0, interval: float = INTERVAL) -> None:
+        self._reader, self._interval, self._lock = RunReader(directory), interval, Lock()
+        self._cached: tuple[tuple[int | str, ...], dict[str, Any], bytes] | None = None
+        self.token = secrets.token_urlsafe(24)
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise UserError(f"port = {port}: cannot be opened: {error.strerror}") from None
+        self.url = f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing where a browser has left in the middle of an answer; as the base class for all else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def data(self) -> tuple[dict[str, Any], bytes]:
+        """The page's data and the same as JSON, made anew where the run's files have changed."""
+        with self._lock:
+            version = self._reader.version
+            if self._cached is None or self._cached[0] != version:
+                data = data_of([self._reader.read()])
+                self._cached = version, data, json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+            return self._cached[1:]
+
+    def page(self) -> bytes:
+        """The page with the data that it starts with."""
+        return render(self.data()[0], live=self._interval).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Watch
+    server_version, sys_version = "genoevo", ""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if not self._allowed():
+            self._answer(
+                HTTPStatus.FORBIDDEN, "text/plain", b"This needs the address that genoevo mega watch printed.\n"
+            )
+            return
+        name = urlsplit(self.path).path.rpartition("/")[2]
+        try:
+            if name == "":
+                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.page())
+            elif name == "data.json":
+                self._data()
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"There is no such page.\n")
+        except (UserError, OSError) as error:
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", f"{error}\n".encode())
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _allowed(self) -> bool:
+        # A page of another site could reach this server under a name of its own that resolves to this machine.
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        token = urlsplit(self.path).path.split("/")[1] if self.path.count("/") == 2 else ""
+        return host in (HOST, "localhost") and hmac.compare_digest(token.encode(), self.server.token.encode())
+
+    def _data(self) -> None:
+        content = self.server.data()[1]
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        if self.headers.get("If-None-Match") == tag:
+            self._answer(HTTPStatus.NOT_MODIFIED, "application/json", b"", tag)
+        else:
+            self._answer(HTTPStatus.OK, "application/json", content, tag)
+
+    def _answer(self, status: HTTPStatus, kind: str, content: bytes, tag: str | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Security-Policy", LIVE_POLICY)
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        if tag:
+            self.send_header("ETag", tag)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the terminal is for the address, and the token would be in every line."""

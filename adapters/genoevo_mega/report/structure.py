@@ -1,0 +1,67 @@
+"""What the elites make of the modules: each task's graph, and which tasks share which modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist, squareform
+
+from genoevo import Genotype, Population, StagedLayout, decode
+from genoevo.community import Decoding
+from genoevo.decode import decode_population, output_shares, stages_of
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One genotype's modules.
+
+    ``shares`` (stage + 1,): each node's share of the output, node 0 the initial input by paths around module 1.
+    ``edges``: from, to, decoded weight, share of the output that flows along it; the output is node stage + 1.
+    """
+
+    stage: int
+    shares: list[float]
+    edges: list[tuple[int, int, float, float]]
+
+
+def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> Graph:
+    """The graph of a bit string; ValueError for an illegal length."""
+    genotype = Genotype(bits)
+    stage = layout.stage(len(genotype))
+    segments = decode(genotype, layout, decoding.offset, decoding.decimal_scale)
+    shares = shares_of([bits], layout, decoding)[0]
+    edges = [(0, 1, 1.0, float(shares[1]))]
+    for module, weights in enumerate(segments[:-1], 2):
+        edges += [(source, module, float(w), float(w * shares[module])) for source, w in enumerate(weights)]
+    edges += [(source, stage + 1, float(w), float(w)) for source, w in enumerate(segments[-1])]
+    return Graph(stage, shares.tolist(), edges)
+
+
+def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Floats:
+    """(n, modules + 1): each genotype's :func:`~genoevo.decode.output_shares`."""
+    population = Population.from_genotypes(genotypes)
+    weights = decode_population(population, layout, decoding.offset, decoding.decimal_scale)
+    return output_shares(weights, stages_of(population, layout))
+
+
+def clustered(shares: Floats) -> dict[str, Any]:
+    """Tasks in the order of average linkage over the cosine distance of their *shares* (tasks, modules + 1).
+
+    Returns ``order`` (indices), ``tree`` (for each join the x and y coordinates of its three-sided line, x in
+    leaves, y in distance) and ``similarity`` (tasks, tasks), one minus the distance.
+    """
+    n = len(shares)
+    if n < 2:
+        return {"order": list(range(n)), "tree": [], "similarity": np.ones((n, n))}
+    distances = np.maximum(pdist(shares, "cosine"), 0)
+    joined = hierarchy.linkage(distances, method="average", optimal_ordering=True)
+    drawn = hierarchy.dendrogram(joined, no_plot=True)
+    # scipy puts leaf i at x = 10 i + 5.
+    tree = [[[(x - 5) / 10 for x in xs], ys] for xs, ys in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
+    return {"order": drawn["leaves"], "tree": tree, "similarity": 1 - squareform(distances)}

@@ -1,0 +1,112 @@
+"""The page of ``genoevo evolve --report``: convergence, diversity, lengths and lineage of one run of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo import Evolution, Population
+from genoevo.lineage import Lineage
+from genoevo.operators.reproduction import Origin
+
+POINTS = 500
+"""Generations that a curve shows at most, evenly spaced, the last among them."""
+
+Columns = dict[str, list[float | None]]
+
+
+class Course:
+    """What the page shows of each generation; *wanted* tells whether anything is recorded at all."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.callbacks: list[Callable[[Evolution], None]] = [self.record] if wanted else []
+        self._rows: list[dict[str, float]] = []
+
+    def record(self, evolution: Evolution) -> None:
+        """Add the present generation, of one objective; a callback of :class:`~genoevo.Evolution`."""
+        assert evolution.best is not None
+        population = evolution.population
+        finite = population.fitness[np.isfinite(population.fitness)]
+        lower, median, upper = np.quantile(finite, [0.25, 0.5, 0.75]) if finite.size else [np.nan] * 3
+        lengths = population.lengths
+        self._rows.append(
+            {
+                "generation": evolution.generation,
+                "evaluations": evolution.evaluations,
+                "best": evolution.best.fitness.values[0],
+                "lower": lower,
+                "median": median,
+                "upper": upper,
+                "diversity": diversity(population),
+                "distinct": len(np.unique(np.column_stack([lengths, population.words]), axis=0)) / len(population),
+                "shortest": lengths.min(),
+                "mean_length": lengths.mean(),
+                "longest": lengths.max(),
+            }
+        )
+
+    def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
+        """The data of the page; *result* as ``genoevo evolve`` prints it."""
+        rows = np.unique(np.linspace(0, len(self._rows) - 1, POINTS).round().astype(int)) if self._rows else []
+        shown = [self._rows[row] for row in rows]
+        columns: Columns = {name: [_finite(row[name]) for row in shown] for name in self._rows[0]}
+        return {
+            "kind": "evolution",
+            "title": f"{result['problem']}, size {result['size']}, seed {result['seed']}",
+            "summary": _summary(result),
+            "result": result,
+            "columns": columns,
+            "lineage": None if evolution.lineage is None else _lineage(evolution.lineage),
+        }
+
+
+def diversity(population: Population) -> float:
+    """How many bits in a hundred two genotypes differ by, as a fraction of those that both have.
+
+    Two genotypes are drawn with replacement, so a uniformly random population has 0.5.
+    """
+    bits, counts = population.bits(), (np.arange(population.lengths.max()) < population.lengths[:, None]).sum(axis=0)
+    ones = bits.sum(axis=0) / counts
+    return float(np.average(2 * ones * (1 - ones), weights=counts))
+
+
+def _finite(value: float) -> float | None:
+    # JSON has no infinity, which is the fitness of what failed.
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _summary(result: dict[str, Any]) -> str:
+    found = "the optimum" if result["solved"] else f"{result['best']:g} of {result['optimum']:g}"
+    return (
+        f"The best genotype reaches {found}, after {result['generations']:,} generations and "
+        f"{result['evaluations']:,} evaluations; it has {result['length']:,} bits."
+    )
+
+
+def _lineage(lineage: Lineage) -> dict[str, Any]:
+    """The best genotype's line of first parents, and what each operator's children were worth."""
+    first, origins, fitness = lineage.parents[:, 0], lineage.origins, lineage.fitness[:, 0]
+    number = int(fitness.argmax())
+    births = []
+    while number >= 0 and origins[number] >= 0:
+        births.append([int(lineage.generations[number]), int(origins[number]), None])
+        number = int(first[number])
+    return {"births": births[::-1], "operators": [_worth(origin, first, origins, fitness) for origin in Origin]}
+
+
+def _worth(
+    origin: Origin, first: npt.NDArray[np.int64], origins: npt.NDArray[np.int8], fitness: npt.NDArray[np.float64]
+) -> dict[str, Any]:
+    made = np.flatnonzero(origins == origin)
+    parents = first[made]
+    compared = parents >= 0
+    gains = fitness[made[compared]] - fitness[parents[compared]]
+    return {
+        "operator": int(origin),
+        "children": len(made),
+        "better": int((gains > 0).sum()) if compared.any() else None,
+        "worse": int((gains < 0).sum()) if compared.any() else None,
+    }

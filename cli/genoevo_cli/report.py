@@ -1,0 +1,76 @@
+"""``genoevo mega report`` and ``genoevo mega watch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from genoevo_cli import display
+
+
+@click.command()
+@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write.  [default: report.html in the run directory; comparison.html here for several]",
+)
+def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Write what a run has done as one HTML page; of several runs, a comparison.
+
+    The page needs no network and nothing beside itself. It may be made while the run trains.
+
+    Examples:
+        genoevo mega report runs/a
+
+        genoevo mega report runs/a runs/b runs/c --out comparison.html
+    """
+    from genoevo_mega.report.content import data_of
+    from genoevo_mega.report.page import render
+    from genoevo_mega.report.reader import RunReader
+
+    out = out or (run_dirs[0] / "report.html" if len(run_dirs) == 1 else Path("comparison.html"))
+    readers = [RunReader(directory) for directory in run_dirs]
+    check_parent(out, "--out")
+    with display.counter("reading", len(readers)) as progress:
+        runs = []
+        for reader in readers:
+            runs.append(reader.read())
+            progress(len(runs))
+    write_page(out, render(data_of(runs)))
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine.  [default: any free one]")
+def watch(run_dir: Path, port: int) -> None:
+    """Show a run's page in a browser while it trains, until Ctrl-C.
+
+    The page is served to this machine alone, under an address that holds a random token, and changes nothing.
+
+    Example:
+        genoevo mega watch runs/a --port 8000
+    """
+    from genoevo_mega.report.server import Watch
+
+    with Watch(run_dir, port) as server:
+        display.note(f"{run_dir} is at {server.url} until Ctrl-C")
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            display.note("Stopped.")
+
+
+def check_parent(path: Path, option: str) -> None:
+    """Usage error where the directory that is to hold *path* is not there."""
+    if not path.parent.is_dir():
+        raise click.UsageError(f"{option}: there is no directory {str(path.parent)!r}")
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write *page* so that *path* never holds a part of it, and say so."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(page, encoding="utf-8")
+    new.replace(path)
+    display.note(f"Wrote {path} ({len(page.encode()) / 2**20:.1f} MiB)")

@@ -1,0 +1,70 @@
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from genoevo_mega.report.server import Watch
+
+
+@contextmanager
+def _served(directory):
+    with Watch(directory, interval=0.3) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _rounds(page):
+    return int(page.inner_text(".facts div:nth-child(2) dd").replace(",", ""))
+
+
+def test_the_page_follows_a_run_that_trains(training, visit, screenshot, violations):
+    directory, _ = training
+    with _served(directory) as server:
+        page = visit(server.url, also=(f"{server.url}data.json",))
+        page.wait_for_selector("#filter", timeout=120_000)
+        page.fill("#filter", "drawer")
+        page.focus("#filter")
+        before = _rounds(page)
+        page.evaluate("window.sameDocument = true")
+        page.wait_for_function(
+            f"() => Number(document.querySelector('.facts div:nth-child(2) dd').textContent) > {before + 1}",
+            timeout=120_000,
+        )
+        assert page.evaluate("window.sameDocument")
+        assert page.input_value("#filter") == "drawer"
+        assert page.locator("article.card:visible").count() == 1
+        assert page.evaluate("document.activeElement.id") == "filter"
+        assert page.inner_text(".live").startswith("live")
+        for size, (width, height) in {"phone": (390, 844), "desktop": (1280, 800)}.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(300)
+            screenshot(page, f"watch-{size}")
+        assert violations(page) == []
+    page.wait_for_selector(".live.lost", timeout=20_000)
+    assert "the server has stopped" in page.inner_text(".live")
+    # What Chromium itself says of requests that a server no longer answers.
+    visit.faults[:] = [fault for fault in visit.faults if "ERR_CONNECTION_REFUSED" not in fault]
+
+
+def test_a_page_opened_before_the_first_round_fills_by_itself(training, visit):
+    directory, _ = training
+    (directory / "metrics.jsonl").touch()
+    with _served(directory) as server:
+        page = visit(server.url, also=(f"{server.url}data.json",), ready="main")
+        page.wait_for_selector("main svg", timeout=120_000)
+        assert _rounds(page) > 0
+
+
+@pytest.mark.parametrize("path", ["", "wrong/"])
+def test_a_browser_without_the_token_sees_nothing(path, trained, chromium):
+    with _served(trained[0]) as server:
+        page = chromium.new_page()
+        answer = page.goto(f"http://127.0.0.1:{server.server_port}/{path}")
+        assert answer.status == 403
+        assert "first" not in page.content()
+        page.close()

@@ -1,0 +1,306 @@
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genoevo import Community, StagedLayout
+from genoevo.community import Decoding
+from genoevo.decode import decode
+from genoevo.genotype import Genotype
+from genoevo.operators import Reproduction
+from genoevo.operators.reproduction import Origin
+from genoevo_cli.main import cli
+from genoevo_mega import runs
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.errors import UserError
+from genoevo_mega.evaluation import Estimate
+from genoevo_mega.report.content import data_of, window_starts
+from genoevo_mega.report.genealogy import donations, lines_of_descent
+from genoevo_mega.report.page import embedded, render
+from genoevo_mega.report.reader import RunReader
+from genoevo_mega.report.structure import clustered, graph_of, shares_of
+
+EAGER = {
+    "steps": 400,
+    "environment": {"episode_length": 10, "goals": 2},
+    "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 2, "max_modules": 3},
+    "sac": {"random_steps": 10},
+    "evaluation": {"every": 200},
+    "machine": {"checkpoint_every": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("report") / "run"
+    config = build_config(preset("smoke"), EAGER)
+    runs.create(directory, config, ["genoevo", "mega", "train", "--preset", "smoke"], lambda status: None).run(400)
+    return directory
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def _rounds(directory):
+    records = map(json.loads, (directory / "metrics.jsonl").read_text().splitlines())
+    return [record for record in records if record["kind"] == "round"]
+
+
+def test_a_run_is_read_as_it_was_written(run):
+    read, rounds = RunReader(run).read(), _rounds(run)
+    log = read.log
+    assert log.rounds == len(rounds) > 5
+    assert log.steps.tolist() == [record["step"] for record in rounds]
+    assert log.success[3].tolist() == list(rounds[3]["success"].values())
+    assert log.stage[-1].tolist() == list(rounds[-1]["stage"].values())
+    assert len(log.evaluations) == 2
+    assert read.info == runs.info(run)
+
+
+def test_a_reader_takes_up_what_is_new(copied):
+    lines = (copied / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (copied / "metrics.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    reader = RunReader(copied)
+    before, version = reader.read().log.rounds, reader.version
+    (copied / "metrics.jsonl").write_bytes(b"".join(lines))
+    assert reader.version != version
+    assert (before, reader.read().log.rounds) == (3, RunReader(copied).read().log.rounds)
+
+
+def test_a_reader_starts_anew_where_a_resumed_run_has_cut_its_file(copied):
+    reader, path = RunReader(copied), copied / "metrics.jsonl"
+    reader.read()
+    lines = path.read_bytes().splitlines(keepends=True)
+    changed = json.loads(lines[2])
+    changed["success"] = dict.fromkeys(changed["success"], 0.75)
+    path.write_bytes(b"".join(lines[:2]) + json.dumps(changed).encode() + b"\n")
+    assert reader.read().log.success[-1].tolist() == [0.75, 0.75]
+    assert reader.read().log.rounds == 3
+
+
+def test_time_that_a_resumed_run_wrote_again_counts_once(copied):
+    path = copied / "time.jsonl"
+    path.write_bytes(path.read_bytes() * 2)
+    log = RunReader(copied).read().log
+    assert len(log.times) == log.rounds
+
+
+def test_a_damaged_line_is_named(copied):
+    path = copied / "metrics.jsonl"
+    path.write_bytes(path.read_bytes() + b"{not json}\n")
+    lines = len(path.read_bytes().splitlines())
+    with pytest.raises(UserError, match=rf"metrics.jsonl: line {lines} is damaged"):
+        RunReader(copied).read()
+
+
+def _without(directory, *names):
+    path = directory / "metrics.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [{name: value for name, value in record.items() if name not in names} for record in records]
+    path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+
+def test_rounds_of_an_older_version_are_refused_by_name(copied):
+    _without(copied, "stage")
+    with pytest.raises(UserError, match="lacks 'stage'"):
+        RunReader(copied).read()
+
+
+def test_a_run_without_genotypes_has_no_graphs(copied):
+    _without(copied, "elite", "genealogy")
+    run = data_of([RunReader(copied).read()])["runs"][0]
+    assert (run["graphs"], run["community"], run["genealogy"]["births"]) == ([], None, [])
+    assert run["success"][0]["rate"]
+
+
+def test_a_run_without_a_round_or_a_checkpoint_has_a_page(copied):
+    for name in ("metrics.jsonl", "time.jsonl"):
+        (copied / name).write_bytes(b"")
+    shutil.rmtree(copied / "checkpoints")
+    data = data_of([RunReader(copied).read()])
+    assert data["runs"][0]["rounds"] == 0
+    assert "no round has ended yet" in data["summary"][0]
+    render(data)
+
+
+def test_success_comes_with_the_wilson_interval_of_its_windows_episodes(run):
+    read = RunReader(run).read()
+    starts, data = window_starts(read.log), data_of([read])["runs"][0]
+    assert len(data["window_steps"]) == len(starts) > 3
+    first, last = starts[1], starts[2]
+    for task in range(2):
+        episodes = read.log.episodes[first:last, task]
+        successes = round(float((read.log.success[first:last, task] * episodes).sum()))
+        expected = Estimate.of(successes, int(episodes.sum()))
+        shown = data["success"][task]
+        assert shown["rate"][1] == round(1000 * expected.success)
+        assert (shown["low"][1], shown["high"][1]) == (round(1000 * expected.low), round(1000 * expected.high))
+
+
+def test_windows_are_few_and_hold_episodes_enough():
+    class Log:
+        rounds, episodes = 2000, np.full((2000, 2), 3)
+
+    starts = window_starts(Log)
+    assert len(starts) <= 150
+    Log.rounds, Log.episodes = 200, np.full((200, 2), 3)
+    assert np.diff(window_starts(Log)).min() * 3 >= 30
+    Log.rounds, Log.episodes = 5, np.full((5, 2), 3)
+    assert len(window_starts(Log)) == 5
+    Log.rounds, Log.episodes = 1999, np.full((1999, 2), 3)
+    assert len(set(np.diff(window_starts(Log), append=1999))) <= 2
+
+
+def test_the_summary_tells_the_last_evaluation(run):
+    read = RunReader(run).read()
+    last = read.log.evaluations[-1]["greedy_success"]
+    text = data_of([read])["summary"][0]
+    assert f"mastered {sum(rate == 1 for rate in last.values())} of 2 tasks" in text
+    assert f"mean success {sum(last.values()) / 2:.0%}" in text
+    assert f"{read.log.rounds} rounds" in text
+
+
+def test_lines_of_descent_are_those_that_were_bred():
+    size, layout = 4, StagedLayout(2)
+    rules = Reproduction(crossover_threshold=0.5, mutation_threshold=0.9)
+    community = Community(layout, ["a", "b", "c"], seed=3, size=size, reproduction=rules)
+    lines = [[] for _ in range(3 * size)]
+    survivors, children, rng = [], [], np.random.default_rng(4)
+    for number in range(1, 60):
+        done = community.step(rng.random((3, size)))
+        survivors.append(done.elites)
+        children.append(np.concatenate([done.origins[:, :, None], done.parents], axis=2))
+        new = []
+        for task in range(3):
+            new.append(lines[task * size + done.elites[task]])
+            for origin, (first, second) in zip(done.origins[task], done.parents[task], strict=True):
+                before = [] if origin == Origin.FRESH else lines[first]
+                new.append([*before, (number, origin, second // size if second >= 0 else None)])
+        lines = new
+    found = lines_of_descent(np.array(survivors), np.array(children))
+    assert [[(b.round, b.origin, b.donor) for b in line] for line in found] == [
+        lines[0],
+        lines[size],
+        lines[2 * size],
+    ]
+    assert donations(found).sum() == sum(donor is not None for line in lines[::size] for _, _, donor in line) > 0
+
+
+def test_a_child_that_is_its_parent_is_no_birth():
+    survivors = np.array([[0], [1]])
+    children = np.array([[[[Origin.MUTATION, 0, -1]]], [[[-1, 1, -1]]]])
+    assert [birth.round for birth in lines_of_descent(survivors, children)[0]] == [1]
+
+
+def test_no_rounds_have_no_lines():
+    assert lines_of_descent(np.zeros((0,), np.int64), np.zeros((0,), np.int64)) == []
+
+
+def test_a_graphs_edges_carry_the_whole_output():
+    rng, layout = np.random.default_rng(5), StagedLayout(4)
+    bits = "".join(map(str, rng.integers(0, 2, layout.length(5))))
+    graph = graph_of(bits, layout, Decoding())
+    weights = decode(Genotype(bits), layout)
+    assert [w for a, b, w, _ in graph.edges if b == 3] == weights[1].tolist()
+    assert sum(share for _, b, _, share in graph.edges if b == 6) == pytest.approx(1)
+    for module in range(1, 6):
+        into = sum(share for _, b, _, share in graph.edges if b == module)
+        out = sum(share for a, _, _, share in graph.edges if a == module)
+        assert into == pytest.approx(out) == pytest.approx(graph.shares[module])
+
+
+def test_clustering_puts_tasks_together_that_use_the_same_modules():
+    shares = np.array([[1.0, 0, 0.1], [0, 1.0, 0], [0.9, 0, 0.1], [0, 0.9, 0.1]])
+    found = clustered(shares)
+    assert {frozenset(found["order"][:2]), frozenset(found["order"][2:])} == {frozenset((0, 2)), frozenset((1, 3))}
+    assert len(found["tree"]) == 3
+    assert found["similarity"][0, 2] == pytest.approx(1, abs=1e-3)
+    assert found["similarity"][0, 1] == pytest.approx(0, abs=1e-9)
+
+
+def test_one_task_is_a_cluster_of_its_own():
+    shares = shares_of(["0" * 18], StagedLayout(2), Decoding())
+    assert clustered(shares)["order"] == [0]
+
+
+MALICIOUS = "</script><img src=x onerror=alert(1)>&\"'<!--"
+
+
+def test_no_name_ends_the_pages_data():
+    data = {"kind": "mega", "title": MALICIOUS, "runs": [{"name": MALICIOUS}]}
+    assert not set("<>&") & set(embedded(data))
+    assert json.loads(embedded(data)) == data
+    page = render(data)
+    assert MALICIOUS not in page
+    assert f"<title>{html.escape(MALICIOUS)}</title>" in page
+
+
+def test_a_page_names_no_address_but_the_namespace_of_svg(run):
+    page = render(data_of([RunReader(run).read()]))
+    assert set(re.findall(r"https?://[^\s\"'<]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"<(script|img|link|iframe)[^>]+(src|href)=\"(?!data:,\")", page)
+
+
+def test_config_is_told_as_differences_from_the_named_preset(run):
+    told = data_of([RunReader(run).read()])["runs"][0]["config"]
+    assert (told["preset"], told["named"]) == ("smoke", True)
+    assert ["growth.mastery", 0.8, 1.0] in told["changes"]
+    assert not [name for name, before, now in told["changes"] if before == now]
+
+
+def test_without_a_named_preset_the_nearest_is_taken(copied):
+    origin = json.loads((copied / "run.json").read_text())
+    origin["command"] = ["script.py"]
+    (copied / "run.json").write_text(json.dumps(origin))
+    told = data_of([RunReader(copied).read()])["runs"][0]["config"]
+    assert (told["preset"], told["named"]) == ("smoke", False)
+
+
+def test_runs_are_compared_by_the_settings_in_which_they_differ(run, copied):
+    text = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(text.replace("batch_size: 8\n", "batch_size: 16\n"))
+    data = data_of([RunReader(run).read(), RunReader(copied).read()])
+    assert data["differences"] == [["sac.batch_size", 8, 16]]
+    assert data["title"] == "run and copy"
+
+
+def test_time_is_that_of_the_newest_file(run):
+    read = RunReader(run).read()
+    told = data_of([read])["runs"][0]["time"]
+    assert told["seconds"] == [round(read.info["time"][name], 2) for name in told["categories"]]
+    assert all(980 <= sum(column) <= 1020 for column in zip(*told["shares"], strict=True))
+
+
+def test_report_writes_one_file_and_nothing_else(copied, tmp_path):
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", "report", str(copied)])
+    assert stop.value.code == 0
+    after = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    assert set(after) - set(before) == {copied / "report.html"}
+    assert all(after[path] == content for path, content in before.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report"], "RUN_DIR"),
+        (["report", "nowhere"], "nowhere is no run"),
+        (["report", "{run}", "--out", "no/such/file.html"], "--out: there is no directory 'no/such'"),
+        (["watch", "nowhere"], "nowhere is no run"),
+        (["watch", "{run}", "--port", "70000"], "70000"),
+    ],
+)
+def test_a_users_mistake_is_one_line(arguments, message, run, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", *(word.format(run=run) for word in arguments)])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
