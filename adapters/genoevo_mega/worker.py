@@ -33,6 +33,7 @@ STEP, RESET, CLOSE = b"s", b"r", b"c"
 _DONE, _BUILT, _FAILED = b"d", b"b", b"f"
 ALL_GROUPS = 255
 _SLICES = 10
+_AWAKE = 0.0005  # seconds that a worker stays awake for the next request: a core that sleeps is slow to wake
 FIELDS = {
     "actions": np.float32,
     "observations": np.float32,
@@ -141,12 +142,14 @@ def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Conne
     arrays = views(raw)
     requests = {ALL_GROUPS: [task for group in groups for task in group], **dict(enumerate(groups))}
     environments: dict[int, TaskEnvironment] = {}
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
     task = -1
     try:
         for task in requests[ALL_GROUPS]:
             environments[task] = suite.make(task)
             pipe.send_bytes(_BUILT)
-        while (message := pipe.recv_bytes()) != CLOSE:
+        while (message := _receive(pipe, poll)) != CLOSE:
             began = time.perf_counter()
             act = _reset if message[:1] == RESET else _step
             failures = {}
@@ -164,6 +167,13 @@ def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Conne
         pass  # the parent is gone
     except Exception as error:
         pipe.send_bytes(_FAILED + f"{suite.names[task]} cannot be built: {_in_one_line(error)}".encode())
+
+
+def _receive(pipe: Connection, poll: Any) -> bytes:
+    until = time.perf_counter() + _AWAKE
+    while not poll.poll(0) and time.perf_counter() < until:
+        pass
+    return pipe.recv_bytes()
 
 
 def _leave_the_group() -> None:
