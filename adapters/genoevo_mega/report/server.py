@@ -78,8 +78,8 @@ class Watch(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Watch
+    # HTTP/1.0, the base class's default: a connection that is kept alive would outlast the server.
     server_version, sys_version = "genoevo", ""
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if not self._allowed():
