@@ -1,0 +1,6 @@
+"""``genoevo mega``: one file for each few commands; importing it registers them all."""
+
+from genoevo_cli.mega import look, train
+from genoevo_cli.mega.group import mega
+
+__all__ = ["look", "mega", "train"]

@@ -1,0 +1,24 @@
+"""The group that the commands of ``genoevo mega`` register with, and what they share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import rich_click as click
+
+# Spinning OpenMP threads take the cores from the rollout workers, and on a busy machine from one another. The
+# OpenMP library reads this when torch is loaded, which the commands do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+RUN = click.argument("run_dir", type=click.Path(path_type=Path))
+
+
+@click.group()
+def mega() -> None:
+    """Train modular agents whose structure evolves, on Meta-World's multi-task suites.
+
+    For example:
+
+        genoevo mega train --suite mt10 --run-dir runs/a
+    """
