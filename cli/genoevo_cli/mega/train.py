@@ -17,6 +17,7 @@ from genoevo_cli.mega.group import RUN, mega
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
 
+
 @mega.command()
 @click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
 @click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
