@@ -15,6 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from genoevo_mega.evaluation import Estimate
+    from genoevo_mega.export import Exported
     from genoevo_mega.training import Status
 
 _console = Console(stderr=True, highlight=False)
@@ -168,6 +169,26 @@ def print_info(info: dict[str, Any]) -> None:
     )
     _print_time(info)
     note(f"digest {info['digest']}")
+
+
+def print_exported(exported: list[Exported]) -> None:
+    """What each policy costs beside one that uses the whole pool."""
+    table = Table(title="%: of a policy that uses the whole pool", padding=0, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    for heading in ("modules", "parameters", "multiply-adds", "%", "latency", "%", "differs by"):
+        table.add_column(heading, justify="right")
+    for one in exported:
+        table.add_row(
+            one.task,
+            str(len(one.modules)),
+            f"{one.parameters:,}",
+            f"{one.multiply_adds:,}",
+            f"{100 * one.multiply_adds / one.full_multiply_adds:.0f}",
+            f"{one.microseconds:,.0f} µs",
+            f"{100 * one.microseconds / one.full_microseconds:.0f}",
+            f"{one.difference:.0e}",
+        )
+    _console.print(table)
 
 
 def _print_time(info: dict[str, Any]) -> None:
