@@ -14,6 +14,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 
 
+def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        from genoevo_mega import suites
+
+        suites.allow(name)
+
+
+TRUST = click.option(
+    "--suite",
+    expose_value=False,
+    callback=_allow,
+    metavar="MODULE:CALLABLE",
+    help="Allow the run to import its suite, where that is code of your own.",
+)
+
+
 @click.group()
 def mega() -> None:
     """Train modular agents whose structure evolves, on Meta-World's multi-task suites.

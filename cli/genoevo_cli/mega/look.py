@@ -9,11 +9,12 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, mega
+from genoevo_cli.mega.group import RUN, TRUST, mega
 
 
 @mega.command()
 @RUN
+@TRUST
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:

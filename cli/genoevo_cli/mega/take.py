@@ -8,11 +8,12 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, mega
+from genoevo_cli.mega.group import RUN, TRUST, mega
 
 
 @mega.command()
 @RUN
+@TRUST
 @click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Whose policy.")
 @click.option(
     "--format",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, mega
+from genoevo_cli.mega.group import RUN, TRUST, mega
 
 if TYPE_CHECKING:
     from genoevo_mega.training import Trainer
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 @mega.command()
 @click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
 @click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
-@click.option("--suite", help="mt10, mt25, mt50, or Meta-World tasks separated by commas.")
+@click.option(
+    "--suite",
+    help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
+)
 @click.option("--steps", type=int, help="Environment steps of all tasks together.")
 @click.option("--seed", type=int, help="Of everything random.")
 @click.option("--minutes", type=float, help="Time budget; the run ends there as if it had reached its steps.")
@@ -55,7 +58,7 @@ def train(
 
         genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
     """
-    from genoevo_mega import config, runs
+    from genoevo_mega import config, runs, suites
     from genoevo_mega.profiling import Profiler
 
     options = {"suite": suite, "steps": steps, "seed": seed}
@@ -66,8 +69,12 @@ def train(
         {name: value for name, value in options.items() if value is not None},
         {"machine": {name: value for name, value in machine.items() if value is not None}},
     )
+    typed = config.merge(*map(config.parse_setting, settings), {"suite": suite} if suite else {})
+    suites.allow(str(typed.get("suite", "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
+    if config_file:
+        suites.check_allowed(resolved.suite, config_file)
     view = display.for_terminal()
     if not profile:
         _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
@@ -80,6 +87,7 @@ def train(
 
 @mega.command()
 @RUN
+@TRUST
 @click.option("--steps", type=click.IntRange(1), help="Total environment steps.  [default: as the run was started]")
 def resume(run_dir: Path, steps: int | None) -> None:
     """Go on with a run from its last checkpoint, exactly as if it had not stopped.
