@@ -133,10 +133,14 @@ class TaskPolicy(nn.Module):
             hidden[k] = self.pool[str(k)](_mixed(edges, hidden))
         return hidden
 
+    def output(self, hidden: dict[int, Tensor]) -> Tensor:
+        """The output from what :meth:`hidden` gives."""
+        out = self.head(_mixed(self.graph.output, hidden))
+        return torch.tanh(out) if self.squash else out
+
     def forward(self, observations: Tensor) -> Tensor:
         """See the class."""
-        out = self.head(_mixed(self.graph.output, self.hidden(observations)))
-        return torch.tanh(out) if self.squash else out
+        return self.output(self.hidden(observations))
 
     @property
     def parameter_count(self) -> int:

@@ -1,4 +1,4 @@
-"""``genoevo mega export``: policies that leave this project."""
+"""``genoevo mega export`` and ``render``: policies and films that leave this project."""
 
 from __future__ import annotations
 
@@ -55,3 +55,35 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
     else:
         display.print_exported(exported)
         display.note(f"Written to {out}.")
+
+
+@mega.command()
+@RUN
+@TRUST
+@click.option("--task", required=True, metavar="NAME", help="Which task.")
+@click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="One evaluation goal each.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New .mp4 or .gif file.")
+@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Steps from picture to picture.")
+@click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Pictures a second.")
+@click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Pixels.")
+def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
+    """Film a task's greedy policy, its module graph beside it, lit by what is active.
+
+    Draws without a screen, by EGL or OSMesa, whichever works; MUJOCO_GL chooses.
+
+    Examples:
+        genoevo mega render runs/a --task drawer-close-v3 --episodes 3 --out drawer.mp4
+
+        genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
+    """
+    from genoevo_mega.policy import Trained
+    from genoevo_mega.render import Film, render_task
+
+    trained = Trained.of_run(run_dir)
+    total = episodes * trained.config.environment.episode_length
+    with display.counter("filming", total) as progress:
+        shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)
+    for one in shown:
+        result = "success" if one.success else "no success"
+        display.note(f"goal {one.goal + 1}: {result}, {one.steps} steps, return {one.total_reward:,.1f}")
+    display.note(f"Written to {out}.")
