@@ -291,9 +291,16 @@ def _explain(error: ValidationError) -> str:
     return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}"
 
 
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    values: dict[str, Any] = {}
+    for group, value in settings.items():
+        values |= (
+            {f"{group}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {group: value}
+        )
+    return values
+
+
 def setting_names() -> list[str]:
     """Every setting's dotted name."""
-    names = []
-    for group, value in Config().model_dump().items():
-        names += [f"{group}.{name}" for name in value] if isinstance(value, dict) else [group]
-    return names
+    return list(flat(Config().model_dump()))

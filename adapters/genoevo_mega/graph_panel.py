@@ -19,7 +19,7 @@ _BACKGROUND, _DARK, _LIT, _TEXT, _SUCCESS = (
     (120, 220, 130),
 )
 _SCALE = 2  # drawn larger and reduced: smooth lines
-_HEIGHTS = (-0.22, 0.22, -0.06, 0.33, -0.33, 0.08)  # of successive modules, so that lines past one another show
+_HEIGHTS = (-0.22, 0.22, -0.34, 0.34, -0.12, 0.1)  # of successive modules, so that lines past one another show
 
 
 class GraphPanel:

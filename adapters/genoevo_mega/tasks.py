@@ -163,7 +163,7 @@ class MetaWorldTask:
         return observation, float(reward), bool(terminated), bool(info["success"])
 
     def render(self) -> npt.NDArray[np.uint8]:
-        """A picture (360, 480, 3) of the present state; only of a *stock* suite's task, whose model has all shapes."""
+        """A picture (360, 480, 3) of the present state; of *stock* tasks, whose models have every shape."""
         if self._renderer is None:
             from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 

@@ -31,10 +31,26 @@ TRUST = click.option(
 
 
 @click.group()
+@click.command_panel("Choose", commands=["presets", "tasks"])
+@click.command_panel("Train", commands=["train", "resume", "sweep"])
+@click.command_panel("Look", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
+@click.command_panel("Take away", commands=["export", "render"])
 def mega() -> None:
-    """Train modular agents whose structure evolves, on Meta-World's multi-task suites.
+    """Train modular agents whose structure evolves, on Meta-World's suites or your own.
 
-    For example:
+    Examples:
+        genoevo mega presets
 
-        genoevo mega train --suite mt10 --run-dir runs/a
+        genoevo mega train --preset demo --run-dir runs/demo
+
+        genoevo mega evaluate runs/demo
+
+        genoevo mega export runs/demo --format onnx
     """
+
+
+def complete_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of presets, for shells."""
+    from genoevo_mega.presets import PRESETS
+
+    return [name for name in PRESETS if name.startswith(incomplete)]

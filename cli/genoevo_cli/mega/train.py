@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, TRUST, mega
+from genoevo_cli.mega.group import RUN, TRUST, complete_presets, mega
 
 if TYPE_CHECKING:
+    from genoevo_mega.config import Config
     from genoevo_mega.training import Trainer
 
 
 @mega.command()
-@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
-@click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="New directory for all results.  [required]")
+@click.option(
+    "--preset",
+    shell_complete=complete_presets,
+    help="A name from genoevo mega presets.  [default: mt50 for that suite, else mt10]",
+)
 @click.option(
     "--suite",
     help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
@@ -33,8 +38,16 @@ if TYPE_CHECKING:
 @click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
 @click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
 @click.option("--profile", is_flag=True, help="Write a torch profiler trace of 30 vector steps to profile.json.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Start nothing: print the resolved config, sizes, memory, and a time estimate from a ten-second probe.",
+)
+@click.option_panel("What to train", options=["--run-dir", "--preset", "--suite", "--steps", "--seed", "--minutes"])
+@click.option_panel("Settings", options=["--config", "--set"])
+@click.option_panel("This machine", options=["--workers", "--threads", "--profile", "--dry-run"])
 def train(
-    run_dir: Path,
+    run_dir: Path | None,
     preset: str | None,
     suite: str | None,
     steps: int | None,
@@ -45,6 +58,7 @@ def train(
     workers: int | None,
     threads: int | None,
     profile: bool,
+    dry_run: bool,
 ) -> None:
     """Start a run.
 
@@ -57,6 +71,8 @@ def train(
         genoevo mega train --suite mt10 --preset mt10 --steps 100000 --run-dir runs/a --seed 1
 
         genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
+
+        genoevo mega train --preset mt50 --dry-run
     """
     from genoevo_mega import config, runs, suites
     from genoevo_mega.profiling import Profiler
@@ -75,6 +91,11 @@ def train(
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     if config_file:
         suites.check_allowed(resolved.suite, config_file)
+    if dry_run:
+        _estimate(resolved)
+        return
+    if run_dir is None:
+        raise click.UsageError("Missing option '--run-dir'.")
     view = display.for_terminal()
     if not profile:
         _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
@@ -103,6 +124,17 @@ def resume(run_dir: Path, steps: int | None) -> None:
     if trainer.steps >= target and not trainer.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")
     _run(trainer, target, view)
+
+
+def _estimate(resolved: Config) -> None:
+    from genoevo_mega import config
+    from genoevo_mega.estimate import estimate
+
+    click.echo(config.dump_config(resolved), nl=False)
+    display.note("Building the environments for a probe of ten seconds ...")
+    with display.counter("probing", 10) as progress:
+        found = estimate(resolved, 10.0, lambda elapsed: progress(min(int(elapsed), 10)))
+    display.print_estimate(found, resolved.steps)
 
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
