@@ -39,8 +39,9 @@ class Trained:
 
     @classmethod
     def of_run(cls, directory: Path) -> Trained:
-        """From the newest checkpoint; UserError where there is none."""
+        """From the newest checkpoint, on the CPU wherever it trained; UserError where there is none."""
         config = runs.open_config(directory)
+        config = config.model_copy(update={"machine": config.machine.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
         agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
         if not isinstance(agent.actor, ModularNetwork):

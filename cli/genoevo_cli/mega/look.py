@@ -56,6 +56,7 @@ def info(run_dir: Path, as_json: bool) -> None:
 
 @mega.command()
 @RUN
+@TRUST
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def verify(run_dir: Path, as_json: bool) -> None:
     """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.
