@@ -185,8 +185,10 @@ def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) 
 
 def print_tasks(described: dict[str, dict[str, Any]]) -> None:
     """What is known of every task before it is trained."""
-    table = Table("task", "suites")
-    for heading in ("cost of a step", "expert's steps", "expert", "random"):
+    table = Table(title="expert and random: success; steps: of the expert", padding=0)
+    for heading in ("task", "suites"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("cost", "steps", "expert", "random"):
         table.add_column(heading, justify="right")
     for name, task in described.items():
         steps = task["expert_steps"]
