@@ -10,7 +10,7 @@ THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --edi
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences test-browser test-loggers docs clean
+.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences test-browser test-loggers docs try-wheel clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -76,6 +76,10 @@ audit: .venv-audit/installed
 # Write docs/licences.rst anew.
 licences: .venv/dev
 	$(BIN)/python requirements/licences.py --write
+
+# The wheel alone in an empty environment, and every command of the README, small.
+try-wheel:
+	PYTHON=$(PYTHON) tests/wheel.sh
 
 docs: .venv/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -7,3 +7,13 @@ autodoc_member_order = "bysource"
 html_theme = "furo"
 exclude_patterns = ["_build"]
 nitpicky = False
+
+
+def _pictures_of_the_readme(app, path, docname, content):
+    # The README names its pictures from the repository's root, as hosts of repositories want them.
+    content[0] = content[0].replace("docs/_static/", "_static/")
+
+
+def setup(app):
+    """Sphinx's hook."""
+    app.connect("include-read", _pictures_of_the_readme)

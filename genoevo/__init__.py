@@ -8,6 +8,7 @@ from genoevo.evolution import Evolution, Memory
 from genoevo.genotype import Genotype
 from genoevo.islands import Islands
 from genoevo.layout import FlatLayout, StagedLayout
+from genoevo.policies import load_policy
 from genoevo.population import Population
 from genoevo.stops import Stop
 from genoevo.survival import Selection, Survival
@@ -31,4 +32,5 @@ __all__ = [
     "Survival",
     "decode",
     "half_softmax",
+    "load_policy",
 ]

@@ -10,14 +10,23 @@ from genoevo_mega.errors import ConfigError
 from genoevo_mega.networks import ModularNetwork
 from genoevo_mega.replay import Replay
 from genoevo_mega.sac import Agent
+from genoevo_mega.suites import is_other, make_other
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
+METAWORLD_STEPS = 500
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 def make_suite(config: Config) -> Suite:
     """The config's tasks."""
     environment = config.environment
+    if is_other(config.suite):
+        return make_other(config.suite, config.seed, environment.goals)
+    if environment.episode_length > METAWORLD_STEPS:
+        raise ConfigError(
+            f"environment.episode_length = {environment.episode_length}: must be at most {METAWORLD_STEPS}, where "
+            "Meta-World ends every episode"
+        )
     return MetaWorldSuite(metaworld_names(config.suite), config.seed, environment.goals, environment.reward_version)
 
 

@@ -35,8 +35,8 @@ class Settings(BaseModel):
 class Environment(Settings):
     """The simulated episodes."""
 
-    episode_length: Annotated[int, Field(ge=1, le=500)] = 200
-    """Steps per episode [P]; Meta-World truncates at 500 whatever is asked."""
+    episode_length: Count = 200
+    """Steps per episode [P]; of Meta-World's at most 500, where it truncates whatever is asked."""
     reward_version: Literal["v1", "v2"] = "v2"
     """Meta-World's reward functions; those of v1 differ by orders of magnitude between tasks."""
     goals: Count = 50
@@ -147,7 +147,8 @@ class Config(Settings):
     """All settings of a run."""
 
     suite: str = "mt10"
-    """mt10, mt25, mt50, or Meta-World tasks separated by commas."""
+    """mt10, mt25, mt50, or Meta-World tasks separated by commas; gymnasium:ID,ID; or package.module:callable, which
+    is imported (:mod:`genoevo_mega.suites`)."""
     architecture: Literal["mega"] = "mega"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     steps: Count = 20_000_000
@@ -296,9 +297,16 @@ def _explain(error: ValidationError) -> str:
     return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}"
 
 
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    values: dict[str, Any] = {}
+    for group, value in settings.items():
+        values |= (
+            {f"{group}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {group: value}
+        )
+    return values
+
+
 def setting_names() -> list[str]:
     """Every setting's dotted name."""
-    names = []
-    for group, value in Config().model_dump().items():
-        names += [f"{group}.{name}" for name in value] if isinstance(value, dict) else [group]
-    return names
+    return list(flat(Config().model_dump()))

@@ -2,8 +2,8 @@
 
 Each training episode of a task is driven by one genotype of its population, in turn, so that evaluating genotypes
 costs no environment steps of its own [O]. A round of all tasks is due as soon as every genotype has driven its
-episodes. Meta-World's episodes all end together; where they did not, those under way at a round would be credited to
-the new generation's first genotypes.
+episodes. Meta-World's episodes all end together. Where a suite's do not, those under way at a round were begun by one
+generation and are ended by the next: they count for neither.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from genoevo_mega.episodes import Ended
 from genoevo_mega.files import take_up
 from genoevo_mega.networks import Routing
 
+Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
@@ -68,6 +69,7 @@ class Evolver:
         self.episodes = np.zeros((tasks, size), np.int64)
         self.successes = np.zeros((tasks, size), np.int64)
         self.returns = np.zeros((tasks, size), np.float64)
+        self._crossing = np.zeros(tasks, np.bool_)  # episodes that began before the last round
         self._archive = _Archive(community, keep=self._update_with == "stored")
         self._tasks = np.arange(tasks)
 
@@ -90,6 +92,9 @@ class Evolver:
 
     def record(self, ended: Ended) -> None:
         """Credit ended episodes to the genotypes that drove them, and let the next genotypes drive."""
+        whole = ~self._crossing[ended.tasks]
+        self._crossing[ended.tasks] = False
+        ended = ended.only(whole)
         genotype = self.driving[ended.tasks]
         self.episodes[ended.tasks, genotype] += 1
         self.successes[ended.tasks, genotype] += ended.success
@@ -101,8 +106,11 @@ class Evolver:
         """Whether every genotype of every task has driven its episodes."""
         return bool(self.episodes.min() >= self._episodes_due)
 
-    def evolve(self) -> Outcome:
-        """A round of every task, judged by the episodes since the last one."""
+    def evolve(self, under_way: Flags | None = None) -> Outcome:
+        """A round of every task, judged by the episodes since the last one.
+
+        *under_way* (tasks,) marks those in the middle of an episode; without it there are none.
+        """
         performance, mean_return = self.successes / self.episodes, self.returns / self.episodes
         episodes, stages = self.episodes.sum(axis=1), self.community.stages
         done = self.community.step(performance, mean_return)
@@ -112,6 +120,7 @@ class Evolver:
         for array in (self.episodes, self.successes, self.returns):
             array[:] = 0
         self.driving[:] = 0
+        self._crossing[:] = False if under_way is None else under_way
         self._archive.extend()
         return Outcome(
             success=performance.mean(axis=1),
@@ -155,6 +164,7 @@ class Evolver:
             "episodes": self.episodes,
             "successes": self.successes,
             "returns": self.returns,
+            "crossing": self._crossing,
             **self._archive.state_arrays(),
         }
 
@@ -166,6 +176,8 @@ class Evolver:
             raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {self.driving.tolist()}")
         if ((self.successes < 0) | (self.successes > self.episodes)).any():
             raise ValueError(f"of {self.episodes.tolist()} episodes {self.successes.tolist()} cannot have succeeded")
+        if "crossing" in arrays:  # older checkpoints have none
+            take_up("crossing", self._crossing, arrays["crossing"])
         self._archive.load_arrays(arrays)
 
     def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:

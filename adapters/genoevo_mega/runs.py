@@ -23,6 +23,7 @@ from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.suites import check_allowed
 from genoevo_mega.training import Status, Trainer
 
 FORMAT, VERSION = "genoevo-mega-run", 2  # of run.json, and with it of config.yaml and metrics.jsonl
@@ -55,11 +56,18 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
     return trainer
 
 
-def open_config(directory: Path) -> Config:
-    """The config of a run; UserError where *directory* is no run."""
+def open_config(directory: Path, *, runs_code: bool = True) -> Config:
+    """The config of a run; UserError where *directory* is no run.
+
+    Where its suite is code to import, UserError too unless that was allowed; *runs_code* is False for those who read
+    a run and import no suite.
+    """
     version = read_origin(directory)["version"]
     settings = read_config(files.inside(directory, directory / "config.yaml"))
-    return build_config(migrate.config(settings, version))
+    config = build_config(migrate.config(settings, version))
+    if runs_code:
+        check_allowed(config.suite, directory)
+    return config
 
 
 def read_origin(directory: Path) -> dict[str, Any]:
@@ -101,7 +109,7 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
     ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
     before the first round). ``digest`` is the same for two runs that are equal bit for bit.
     """
-    config = open_config(directory)
+    config = open_config(directory, runs_code=False)
     latest = checkpoint.find(directory, tell)
     state = checkpoint.read_state(latest)
     community = checkpoint.read_community(latest)

@@ -47,6 +47,13 @@ class TaskEnvironment(Protocol):
         """Take an action (action_size,) in [-1, 1]: observation, reward, terminated, success at this step."""
 
 
+class DrawnEnvironment(TaskEnvironment, Protocol):
+    """A task that can also be filmed."""
+
+    def render(self) -> npt.NDArray[np.uint8]:
+        """A picture (height, width, 3) of the present state."""
+
+
 class Suite(Protocol):
     """A list of tasks that share observation and action sizes.
 
@@ -107,6 +114,7 @@ class MetaWorldTask:
         self._training_seed, self._evaluation_seed = (int(stream.generate_state(1)[0]) for stream in streams)
         self.training_goals = self._draw_goals(self._training_seed, goals)
         self.evaluation_goals: list[Observation] = []
+        self._renderer: Any = None
         self.simulator._partially_observable = False
         # The observation space is cached; without this the goal would be clipped to [0, 0].
         self.simulator.__dict__.pop("sawyer_observation_space", None)
@@ -157,6 +165,17 @@ class MetaWorldTask:
         if self._time <= before:
             raise FloatingPointError("the simulation is unstable")
         return observation, float(reward), bool(terminated), bool(info["success"])
+
+    def render(self) -> npt.NDArray[np.uint8]:
+        """A picture (360, 480, 3) of the present state; of *stock* tasks, whose models have every shape."""
+        if self._renderer is None:
+            from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
+
+            simulator = self.simulator
+            self._renderer = MujocoRenderer(
+                simulator.model, simulator.data, width=480, height=360, camera_name="corner2"
+            )
+        return self._renderer.render("rgb_array")[::-1, ::-1]  # that camera hangs upside down
 
 
 def metaworld_names(suite: str) -> tuple[str, ...]:

@@ -242,7 +242,7 @@ class Trainer:
     def _round(self) -> None:
         self._check_gradients()
         with self.clock("evolving"):
-            outcome = self.evolver.evolve()
+            outcome = self.evolver.evolve(self.episodes.taken > 0)
             while len(self.agent.actor.pool) < self.evolver.community.stages.max():
                 self.agent.grow()
         self.status.success = outcome.success.tolist()

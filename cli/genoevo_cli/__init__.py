@@ -11,4 +11,4 @@ def main() -> None:
         from genoevo_cli.main import cli
     except ModuleNotFoundError as error:
         sys.exit(f"genoevo: the command line needs {error.name}: pip install 'genoevo[mega]' (or 'genoevo[cli]')")
-    cli()
+    cli(prog_name="genoevo")

@@ -14,7 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from genoevo_mega.estimate import Estimate as RunEstimate
     from genoevo_mega.evaluation import Estimate
+    from genoevo_mega.export import Exported
     from genoevo_mega.training import Status
 
 _console = Console(stderr=True, highlight=False)
@@ -168,6 +170,74 @@ def print_info(info: dict[str, Any]) -> None:
     )
     _print_time(info)
     note(f"digest {info['digest']}")
+
+
+def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> None:
+    """What each preset changes."""
+    for name, settings in changed.items():
+        table = Table(title=name, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=bool(settings))
+        for heading in ("setting", "preset", "default"):
+            table.add_column(heading, overflow="fold")
+        for setting, value in settings.items():
+            table.add_row(setting, *(str(each) for each in (value, defaults[setting])))
+        _console.print(table, "" if settings else "as the defaults\n", markup=False)
+
+
+def print_tasks(described: dict[str, dict[str, Any]]) -> None:
+    """What is known of every task before it is trained."""
+    table = Table(title="expert and random: success; steps: of the expert", padding=0)
+    for heading in ("task", "suites"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("cost", "steps", "expert", "random"):
+        table.add_column(heading, justify="right")
+    for name, task in described.items():
+        steps = task["expert_steps"]
+        table.add_row(
+            name,
+            " ".join(task["suites"]),
+            f"{task['cost']:.2f}",
+            "-" if steps is None else f"{steps:.0f}",
+            _percent(task["expert_success"]),
+            _percent(task["random_success"]),
+        )
+    _console.print(table)
+
+
+def print_estimate(found: RunEstimate, steps: int) -> None:
+    """What a run will take."""
+    note(
+        f"{found.tasks} tasks; {found.actor_parameters:,} actor and {found.critic_parameters:,} critic parameters at "
+        "the start stage"
+    )
+    note(
+        f"memory: replay {found.replay_bytes / 2**20:,.0f} MiB when full, weights and optimiser "
+        f"{found.weights_bytes / 2**20:,.1f} MiB, beside the environments"
+    )
+    note(
+        f"probe: environments built in {found.building_seconds:.0f} s, then {found.steps_per_second:,.0f} steps/s "
+        f"and {found.updates_per_second:,.1f} updates/s"
+    )
+    note(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
+
+
+def print_exported(exported: list[Exported]) -> None:
+    """What each policy costs beside one that uses the whole pool."""
+    table = Table(title="%: of a policy that uses the whole pool", padding=0, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    for heading in ("modules", "parameters", "multiply-adds", "%", "latency", "%", "differs by"):
+        table.add_column(heading, justify="right")
+    for one in exported:
+        table.add_row(
+            one.task,
+            str(len(one.modules)),
+            f"{one.parameters:,}",
+            f"{one.multiply_adds:,}",
+            f"{100 * one.multiply_adds / one.full_multiply_adds:.0f}",
+            f"{one.microseconds:,.0f} µs",
+            f"{100 * one.microseconds / one.full_microseconds:.0f}",
+            f"{one.difference:.0e}",
+        )
+    _console.print(table)
 
 
 def _print_time(info: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from genoevo import __version__
+from genoevo_cli.completion import completion
 from genoevo_cli.evolve import evolve
 from genoevo_cli.mega import mega
 
@@ -65,5 +66,6 @@ def cli() -> None:
     """
 
 
+cli.add_command(completion)
 cli.add_command(evolve)
 cli.add_command(mega)

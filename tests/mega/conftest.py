@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.config import Config, build_config, preset
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.policy import Trained
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.tasks import MetaWorldSuite
 from tests.mega.suites import CountingSuite
@@ -25,3 +28,18 @@ def metaworld_pool():
 @pytest.fixture
 def smoke() -> Config:
     return build_config(preset("smoke"))
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """Makes what a run of a preset is before its first step, with a pool of so many modules."""
+
+    def make(name: str, modules: int, **settings) -> Trained:
+        config = build_config(preset(name), settings)
+        suite = make_suite(config)
+        agent = make_agent(config, suite)
+        while len(agent.actor.pool) < modules:
+            agent.grow()
+        return Trained(config, suite, agent, Evolver.fresh(config, list(suite.names), config.seed).elite())
+
+    return make

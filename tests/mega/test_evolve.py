@@ -56,6 +56,18 @@ def test_a_round_reports_success_and_starts_the_counts_anew():
     assert evolver.episodes.sum() == evolver.driving.sum() == 0
 
 
+def test_an_episode_that_a_round_cut_in_two_counts_for_no_generation():
+    evolver = _evolver()
+    for _ in range(3):
+        _end(evolver, [True, True])
+    evolver.evolve(np.array([False, True]))
+    _end(evolver, [True, True])
+    assert evolver.episodes.tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert evolver.driving.tolist() == [1, 0]
+    _end(evolver, [True], tasks=(1,))
+    assert evolver.successes.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
 @pytest.mark.parametrize("driving", [0, 2])
 def test_acting_weights_are_those_the_engine_decodes(driving):
     evolver = _evolver()

@@ -1,9 +1,7 @@
-"""``genoevo mega``: train, resume, evaluate and look at MEGA runs."""
+"""``genoevo mega train`` and ``resume``."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,41 +12,30 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.report import report, watch
+from genoevo_cli.mega.group import RUN, TRUST, complete_presets, mega
 
 if TYPE_CHECKING:
+    from genoevo_mega.config import Config
     from genoevo_mega.training import Trainer
-
-# Spinning OpenMP threads take the cores from the rollout workers, and on a busy machine from one another. The
-# OpenMP library reads this when torch is loaded, which the commands below do.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-RUN = click.argument("run_dir", type=click.Path(path_type=Path))
-
-
-@click.group()
-def mega() -> None:
-    """Train modular agents whose structure evolves, on Meta-World's multi-task suites.
-
-    For example:
-
-        genoevo mega train --suite mt10 --run-dir runs/a
-    """
-
-
-mega.add_command(report)
-mega.add_command(watch)
 
 
 @mega.command()
-@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="New directory for all results.")
-@click.option("--preset", help="mt10, mt50, demo or smoke.  [default: mt50 for that suite, else mt10]")
-@click.option("--suite", help="mt10, mt25, mt50, or Meta-World tasks separated by commas.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="New directory for all results.  [required]")
+@click.option(
+    "--preset",
+    shell_complete=complete_presets,
+    help="A name from genoevo mega presets.  [default: mt50 for that suite, else mt10]",
+)
+@click.option(
+    "--suite",
+    help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
+)
 @click.option("--steps", type=int, help="Environment steps of all tasks together.")
 @click.option("--seed", type=int, help="Of everything random.")
 @click.option("--minutes", type=float, help="Time budget; the run ends there as if it had reached its steps.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
+@click.option("--device", help="cpu or cuda, for networks and replay.  [default: cpu]")
 @click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
 @click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
 @click.option(
@@ -58,8 +45,18 @@ mega.add_command(watch)
     help="tensorboard, wandb or mlflow; may be given again.  [default: tensorboard]",
 )
 @click.option("--profile", is_flag=True, help="Write a torch profiler trace of 30 vector steps to profile.json.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Start nothing: print the resolved config, sizes, memory, and a time estimate from a ten-second probe.",
+)
+@click.option_panel("What to train", options=["--run-dir", "--preset", "--suite", "--steps", "--seed", "--minutes"])
+@click.option_panel("Settings", options=["--config", "--set"])
+@click.option_panel(
+    "This machine", options=["--device", "--workers", "--threads", "--logger", "--profile", "--dry-run"]
+)
 def train(
-    run_dir: Path,
+    run_dir: Path | None,
     preset: str | None,
     suite: str | None,
     steps: int | None,
@@ -67,10 +64,12 @@ def train(
     minutes: float | None,
     config_file: Path | None,
     settings: tuple[str, ...],
+    device: str | None,
     workers: int | None,
     threads: int | None,
     loggers: tuple[str, ...],
     profile: bool,
+    dry_run: bool,
 ) -> None:
     """Start a run.
 
@@ -83,20 +82,31 @@ def train(
         genoevo mega train --suite mt10 --preset mt10 --steps 100000 --run-dir runs/a --seed 1
 
         genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
+
+        genoevo mega train --preset mt50 --dry-run
     """
-    from genoevo_mega import config, runs
+    from genoevo_mega import config, runs, suites
     from genoevo_mega.profiling import Profiler
 
     options = {"suite": suite, "steps": steps, "seed": seed, "loggers": list(loggers) or None}
-    machine = {"workers": workers, "threads": threads, "minutes": minutes}
+    machine = {"device": device, "workers": workers, "threads": threads, "minutes": minutes}
     mine = config.merge(
         config.read_config(config_file) if config_file else {},
         *map(config.parse_setting, settings),
         {name: value for name, value in options.items() if value is not None},
         {"machine": {name: value for name, value in machine.items() if value is not None}},
     )
+    typed = config.merge(*map(config.parse_setting, settings), {"suite": suite} if suite else {})
+    suites.allow(str(typed.get("suite", "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
+    if config_file:
+        suites.check_allowed(resolved.suite, config_file)
+    if dry_run:
+        _estimate(resolved)
+        return
+    if run_dir is None:
+        raise click.UsageError("Missing option '--run-dir'.")
     view = display.for_terminal()
     if not profile:
         _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
@@ -109,6 +119,7 @@ def train(
 
 @mega.command()
 @RUN
+@TRUST
 @click.option("--steps", type=click.IntRange(1), help="Total environment steps.  [default: as the run was started]")
 def resume(run_dir: Path, steps: int | None) -> None:
     """Go on with a run from its last checkpoint, exactly as if it had not stopped.
@@ -126,70 +137,15 @@ def resume(run_dir: Path, steps: int | None) -> None:
     _run(trainer, target, view)
 
 
-@mega.command()
-@RUN
-@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
-    """Success of the greedy policy on goals that training never saw, with 95 % Wilson intervals.
+def _estimate(resolved: Config) -> None:
+    from genoevo_mega import config
+    from genoevo_mega.estimate import estimate
 
-    Example:
-        genoevo mega evaluate runs/a --episodes 50 --json
-    """
-    from genoevo_mega import runs
-
-    with display.counter("evaluating", episodes) as progress:
-        estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
-    summary = runs.info(run_dir)
-    if as_json:
-        tasks = {name: vars(estimate) for name, estimate in estimates.items()}
-        mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
-        click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
-    else:
-        display.print_evaluation(summary, estimates)
-
-
-@mega.command()
-@RUN
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def info(run_dir: Path, as_json: bool) -> None:
-    """What a run is, how far it has come, and where its time went.
-
-    Example:
-        genoevo mega info runs/a --json
-    """
-    from genoevo_mega import runs
-
-    summary = runs.info(run_dir, display.note)
-    if as_json:
-        click.echo(json.dumps(summary))
-    else:
-        display.print_info(summary)
-
-
-@mega.command()
-@RUN
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def verify(run_dir: Path, as_json: bool) -> None:
-    """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.
-
-    Examples:
-        genoevo mega verify runs/a
-
-        genoevo mega verify runs/a --json
-    """
-    from genoevo_mega.verify import verify as check
-
-    verdict = check(run_dir)
-    if as_json:
-        click.echo(json.dumps(verdict))
-    else:
-        for problem in verdict["damaged"]:
-            display.note(f"{problem['place']}: {problem['problem']}")
-        state = "sound" if verdict["sound"] else f"{len(verdict['damaged'])} damaged"
-        display.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
-    if not verdict["sound"]:
-        sys.exit(1)
+    click.echo(config.dump_config(resolved), nl=False)
+    display.note("Building the environments for a probe of ten seconds ...")
+    with display.counter("probing", 10) as progress:
+        found = estimate(resolved, 10.0, lambda elapsed: progress(min(int(elapsed), 10)))
+    display.print_estimate(found, resolved.steps)
 
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:

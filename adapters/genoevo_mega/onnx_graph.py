@@ -1,0 +1,79 @@
+"""A task's policy as an ONNX graph, node by node.
+
+Written with onnx's own helpers: the graph is a few matrix products and sums, and torch's exporter takes seconds,
+prints what does not concern it, and needs a package more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from genoevo_mega.policy import Edges, TaskPolicy
+
+INPUT, OUTPUT = "observation", "action"
+_OPSET, _IR = 13, 8  # what every onnxruntime since 2021 and 2022 reads
+
+
+def write_onnx(policy: TaskPolicy, path: Path, notes: dict[str, str]) -> None:
+    """Write *policy*, float32: ``observation`` (batch, observation_size) in, ``action`` (batch, outputs) out."""
+    graph = _Builder()
+    hidden = {0: graph.layers(policy.embedding, INPUT, "embedding")}
+    for k, edges in policy.graph.inputs.items():
+        hidden[k] = graph.layers(policy.pool[str(k)], graph.mixed(edges, hidden, f"input{k}"), f"module{k}")
+    out = graph.layers([policy.head], graph.mixed(policy.graph.output, hidden, "mixed"), "head")
+    graph.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
+    sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, "policy", ends[:1], ends[1:], graph.constants),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR,
+        producer_name="genoevo",
+    )
+    helper.set_model_props(model, notes)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+class _Builder:
+    """Nodes and constants so far; every method returns the name of what it adds."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: int) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def constant(self, value: np.ndarray, name: str) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def layers(self, layers: nn.Sequential | list[nn.Linear], source: str, name: str) -> str:
+        """Linear layers and rectifiers, one after the other."""
+        for i, layer in enumerate(layers):
+            if isinstance(layer, nn.Linear):
+                own = [
+                    self.constant(getattr(layer, part).numpy(), f"{name}.{i}.{part}") for part in ("weight", "bias")
+                ]
+                source = self.node("Gemm", [source, *own], f"{name}.{i}", transB=1)
+            else:
+                source = self.node("Relu", [source], f"{name}.{i}")
+        return source
+
+    def mixed(self, edges: Edges, hidden: dict[int, str], name: str) -> str:
+        """The weighted sum of outputs."""
+        total = ""
+        for j, weight in edges.items():
+            term = hidden[j]
+            if weight != 1.0:
+                factor = self.constant(np.array(weight, np.float32), f"{name}.weight{j}")
+                term = self.node("Mul", [term, factor], f"{name}.term{j}")
+            total = self.node("Add", [total, term], f"{name}.sum{j}") if total else term
+        return total

@@ -1,0 +1,62 @@
+"""``genoevo mega presets`` and ``tasks``: what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+
+import rich_click as click
+
+from genoevo_cli import display
+from genoevo_cli.mega.group import mega
+
+PICTURES = "https://metaworld.farama.org/benchmark/benchmark_descriptions/"
+WORDS = "https://metaworld.farama.org/benchmark/task_descriptions/"
+
+
+@mega.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def presets(name: str | None, as_json: bool) -> None:
+    """Every preset, or one, with the settings that it changes and their defaults.
+
+    Examples:
+        genoevo mega presets
+
+        genoevo mega presets demo
+    """
+    from genoevo_mega import config
+
+    chosen = {name: config.preset(name)} if name else config.PRESETS
+    defaults = config.flat(config.Config().model_dump(mode="json"))
+    changed = {
+        each: {setting: value for setting, value in config.flat(values).items() if value != defaults[setting]}
+        for each, values in chosen.items()
+    }
+    if as_json:
+        click.echo(json.dumps(changed))
+    else:
+        display.print_presets(changed, defaults)
+
+
+@mega.command()
+@click.option("--suite", default="mt50", show_default=True, help="mt10, mt25, mt50 or tasks separated by commas.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def tasks(suite: str, as_json: bool) -> None:
+    """Meta-World's tasks: their suites, the cost of a step, and how hard they are without learning.
+
+    Cost is that of a step of the simulator relative to others. Difficulty, measured: the steps that Meta-World's
+    scripted expert takes to succeed, and how often random actions do.
+
+    Examples:
+        genoevo mega tasks
+
+        genoevo mega tasks --suite mt10
+    """
+    from genoevo_mega import catalogue
+
+    described = catalogue.describe(suite)
+    if as_json:
+        click.echo(json.dumps({"pictures": PICTURES, "descriptions": WORDS, "tasks": described}))
+        return
+    display.print_tasks(described)
+    display.note(f"Pictures: {PICTURES}   In words: {WORDS}")

@@ -1,0 +1,56 @@
+"""The group that the commands of ``genoevo mega`` register with, and what they share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import rich_click as click
+
+# Spinning OpenMP threads take the cores from the rollout workers, and on a busy machine from one another. The
+# OpenMP library reads this when torch is loaded, which the commands do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+RUN = click.argument("run_dir", type=click.Path(path_type=Path))
+
+
+def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        from genoevo_mega import suites
+
+        suites.allow(name)
+
+
+TRUST = click.option(
+    "--suite",
+    expose_value=False,
+    callback=_allow,
+    metavar="MODULE:CALLABLE",
+    help="Allow the run to import its suite, where that is code of your own.",
+)
+
+
+@click.group()
+@click.command_panel("Choose", commands=["presets", "tasks"])
+@click.command_panel("Train", commands=["train", "resume", "sweep"])
+@click.command_panel("Look", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
+@click.command_panel("Take away", commands=["export", "render"])
+def mega() -> None:
+    """Train modular agents whose structure evolves, on Meta-World's suites or your own.
+
+    Examples:
+        genoevo mega presets
+
+        genoevo mega train --preset demo --run-dir runs/demo
+
+        genoevo mega evaluate runs/demo
+
+        genoevo mega export runs/demo --format onnx
+    """
+
+
+def complete_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of presets, for shells."""
+    from genoevo_mega.presets import PRESETS
+
+    return [name for name in PRESETS if name.startswith(incomplete)]

@@ -1,0 +1,80 @@
+"""``genoevo mega evaluate``, ``info`` and ``verify``: what a run has learnt, what it is, whether it is whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from genoevo_cli import display
+from genoevo_cli.mega.group import RUN, TRUST, mega
+
+
+@mega.command()
+@RUN
+@TRUST
+@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
+    """Success of the greedy policy on goals that training never saw, with 95 % Wilson intervals.
+
+    Example:
+        genoevo mega evaluate runs/a --episodes 50 --json
+    """
+    from genoevo_mega import runs
+
+    with display.counter("evaluating", episodes) as progress:
+        estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
+    summary = runs.info(run_dir)
+    if as_json:
+        tasks = {name: vars(estimate) for name, estimate in estimates.items()}
+        mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
+        click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
+    else:
+        display.print_evaluation(summary, estimates)
+
+
+@mega.command()
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def info(run_dir: Path, as_json: bool) -> None:
+    """What a run is, how far it has come, and where its time went.
+
+    Example:
+        genoevo mega info runs/a --json
+    """
+    from genoevo_mega import runs
+
+    summary = runs.info(run_dir, display.note)
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        display.print_info(summary)
+
+
+@mega.command()
+@RUN
+@TRUST
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def verify(run_dir: Path, as_json: bool) -> None:
+    """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.
+
+    Examples:
+        genoevo mega verify runs/a
+
+        genoevo mega verify runs/a --json
+    """
+    from genoevo_mega.verify import verify as check
+
+    verdict = check(run_dir)
+    if as_json:
+        click.echo(json.dumps(verdict))
+    else:
+        for problem in verdict["damaged"]:
+            display.note(f"{problem['place']}: {problem['problem']}")
+        state = "sound" if verdict["sound"] else f"{len(verdict['damaged'])} damaged"
+        display.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
+    if not verdict["sound"]:
+        sys.exit(1)

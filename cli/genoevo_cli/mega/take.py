@@ -1,0 +1,89 @@
+"""``genoevo mega export`` and ``render``: policies and films that leave this project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from genoevo_cli import display
+from genoevo_cli.mega.group import RUN, TRUST, mega
+
+
+@mega.command()
+@RUN
+@TRUST
+@click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Whose policy.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["onnx", "torchscript"]),
+    default="onnx",
+    show_default=True,
+    help="onnx runs under onnxruntime, torchscript under torch or libtorch.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="New directory.  [default: RUN_DIR/exported-FORMAT]")
+@click.option(
+    "--threshold",
+    type=float,
+    help="Cut connections whose share of the output is not above this; the default changes no action by 1e-5, "
+    "larger ones cut more and the table tells by how much actions change.  [default: 1e-8]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: float | None, as_json: bool) -> None:
+    """Write each task's greedy policy as a file that runs without genoevo.
+
+    Weights are decoded and modules that the task does not use cut out. The table compares parameters, multiply-adds
+    and latency with a policy that uses every module of the pool.
+
+    Examples:
+        genoevo mega export runs/a --task all --format onnx
+
+        genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
+    """
+    from genoevo_mega import export as exporting
+    from genoevo_mega.policy import Trained
+
+    out = out or run_dir / f"exported-{kind}"
+    threshold = exporting.THRESHOLD if threshold is None else threshold
+    trained = Trained.of_run(run_dir)
+    with display.counter("exporting", len(trained.tasks(task))) as progress:
+        exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
+    if as_json:
+        click.echo(json.dumps({"out": str(out), "threshold": threshold, "policies": [vars(one) for one in exported]}))
+    else:
+        display.print_exported(exported)
+        display.note(f"Written to {out}.")
+
+
+@mega.command()
+@RUN
+@TRUST
+@click.option("--task", required=True, metavar="NAME", help="Which task.")
+@click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="One evaluation goal each.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New .mp4 or .gif file.")
+@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Steps from picture to picture.")
+@click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Pictures a second.")
+@click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Pixels.")
+def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
+    """Film a task's greedy policy, its module graph beside it, lit by what is active.
+
+    Draws without a screen, by EGL or OSMesa, whichever works; MUJOCO_GL chooses.
+
+    Examples:
+        genoevo mega render runs/a --task drawer-close-v3 --episodes 3 --out drawer.mp4
+
+        genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
+    """
+    from genoevo_mega.policy import Trained
+    from genoevo_mega.render import Film, render_task
+
+    trained = Trained.of_run(run_dir)
+    total = episodes * trained.config.environment.episode_length
+    with display.counter("filming", total) as progress:
+        shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)
+    for one in shown:
+        result = "success" if one.success else "no success"
+        display.note(f"goal {one.goal + 1}: {result}, {one.steps} steps, return {one.total_reward:,.1f}")
+    display.note(f"Written to {out}.")

@@ -1,0 +1,143 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from genoevo_cli.main import cli
+from genoevo_mega.presets import PRESETS
+
+
+def _invoke(*arguments):
+    return CliRunner().invoke(cli, list(map(str, arguments)))
+
+
+def _fails(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(arguments))
+    return stop.value.code, capsys.readouterr().err
+
+
+def _complete(*words):
+    environment = {
+        **os.environ,
+        "_GENOEVO_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["genoevo", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "genoevo_cli"], capture_output=True, text=True, env=environment, timeout=60
+    )
+    return [line.partition(",")[2] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["meag"], "Did you mean 'mega'?"),
+        (["mega", "tran"], "Did you mean 'train'?"),
+        (["mega", "train", "--prest", "demo"], "'--preset'"),
+        (["mega", "presets", "dmeo"], "did you mean demo"),
+        (["mega", "tasks", "--suite", "reech-v3"], "did you mean reach-v3"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(arguments, message, capsys):
+    code, error = _fails(capsys, *arguments)
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_commands_are_grouped_and_every_one_is_in_a_group():
+    text = _invoke("mega", "--help").stdout
+    assert [name for name in ("Choose", "Train", "Look", "Take away") if f"─ {name} ─" in text] == [
+        "Choose",
+        "Train",
+        "Look",
+        "Take away",
+    ]
+    assert "─ Commands ─" not in text
+
+
+def test_train_groups_its_options():
+    text = _invoke("mega", "train", "--help").stdout
+    assert all(f"─ {name} ─" in text for name in ("What to train", "Settings", "This machine"))
+
+
+@pytest.mark.parametrize("command", ["presets", "tasks", "export", "render"])
+def test_help_shows_an_example(command):
+    assert f"genoevo mega {command}" in _invoke("mega", command, "--help").stdout.split("Examples", 1)[1]
+
+
+def test_presets_lists_what_each_changes():
+    changed = json.loads(_invoke("mega", "presets", "--json").stdout)
+    assert set(changed) == set(PRESETS)
+    assert changed["smoke"]["sac.batch_size"] == 8
+    assert "sac.gamma" not in changed["mt10"]  # it says the default
+
+
+def test_presets_for_people_shows_the_default_beside_it():
+    result = _invoke("mega", "presets", "demo")
+    [row] = [line.split() for line in result.stderr.splitlines() if "sac.gamma" in line]
+    assert row == ["sac.gamma", "0.97", "0.99"]
+
+
+def test_tasks_tells_suites_cost_and_difficulty():
+    tasks = json.loads(_invoke("mega", "tasks", "--json").stdout)["tasks"]
+    assert len(tasks) == 50
+    assert tasks["reach-v3"]["suites"] == ["mt10", "mt25", "mt50"]
+    assert tasks["pick-place-v3"]["cost"] > tasks["reach-v3"]["cost"] > 0
+    assert tasks["drawer-close-v3"]["random_success"] > tasks["pick-place-v3"]["random_success"]
+    assert all(task["expert_success"] is not None for task in tasks.values())
+
+
+def test_tasks_for_people_links_to_pictures():
+    result = _invoke("mega", "tasks", "--suite", "reach-v3,push-v3")
+    assert "push-v3" in result.stderr
+    assert "https://metaworld.farama.org/" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("shell", "part"), [("bash", "complete "), ("zsh", "#compdef genoevo"), ("fish", "--command")]
+)
+def test_completion_prints_a_script_for_the_shell(shell, part):
+    script = _invoke("completion", shell).stdout
+    assert part in script
+    assert "_GENOEVO_COMPLETE" in script
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [(["mega", "tr"], ["train"]), (["mega", "train", "--wor"], ["--workers"]), (["completion", "z"], ["zsh"])],
+)
+def test_a_shell_completes_commands_options_and_values(words, found):
+    assert _complete(*words) == found
+
+
+def test_a_shell_completes_presets():
+    assert _complete("mega", "train", "--preset", "mt") == ["mt10", "mt50"]
+
+
+def test_a_dry_run_prints_the_config_sizes_and_an_estimate_and_leaves_nothing(tmp_path, monkeypatch):
+    from genoevo_mega import estimate
+
+    probe = estimate.estimate
+    monkeypatch.setattr(estimate, "estimate", lambda config, seconds, progress: probe(config, 1.0, progress))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--preset", "smoke", "--steps", 5000, "--set", "suite=gymnasium:Pendulum-v1", "--dry-run"]
+    result = _invoke("mega", "train", *arguments)
+    assert result.exit_code == 0, result.stderr
+    config = yaml.safe_load(result.stdout)
+    assert (config["steps"], config["sac"]["batch_size"], config["suite"]) == (5000, 8, "gymnasium:Pendulum-v1")
+    for part in ("actor and", "replay", "MiB", "steps/s", "estimate:", "for 5,000 steps"):
+        assert part in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_needs_a_directory_unless_it_is_dry(capsys):
+    code, error = _fails(capsys, "mega", "train", "--preset", "smoke")
+    assert (code, error) == (2, "genoevo: Missing option '--run-dir'.\n")

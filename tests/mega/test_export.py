@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from genoevo_mega.errors import UserError
+from genoevo_mega.export import export_tasks
+from genoevo_mega.policy import Graph, TaskPolicy
+
+
+@pytest.fixture(scope="module")
+def small(untrained):
+    return untrained("smoke", 4, genotypes={"start_stage": 3, "precision": 2})
+
+
+def _run_onnx(path, observations):
+    return onnxruntime.InferenceSession(path).run(None, {"observation": observations})[0]
+
+
+def test_onnx_gives_the_actions_of_the_policy_as_it_trained(small, tmp_path):
+    exported = export_tasks(small, tmp_path / "out")
+    observations = torch.randn(2, 500, 39, generator=torch.Generator().manual_seed(7))
+    expected = small.greedy(observations).numpy()
+    for task, one in enumerate(exported):
+        actions = _run_onnx(tmp_path / "out" / one.file, observations[task].numpy())
+        assert np.abs(actions - expected[task]).max() < 1e-5
+        assert one.difference < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_gives_the_actions_of_the_policy_as_it_trained(small, tmp_path):
+    export_tasks(small, tmp_path / "out", "drawer-close-v3", "torchscript")
+    observations = torch.randn(2, 100, 39, generator=torch.Generator().manual_seed(7))
+    loaded = torch.jit.load(tmp_path / "out" / "drawer-close-v3.pt")
+    assert torch.allclose(loaded(observations[1]), small.greedy(observations)[1], atol=1e-5)
+
+
+def test_a_stage_3_task_of_a_pool_of_10_costs_at_most_two_fifths_of_the_pool(untrained):
+    trained = untrained("mt10", 10)
+    full = TaskPolicy(trained.agent.averaged, 0, Graph.full(10), 4, squash=True)
+    # All modules and edges that a stage of 3 can have: no genotype of that stage costs more.
+    dearest = TaskPolicy(trained.agent.averaged, 0, Graph.full(3), 4, squash=True)
+    assert dearest.multiply_adds <= 0.4 * full.multiply_adds
+    assert dearest.multiply_adds == 39 * 400 + 400 * 400 + 3 * 2 * 400 * 128 + 400 * 4 + (2 + 3 + 4) * 400
+    for task in range(10):
+        graph = Graph.of_task(trained.routing, task, 1e-8)
+        assert TaskPolicy(trained.agent.averaged, task, graph, 4, squash=True).multiply_adds <= dearest.multiply_adds
+
+
+def test_multiply_adds_are_those_of_the_nodes_in_the_file(small, tmp_path):
+    [one] = export_tasks(small, tmp_path / "out", "reach-v3")
+    graph = onnx.load(tmp_path / "out" / one.file).graph
+    sizes = {constant.name: int(np.prod(constant.dims)) for constant in graph.initializer}
+    products = sum(sizes[node.input[1]] for node in graph.node if node.op_type == "Gemm")
+    scaled = sum(small.config.network.width for node in graph.node if node.op_type == "Mul")
+    assert one.multiply_adds == products + scaled
+    assert one.parameters == sum(size for name, size in sizes.items() if ".weight" not in name[-8:-1] or size > 1)
+
+
+def test_a_larger_threshold_cuts_more_and_the_difference_says_what_it_costs(small, tmp_path):
+    exact = export_tasks(small, tmp_path / "exact")
+    coarse = export_tasks(small, tmp_path / "coarse", threshold=0.2)
+    assert sum(one.multiply_adds for one in coarse) < sum(one.multiply_adds for one in exact)
+    assert max(one.difference for one in coarse) > 1e-5
+
+
+def test_the_files_are_described_by_a_manifest_and_by_themselves(small, tmp_path):
+    export_tasks(small, tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "policies.json").read_text())
+    assert [one["task"] for one in content["policies"]] == ["reach-v3", "drawer-close-v3"]
+    assert (content["observation_size"], content["action_size"], content["format"]) == (39, 4, "onnx")
+    notes = onnxruntime.InferenceSession(tmp_path / "out" / "reach-v3.onnx").get_modelmeta().custom_metadata_map
+    assert (notes["task"], notes["episode_length"]) == ("reach-v3", "20")
+
+
+def test_a_directory_that_is_not_empty_is_left_as_it_is(small, tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(UserError, match="exists and is not empty"):
+        export_tasks(small, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"tasks": "reech-v3"}, "did you mean reach-v3"), ({"threshold": 1.0}, r"threshold = 1\.0: must be")],
+)
+def test_a_wrong_argument_writes_nothing(small, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        export_tasks(small, tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_onnx_the_extra_is_named(small, tmp_path, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
+    with pytest.raises(UserError, match=r"needs onnxruntime: pip install 'genoevo\[export\]'"):
+        export_tasks(small, tmp_path / "out")

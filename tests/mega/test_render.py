@@ -1,0 +1,143 @@
+import os
+import re
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+
+from genoevo_mega import render
+from genoevo_mega.errors import UserError
+from genoevo_mega.graph_panel import GraphPanel, beside
+from genoevo_mega.policy import Graph
+from genoevo_mega.render import Film, choose_backend, render_task
+
+GRAPH = Graph({1: {0: 1.0}, 2: {0: 0.5, 1: 0.5}}, {0: 0.2, 1: 0.3, 2: 0.5})
+
+
+class Drawn:
+    """Draws the step as a grey level and succeeds at step 5."""
+
+    def reset(self, goal, *, evaluation):
+        assert evaluation
+        self.steps, self.goal = 0, goal
+        return np.full(39, goal, float)
+
+    def step(self, action):
+        self.steps += 1
+        return np.full(39, self.goal, float), 1.0, self.goal == 1 and self.steps == 3, self.steps == 5
+
+    def render(self):
+        return np.full((60, 80, 3), 10 * self.steps, np.uint8)
+
+
+@pytest.fixture
+def trained(untrained, monkeypatch):
+    trained = untrained("smoke", 3)
+    monkeypatch.setattr(render, "_environment", lambda trained, task: Drawn())
+    return trained
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_a_film_shows_the_simulator_and_the_graph_beside_it(trained, tmp_path, suffix):
+    out = tmp_path / f"film{suffix}"
+    shown = render_task(trained, "reach-v3", out, Film(episodes=1, every=2, height=120))
+    frames = [frame for frame in imageio.get_reader(out)]  # noqa: C416 (a list asks for a length, an mp4 has none)
+    assert (len(shown), shown[0].success, shown[0].steps) == (1, True, 20)
+    assert len(frames) == 20 / 2 + 1
+    assert frames[0].shape == (120, 160 + 150, 3)
+    levels = [float(frame[..., :3][40:80, 40:120].mean()) for frame in frames]
+    assert levels == sorted(levels)
+    assert levels[-1] > 150
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_an_episode_that_terminates_ends_there(trained, tmp_path):
+    shown = render_task(trained, "reach-v3", tmp_path / "film.gif", Film(episodes=2, height=120))
+    assert [(one.goal, one.steps, one.success, one.total_reward) for one in shown] == [
+        (0, 20, True, 20.0),
+        (1, 3, False, 3.0),
+    ]
+
+
+def test_progress_counts_the_steps_of_all_episodes(trained, tmp_path):
+    seen = []
+    render_task(trained, "reach-v3", tmp_path / "film.gif", Film(episodes=2, height=120), seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 2 * trained.config.environment.episode_length
+
+
+def test_a_node_is_brighter_the_more_it_is_lit():
+    panel = GraphPanel(GRAPH, "task", 240)
+    dark, lit = (panel.draw({0: 0.0, 1: 0.0, 2: light}, "", success=False) for light in (0.0, 1.0))
+    changed = np.argwhere((dark != lit).any(axis=-1))
+    assert lit[tuple(changed.T)].sum() > dark[tuple(changed.T)].sum()
+    # Module 2 stands in the right half: what it lights is itself and its line to the output.
+    assert changed[:, 1].min() > panel.size[0] * 0.5
+
+
+def test_sides_are_even_as_video_formats_want_them():
+    panel = np.zeros((121, 151, 3), np.uint8)
+    assert beside(np.zeros((100, 133, 3), np.uint8), panel).shape[0] % 2 == 0
+    assert beside(np.zeros((100, 133, 3), np.uint8), panel).shape[1] % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "out", "message"),
+    [
+        ("reech-v3", "film.gif", "did you mean reach-v3"),
+        ("all", "film.gif", "a film shows one of"),
+        ("reach-v3", "film.avi", r"must end in \.mp4 or \.gif"),
+        ("reach-v3", "there.gif", "exists; choose another"),
+        ("reach-v3", "no/film.gif", "there is no directory"),
+    ],
+)
+def test_what_cannot_be_filmed_is_named_and_nothing_written(trained, tmp_path, task, out, message):
+    (tmp_path / "there.gif").write_text("mine")
+    with pytest.raises(UserError, match=message):
+        render_task(trained, task, tmp_path / out, Film(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["there.gif"]
+
+
+def test_an_environment_that_cannot_draw_is_named_and_nothing_is_left(trained, tmp_path, monkeypatch):
+    def broken(self):
+        raise ImportError("no\npygame")
+
+    monkeypatch.setattr(Drawn, "render", broken)
+    with pytest.raises(UserError, match="cannot be drawn: ImportError: no pygame"):
+        render_task(trained, "reach-v3", tmp_path / "film.gif", Film(1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_way_of_drawing_that_does_not_work_is_named_in_one_line(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "paint")
+    with pytest.raises(UserError, match="MUJOCO_GL=paint does not work here") as caught:
+        choose_backend()
+    assert "\n" not in str(caught.value)
+
+
+def test_without_egl_and_osmesa_the_packages_are_named(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    failed = render.subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(render.subprocess, "run", lambda *arguments, **options: failed)
+    with pytest.raises(UserError, match="apt-get install libegl1 or libosmesa6"):
+        choose_backend()
+    assert "MUJOCO_GL" not in os.environ
+
+
+def test_without_imageio_the_extra_is_named(trained, tmp_path, monkeypatch):
+    found = render.importlib.util.find_spec
+    monkeypatch.setattr(render.importlib.util, "find_spec", lambda name: None if "imageio" in name else found(name))
+    with pytest.raises(UserError, match=re.escape("needs imageio and imageio-ffmpeg: pip install 'genoevo[video]'")):
+        render_task(trained, "reach-v3", tmp_path / "film.mp4", Film(1))
+
+
+@pytest.mark.slow
+def test_metaworld_is_filmed_without_a_screen(untrained, tmp_path, monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    trained = untrained("smoke", 3)
+    [shown] = render_task(trained, "drawer-close-v3", tmp_path / "film.gif", Film(1, every=10, height=120))
+    frames = [frame[..., :3] for frame in imageio.get_reader(tmp_path / "film.gif")]
+    assert shown.steps == 20
+    picture = frames[0][:, :160]
+    red = (picture[..., 0] > 2 * picture[..., 1].astype(int)).mean()  # the arm
+    assert red > 0.01

@@ -1,0 +1,190 @@
+import sys
+
+import numpy as np
+import pytest
+
+from genoevo_cli.main import cli
+from genoevo_mega import runs, suites
+from genoevo_mega.build import make_suite
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.errors import ConfigError, UserError
+
+SUITE = """
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Line:
+    seed: int
+    goals: int
+    names: tuple[str, ...] = ("left", "right")
+    observation_size: int = 2
+    action_size: int = 1
+    costs: tuple[float, ...] = (1.0, 1.0)
+
+    def make(self, task):
+        return Walk(-1 if task == 0 else 1)
+
+
+class Walk:
+    # Ends where it arrives: left sooner than right, so that episodes of the two do not end together.
+    def __init__(self, side):
+        self.side = side
+
+    def reset(self, goal, *, evaluation):
+        self.place, self.goal = 0.0, self.side * (1 + goal % 3) * (1 if self.side < 0 else 2)
+        return np.array([self.place, self.goal])
+
+    def step(self, action):
+        self.place += float(action[0])
+        arrived = abs(self.place - self.goal) < 0.5
+        return np.array([self.place, self.goal]), -abs(self.place - self.goal), arrived, arrived
+
+
+def make(seed, goals):
+    return Line(seed, goals)
+
+
+nothing = 3
+
+
+def failing(seed, goals):
+    raise RuntimeError("no such\\nsimulator")
+
+
+def wrong(seed, goals):
+    return object()
+
+
+def local(seed, goals):
+    class Here(Line):
+        pass
+
+    return Here(seed, goals)
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A directory with the package mine, on the path."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").touch()
+    (tmp_path / "mine" / "walks.py").write_text(SUITE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(suites.ALLOWED, "")
+    yield tmp_path
+    for name in ("mine", "mine.walks"):
+        sys.modules.pop(name, None)
+
+
+def _genoevo(*arguments) -> int:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", *map(str, arguments)])
+    return stop.value.code
+
+
+def test_a_suite_in_the_working_directory_trains_resumes_and_is_evaluated(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "walks.py").write_text(SUITE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(suites.ALLOWED, "")
+    name = "mine.walks:make"
+    settings = ["--preset", "smoke", "--set", "evaluation.at_end=false", "--suite", name]
+    assert _genoevo("train", *settings, "--run-dir", "run", "--steps", 60) == 0
+
+    monkeypatch.setenv(suites.ALLOWED, "")
+    capsys.readouterr()
+    assert _genoevo("resume", "run", "--steps", 80) == 2
+    refused = capsys.readouterr().err
+    assert "which is code; if you trust it, say so with --suite mine.walks:make" in refused
+    assert refused.count("\n") == 1
+    assert _genoevo("resume", "run", "--steps", 80, "--suite", name) == 0
+    assert _genoevo("evaluate", "run", "--episodes", 1, "--json") == 0
+    assert '"left"' in capsys.readouterr().out
+    sys.modules.pop("mine.walks"), sys.modules.pop("mine")
+
+
+def test_a_run_can_be_looked_at_without_importing_its_suite(package):
+    config = build_config(preset("smoke"), {"suite": "mine.walks:make", "evaluation": {"at_end": False}})
+    runs.create(package / "run", config, [], print).run(100)
+    for name in ("mine", "mine.walks"):
+        sys.modules.pop(name)
+    assert set(runs.info(package / "run")["tasks"]) == {"left", "right"}
+    assert "mine" not in sys.modules
+    with pytest.raises(UserError, match=r"names the suite mine\.walks:make, which is code"):
+        runs.resume(package / "run")
+    assert "mine" not in sys.modules
+
+
+def test_no_code_is_run_that_lies_in_the_run_directory(package, monkeypatch):
+    monkeypatch.setenv(suites.ALLOWED, "mine.walks:make")
+    suites.check_allowed("mine.walks:make", package / "elsewhere")
+    with pytest.raises(UserError, match=r"mine lies in .*"):
+        suites.check_allowed("mine.walks:make", package)
+
+
+def test_other_suites_need_no_permission(tmp_path, monkeypatch):
+    monkeypatch.setenv(suites.ALLOWED, "")
+    for name in ("mt10", "reach-v3,push-v3", "gymnasium:Pendulum-v1"):
+        suites.check_allowed(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine.walk:make", r"importing mine\.walk failed: ModuleNotFoundError"),
+        ("mine.walks:mak", r"mine\.walks has no mak"),
+        ("mine.walks:nothing", r"holds no callable under the name nothing"),
+        ("mine.walks:failing", r"failed: RuntimeError: no such simulator"),
+        ("mine.walks:wrong", r"what it returns must have names, a tuple of different texts, and has None"),
+        ("mine.walks:local", r"must travel to worker processes by pickle"),
+        ("mine/walks.py:make", r"must be gymnasium:ID,ID or package\.module:callable"),
+    ],
+)
+def test_what_is_wrong_with_a_suite_is_said_in_one_line(package, name, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        make_suite(build_config(preset("smoke"), {"suite": name}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": ("a", "a")}, "names, a tuple of different texts, and has"),
+        ({"names": "ab"}, "names, a tuple of different texts, and has 'ab'"),
+        ({"observation_size": 0}, "observation_size, a whole number above 0, and has 0"),
+        ({"action_size": 1.5}, "action_size, a whole number above 0, and has 1.5"),
+        ({"goals": None}, "goals, a whole number above 0, and has None"),
+        ({"costs": (1.0,)}, r"costs, a number above 0 for each of its 2 tasks, and has \(1\.0,\)"),
+    ],
+)
+def test_what_a_suite_lacks_is_named(package, monkeypatch, change, message):
+    from mine import walks
+
+    monkeypatch.setattr(walks, "make", lambda seed, goals: walks.Line(seed, goals, **change), raising=True)
+    if "goals" in change:
+        monkeypatch.setattr(walks, "make", lambda seed, goals: walks.Line(seed, None))
+    with pytest.raises(ConfigError, match=message):
+        suites.make_other("mine.walks:make", 1, 5)
+
+
+def test_metaworlds_episodes_end_at_500_steps_and_others_need_not(monkeypatch):
+    longer = {"environment": {"episode_length": 501}}
+    with pytest.raises(ConfigError, match=r"environment\.episode_length = 501: must be at most 500"):
+        make_suite(build_config(preset("smoke"), longer))
+    assert make_suite(build_config(preset("smoke"), longer, {"suite": "gymnasium:Pendulum-v1"})).action_size == 1
+
+
+def test_a_run_whose_tasks_end_apart_resumes_as_if_it_had_not_stopped(package, monkeypatch):
+    monkeypatch.setenv(suites.ALLOWED, "mine.walks:make")
+    config = build_config(preset("smoke"), {"suite": "mine.walks:make", "evaluation": {"at_end": False}})
+    whole, parts = (runs.create(package / name, config, [], print) for name in ("whole", "parts"))
+    whole.run(300)
+    parts.run(152)
+    assert not np.array_equal(parts.episodes.taken, [0, 0])
+    runs.resume(package / "parts").run(300)
+    assert runs.info(package / "whole")["digest"] == runs.info(package / "parts")["digest"]
+    assert whole.evolver.community.rounds > 1
