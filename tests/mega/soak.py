@@ -109,7 +109,8 @@ def leftovers(ending: str) -> list[str]:
         own.mkdir()
         shared = set(os.listdir("/dev/shm"))
         directory = Path(folder) / "run"
-        asked = command(directory, 0.5 if ending == "itself" else 10, "--set", "evaluation.at_end=false")
+        quick = ["--set", "evaluation.at_end=false", "--set", "sac.random_steps=20"]
+        asked = command(directory, 0.5 if ending == "itself" else 10, *quick)
         process = subprocess.Popen(asked, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(own)})
         while steps_of(directory) == 0 and process.poll() is None:
             time.sleep(0.2)
