@@ -17,7 +17,7 @@ NAMES = ("reach-v3", "drawer-close-v3")  # the preset's
 
 
 def _config(**machine):
-    return build_config(preset("smoke"), {"steps": 300, "evaluation": {"at_end": False}}, {"machine": machine})
+    return build_config(preset("smoke"), {"steps": 160, "evaluation": {"at_end": False}}, {"machine": machine})
 
 
 def _faults(directory):
@@ -46,41 +46,41 @@ def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, machin
             os.kill(signalled[0], sent)
 
     trainer = runs.create(tmp_path / "run", _config(**machine), ["test"], observe)
-    assert trainer.run(300)
+    assert trainer.run(160)
     assert len(signalled) == 1
     (fault,) = _faults(tmp_path / "run")
     assert (fault["step"], fault["worker"]) == (102, 0)
     assert fault["reason"].startswith(reason)
     assert set(fault["tasks"]) <= set(NAMES)
     assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-    assert len(trainer.replay) == 300 - len(fault["tasks"])
-    assert runs.info(tmp_path / "run")["steps"] == 300
+    assert len(trainer.replay) == 160 - len(fault["tasks"])
+    assert runs.info(tmp_path / "run")["steps"] == 160
 
 
-@pytest.mark.parametrize("fault", ["exception", "observation", "reward"])
+@pytest.mark.parametrize("fault", ["exception", pytest.param("observation", marks=pytest.mark.slow)])
 def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_path, monkeypatch, fault):
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite(fault, step=4, names=NAMES))
     digests, faults = [], []
     for name in ("first", "second"):
         trainer = runs.create(tmp_path / name, _config(fault_limit=1000), ["test"], lambda status: None)
-        trainer.run(300)
+        trainer.run(160)
         digests.append(runs.info(tmp_path / name)["digest"])
         faults.append(_faults(tmp_path / name))
         assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-        assert len(trainer.replay) == 300 - len(faults[-1])
+        assert len(trainer.replay) == 160 - len(faults[-1])
         rows = trainer.replay
         assert torch.isfinite(rows.observations).all()
         assert np.isfinite(rows.rewards).all()
     assert digests[0] == digests[1]
     assert faults[0] == faults[1]
-    assert len(faults[0]) > 3
+    assert len(faults[0]) > 2
     assert {tuple(record["tasks"]) for record in faults[0]} == {(NAMES[1],)}
 
 
 def test_transitions_of_a_run_with_lost_episodes_are_all_true_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite("exception", step=4, names=NAMES))
     trainer = runs.create(tmp_path / "run", _config(fault_limit=1000), ["test"], lambda status: None)
-    trainer.run(300)
+    trainer.run(160)
     batch = trainer.replay.sample(3000, np.random.default_rng(0), gamma=0.99)
     before, after = batch.observations, batch.next_observations
     assert torch.equal(after[..., 3], before[..., 3] + 1)  # the steps of an episode
@@ -94,7 +94,7 @@ def test_a_task_that_fails_again_and_again_ends_the_run_in_one_line(tmp_path, mo
         tmp_path / "run", _config(fault_limit=3, checkpoint_every=20), ["test"], lambda status: None
     )
     with pytest.raises(RolloutError) as failure:
-        trainer.run(300)
+        trainer.run(160)
     message = str(failure.value)
     assert message.startswith(
         "drawer-close-v3 has had 3 faults, which is the limit; the last one: rollout worker 0: Arith"
