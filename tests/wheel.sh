@@ -24,7 +24,7 @@ PATH=$bin:$PATH
 commands() {
     sed -n 's/^ *\$ \(genoevo .*\)/\1/p' "$root/README.rst" |
         sed -e 's/--suite mt10 --preset mt10 --steps 100000/--preset smoke/' \
-            -e 's/--steps 200000/--steps 1200/' -e 's/--generations 100000/--generations 200/' -e 's/--episodes [0-9]*/--episodes 1/' -e 's/runs\/demo/runs\/a/' \
+            -e 's/--steps 200000/--steps 1200/' -e 's/--generations 100000/--generations 200/' -e 's/--resume nk.npz/& --generations 300/' -e 's/--episodes [0-9]*/--episodes 1/' -e 's/runs\/demo/runs\/a/' \
             -e 's/--preset demo/--preset smoke/'
 }
 needs_extras() { [[ $1 =~ mega\ (export|render) ]]; }
