@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "licences.rst"
-EXTRAS = ("cli", "mega", "plot", "graph", "examples", "dev")
+EXTRAS = ("cli", "mega", "plot", "graph", "examples", "export", "video", "dev")
 
 PERMISSIVE = {
     *(
