@@ -49,9 +49,9 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))
-            evolver.episodes[:] = 1
-            evolver.successes[:] = rng.random(evolver.successes.shape) < success
-            evolver.returns[:] = length * (evolver.successes + rng.random(evolver.returns.shape))
+            evolver.tally.episodes[:] = 1
+            evolver.tally.successes[:] = rng.random(evolver.tally.successes.shape) < success
+            evolver.tally.returns[:] = length * (evolver.tally.successes + rng.random(evolver.tally.returns.shape))
             trainer.steps += tasks * evolver.community.size * length
             trainer._round()
             if number % max(rounds // 10, 1) == 0:

@@ -129,7 +129,8 @@ class Growth:
 class Round:
     """What one round saw and did. Arrays are (tasks, size), indices count within a task's population.
 
-    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``: task indices. ``parents``
+    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``, ``restored``: task indices.
+    ``parents``
     (tasks, size - 1, 2) int64: the rows of the evaluated :attr:`Community.population` that each new genotype comes
     from, -1 where there is none; ``origins`` (tasks, size - 1) int8 codes of
     :class:`~genoevo.operators.reproduction.Origin`.
@@ -142,6 +143,7 @@ class Round:
     shrunk: list[int]
     parents: Ints
     origins: npt.NDArray[np.int8]
+    restored: list[int]
 
 
 class Community:
@@ -202,6 +204,7 @@ class Community:
         self.population = Population.random(n * size, layout.length(stage), self.rng, weights=_WEIGHTS)
         self.rounds = 0
         self._memory = _Memory.fresh(n)
+        self._replaced = _Replaced(self.population, np.full(n, np.nan))
 
     @property
     def stages(self) -> Ints:
@@ -229,7 +232,15 @@ class Community:
             effective[rows] = (shares[:, 1:] > self.mating.usage_threshold).sum(axis=1)
         return effective.reshape(-1, self.size)
 
-    def step(self, performance: npt.ArrayLike, mean_return: npt.ArrayLike | None = None) -> Round:
+    def step(
+        self,
+        performance: npt.ArrayLike,
+        mean_return: npt.ArrayLike | None = None,
+        *,
+        breed: bool = True,
+        module_budget: int | None = None,
+        rollback: float | None = None,
+    ) -> Round:
         """One round of every task: scores, growth rule, elite, children.
 
         Parameters
@@ -238,6 +249,14 @@ class Community:
             (tasks, size) in [0, 1]: how well each genotype did since the last round, e.g. its success rate.
         mean_return
             (tasks, size), any finite unit: breaks ties, and tells improvement while performance is 0. None: zeros.
+        breed
+            False keeps all genotypes, with their fitness and the elite in front; stages may change all the same.
+        module_budget
+            No task grows where all tasks' stages together would exceed this; those without improvement for longest
+            go first [O].
+        rollback
+            A task whose genotypes' mean performance is below that of the generation they replaced by more than this
+            gets that generation and its stage back, to be judged anew [O]. None never looks back.
 
         Raises
         ------
@@ -256,10 +275,42 @@ class Community:
         elites = merit.reshape(-1, self.size).argmax(axis=1)
         self._memory.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
-        grown, shrunk = self._stage_changes(performance, effective, elites)
-        parents, origins = self._replace_generation(merit, elites)
+        worse = np.zeros(len(elites), np.bool_)
+        if rollback is not None:
+            worse = performance.mean(axis=1) < self._replaced.performance - rollback
+        judged, stays = self._elite_first(elites), ~worse
+        grown, shrunk = self._stage_changes(performance, effective, elites, stays, module_budget)
+        if breed:
+            parents, origins = self._replace_generation(merit, elites)
+        else:
+            self.population = judged
+            parents, origins = self._unchanged(elites)
         self._change_stages(grown, shrunk)
-        return Round(scores, effective, elites, grown, shrunk, parents, origins)
+        self._restore(worse)
+        if rollback is not None:
+            self._replaced = _Replaced(judged.unevaluated(), np.where(worse, np.nan, performance.mean(axis=1)))
+        return Round(scores, effective, elites, grown, shrunk, parents, origins, np.flatnonzero(worse).tolist())
+
+    def _order(self, elites: Ints) -> Ints:
+        """(tasks, size) rows, each task's elite first, the others in their order."""
+        order: Ints = (np.arange(self.size) != elites[:, None]).argsort(axis=1, kind="stable")
+        return order + np.arange(len(elites))[:, None] * self.size
+
+    def _elite_first(self, elites: Ints) -> Population:
+        return self.population[self._order(elites).ravel()]
+
+    def _unchanged(self, elites: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
+        """Parents and origins of genotypes that stay: each is its own parent's mutant, with nothing changed."""
+        own = self._order(elites)[:, 1:]
+        origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
+        return np.stack([own, np.full_like(own, -1)], axis=2), origins
+
+    def _restore(self, worse: npt.NDArray[np.bool_]) -> None:
+        if worse.any():
+            stages = self.stages
+            rows = np.flatnonzero(np.repeat(worse, self.size))
+            self.population = self.population.replaced(rows, self._replaced.population[rows])
+            self._memory.forget(np.flatnonzero(self.stages != stages).tolist())
 
     def _checked(self, name: str, values: npt.ArrayLike) -> Floats:
         array = np.asarray(values, dtype=np.float64)
@@ -293,14 +344,26 @@ class Community:
         rows[origins == Origin.FRESH, 0] = -1
         return rows.reshape(tasks, children, 2), origins.reshape(tasks, children)
 
-    def _stage_changes(self, performance: Floats, effective: Ints, elites: Ints) -> tuple[list[int], list[int]]:
+    def _stage_changes(
+        self,
+        performance: Floats,
+        effective: Ints,
+        elites: Ints,
+        stays: npt.NDArray[np.bool_],
+        budget: int | None,
+    ) -> tuple[list[int], list[int]]:
         rule, stages = self.growth, self.stages
         mastered = performance.mean(axis=1) >= rule.mastery
-        insufficient = ~mastered & (self._memory.stagnant >= rule.patience)
+        insufficient = stays & ~mastered & (self._memory.stagnant >= rule.patience)
         grown = insufficient & (stages < rule.max_modules) & (self.rounds >= rule.warmup_rounds)
         lean = effective[np.arange(len(stages)), elites] < stages
         shrunk = rule.shrink & mastered & lean & (stages > self.start_stage)
-        return np.flatnonzero(grown).tolist(), np.flatnonzero(shrunk).tolist()
+        tasks = np.flatnonzero(grown)
+        if budget is not None:
+            room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)
+            longest_first = np.argsort(-self._memory.stagnant[tasks], kind="stable")
+            tasks = np.sort(tasks[longest_first[:room]])
+        return tasks.tolist(), np.flatnonzero(shrunk).tolist()
 
     def _change_stages(self, grown: list[int], shrunk: list[int]) -> None:
         if not grown and not shrunk:
@@ -331,6 +394,7 @@ class Community:
             "rng": generator_state(self.rng),
             "rounds": self.rounds,
             "memory": self._memory.as_arrays(),
+            **self._replaced.as_state(),
         }
 
     @classmethod
@@ -358,6 +422,8 @@ class Community:
         community.rng = generator_from_state(state["rng"])
         community.rounds = numbers["rounds"]
         community._memory = _Memory.from_state(state["memory"], len(tasks))
+        if replaced := state.get("replaced"):
+            community._replaced = _Replaced.from_state(replaced, layout, tasks, numbers["size"])
         return community
 
 
@@ -378,6 +444,30 @@ def _check_fit(population: Population, layout: StagedLayout, tasks: object, size
         raise ValueError("the genotypes of a task must all be of its stage")
     for length in np.unique(lengths):
         layout.stage(int(length))
+
+
+@dataclass(slots=True)
+class _Replaced:
+    """The generation before the present one, elites first, and its tasks' mean performance (tasks,), NaN for none."""
+
+    population: Population
+    performance: Floats
+
+    def as_state(self) -> State:
+        """Nothing where no task has one: a state without it is that of a community that never looks back."""
+        if np.isnan(self.performance).all():
+            return {}
+        return {"replaced": {"population": population_state(self.population), "performance": self.performance}}
+
+    @classmethod
+    def from_state(cls, state: State, layout: StagedLayout, tasks: list[str], size: int) -> _Replaced:
+        check_state("a replaced generation", state, ("population", "performance"))
+        population = population_from_state(state["population"])
+        _check_fit(population, layout, tasks, size)
+        performance = np.array(state["performance"], dtype=np.float64)
+        if performance.shape != (len(tasks),):
+            raise ValueError(f"the performance of a replaced generation must be of {len(tasks)} tasks")
+        return cls(population, performance)
 
 
 @dataclass(slots=True)

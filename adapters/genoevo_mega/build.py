@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
 
 from genoevo_mega.config import Config
 from genoevo_mega.crew import parts_for
 from genoevo_mega.errors import ConfigError
-from genoevo_mega.networks import ModularNetwork
+from genoevo_mega.evolve import Evolver
 from genoevo_mega.replay import Replay
 from genoevo_mega.sac import Agent
+from genoevo_mega.sizing import make_network, network_shapes, sizes
+from genoevo_mega.steady import Steady
 from genoevo_mega.suites import is_other, make_other
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
 METAWORLD_STEPS = 500
-PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 def make_suite(config: Config) -> Suite:
@@ -52,20 +56,24 @@ def make_replay(config: Config, suite: Suite) -> Replay:
 def make_agent(config: Config, suite: Suite) -> Agent:
     """A fresh agent with the start stage's modules, its weights drawn from the config's seed."""
     rng = torch.Generator().manual_seed(config.seed)
+    settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
 
-    def network(inputs: int, outputs: int, ensemble: int) -> ModularNetwork:
-        return ModularNetwork(
-            inputs,
-            outputs,
-            tasks=len(suite.names),
-            modules=config.genotypes.start_stage,
-            ensemble=ensemble,
-            config=config.network,
-            rng=rng,
-            precision=PRECISIONS[config.sac.precision],
-        )
+    def network(inputs: int, outputs: int, ensemble: int) -> nn.Module:
+        shape = inputs, outputs
+        return make_network(config, settings[shape], len(suite.names), shape, ensemble, rng)
 
     device = make_device(config)
     parts = parts_for(config.machine.threads, config.sac.batch_size) if device.type == "cpu" else 1
-    sizes = suite.observation_size, suite.action_size, len(suite.names)
-    return Agent(network, *sizes, config.sac, rng, parts=parts, device=device)
+    shape = suite.observation_size, suite.action_size, len(suite.names)
+    return Agent(network, *shape, config.sac, rng, parts=parts, device=device)
+
+
+def make_evolver(config: Config, tasks: list[str], seed: int) -> Evolver | Steady:
+    """What decides the structure of a fresh run."""
+    return Evolver.fresh(config, tasks, seed) if config.architecture == "mega" else Steady(config, tasks)
+
+
+def evolver_from_state(config: Config, tasks: list[str] | None, state: dict[str, Any]) -> Evolver | Steady:
+    """What decides the structure of a run, from its ``state_dict``; see each one's ``from_state``."""
+    kind = Evolver if config.architecture == "mega" else Steady
+    return kind.from_state(config, tasks, state)

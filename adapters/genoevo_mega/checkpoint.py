@@ -19,14 +19,13 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from genoevo import Community
 from genoevo import state as engine_state
 from genoevo_mega import agent_state, files, manifest, metrics, migrate
 from genoevo_mega.budget import Work
-from genoevo_mega.build import make_agent
+from genoevo_mega.build import evolver_from_state, make_agent
 from genoevo_mega.clock import CATEGORIES, Clock
 from genoevo_mega.config import Config
-from genoevo_mega.errors import DamagedError, UserError, abbreviated
+from genoevo_mega.errors import DamagedError, UserError
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.files import Arrays
@@ -34,6 +33,7 @@ from genoevo_mega.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSI
 from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import RunningMeans
 from genoevo_mega.sac import Agent
+from genoevo_mega.steady import Steady
 from genoevo_mega.tasks import Suite
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class State(Record):
     version: Literal[3] = VERSION
     steps: Count
     updates: Count
-    pool_size: Annotated[int, Field(ge=1, le=10**6)]
+    pool_size: Annotated[int, Field(ge=0, le=10**6)]
     parameters: dict[Literal["actor", "critics"], Count]
     replay_bytes: Count
     rngs: dict[str, dict[str, Any]]
@@ -114,7 +114,7 @@ def snapshot(trainer: Trainer) -> Snapshot:
         trainer.steps,
         _score(trainer),
         agent_state.tensors(trainer.agent),
-        copy.deepcopy(trainer.evolver.community.state_dict()),
+        copy.deepcopy(trainer.evolver.state_dict()),
         {name: np.array(array, order="C") for name, array in arrays.items()},
         _state(trainer),
     )
@@ -284,74 +284,43 @@ def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: A
         trainer.evolver.check_stored(replay.genotypes[replay.valid])
 
 
-def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver]:
+def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver | Steady]:
     """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
     state = read_state(path)
-    community = read_community(path)
-    for rules in ("reproduction", "mating", "growth", "decoding"):
-        if getattr(community, rules) != getattr(config, rules):
-            raise UserError(f"config.yaml: {rules} is not what the run began with: {getattr(community, rules)}")
-    genotypes = config.genotypes
-    with files.reading(path / COMMUNITY):
-        expected = {
-            "tasks": list(suite.names),
-            "size": genotypes.population_size,
-            "start_stage": genotypes.start_stage,
-        }
-        for name, value in expected.items():
-            if getattr(community, name) != value:
-                raise ValueError(f"{name} = {getattr(community, name)!r}: config.yaml has {value!r}")
-        if community.layout.precision != genotypes.precision:
-            raise ValueError(f"precision = {community.layout.precision}: config.yaml has {genotypes.precision}")
+    evolver = read_evolver(path, config, list(suite.names))
     with files.reading(path / STATE):
-        pool, largest = state["pool_size"], max(int(community.stages.max()), genotypes.start_stage)
-        if not largest <= pool <= config.growth.max_modules:
-            raise ValueError(f"pool_size = {pool}: must be from {largest} to {config.growth.max_modules}")
+        pool, (least, most) = state["pool_size"], evolver.modules
+        if not least <= pool <= most:
+            raise ValueError(f"pool_size = {pool}: must be from {least} to {most}")
     check_memory(config, suite)
     agent = make_agent(config, suite)
     while len(agent.actor.pool) < pool:
         agent.grow()
     agent_state.load(path / AGENT, agent)
     agent.updates = state["updates"]
-    evolver = Evolver(community, config)
     arrays = _under("evolver/", _read_arrays(path))
     with files.reading(path / ARRAYS):
         evolver.load_arrays(arrays)
     return agent, evolver
 
 
-def read_community(path: Path) -> Community:
-    """The task populations; DamagedError where the file is not whole."""
+def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Evolver | Steady:
+    """What decides the structure, without pending episodes; DamagedError where the file is not whole."""
+    state = _read_structure(path)
+    with files.reading(path / COMMUNITY):
+        return evolver_from_state(config, tasks, state)
+
+
+def _read_structure(path: Path) -> engine_state.State:
     file = files.inside(path.parent, path / COMMUNITY)
     files.check_npz(file)
     with files.reading(file):
-        state = engine_state.load(file)
-        check_community(state)
-        return Community.from_state(state)
-
-
-def check_community(state: engine_state.State) -> None:
-    """ValueError where the populations that a state holds are not as many and as long as it says.
-
-    What is made of a state is allocated by those numbers, before its arrays are looked at.
-    """
-    engine_state.check_state("a community", state, ("tasks", "size", "start_stage", "precision", "population"))
-    words = np.asarray(engine_state.population_from_state(state["population"]).words)
-    tasks, size, stage, precision = state["tasks"], state["size"], state["start_stage"], state["precision"]
-    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-        raise ValueError("tasks must be a list of names")
-    for name in ("size", "start_stage", "precision"):
-        if type(state[name]) is not int or state[name] < 1:
-            raise ValueError(f"{name} = {abbreviated(state[name])}: must be a whole number, at least 1")
-    if len(words) != len(tasks) * size:
-        raise ValueError(f"its {len(words)} genotypes are not {size} of each of {len(tasks)} tasks")
-    if precision * stage * (stage + 3) // 2 > 64 * words.shape[1]:
-        raise ValueError(f"start_stage = {stage}: a genotype of it does not fit {words.shape[1]} words")
+        return engine_state.load(file)
 
 
 def digest(path: Path) -> str:
     """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
-    population = engine_state.population_state(read_community(path).population)
+    population = _read_structure(path).get("population", {})
     arrays = _under("evolver/", _read_arrays(path))
     parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}
     del parts[agent_state.RNG]

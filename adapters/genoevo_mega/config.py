@@ -7,9 +7,10 @@ rules of the genetic algorithm are the engine's own settings, see :mod:`genoevo.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +25,8 @@ _LARGEST = 10_000  # values of a config file; there are some 70 settings
 _DEEPEST = 4  # names in a row
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
+Architecture = Literal["mega", "mtsac", "mtmhsac", "soft-modules", "paco", "moore", "d2r"]
 
 
 class Settings(BaseModel):
@@ -46,12 +49,72 @@ class Environment(Settings):
 class Network(Settings):
     """The modular agent's sizes."""
 
+    scaled: ClassVar = ("width", "hidden")
+    """The settings that give way when a network is sized to a number of parameters; so in the groups below."""
+
     width: Count = 400
     """Width of the embedding and of every module's input and output [P]."""
     embedding_layers: Count = 2
     """Layers of the embedding [P]."""
     hidden: Count = 128
     """Width inside a module [P]; that it is one hidden layer [R]."""
+
+
+class Mlp(Settings):
+    """Sizes of ``mtsac`` and ``mtmhsac``."""
+
+    scaled: ClassVar = ("layers",)
+    layers: Layers = (400, 400, 400)
+    """Widths of the hidden layers."""
+
+
+class SoftModules(Settings):
+    """Sizes of ``soft-modules``; the paper's shallow network."""
+
+    scaled: ClassVar = ("width", "module_width", "gating_width")
+    width: Count = 400
+    """Of the embeddings of observation and task."""
+    module_width: Count = 256
+    gating_width: Count = 256
+    """Of the routing network."""
+    layers: Annotated[int, Field(ge=2)] = 2
+    """Layers of modules."""
+    modules: Count = 2
+    """Modules in each layer."""
+
+
+class Paco(Settings):
+    """Sizes of ``paco``."""
+
+    scaled: ClassVar = ("layers",)
+    layers: Layers = (400, 400, 400)
+    """Widths of the hidden layers."""
+    sets: Count = 5
+    """Shared sets of weights."""
+
+
+class Moore(Settings):
+    """Sizes of ``moore``."""
+
+    scaled: ClassVar = ("layers",)
+    layers: Layers = (400, 400, 400)
+    """Widths of an expert's layers; the last is that of the features."""
+    experts: Count = 4
+    """Experts: 4 (MT10), 6 (MT50)."""
+
+
+class D2r(Settings):
+    """Sizes of ``d2r``."""
+
+    scaled: ClassVar = ("width", "module_width", "gating_width")
+    width: Count = 400
+    """Of the embeddings of observation and task."""
+    module_width: Count = 128
+    gating_width: Count = 256
+    """Of the routing network."""
+    modules: Annotated[int, Field(ge=2)] = 16
+    sources: Count = 2
+    """Earlier modules that a module reads at most."""
 
 
 class Genotypes(Settings):
@@ -65,6 +128,13 @@ class Genotypes(Settings):
     """Modules of every task at the start [P]."""
     episodes: Count = 1
     """Training episodes that each genotype drives before a round [O]."""
+    evolve: bool = True
+    """Whether rounds breed; without, the random genotypes of the start stay, and stages change all the same."""
+    module_budget: Count | None = None
+    """Modules that one step of all tasks may compute, the sum of their stages: no task grows past it [O]."""
+    rollback: Fraction | None = None
+    """A task whose success falls by more than this against the generation that the present one replaced gets that
+    one back, and its stage; null for never [O]."""
     update_with: Literal["sample", "elite", "stored"] = "sample"
     """Whose weights a gradient step uses for a task: one genotype drawn from its population, its elite, or the
     one that produced the transition [O]."""
@@ -103,6 +173,9 @@ class Sac(Settings):
     random_hold: Count = 1
     """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
+    conflict_every: Annotated[int, Field(ge=0)] = 0
+    """Updates between measurements of the cosine between tasks' gradients, each a backward pass for every task; 0
+    for none."""
 
 
 class Evaluation(Settings):
@@ -149,7 +222,11 @@ class Config(Settings):
     suite: str = "mt10"
     """mt10, mt25, mt50, or Meta-World tasks separated by commas; gymnasium:ID,ID; or package.module:callable, which
     is imported (:mod:`genoevo_mega.suites`)."""
-    architecture: Literal["mega"] = "mega"
+    architecture: Architecture = "mega"
+    """The network of actor and critics; all but ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
+    match_parameters: str | int | None = None
+    """Size of actor and of each critic, met within 2 % by choice of the network's widths: ``mega``, MEGA's with the
+    modules of its start stage, ``mega:5``, with a pool of 5, or a number of parameters."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     steps: Count = 20_000_000
     """Environment steps of all tasks together."""
@@ -157,6 +234,11 @@ class Config(Settings):
     """Where the numbers of metrics.jsonl go beside that file."""
     environment: Environment = Environment()
     network: Network = Network()
+    mlp: Mlp = Mlp()
+    soft_modules: SoftModules = SoftModules()
+    paco: Paco = Paco()
+    moore: Moore = Moore()
+    d2r: D2r = D2r()
     genotypes: Genotypes = Genotypes()
     decoding: Decoding = Decoding()
     reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)
@@ -168,6 +250,11 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
+        size = self.match_parameters
+        if not (
+            size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))
+        ):
+            raise ValueError(f"match_parameters = {size!r}: must be mega, mega:STAGE or a number of parameters")
         if self.genotypes.start_stage > self.growth.max_modules:
             raise ValueError(
                 f"genotypes.start_stage = {self.genotypes.start_stage}: "

@@ -19,9 +19,10 @@ from genoevo import Community, StagedLayout
 from genoevo.community import Round
 from genoevo.decode import stages_of
 from genoevo.population import Population
-from genoevo.state import population_from_state
+from genoevo.state import State, check_state, population_from_state
 from genoevo_mega.config import Config
 from genoevo_mega.episodes import Ended
+from genoevo_mega.errors import ConfigError, UserError, abbreviated
 from genoevo_mega.files import take_up
 from genoevo_mega.networks import Routing
 
@@ -34,9 +35,9 @@ class Outcome:
     """A round, task by task; arrays are (tasks,).
 
     ``success`` and ``mean_return`` average over the task's genotypes, ``episodes`` were driven by them,
-    ``effective_modules`` is its elite's, ``grown`` and ``shrunk`` are task indices. ``descent`` holds JSON values for
-    the round's record: ``elite``, the bit strings of the next generation's elites by task, but for those that are
-    still the same, and ``genealogy``, see :func:`_genealogy`.
+    ``effective_modules`` is its elite's, ``grown``, ``shrunk`` and ``restored`` are task indices. ``descent``
+    holds JSON values for the round's record: ``elite``, the bit strings of the next generation's elites by task, but
+    for those that are still the same, and ``genealogy``, see :func:`_genealogy`.
     """
 
     success: npt.NDArray[np.float64]
@@ -45,8 +46,42 @@ class Outcome:
     effective_modules: Ints
     grown: list[int]
     shrunk: list[int]
+    restored: list[int]
     episodes: Ints
     descent: dict[str, Any] = field(default_factory=dict)
+
+
+class Tally:
+    """What the episodes since the last round have shown; all arrays are (tasks, genotypes)."""
+
+    def __init__(self, tasks: int, genotypes: int) -> None:
+        self.episodes = np.zeros((tasks, genotypes), np.int64)
+        self.successes = np.zeros((tasks, genotypes), np.int64)
+        self.returns = np.zeros((tasks, genotypes), np.float64)
+
+    def add(self, ended: Ended, genotype: Ints | int) -> None:
+        """Credit ended episodes, n of them, to the genotypes (n,) that drove them."""
+        self.episodes[ended.tasks, genotype] += 1
+        self.successes[ended.tasks, genotype] += ended.success
+        self.returns[ended.tasks, genotype] += ended.returns
+
+    def take(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Success rates and mean returns; counts from nothing again."""
+        means = self.successes / self.episodes, self.returns / self.episodes
+        for array in self.state_arrays().values():
+            array[:] = 0
+        return means
+
+    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The counts by name."""
+        return {"episodes": self.episodes, "successes": self.successes, "returns": self.returns}
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
+        for name, own in self.state_arrays().items():
+            take_up(name, own, arrays[name])
+        if ((self.successes < 0) | (self.successes > self.episodes)).any():
+            raise ValueError(f"of {self.episodes.tolist()} episodes {self.successes.tolist()} cannot have succeeded")
 
 
 class Evolver:
@@ -57,6 +92,8 @@ class Evolver:
     community : Community
     driving : (tasks,) int64
         The genotype, within its task's population, that drives the task's present episode.
+    tally : Tally
+        What the episodes since the last round have shown of each genotype.
 
     """
 
@@ -64,19 +101,25 @@ class Evolver:
         self.community = community
         self._episodes_due = config.genotypes.episodes
         self._update_with = config.genotypes.update_with
+        self._breed, self._module_budget = config.genotypes.evolve, config.genotypes.module_budget
+        self._rollback = config.genotypes.rollback
         tasks, size = len(community.tasks), community.size
         self.driving = np.zeros(tasks, np.int64)
-        self.episodes = np.zeros((tasks, size), np.int64)
-        self.successes = np.zeros((tasks, size), np.int64)
-        self.returns = np.zeros((tasks, size), np.float64)
+        self.tally = Tally(tasks, size)
         self._crossing = np.zeros(tasks, np.bool_)  # episodes that began before the last round
         self._archive = _Archive(community, keep=self._update_with == "stored")
         self._tasks = np.arange(tasks)
 
     @classmethod
     def fresh(cls, config: Config, tasks: list[str], seed: int) -> Evolver:
-        """The first generation of a run."""
+        """The first generation of a run; ConfigError where its stages exceed the budget of modules."""
         genotypes = config.genotypes
+        least = len(tasks) * genotypes.start_stage
+        if genotypes.module_budget is not None and genotypes.module_budget < least:
+            raise ConfigError(
+                f"genotypes.module_budget = {genotypes.module_budget}: must be at least {least}, "
+                f"{len(tasks)} tasks of stage {genotypes.start_stage}"
+            )
         community = Community(
             StagedLayout(genotypes.precision),
             tasks,
@@ -90,35 +133,90 @@ class Evolver:
         )
         return cls(community, config)
 
+    @classmethod
+    def from_state(cls, config: Config, tasks: list[str] | None, state: State) -> Evolver:
+        """Continue where :meth:`state_dict` was taken; *tasks* None are any.
+
+        Raises UserError where the config's rules are not the run's, ValueError where the state is damaged or of
+        another run.
+        """
+        check_community(state)
+        community = Community.from_state(state)
+        for rules in ("reproduction", "mating", "growth", "decoding"):
+            if getattr(community, rules) != getattr(config, rules):
+                raise UserError(f"config.yaml: {rules} is not what the run began with: {getattr(community, rules)}")
+        genotypes = config.genotypes
+        expected: dict[str, Any] = {"size": genotypes.population_size, "start_stage": genotypes.start_stage}
+        if tasks is not None:
+            expected["tasks"] = tasks
+        for name, value in expected.items():
+            if getattr(community, name) != value:
+                raise ValueError(f"{name} = {getattr(community, name)!r}: config.yaml has {value!r}")
+        if community.layout.precision != genotypes.precision:
+            raise ValueError(f"precision = {community.layout.precision}: config.yaml has {genotypes.precision}")
+        return cls(community, config)
+
+    @property
+    def modules(self) -> tuple[int, int]:
+        """How few and how many modules the pool can have."""
+        rules = self.community.growth
+        return max(int(self.stages.max()), self.community.start_stage), rules.max_modules
+
+    def state_dict(self) -> State:
+        """The community's state: everything but the pending episodes and the archive."""
+        return self.community.state_dict()
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names."""
+        return self.community.tasks
+
+    @property
+    def rounds(self) -> int:
+        """Rounds so far."""
+        return self.community.rounds
+
+    @property
+    def stages(self) -> Ints:
+        """(tasks,) int64: each task's stage."""
+        return self.community.stages
+
+    def effective_modules(self) -> Ints:
+        """(tasks,) int64: those of each task's elite, the first of its population."""
+        return self.community.effective_modules()[:, 0]
+
     def record(self, ended: Ended) -> None:
         """Credit ended episodes to the genotypes that drove them, and let the next genotypes drive."""
         whole = ~self._crossing[ended.tasks]
         self._crossing[ended.tasks] = False
         ended = ended.only(whole)
         genotype = self.driving[ended.tasks]
-        self.episodes[ended.tasks, genotype] += 1
-        self.successes[ended.tasks, genotype] += ended.success
-        self.returns[ended.tasks, genotype] += ended.returns
+        self.tally.add(ended, genotype)
         self.driving[ended.tasks] = (genotype + 1) % self.community.size
 
     @property
     def due(self) -> bool:
         """Whether every genotype of every task has driven its episodes."""
-        return bool(self.episodes.min() >= self._episodes_due)
+        return bool(self.tally.episodes.min() >= self._episodes_due)
 
     def evolve(self, under_way: Flags | None = None) -> Outcome:
         """A round of every task, judged by the episodes since the last one.
 
         *under_way* (tasks,) marks those in the middle of an episode; without it there are none.
         """
-        performance, mean_return = self.successes / self.episodes, self.returns / self.episodes
-        episodes, stages = self.episodes.sum(axis=1), self.community.stages
-        done = self.community.step(performance, mean_return)
+        episodes, stages = self.tally.episodes.sum(axis=1), self.community.stages
+        performance, mean_return = self.tally.take()
+        done = self.community.step(
+            performance,
+            mean_return,
+            breed=self._breed,
+            module_budget=self._module_budget,
+            rollback=self._rollback,
+        )
         changed = (done.elites > 0) | (self.community.stages != stages) | (self.community.rounds == 1)
+        changed[done.restored] = True
         elites = self.community.population[:: self.community.size]
         new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
-        for array in (self.episodes, self.successes, self.returns):
-            array[:] = 0
         self.driving[:] = 0
         self._crossing[:] = False if under_way is None else under_way
         self._archive.extend()
@@ -129,6 +227,7 @@ class Evolver:
             effective_modules=done.effective_modules[np.arange(len(done.elites)), done.elites],
             grown=done.grown,
             shrunk=done.shrunk,
+            restored=done.restored,
             episodes=episodes,
             descent={"elite": new, "genealogy": _genealogy(done)},
         )
@@ -159,23 +258,15 @@ class Evolver:
 
     def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """What is not in the community: pending episodes and, where it is kept, the archive."""
-        return {
-            "driving": self.driving,
-            "episodes": self.episodes,
-            "successes": self.successes,
-            "returns": self.returns,
-            "crossing": self._crossing,
-            **self._archive.state_arrays(),
-        }
+        own = {"driving": self.driving, "crossing": self._crossing}
+        return {**own, **self.tally.state_arrays(), **self._archive.state_arrays()}
 
     def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take up :meth:`state_arrays`; ValueError where they do not fit."""
-        for name in ("driving", "episodes", "successes", "returns"):
-            take_up(name, getattr(self, name), arrays[name])
+        take_up("driving", self.driving, arrays["driving"])
         if ((self.driving < 0) | (self.driving >= self.community.size)).any():
             raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {self.driving.tolist()}")
-        if ((self.successes < 0) | (self.successes > self.episodes)).any():
-            raise ValueError(f"of {self.episodes.tolist()} episodes {self.successes.tolist()} cannot have succeeded")
+        self.tally.load_arrays(arrays)
         if "crossing" in arrays:  # older checkpoints have none
             take_up("crossing", self._crossing, arrays["crossing"])
         self._archive.load_arrays(arrays)
@@ -184,6 +275,25 @@ class Evolver:
         """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""
         if self._update_with == "stored" and len(genotypes):
             self._archive.check(int(genotypes.min()), int(genotypes.max()))
+
+
+def check_community(state: State) -> None:
+    """ValueError where the populations that a state holds are not as many and as long as it says.
+
+    What is made of a state is allocated by those numbers, before its arrays are looked at.
+    """
+    check_state("a community", state, ("tasks", "size", "start_stage", "precision", "population"), "community")
+    words = np.asarray(population_from_state(state["population"]).words)
+    tasks, size, stage, precision = state["tasks"], state["size"], state["start_stage"], state["precision"]
+    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+        raise ValueError("tasks must be a list of names")
+    for name in ("size", "start_stage", "precision"):
+        if type(state[name]) is not int or state[name] < 1:
+            raise ValueError(f"{name} = {abbreviated(state[name])}: must be a whole number, at least 1")
+    if len(words) != len(tasks) * size:
+        raise ValueError(f"its {len(words)} genotypes are not {size} of each of {len(tasks)} tasks")
+    if precision * stage * (stage + 3) // 2 > 64 * words.shape[1]:
+        raise ValueError(f"start_stage = {stage}: a genotype of it does not fit {words.shape[1]} words")
 
 
 def _genealogy(done: Round) -> dict[str, Any]:

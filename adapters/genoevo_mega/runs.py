@@ -23,6 +23,7 @@ from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.sizing import sizes
 from genoevo_mega.suites import check_allowed
 from genoevo_mega.training import Status, Trainer
 
@@ -103,6 +104,17 @@ def evaluate_run(
     return dict(zip(suite.names, estimates, strict=True))
 
 
+def matched(config: Config) -> dict[str, Any] | None:
+    """What ``match_parameters`` asks of the actor and of one critic and what it gives; None where it asks nothing."""
+    found = sizes(config, make_suite(config))
+    if found.target is None:
+        return None
+    stage = config.genotypes.start_stage
+    to = f"mega:{stage}" if config.match_parameters == "mega" else config.match_parameters
+    pairs = zip(("actor", "critic"), found.target, found.parameters, strict=True)
+    return {"to": to, **{name: {"target": target, "parameters": count} for name, target, count in pairs}}
+
+
 def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
     """What a run is and how far it has come, from its newest checkpoint, as JSON values.
 
@@ -112,13 +124,13 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
     config = open_config(directory, runs_code=False)
     latest = checkpoint.find(directory, tell)
     state = checkpoint.read_state(latest)
-    community = checkpoint.read_community(latest)
-    stages, effective = community.stages.tolist(), community.effective_modules()[:, 0].tolist()
+    evolver = checkpoint.read_evolver(latest, config, tasks=None)
+    stages, effective = evolver.stages.tolist(), evolver.effective_modules().tolist()
     evaluated = state["evaluated"]
     success = [estimate["success"] for estimate in evaluated] if evaluated else state["success"]
     tasks = {
         name: {"stage": stages[i], "effective_modules": effective[i], "success": success[i]}
-        for i, name in enumerate(community.tasks)
+        for i, name in enumerate(evolver.tasks)
     }
     return {
         "suite": config.suite,
@@ -126,9 +138,10 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
         "seed": config.seed,
         "steps": state["steps"],
         "updates": state["updates"],
-        "rounds": community.rounds,
+        "rounds": evolver.rounds,
         "pool_size": state["pool_size"],
         "parameters": state["parameters"],
+        "match_parameters": read_origin(directory).get("match_parameters"),
         "replay_bytes": state["replay_bytes"],
         "tasks": tasks,
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
@@ -147,6 +160,7 @@ def _origin(config: Config, command: list[str]) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "seed": config.seed,
+        "match_parameters": matched(config),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "machine": platform.platform(),

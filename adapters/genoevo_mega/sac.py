@@ -162,20 +162,14 @@ class Agent:
         critic_weights, actor_weights = list(self.critics.parameters()), list(self.actor.parameters())
 
         def critics(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
-            with torch.no_grad():
-                action, log_prob = self._sample(part.next_observations, part.routing, part.next_noise)
-                value = self._value(self.targets, part.next_observations, action, part.routing).amin(0)
-                value = value - temperature * log_prob
-                goal = self.config.reward_scale * part.rewards + part.discounts * value
-            predicted = self._value(self.critics, part.observations, part.actions, part.routing)
+            predicted, goal = self._values(part, temperature)
             loss = (predicted - goal).square().sum() / count
             gradients = torch.autograd.grad(loss, critic_weights, allow_unused=True)
             return gradients, loss.detach(), predicted.detach().sum()
 
         def actor(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
-            action, log_prob = self._sample(part.observations, part.routing, part.noise)
-            value = self._value(self.critics, part.observations, action, part.routing).amin(0)
-            loss = (temperature * log_prob - value).sum() / count
+            losses, log_prob = self._actor_losses(part, temperature)
+            loss = losses.sum() / count
             gradients = torch.autograd.grad(loss, actor_weights, allow_unused=True)
             return gradients, loss.detach(), log_prob.detach().sum(1)
 
@@ -197,6 +191,35 @@ class Agent:
             "entropy": -log_prob.mean(),
             "skipped": 1.0 - torch.isfinite(critic_norm + actor_norm + temperature_norm).float(),
         }
+
+    def _values(self, part: _Part, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """The critics' predictions (2, tasks, batch), and what they should be (tasks, batch)."""
+        with torch.no_grad():
+            action, log_prob = self._sample(part.next_observations, part.routing, part.next_noise)
+            value = self._value(self.targets, part.next_observations, action, part.routing).amin(0)
+            value = value - temperature * log_prob
+            goal = self.config.reward_scale * part.rewards + part.discounts * value
+        return self._value(self.critics, part.observations, part.actions, part.routing), goal
+
+    def _actor_losses(self, part: _Part, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """The actor's losses and its log probabilities, (tasks, batch) each."""
+        action, log_prob = self._sample(part.observations, part.routing, part.noise)
+        value = self._value(self.critics, part.observations, action, part.routing).amin(0)
+        return temperature * log_prob - value, log_prob
+
+    def task_losses(self, batch: Batch, routing: Routing) -> tuple[Tensor, Tensor]:
+        """Losses of critics and actor task by task, (tasks,) each, with their graphs; nothing is drawn or changed.
+
+        They are those of an update with this batch that follows at once: the noise is the same.
+        """
+        rng = torch.Generator()
+        rng.set_state(self.rng.get_state())
+        noise = self._here(torch.randn(2, *batch.actions.shape, generator=rng))
+        weights = Routing(self._here(routing.inputs), self._here(routing.output), routing.stages)
+        part = _Part(*map(self._here, batch[:5]), *noise, weights)
+        temperature = self.log_temperature.detach().exp()[:, None]
+        predicted, goal = self._values(part, temperature)
+        return (predicted - goal).square().mean(2).sum(0), self._actor_losses(part, temperature)[0].mean(1)
 
     def _split(self, transitions: list[Tensor], routing: Routing) -> list[_Part]:
         parts = self.parts

@@ -17,20 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from genoevo_mega import checkpoint
+from genoevo_mega import checkpoint, conflict
 from genoevo_mega.budget import Work, measure_matrix_rate
-from genoevo_mega.build import make_agent, make_replay, make_suite
+from genoevo_mega.build import make_agent, make_evolver, make_replay, make_suite
 from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
 from genoevo_mega.crew import keep_freed_memory
 from genoevo_mega.episodes import Episodes
 from genoevo_mega.errors import DivergedError, RolloutError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
-from genoevo_mega.evolve import Evolver
 from genoevo_mega.lock import locked
 from genoevo_mega.loggers import check_loggers
 from genoevo_mega.memory import check_memory
 from genoevo_mega.metrics import MetricsWriter, RunningMeans
+from genoevo_mega.networks import Routing
+from genoevo_mega.replay import Batch
 from genoevo_mega.rollout import Flags, Floats, RolloutPool
 from genoevo_mega.writer import Writer
 
@@ -92,7 +93,7 @@ class Trainer:
         streams = ("goals", "random_actions", "replay", "update_genotypes")
         seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
         self.rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
-        self.evolver = Evolver.fresh(config, names, int(seeds[0].generate_state(1)[0]))
+        self.evolver = make_evolver(config, names, int(seeds[0].generate_state(1)[0]))
         self.agent = make_agent(config, self.suite)
         self.replay = make_replay(config, self.suite)
         self.episodes = Episodes(len(names), length, self.suite.action_size, self.suite.goals, self.rngs["goals"])
@@ -226,10 +227,20 @@ class Trainer:
                 )
             with self.clock("learning"):
                 routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
+                if sac.conflict_every and self.agent.updates % sac.conflict_every == 0:
+                    self._measure_conflict(batch, routing)
                 self.losses.add(self.agent.update(batch, routing))
             self.work.operations += self.agent.operations(routing.stages)
             if self.agent.updates % _CHECK_EVERY == 0:
                 self._check_gradients()
+
+    def _measure_conflict(self, batch: Batch, routing: Routing) -> None:
+        found = zip(("critics", "actor"), self.agent.task_losses(batch, routing), strict=True)
+        record: dict[str, Any] = {"kind": "conflict", "step": self.steps, "updates": self.agent.updates}
+        for name, losses in found:
+            cosine = conflict.cosines(losses, list(getattr(self.agent, name).parameters()))
+            record[name] = conflict.summary(cosine.cpu(), list(self.suite.names))
+        self.metrics.write(record)
 
     def _check_gradients(self) -> None:
         if (skipped := self.losses.skipped) >= self.config.sac.max_skipped:
@@ -243,11 +254,11 @@ class Trainer:
         self._check_gradients()
         with self.clock("evolving"):
             outcome = self.evolver.evolve(self.episodes.taken > 0)
-            while len(self.agent.actor.pool) < self.evolver.community.stages.max():
+            while len(self.agent.actor.pool) < self.evolver.stages.max():
                 self.agent.grow()
         self.status.success = outcome.success.tolist()
         self._describe_tasks()
-        for verb, changed in (("grew", outcome.grown), ("shrank", outcome.shrunk)):
+        for verb, changed in (("grew", outcome.grown), ("shrank", outcome.shrunk), ("went back", outcome.restored)):
             self.status.events += [
                 f"{self.suite.names[task]} {verb} to stage {self.status.stages[task]}" for task in changed
             ]
@@ -255,15 +266,16 @@ class Trainer:
             {
                 "kind": "round",
                 "step": self.steps,
-                "round": self.evolver.community.rounds,
+                "round": self.evolver.rounds,
                 "updates": self.agent.updates,
                 "pool_size": len(self.agent.actor.pool),
                 "success": self._by_task(outcome.success),
                 "return": self._by_task(outcome.mean_return),
                 "score": self._by_task(outcome.best_score),
                 "episodes": self._by_task(outcome.episodes),
-                "stage": self._by_task(self.evolver.community.stages),
+                "stage": self._by_task(self.evolver.stages),
                 "effective_modules": self._by_task(outcome.effective_modules),
+                "restored": [self.suite.names[task] for task in outcome.restored],
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
                 "losses": self.losses.take(),
                 **outcome.descent,
@@ -319,9 +331,8 @@ class Trainer:
         return dict(zip(self.suite.names, values.tolist(), strict=True))
 
     def _describe_tasks(self) -> None:
-        community = self.evolver.community
-        self.status.stages = community.stages.tolist()
-        self.status.effective_modules = community.effective_modules()[:, 0].tolist()
+        self.status.stages = self.evolver.stages.tolist()
+        self.status.effective_modules = self.evolver.effective_modules().tolist()
 
     def _show(self) -> None:
         self.status.steps, self.status.updates = self.steps, self.agent.updates

@@ -168,6 +168,8 @@ def print_info(info: dict[str, Any]) -> None:
         f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
         f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
+    if info["match_parameters"]:
+        note(match_line(info["architecture"], info["match_parameters"]))
     _print_time(info)
     note(f"digest {info['digest']}")
 
@@ -238,6 +240,15 @@ def print_exported(exported: list[Exported]) -> None:
             f"{one.difference:.0e}",
         )
     _console.print(table)
+
+
+def match_line(architecture: str, match: dict[str, Any]) -> str:
+    """How near an architecture's networks come to the size asked for."""
+    actor, critic = (
+        f"{found['parameters']:,} ({found['parameters'] / found['target'] - 1:+.1%})"
+        for found in (match["actor"], match["critic"])
+    )
+    return f"{architecture} sized to {match['to']}: actor {actor} and each critic {critic} parameters"
 
 
 def _print_time(info: dict[str, Any]) -> None:

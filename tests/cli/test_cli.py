@@ -33,6 +33,39 @@ def finished(tmp_path_factory):
     return directory, result
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--architecture", "mtsax"], "architecture = 'mtsax': input should be 'mega', 'mtsac'"),
+        (["--match-parameters", "mega:x"], "match_parameters = 'mega:x': must be mega, mega:STAGE or a number"),
+        (["--architecture", "d2r", "--match-parameters", "300"], "no widths of d2r come within 2% of 300 parameters"),
+    ],
+)
+def test_an_architecture_or_a_size_that_cannot_be_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
+    result = _run("mega", "train", "--preset", "smoke", "--run-dir", tmp_path / "run", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_size_chosen_is_said_at_the_start_and_in_info(tmp_path):
+    arguments = [
+        "--architecture",
+        "mtmhsac",
+        "--match-parameters",
+        "mega:4",
+        "--steps",
+        20,
+        "--set",
+        "evaluation.at_end=false",
+    ]
+    result = _run("mega", "train", "--preset", "smoke", "--run-dir", tmp_path / "run", *arguments)
+    assert "mtmhsac sized to mega:4: actor 2,196 (-0.2%) and each critic 2,141 (-0.2%) parameters" in result.stderr
+    match = json.loads(_run("mega", "info", tmp_path / "run", "--json").stdout)["match_parameters"]
+    assert match["actor"] == {"target": 2200, "parameters": 2196}
+
+
 def test_train_ends_with_a_table_and_the_wall_time(finished):
     _, result = finished
     for part in (

@@ -33,8 +33,8 @@ def test_an_episode_is_credited_to_the_genotype_that_drove_it():
     evolver = _evolver()
     _end(evolver, [False, False])
     _end(evolver, [True, False])
-    assert evolver.successes.tolist() == [[0, 1, 0], [0, 0, 0]]
-    assert evolver.returns.tolist() == [[0, 0, 0], [1, 1, 0]]
+    assert evolver.tally.successes.tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert evolver.tally.returns.tolist() == [[0, 0, 0], [1, 1, 0]]
 
 
 def test_a_round_is_due_when_every_genotype_of_every_task_has_driven_its_episodes():
@@ -53,7 +53,7 @@ def test_a_round_reports_success_and_starts_the_counts_anew():
         _end(evolver, successes)
     outcome = evolver.evolve()
     np.testing.assert_allclose(outcome.success, [2 / 3, 0])
-    assert evolver.episodes.sum() == evolver.driving.sum() == 0
+    assert evolver.tally.episodes.sum() == evolver.driving.sum() == 0
 
 
 def test_an_episode_that_a_round_cut_in_two_counts_for_no_generation():

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     "--suite",
     help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
 )
+@click.option("--architecture", help="mega, mtsac, mtmhsac, soft-modules, paco, moore or d2r.  [default: mega]")
+@click.option(
+    "--match-parameters",
+    metavar="SIZE",
+    help="Size of the networks: mega (MEGA's at its start stage), mega:5 (with 5 modules) or a number of parameters.",
+)
 @click.option("--steps", type=int, help="Environment steps of all tasks together.")
 @click.option("--seed", type=int, help="Of everything random.")
 @click.option("--minutes", type=float, help="Time budget; the run ends there as if it had reached its steps.")
@@ -50,7 +56,19 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Start nothing: print the resolved config, sizes, memory, and a time estimate from a ten-second probe.",
 )
-@click.option_panel("What to train", options=["--run-dir", "--preset", "--suite", "--steps", "--seed", "--minutes"])
+@click.option_panel(
+    "What to train",
+    options=[
+        "--run-dir",
+        "--preset",
+        "--suite",
+        "--architecture",
+        "--match-parameters",
+        "--steps",
+        "--seed",
+        "--minutes",
+    ],
+)
 @click.option_panel("Settings", options=["--config", "--set"])
 @click.option_panel(
     "This machine", options=["--device", "--workers", "--threads", "--logger", "--profile", "--dry-run"]
@@ -59,6 +77,8 @@ def train(
     run_dir: Path | None,
     preset: str | None,
     suite: str | None,
+    architecture: str | None,
+    match_parameters: str | None,
     steps: int | None,
     seed: int | None,
     minutes: float | None,
@@ -84,11 +104,21 @@ def train(
         genoevo mega train --suite reach-v3,push-v3 --set sac.batch_size=64 --run-dir runs/b
 
         genoevo mega train --preset mt50 --dry-run
+
+        genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
     from genoevo_mega import config, runs, suites
     from genoevo_mega.profiling import Profiler
 
-    options = {"suite": suite, "steps": steps, "seed": seed, "loggers": list(loggers) or None}
+    size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
+    options = {
+        "suite": suite,
+        "architecture": architecture,
+        "match_parameters": size,
+        "steps": steps,
+        "seed": seed,
+        "loggers": list(loggers) or None,
+    }
     machine = {"device": device, "workers": workers, "threads": threads, "minutes": minutes}
     mine = config.merge(
         config.read_config(config_file) if config_file else {},
@@ -107,6 +137,8 @@ def train(
         return
     if run_dir is None:
         raise click.UsageError("Missing option '--run-dir'.")
+    if match := runs.matched(resolved):
+        display.note(display.match_line(resolved.architecture, match))
     view = display.for_terminal()
     if not profile:
         _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)

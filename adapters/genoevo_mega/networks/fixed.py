@@ -1,0 +1,78 @@
+"""What the networks whose structure does not evolve have in common.
+
+They read the task from the first axis of their input and nothing from the routing; their pool of modules is empty.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from genoevo_mega.networks.modular import Block, Routing
+
+
+class FixedNetwork(nn.Module):
+    """An architecture is its initial tensors, :meth:`compute`, and how many products a row meets.
+
+    Parameters
+    ----------
+    tensors
+        All parameters' initial values, in the order in which :meth:`compute` gets them back.
+    ensemble
+        Independent copies; the first axis of every tensor.
+    precision
+        Of the arithmetic; parameters, input, output and gradients are float32.
+    products
+        Multiplications of one row's matrix products in one member: of all layers, and of those that read the input.
+
+    """
+
+    def __init__(
+        self, tensors: list[Tensor], *, ensemble: int, precision: torch.dtype, products: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.ensemble, self.precision, self._products = ensemble, precision, products
+        self.core = Block(tensors)
+        self.pool = nn.ModuleList()
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all members of the ensemble."""
+        return self.core.flat.numel()
+
+    def forward(self, x: Tensor, routing: Routing) -> Tensor:
+        """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        tensors = self.core.tensors(self.core.flat.to(self.precision))
+        return self.compute(x.to(self.precision).expand(self.ensemble, *x.shape), tensors).to(x.dtype)
+
+    def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
+        """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        raise NotImplementedError
+
+    def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
+        """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
+        every, first = self._products
+        return 2.0 * self.ensemble * len(stages) * (every if first_layer else every - first)
+
+
+def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """One layer for all tasks: (ensemble, tasks, batch, in), (ensemble, in, out), (ensemble, 1, out)."""
+    return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, x.shape[1:3])
+
+
+def task_vectors(ensemble: int, tasks: int, size: int, rng: torch.Generator, inputs: int | None = None) -> Tensor:
+    """One trained vector per task (ensemble, tasks, 1, size): the columns that a one-hot would pick from a layer.
+
+    He-uniform for a layer of *inputs*, by default of the one-hot alone.
+    """
+    bound = math.sqrt(6 / (inputs or tasks))
+    return torch.empty(ensemble, tasks, 1, size).uniform_(-bound, bound, generator=rng)
+
+
+def task_heads(ensemble: int, tasks: int, inputs: int, outputs: int, rng: torch.Generator) -> list[Tensor]:
+    """A head per task: weights (ensemble, tasks, inputs, outputs), a tenth of He-uniform; biases, 0."""
+    bound = 0.1 * math.sqrt(6 / inputs)
+    weight = torch.empty(ensemble, tasks, inputs, outputs).uniform_(-bound, bound, generator=rng)
+    return [weight, torch.zeros(ensemble, tasks, 1, outputs)]

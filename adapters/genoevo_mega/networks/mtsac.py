@@ -1,0 +1,61 @@
+"""MTSAC: one multilayer perceptron for all tasks, which sees the task as a one-hot (Yu et al. 2020, "Meta-World").
+
+Departures:
+
+1. Layers are He-uniform with bias 0 and the head a tenth of that, as in every network here; published code
+   (metaworld-algorithms) draws the head from +-0.001.
+
+With 3 x 400 on MT10 the actor has 344,008 parameters, those of metaworld-algorithms.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from genoevo_mega.config import Mlp
+from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
+from genoevo_mega.networks.modular import linear
+
+
+class MlpNetwork(FixedNetwork):
+    """See the head of this file; *inputs* does not count the one-hot of *tasks*."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        tasks: int,
+        ensemble: int,
+        config: Mlp,
+        rng: torch.Generator,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        widths = (inputs, *config.layers, outputs)
+        tensors = torso(inputs, tasks, ensemble, config, rng)
+        tensors += linear(ensemble, config.layers[-1], outputs, rng, gain=0.1)
+        products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+
+    def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
+        """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        return shared(through_torso(x, tensors[:-2]), *tensors[-2:])
+
+
+def torso(inputs: int, tasks: int, ensemble: int, config: Mlp, rng: torch.Generator) -> list[Tensor]:
+    """Initial tensors of the hidden layers: the one-hot's columns, then weight and bias of each layer."""
+    widths = (inputs, *config.layers)
+    layers = [tensor for a, b in pairwise(widths) for tensor in linear(ensemble, a, b, rng)]
+    return [task_vectors(ensemble, tasks, config.layers[0], rng, inputs + tasks), *layers]
+
+
+def through_torso(x: Tensor, tensors: list[Tensor]) -> Tensor:
+    """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, width of the last hidden layer)."""
+    of_task, *layers = tensors
+    h = torch.relu(shared(x, *layers[:2]) + of_task)
+    for weight, bias in zip(layers[2::2], layers[3::2], strict=True):
+        h = torch.relu(shared(h, weight, bias))
+    return h
