@@ -16,22 +16,33 @@ from genoevo_mega.sac import Agent
 from genoevo_mega.sizing import make_network, network_shapes, sizes
 from genoevo_mega.steady import Steady
 from genoevo_mega.suites import is_other, make_other
+from genoevo_mega.synthetic import CHANGE, SyntheticSuite, is_synthetic, synthetic_names
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
 METAWORLD_STEPS = 500
 
 
 def make_suite(config: Config) -> Suite:
-    """The config's tasks."""
+    """The config's tasks; ConfigError for an unknown one, or a change that only one of suite and config speaks of."""
     environment = config.environment
     if is_other(config.suite):
         return make_other(config.suite, config.seed, environment.goals)
+    synthetic = is_synthetic(config.suite)
+    names = synthetic_names(config.suite) if synthetic else metaworld_names(config.suite)
+    changing = synthetic and any(name.endswith(CHANGE) for name in names)
+    if changing != (environment.change_at is not None):
+        raise ConfigError(
+            f"environment.change_at = {environment.change_at}: must be a number of steps where the name of a task "
+            f"ends with {CHANGE}, else null; the suite is {config.suite!r}"
+        )
+    if synthetic:
+        return SyntheticSuite(names, config.seed, environment.goals)
     if environment.episode_length > METAWORLD_STEPS:
         raise ConfigError(
             f"environment.episode_length = {environment.episode_length}: must be at most {METAWORLD_STEPS}, where "
             "Meta-World ends every episode"
         )
-    return MetaWorldSuite(metaworld_names(config.suite), config.seed, environment.goals, environment.reward_version)
+    return MetaWorldSuite(names, config.seed, environment.goals, environment.reward_version)
 
 
 def make_device(config: Config) -> torch.device:

@@ -44,6 +44,8 @@ class Environment(Settings):
     """Meta-World's reward functions; those of v1 differ by orders of magnitude between tasks."""
     goals: Count = 50
     """Goals per task for training; 50 is Meta-World's own number. Evaluation has others, a new one each episode."""
+    change_at: Count | None = None
+    """Environment steps of all tasks together after which tasks named ``-change`` change; their suites need it."""
 
 
 class Network(Settings):
@@ -220,8 +222,9 @@ class Config(Settings):
     """All settings of a run."""
 
     suite: str = "mt10"
-    """mt10, mt25, mt50, or Meta-World tasks separated by commas; gymnasium:ID,ID; or package.module:callable, which
-    is imported (:mod:`genoevo_mega.suites`)."""
+    """mt10, mt25, mt50, or Meta-World tasks separated by commas; synthetic and its kin
+    (:mod:`genoevo_mega.synthetic`); gymnasium:ID,ID; or package.module:callable, which is imported
+    (:mod:`genoevo_mega.suites`)."""
     architecture: Architecture = "mega"
     """The network of actor and critics; all but ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
     match_parameters: str | int | None = None
@@ -278,7 +281,7 @@ def build_config(*layers: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(merge(*layers))
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError(explain(error, setting_names())) from None
     except (OverflowError, RecursionError) as error:
         raise ConfigError(f"settings: {error}") from None
 
@@ -311,16 +314,25 @@ def parse_setting(text: str) -> dict[str, Any]:
     if not equals or not all(parts) or len(parts) > _DEEPEST:
         raise ConfigError(f"--set {text!r}: must have the form name=value, for example sac.batch_size=64")
     try:
-        nested: Any = _load_yaml(value)
+        parsed: Any = _load_yaml(value)
     except ValueError:
         raise ConfigError(f"--set {text!r}: the value {value!r} is no YAML") from None
     # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
-    if isinstance(nested, str):
+    if isinstance(parsed, str):
         with suppress(ValueError):
-            nested = float(nested)
-    for part in reversed(parts):
-        nested = {part: nested}
-    return nested
+            parsed = float(parsed)
+    return nested({name.strip(): parsed})
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by dotted names as nested dicts: ``{"sac.tau": 0.01}`` is ``{"sac": {"tau": 0.01}}``."""
+    layers = []
+    for name, value in settings.items():
+        layer: Any = nested(value) if isinstance(value, dict) else value
+        for part in reversed(str(name).split(".")):
+            layer = {part: layer}
+        layers.append(layer)
+    return merge(*layers)
 
 
 def _load_yaml(text: str) -> Any:
@@ -371,11 +383,11 @@ def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
             target[key] = dict(value) if isinstance(value, dict) else value
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError, known: list[str]) -> str:
+    """One line on the first error: the setting, its value and what is allowed; *known* are the names there are."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = setting_names()
         shown = name if name.isprintable() and len(name) <= 80 else abbreviated(name)
         return f"{shown}: there is no such setting{nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")

@@ -69,9 +69,9 @@ class Episodes:
         mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
         return Ended(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
-    def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool) -> None:
-        """Start the next episodes of *tasks*, each with a goal of its own draw."""
-        self.goals[tasks] = self._rng.integers(0, self._goal_count, len(tasks))
+    def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool, first_goal: int = 0) -> None:
+        """Start the next episodes of *tasks*, each with a goal of its own draw, numbered from *first_goal*."""
+        self.goals[tasks] = first_goal + self._rng.integers(0, self._goal_count, len(tasks))
         self.taken[tasks], self.returns[tasks], self.success[tasks] = 0, 0.0, False
         mask = np.zeros(len(self.taken), np.bool_)
         mask[tasks] = True

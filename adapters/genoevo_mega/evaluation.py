@@ -45,8 +45,9 @@ def evaluate(
     episode_length: int,
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
+    first_goal: int = 0,
 ) -> list[Estimate] | None:
-    """Run *episodes* of every task, one environment each, on the evaluation goals in order.
+    """Run *episodes* of every task, one environment each, on the evaluation goals in order from *first_goal*.
 
     An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
     to finish among several copies would count the successful ones. The pool is left in the last episode.
@@ -57,7 +58,7 @@ def evaluate(
     for episode in range(episodes):
         if stop():
             return None
-        goals = np.full(tasks, episode)
+        goals = np.full(tasks, first_goal + episode)
         successes += _episode(pool, policy, goals, episode_length)
         progress(episode + 1)
     return [Estimate.of(int(count), episodes) for count in successes]

@@ -25,6 +25,7 @@ from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.sizing import sizes
 from genoevo_mega.suites import check_allowed
+from genoevo_mega.tasks import first_goal
 from genoevo_mega.training import Status, Trainer
 
 FORMAT, VERSION = "genoevo-mega-run", 2  # of run.json, and with it of config.yaml and metrics.jsonl
@@ -95,12 +96,13 @@ def evaluate_run(
     """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
     config = open_config(directory)
     suite = make_suite(config)
-    agent, evolver = checkpoint.load_policy(checkpoint.find(directory, tell), config, suite)
+    latest = checkpoint.find(directory, tell)
+    agent, evolver = checkpoint.load_policy(latest, config, suite)
+    first = first_goal(config.environment.change_at, checkpoint.read_state(latest)["steps"])
     torch.set_num_threads(config.machine.threads)
     with RolloutPool(suite, config.machine.workers, timeout=config.machine.worker_timeout) as pool:
-        estimates = evaluate(
-            pool, greedy(agent, evolver.elite()), episodes, config.environment.episode_length, progress
-        )
+        policy, length = greedy(agent, evolver.elite()), config.environment.episode_length
+        estimates = evaluate(pool, policy, episodes, length, progress, first_goal=first)
     return dict(zip(suite.names, estimates, strict=True))
 
 

@@ -18,6 +18,15 @@ from genoevo_mega.errors import ConfigError, nearest
 
 Observation = npt.NDArray[np.float64]
 
+PHASE = 1_000_000
+"""Goals numbered from here on are the same goals after the run's change, for suites whose tasks change."""
+
+
+def first_goal(change_at: int | None, steps: int) -> int:
+    """The number of the first goal of an episode that begins at *steps*: 0, after the change PHASE."""
+    return 0 if change_at is None or steps < change_at else PHASE
+
+
 # Mostly tasks with a free object: a step takes 1.1 to 1.6 times the median of all 50, others 0.8 to 1.1.
 _DEAR = (
     "assembly",

@@ -33,6 +33,7 @@ from genoevo_mega.metrics import MetricsWriter, RunningMeans
 from genoevo_mega.networks import Routing
 from genoevo_mega.replay import Batch
 from genoevo_mega.rollout import Flags, Floats, RolloutPool
+from genoevo_mega.tasks import first_goal
 from genoevo_mega.writer import Writer
 
 # On a GPU, asking how many updates were skipped waits for all of them.
@@ -192,7 +193,7 @@ class Trainer:
         due = ended | pool.lost
         while due.any():  # a reset can lose episodes as well
             self.replay.cut(np.flatnonzero(pool.lost & (self.episodes.taken > 0)))
-            self.episodes.begin(np.flatnonzero(due), pool)
+            self.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
             due = pool.lost.copy()
         self._report_faults()
 
@@ -297,7 +298,9 @@ class Trainer:
             self._show()
 
         estimates = self._simulate(
-            lambda pool: evaluate(pool, policy, episodes, length, progress, stop=lambda: self.stop_requested)
+            lambda pool: evaluate(
+                pool, policy, episodes, length, progress, lambda: self.stop_requested, self._first_goal
+            )
         )
         self.status.evaluating = ""
         self._simulate(self.episodes.restore)
@@ -315,6 +318,10 @@ class Trainer:
     @property
     def _vector_steps(self) -> int:
         return self.steps // len(self.suite.names)
+
+    @property
+    def _first_goal(self) -> int:
+        return first_goal(self.config.environment.change_at, self.steps)
 
     def _simulate(self, action: Callable[[RolloutPool], Any]) -> Any:
         simulator, transport = self.pool.simulator_seconds, self.pool.transport_seconds

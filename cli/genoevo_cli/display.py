@@ -14,9 +14,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from genoevo_mega.compare import Comparison
     from genoevo_mega.estimate import Estimate as RunEstimate
     from genoevo_mega.evaluation import Estimate
     from genoevo_mega.export import Exported
+    from genoevo_mega.statistics import Interval
+    from genoevo_mega.sweeping import Progress as RunProgress
     from genoevo_mega.training import Status
 
 _console = Console(stderr=True, highlight=False)
@@ -123,6 +128,49 @@ class LiveView:
         for row in (*self._events, ProgressBar(total=max(status.target, 1), completed=status.steps, width=76), line):
             foot.add_row(row)
         self._live.update(Group(table, foot), refresh=True)
+
+
+class SweepView:
+    """A bar for all runs and for each that is under way on a terminal; elsewhere lines as runs go on and end."""
+
+    def __init__(self, total: int, done: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = Progress(*columns, TextColumn("{task.fields[success]}"), console=_console)
+        self._live = _console.is_terminal
+        self._all = self._progress.add_task("all runs", total=total, completed=done, success="")
+        self._bars: dict[object, TaskID] = {}
+        self._shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def update(self, progress: RunProgress) -> None:
+        """Show what became of a run."""
+        run, event = progress.run, progress.event
+        name, target = f"{run.name}/{run.seed}", run.config.steps
+        if event == "began":
+            self._bars[run] = self._progress.add_task(name, total=target, success="")
+            return
+        if event == "steps":
+            self._progress.update(self._bars[run], completed=progress.steps, success=_percent(progress.success))
+            if not self._live and time.monotonic() - self._shown >= PLAIN_INTERVAL:
+                self._shown = time.monotonic()
+                note(f"{name}: {progress.steps:,} of {target:,} steps, success {_percent(progress.success)}")
+            return
+        if run in self._bars:
+            self._progress.remove_task(self._bars.pop(run))
+        if event == "done":
+            self._progress.advance(self._all)
+        finished = self._progress.tasks[0]
+        count = f"{finished.completed:,.0f} of {finished.total:,.0f} runs done"
+        note(f"{name} {event} at {progress.steps:,} steps; {count}" + (f": {progress.text}" if progress.text else ""))
 
 
 @contextmanager
@@ -240,6 +288,41 @@ def print_exported(exported: list[Exported]) -> None:
             f"{one.difference:.0e}",
         )
     _console.print(table)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Methods as a table, and what must be known to read it below."""
+    table = Table("method", "seeds", "success (IQM)", "95 % interval", "by whole runs", "mean")
+    for column in (f"P(better than {comparison.reference})", "actor", "critics", "steps", "wall time"):
+        table.add_column(column)
+    for method in comparison.methods:
+        first, better = method.results[0], comparison.improvement.get(method.name)
+        walls = [result.wall_seconds for result in method.results]
+        table.add_row(
+            method.name,
+            str(len(method.results)),
+            f"{method.iqm.value:.0%}",
+            _between(method.iqm),
+            _between(method.iqm_whole_runs),
+            f"{method.mean:.0%}",
+            f"{better.value:.2f} ({_between(better, '.2f')})" if better else "-",
+            f"{first.parameters['actor']:,}",
+            f"{first.parameters['critics']:,}",
+            f"{first.total_steps:,}",
+            _duration(sum(walls) / len(walls)),
+        )
+    # A pipe has no width; 80 columns would break every cell.
+    console = _console if _console.is_terminal else Console(stderr=True, highlight=False, width=180)
+    console.print(table)
+    note("Parameters and steps are the first seed's, wall time is the mean over seeds.")
+    for warning in comparison.warnings:
+        note(warning)
+
+
+def _between(interval: Interval, form: str = ".0%") -> str:
+    if interval.low is None or interval.high is None:
+        return "too few seeds"
+    return f"{interval.low:{form}} to {interval.high:{form}}"
 
 
 def match_line(architecture: str, match: dict[str, Any]) -> str:

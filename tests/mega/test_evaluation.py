@@ -88,3 +88,14 @@ def test_an_episode_that_is_lost_is_run_again(tmp_path, fault, step):
 def test_intervals_are_wilsons(successes, low, high):
     estimate = Estimate.of(successes, 20)
     assert (estimate.low, estimate.high) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+
+
+def test_evaluation_takes_its_goals_in_order_from_the_first_one_named(counting_pool):
+    seen = []
+
+    def policy(observations):
+        seen.append(observations[0, 1])
+        return np.zeros((2, 2), np.float32)
+
+    evaluate(counting_pool, policy, episodes=3, episode_length=1, first_goal=7)
+    assert seen == [7, 8, 9]

@@ -1,0 +1,41 @@
+"""``genoevo mega compare``: runs beside one another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from genoevo_cli import display
+
+
+@click.command()
+@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--against", help="The method that the others are to improve on.  [default: the best]")
+@click.option("--picture", type=click.Path(path_type=Path), help="Write a picture: a file ending in .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, as_json: bool) -> None:
+    """Success, speed and size of methods, over their seeds and tasks. A RUN may be a sweep's directory.
+
+    Success is that of the last greedy evaluation, as interquartile mean over seeds and tasks with stratified
+    bootstrap 95 % intervals; beside them intervals from whole runs resampled, since the tasks of a run share a
+    network. Where seeds are too few for an interval there is none.
+
+    Examples:
+        genoevo mega compare sweeps/start_stage --picture start_stage.png
+
+        genoevo mega compare runs/a runs/b runs/c --json
+    """
+    from genoevo_mega import compare as comparing
+    from genoevo_mega.picture import check_picture, draw
+
+    if picture:
+        check_picture(picture)
+    comparison = comparing.compare(comparing.collect(list(dict.fromkeys(paths))), against)
+    if picture:
+        draw(comparison, picture)
+    if as_json:
+        click.echo(json.dumps(comparing.as_json(comparison)))
+    else:
+        display.print_comparison(comparison)

@@ -1,0 +1,94 @@
+"""``genoevo mega sweep``: many runs from one file."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from genoevo_cli import display
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), help="Where the runs go.  [default: sweeps/FILE]"
+)
+@click.option("--scale", help="One of the file's scales, for example laptop, node or paper.")
+@click.option("--processes", type=click.IntRange(1), help="Runs at a time.  [default: one per core]")
+@click.option("--ray", "use_ray", is_flag=True, help="Run on Ray; the directory must be shared by its machines.")
+@click.option("--dry-run", is_flag=True, help="List the runs and what became of them; run nothing.")
+def sweep(
+    file: Path, directory: Path | None, scale: str | None, processes: int | None, use_ray: bool, dry_run: bool
+) -> None:
+    """Train every run that FILE means, several at a time; what is done is skipped, what was begun is gone on with.
+
+    A grid of settings, a list of named runs, or both, each with several seeds; studies/ has examples. Results go to
+    DIR/NAME/SEED. The machine's cores are shared out among the runs, one thread each where there are as many runs as
+    cores. Ctrl-C saves all of them; the same command goes on.
+
+    Examples:
+        genoevo mega sweep studies/start_stage.yaml --scale laptop --dry-run
+
+        genoevo mega sweep studies/start_stage.yaml --scale laptop --dir sweeps/start_stage
+    """
+    from genoevo_mega import sweep as plans
+    from genoevo_mega.sweeping import LocalPool, RayPool
+
+    chosen = plans.read_sweep(file, scale)
+    root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
+    cores = display.machine_defaults()["threads"]
+    one = plans.plan(chosen, root, {})
+    at_once = min(processes or max(1, cores // max(run.config.machine.threads for run in one)), len(one))
+    share = max(1, cores // at_once)
+    planned = plans.plan(chosen, root, {"workers": share, "threads": share})
+    states = {run: run.state for run in planned}
+    if dry_run:
+        _list(states)
+        return
+    plans.prepare(root, chosen)
+    waiting = [run for run, state in states.items() if state != "done"]
+    display.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
+    pool: Any = RayPool(root, share, sys.argv) if use_ray else LocalPool(at_once, sys.argv)
+    with _stop_on_signal(pool), display.SweepView(len(planned), len(planned) - len(waiting)) as view:
+        failed = []
+        for progress in pool.run(waiting):
+            view.update(progress)
+            if progress.event == "failed":
+                failed.append(progress.run)
+    again = f"genoevo mega sweep {file}" + (f" --scale {scale}" if scale else "") + f" --dir {root}"
+    if failed:
+        raise click.ClickException(
+            f"{len(failed)} of {len(planned)} runs failed; the others are kept. Again: {again}"
+        )
+    if pool.stop_requested:
+        display.note(f"Stopped; everything is saved. Go on with: {again}")
+    else:
+        display.note(f"Done. Compare them with: genoevo mega compare {root}")
+
+
+def _list(states: dict[Any, str]) -> None:
+    for run, state in states.items():
+        config = run.config
+        click.echo(f"{state:6} {run.directory}  {config.architecture} on {config.suite}, {config.steps:,} steps")
+
+
+@contextmanager
+def _stop_on_signal(pool: Any) -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        if pool.stop_requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        pool.stop_requested = True
+        display.note("Stopping: every run saves after its present step ... (again: stop at once, unsaved)")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,57 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genoevo_mega import build, runs, sweep
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.sizing import sizes
+
+STUDIES = Path(__file__).parents[2] / "studies"
+FILES = sorted(STUDIES.glob("*.yaml"), key=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def specialisation():
+    spec = importlib.util.spec_from_file_location("specialisation", STUDIES / "specialisation.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("scale", ["laptop", "node", "paper"])
+def test_every_study_says_its_question_and_means_valid_runs_at_every_scale(path, scale):
+    study = sweep.read_sweep(path, scale)
+    assert study.question.endswith("?")
+    planned = sweep.plan(study, Path("unused"), {})
+    assert len(planned) >= 3
+    assert path.read_text().startswith("# ")
+
+
+def test_the_baselines_have_megas_size_at_its_largest_pool():
+    study = sweep.read_sweep(STUDIES / "baselines.yaml", "laptop")
+    first = [run.config for run in sweep.plan(study, Path("unused"), {}) if run.seed == 1]
+    for config in first:
+        if config.architecture != "mega":
+            found = sizes(config, build.make_suite(config))
+            assert found.parameters == pytest.approx(found.target, rel=0.02)
+
+
+def test_the_picture_of_specialisation_is_drawn_from_a_run(specialisation, tmp_path):
+    settings = {"suite": "point,car", "steps": 240, "growth": {"patience": 1, "warmup_rounds": 1, "mastery": 1.0}}
+    config = build_config(preset("smoke"), settings, {"evaluation": {"at_end": False}})
+    trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
+    trainer.run(config.steps)
+    drawn = specialisation.draw([tmp_path / "run"], tmp_path / "a.png")
+    assert drawn["stage"] == trainer.evolver.community.stages.tolist()
+    assert drawn["stage"] > [2, 2]
+    assert np.array(drawn["shares"]).shape == (2, config.growth.max_modules + 1)
+    assert np.allclose(np.diag(drawn["likeness"]), 1)
+    assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_likeness_is_one_for_the_same_use_of_modules_and_zero_for_none_in_common(specialisation):
+    shares = np.array([[0.0, 1.0, 1.0], [0.0, 2.0, 2.0], [3.0, 0.0, 0.0]])
+    assert np.allclose(specialisation.likeness(shares), [[1, 1, 0], [1, 1, 0], [0, 0, 1]])

@@ -1,0 +1,285 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from genoevo_cli.main import cli
+from genoevo_mega import checkpoint, runs
+from genoevo_mega.compare import as_json, collect, compare
+from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.picture import check_picture, draw
+from genoevo_mega.sweep import FINISHED, SweepFile, has_checkpoint, plan, read_sweep
+from genoevo_mega.sweeping import LocalPool, train
+
+# Two rounds of two tasks.
+TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
+MACHINE = {"workers": 1, "threads": 1}
+
+
+def _file(path, **content):
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def _plan(tmp_path, **content):
+    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path, MACHINE)
+
+
+def _train(run, **options):
+    asked = {"directory": run.directory, "config": run.config.model_dump(mode="json"), "command": ["test"]}
+    return train(asked, options.get("tell", lambda message: None), options.get("stop", lambda: False))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("sweep") / "stages"
+    planned = _plan(directory, grid={"genotypes.start_stage": [1, 2]})
+    outcomes = [_train(run) for run in planned]
+    return directory, planned, outcomes
+
+
+def test_a_grid_means_every_combination_seed_by_seed(tmp_path):
+    planned = _plan(tmp_path, seeds=[4, 7], grid={"genotypes.start_stage": [1, 2], "growth.fill": ["random"]})
+    assert [(run.name, run.seed) for run in planned] == [
+        ("start_stage=1,fill=random", 4),
+        ("start_stage=2,fill=random", 4),
+        ("start_stage=1,fill=random", 7),
+        ("start_stage=2,fill=random", 7),
+    ]
+    assert planned[1].config.genotypes.start_stage == 2
+    assert planned[2].directory == tmp_path / "start_stage=1,fill=random" / "7"
+
+
+def test_named_runs_are_crossed_with_the_grid_and_override_it(tmp_path):
+    fixed = {"growth.max_modules": 2, "genotypes": {"precision": 4}}
+    planned = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1, 2]}, runs={"mega": {}, "fixed": fixed})
+    assert [run.name for run in planned] == [f"{name},start_stage={n}" for name in ("mega", "fixed") for n in (1, 2)]
+    assert [run.config.growth.max_modules for run in planned] == [4, 4, 2, 2]
+    assert planned[3].config.genotypes.precision == 4
+
+
+def test_settings_whose_last_part_is_the_same_keep_their_whole_name(tmp_path):
+    grid = {"genotypes.precision": [2], "sac.precision": ["bf16"]}
+    assert _plan(tmp_path, seeds=1, grid=grid)[0].name == "genotypes.precision=2,sac.precision=bf16"
+
+
+def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
+    scales = {"big": {"seeds": 1, "settings": {"sac": {"batch_size": 9}}, "grid": {"growth.patience": [5]}}}
+    path = _file(tmp_path / "s.yaml", **TINY, grid={"genotypes.start_stage": [1, 2]}, scales=scales)
+    small, big = (plan(read_sweep(path, scale), tmp_path, MACHINE) for scale in (None, "big"))
+    assert (len(small), len(big)) == (6, 1)
+    assert (big[0].config.sac.batch_size, big[0].config.steps, big[0].config.growth.patience) == (9, 200, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"sed": 3}, "sed: there is no such setting.*seeds"),
+        ({"seeds": 0}, "seeds"),
+        ({"seeds": [1, 1]}, "once"),
+        ({"grid": {"growth.patience": []}}, "growth.patience"),
+        ({"settings": {"sac.batchsize": 3}}, "sac.batchsize: there is no such setting.*sac.batch_size"),
+        ({"grid": {"genotypes.start_stage": [1, 99]}}, "start_stage=99.*genotypes.start_stage = 99"),
+        ({"grid": {"suite": ["point", "pont"]}}, "suite=pont.*no task 'pont'"),
+        ({"runs": {"../up": {}}}, "names a directory"),
+        ({"preset": "demoo"}, "demoo.*did you mean demo"),
+        ({"scales": {"big": {"step": 3}}}, "scales.big.step"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_before_anything_runs(tmp_path, content, message):
+    path = _file(tmp_path / "s.yaml", **{**TINY, **content})
+    with pytest.raises(ConfigError, match=message):
+        plan(read_sweep(path), tmp_path / "runs", MACHINE)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_scale_is_named_with_those_that_there_are(tmp_path):
+    path = _file(tmp_path / "s.yaml", **TINY, scales={"laptop": {}, "paper": {}})
+    with pytest.raises(ConfigError, match=r"'lapto': must be one of laptop, paper .did you mean laptop"):
+        read_sweep(path, "lapto")
+
+
+def test_runs_end_where_they_should_and_are_done(swept):
+    _, planned, outcomes = swept
+    assert [outcome["event"] for outcome in outcomes] == ["done"] * 6
+    assert {run.state for run in planned} == {"done"}
+    assert runs.info(planned[0].directory)["steps"] == 200
+
+
+def test_a_directory_with_a_run_of_other_settings_is_left_alone(swept):
+    directory, planned, _ = swept
+    before = (planned[0].directory / "config.yaml").read_text()
+    others = _plan(directory, settings={**TINY["settings"], "sac.tau": 0.5}, grid={"genotypes.start_stage": [1, 2]})
+    with pytest.raises(UserError, match=r"sac.tau is 0.005 there, 0.5 is asked for; choose another --dir"):
+        _ = others[0].state
+    assert (planned[0].directory / "config.yaml").read_text() == before
+
+
+def test_another_number_of_threads_does_not_make_it_another_run(swept):
+    directory, *_ = swept
+    sweep = SweepFile.model_validate({**TINY, "grid": {"genotypes.start_stage": [1, 2]}})
+    assert plan(sweep, directory, {"workers": 3, "threads": 2})[0].state == "done"
+
+
+def test_a_stopped_run_is_gone_on_with_to_the_same_end(swept, tmp_path):
+    run = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})[0]
+    assert _train(run, stop=lambda: True)["event"] == "stopped"
+    assert (run.state, has_checkpoint(run.directory)) == ("begun", True)
+    assert runs.info(run.directory)["steps"] < 200
+    assert _train(run)["event"] == "done"
+    assert runs.info(run.directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_again(swept, tmp_path):
+    run = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})[0]
+    runs.create(run.directory, run.config, ["test"], lambda status: None)
+    (run.directory / "metrics.jsonl").write_text('{"half": ')
+    assert (run.state, has_checkpoint(run.directory)) == ("begun", False)
+    assert _train(run)["event"] == "done"
+    assert runs.info(run.directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
+
+
+def test_workers_take_one_run_after_the_other_and_one_that_fails_leaves_the_others(tmp_path):
+    planned = _plan(tmp_path, settings={**TINY["settings"], "steps": 40}, runs={"a": {}})
+    planned[1].directory.mkdir(parents=True)
+    (planned[1].directory / "run.json").write_text("{}")
+    events = [(progress.run.seed, progress.event) for progress in LocalPool(1, ["test"]).run(planned)]
+    ended = [event for event in events if event[1] != "steps"]
+    assert ended == [(1, "began"), (1, "done"), (2, "began"), (2, "failed"), (3, "began"), (3, "done")]
+
+
+def test_a_stop_while_a_worker_is_still_starting_is_no_failure(tmp_path):
+    pool, events = LocalPool(1, ["test"]), []
+    for progress in pool.run(_plan(tmp_path, runs={"a": {}})):
+        events.append((progress.run.seed, progress.event))
+        pool.stop_requested = True
+    assert events == [(1, "began"), (1, "stopped")]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_fails_its_run_and_another_takes_the_next(tmp_path):
+    planned = _plan(tmp_path, seeds=2, settings={**TINY["settings"], "steps": 2000}, runs={"a": {}})
+    killed, events = False, []
+    for progress in LocalPool(1, ["test"]).run(planned):
+        events.append((progress.run.seed, progress.event, progress.text))
+        if progress.event == "steps" and not killed:
+            killed = True
+            pid = int((progress.run.directory / "lock").read_text())
+            os.kill(pid, signal.SIGKILL)
+    ended = [event for event in events if event[1] in ("failed", "done")]
+    assert ended == [(1, "failed", "its process died (exit code -9)"), (2, "done", "")]
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_every_run_and_the_same_command_goes_on(tmp_path):
+    settings = {**TINY["settings"], "steps": 4000}
+    path = _file(tmp_path / "s.yaml", preset="smoke", settings=settings, seeds=2)
+    command = [sys.executable, "-m", "genoevo_cli", "mega", "sweep", str(path), "--dir", str(tmp_path / "runs")]
+    first = subprocess.Popen([*command, "--processes", "2"], stderr=subprocess.PIPE, text=True)
+    metrics = [tmp_path / "runs" / "run" / str(seed) / "metrics.jsonl" for seed in (1, 2)]
+    deadline = time.monotonic() + 120
+    while not all(path.exists() and path.stat().st_size for path in metrics) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    _, told = first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert "everything is saved. Go on with: genoevo mega sweep" in told
+    assert all(0 < runs.info(path.parent)["steps"] < 4000 for path in metrics)
+    again = subprocess.run([*command, "--processes", "2"], capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert all((path.parent / FINISHED).exists() for path in metrics)
+
+
+def test_runs_of_a_sweep_are_compared_by_method(swept):
+    directory, *_ = swept
+    comparison = compare(collect([directory]))
+    assert [(method.name, len(method.results)) for method in comparison.methods] == [
+        ("start_stage=1", 3),
+        ("start_stage=2", 3),
+    ]
+    table = as_json(comparison)["methods"]["start_stage=2"]
+    assert (
+        table["runs"][0]["parameters"] == checkpoint.read_state(checkpoint.find(swept[1][1].directory))["parameters"]
+    )
+    assert table["iqm"]["low"] <= table["iqm"]["value"] <= table["iqm"]["high"]
+    assert json.loads(json.dumps(as_json(comparison), allow_nan=False))
+    assert any("fewer than 10 seeds" in warning for warning in comparison.warnings)
+
+
+def test_runs_named_one_by_one_are_methods_by_the_settings_that_differ(swept):
+    _, planned, _ = swept
+    comparison = compare(collect([planned[0].directory, planned[1].directory]))
+    assert [method.name for method in comparison.methods] == ["mega,start_stage=1", "mega,start_stage=2"]
+    assert comparison.methods[0].iqm.low is None
+    assert "1 seeds are too few for an interval" in comparison.warnings[0]
+
+
+def test_success_without_an_evaluation_is_that_of_the_last_tenth_of_training(swept):
+    _, planned, _ = swept
+    result = collect([planned[0].directory])[0]
+    records = [json.loads(line) for line in (planned[0].directory / "metrics.jsonl").read_text().splitlines()]
+    assert result.source == "last tenth of training"
+    assert result.success.tolist() == list(records[-1]["success"].values())
+    assert result.steps.tolist() == [record["step"] for record in records]
+
+
+def test_the_last_evaluation_counts_where_there_is_one(tmp_path):
+    run = _plan(tmp_path, seeds=1, settings={"suite": "point,car", "steps": 200, "evaluation.every": 60})[0]
+    _train(run)
+    result = collect([run.directory])[0]
+    lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
+    evaluations = [line for line in lines if line["kind"] == "evaluation"]
+    assert len(evaluations) == 4
+    assert result.source == "greedy evaluation"
+    assert np.array_equal(result.curve, [list(line["greedy_success"].values()) for line in evaluations])
+
+
+def test_mistakes_in_what_is_compared_are_named(swept, tmp_path):
+    directory, *_ = swept
+    with pytest.raises(UserError, match="is no run and holds none"):
+        collect([tmp_path])
+    with pytest.raises(UserError, match="seed 1 is there more than once"):
+        compare(collect([directory, directory]))
+    with pytest.raises(UserError, match=r"'start_stag=1': must be one of .*did you mean start_stage=1"):
+        compare(collect([directory]), against="start_stag=1")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_picture_is_drawn(swept, tmp_path, suffix):
+    path = tmp_path / f"comparison{suffix}"
+    draw(compare(collect([swept[0]])), path)
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG" if suffix == ".png" else b"<?xml")
+    assert len(content) > 5000
+
+
+@pytest.mark.parametrize(("name", "message"), [("a.pdf", ".png or .svg"), ("none/a.png", "there is no directory")])
+def test_a_picture_that_cannot_be_written_is_refused_first(tmp_path, name, message):
+    with pytest.raises(UserError, match=message):
+        check_picture(tmp_path / name)
+
+
+def test_the_command_compares_as_json_alone_and_as_a_table(swept):
+    directory, *_ = swept
+    result = CliRunner().invoke(cli, ["mega", "compare", str(directory), "--json"])
+    assert result.exit_code == 0
+    assert set(json.loads(result.stdout)["methods"]) == {"start_stage=1", "start_stage=2"}
+    table = CliRunner().invoke(cli, ["mega", "compare", str(directory)])
+    assert (table.exit_code, table.stdout) == (0, "")
+
+
+def test_a_dry_run_lists_what_is_done_and_touches_nothing(swept, tmp_path):
+    directory, *_ = swept
+    path = _file(tmp_path / "s.yaml", **TINY, grid={"genotypes.start_stage": [1, 2, 3]})
+    before = sorted(directory.rglob("*"))
+    result = CliRunner().invoke(cli, ["mega", "sweep", str(path), "--dir", str(directory), "--dry-run"])
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["done", "done", "new"] * 3
+    assert sorted(directory.rglob("*")) == before
