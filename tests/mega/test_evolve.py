@@ -62,10 +62,10 @@ def test_an_episode_that_a_round_cut_in_two_counts_for_no_generation():
         _end(evolver, [True, True])
     evolver.evolve(np.array([False, True]))
     _end(evolver, [True, True])
-    assert evolver.episodes.tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert evolver.tally.episodes.tolist() == [[1, 0, 0], [0, 0, 0]]
     assert evolver.driving.tolist() == [1, 0]
     _end(evolver, [True], tasks=(1,))
-    assert evolver.successes.tolist() == [[1, 0, 0], [1, 0, 0]]
+    assert evolver.tally.successes.tolist() == [[1, 0, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize("driving", [0, 2])
