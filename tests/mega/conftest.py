@@ -1,6 +1,9 @@
+import multiprocessing
+
 import pytest
 import torch
 
+from genoevo_mega import rollout, worker
 from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.evolve import Evolver
@@ -10,6 +13,17 @@ from genoevo_mega.tasks import MetaWorldSuite
 from tests.mega.suites import CountingSuite
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_workers():
+    """Rollout workers come from a server that has imported what they need; the command line's tests spawn them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["genoevo_mega.worker", "genoevo_mega.faster", "metaworld.env_dict"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "SPAWN", context)
+        patch.setattr(rollout, "SPAWN", context)
+        yield
 
 
 @pytest.fixture(scope="session")
