@@ -20,6 +20,8 @@ from genoevo.operators import Reproduction
 from genoevo_mega.errors import ConfigError, abbreviated, nearest
 from genoevo_mega.presets import PRESETS
 
+_MOST_PARAMETERS = 10**10
+
 Count = Annotated[int, Field(ge=1)]
 _LARGEST = 10_000  # values of a config file; there are some 70 settings
 _DEEPEST = 4  # names in a row
@@ -258,6 +260,8 @@ class Config(Settings):
             size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))
         ):
             raise ValueError(f"match_parameters = {size!r}: must be mega, mega:STAGE or a number of parameters")
+        if str(size).isdigit() and int(str(size)) > _MOST_PARAMETERS:
+            raise ValueError(f"match_parameters = {abbreviated(size)}: must be at most {_MOST_PARAMETERS:,}")
         if self.genotypes.start_stage > self.growth.max_modules:
             raise ValueError(
                 f"genotypes.start_stage = {self.genotypes.start_stage}: "

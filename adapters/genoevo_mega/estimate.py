@@ -77,7 +77,8 @@ def estimate(
 
 def _probed(config: Config) -> Config:
     """The same work per step, from the first step on, and nothing but steps."""
-    changes = {
+    changes: dict[str, object] = {
+        "loggers": (),
         "sac": config.sac.model_copy(update={"random_steps": 0}),
         "evaluation": config.evaluation.model_copy(update={"every": 0, "at_end": False}),
         "machine": config.machine.model_copy(update={"checkpoint_every": 0, "minutes": None}),

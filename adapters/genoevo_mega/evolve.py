@@ -19,10 +19,10 @@ from genoevo import Community, StagedLayout
 from genoevo.community import Round
 from genoevo.decode import stages_of
 from genoevo.population import Population
-from genoevo.state import State, check_state, population_from_state
+from genoevo.state import State, population_from_state
 from genoevo_mega.config import Config
 from genoevo_mega.episodes import Ended
-from genoevo_mega.errors import ConfigError, UserError, abbreviated
+from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.files import take_up
 from genoevo_mega.networks import Routing
 
@@ -140,7 +140,6 @@ class Evolver:
         Raises UserError where the config's rules are not the run's, ValueError where the state is damaged or of
         another run.
         """
-        check_community(state)
         community = Community.from_state(state)
         for rules in ("reproduction", "mating", "growth", "decoding"):
             if getattr(community, rules) != getattr(config, rules):
@@ -275,25 +274,6 @@ class Evolver:
         """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""
         if self._update_with == "stored" and len(genotypes):
             self._archive.check(int(genotypes.min()), int(genotypes.max()))
-
-
-def check_community(state: State) -> None:
-    """ValueError where the populations that a state holds are not as many and as long as it says.
-
-    What is made of a state is allocated by those numbers, before its arrays are looked at.
-    """
-    check_state("a community", state, ("tasks", "size", "start_stage", "precision", "population"), "community")
-    words = np.asarray(population_from_state(state["population"]).words)
-    tasks, size, stage, precision = state["tasks"], state["size"], state["start_stage"], state["precision"]
-    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-        raise ValueError("tasks must be a list of names")
-    for name in ("size", "start_stage", "precision"):
-        if type(state[name]) is not int or state[name] < 1:
-            raise ValueError(f"{name} = {abbreviated(state[name])}: must be a whole number, at least 1")
-    if len(words) != len(tasks) * size:
-        raise ValueError(f"its {len(words)} genotypes are not {size} of each of {len(tasks)} tasks")
-    if precision * stage * (stage + 3) // 2 > 64 * words.shape[1]:
-        raise ValueError(f"start_stage = {stage}: a genotype of it does not fit {words.shape[1]} words")
 
 
 def _genealogy(done: Round) -> dict[str, Any]:

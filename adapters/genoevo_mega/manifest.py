@@ -175,7 +175,8 @@ def name_after(directory: Path, step: int) -> str:
     if not taken:
         return f"{step:012d}"
     match = _CHECKPOINT.fullmatch(taken[0])
-    return f"{step:012d}-{int(match[2] or 1) + 1 if match else 2}"
+    assert match
+    return f"{step:012d}-{int(match[2] or 1) + 1}"
 
 
 def best(manifests: dict[Path, Manifest]) -> Path | None:

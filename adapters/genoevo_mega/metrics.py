@@ -170,18 +170,19 @@ def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
 class RunningMeans:
     """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them.
 
-    ``skipped`` is counted, not averaged: updates that made no step. What is not finite in them is left out.
+    ``skipped`` is counted, not averaged: updates that made no step. They are left out of the means.
     """
 
     def __init__(self, count: int = 0, sums: dict[str, float] | None = None) -> None:
-        # float32 sums survive JSON's float64 unchanged.
-        self.sums = {name: torch.tensor(value) for name, value in (sums or {}).items()}
+        self.sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in (sums or {}).items()}
         self.count = count
 
     def add(self, values: dict[str, torch.Tensor]) -> None:
         """Count one value of each name."""
+        skipped = values.get("skipped", torch.tensor(0.0))
         for name, value in values.items():
-            finite = torch.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
+            counted = value if name == "skipped" else value * (1 - skipped)
+            finite = torch.nan_to_num(counted.double(), nan=0.0, posinf=0.0, neginf=0.0)
             self.sums[name] = self.sums[name].to(finite.device) + finite if name in self.sums else finite
         self.count += 1
 

@@ -24,7 +24,7 @@ from genoevo_mega.clock import Clock
 from genoevo_mega.config import Config
 from genoevo_mega.crew import keep_freed_memory
 from genoevo_mega.episodes import Episodes
-from genoevo_mega.errors import DivergedError, RolloutError
+from genoevo_mega.errors import ConfigError, DivergedError, RolloutError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.lock import locked
 from genoevo_mega.loggers import check_loggers
@@ -91,6 +91,8 @@ class Trainer:
         self.suite = make_suite(config)
         check_memory(config, self.suite)
         names, length = list(self.suite.names), config.environment.episode_length
+        if config.sac.conflict_every and len(names) < 2:
+            raise ConfigError(f"sac.conflict_every = {config.sac.conflict_every}: one task has none to conflict with")
         streams = ("goals", "random_actions", "replay", "update_genotypes")
         seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
         self.rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
@@ -137,8 +139,9 @@ class Trainer:
                 timeout=settings.machine.worker_timeout,
                 fault_limit=settings.machine.fault_limit,
             ) as self.pool,
-            MetricsWriter(self.directory, settings, self.metrics_offset, self.steps) as self.metrics,
+            # First: it refuses a state that is no longer the newest, before any metrics are cut off.
             Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
+            MetricsWriter(self.directory, settings, self.metrics_offset, self.steps) as self.metrics,
         ):
             self._simulate(self.episodes.restore)
             over = self.steps >= steps

@@ -8,7 +8,8 @@ import yaml
 from genoevo.operators.reproduction import Origin
 from genoevo_mega import checkpoint, runs
 from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import DivergedError, UserError
+from genoevo_mega.errors import ConfigError, DivergedError, UserError
+from genoevo_mega.metrics import RunningMeans
 
 # Growth after the first round, learning from the first steps on.
 EAGER = {
@@ -376,3 +377,27 @@ def test_rules_that_are_not_what_the_run_began_with_are_refused(tmp_path):
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match="growth is not what the run began with"):
         runs.resume(tmp_path / "run")
+
+
+def test_means_of_losses_leave_skipped_updates_out():
+    losses = RunningMeans()
+    for skipped in (1.0, 1.0, 0.0, 1.0):
+        losses.add({"critic_loss": torch.tensor(2.0 + skipped), "skipped": torch.tensor(skipped)})
+    assert losses.take() == {"critic_loss": 2.0, "skipped": 3}
+
+
+def test_going_on_from_a_state_that_is_no_longer_the_newest_leaves_the_metrics(tmp_path):
+    _train(tmp_path / "run", _config(steps=100))
+    stale = runs.resume(tmp_path / "run")
+    runs.resume(tmp_path / "run").run(200)
+    written = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with pytest.raises(UserError, match="by another process in the meantime"):
+        stale.run(300)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == written
+
+
+def test_conflict_between_tasks_needs_two_of_them(tmp_path):
+    with pytest.raises(ConfigError, match="sac.conflict_every = 5"):
+        runs.create(
+            tmp_path / "run", _config(suite="reach-v3", sac={"conflict_every": 5}), ["test"], lambda status: None
+        )
