@@ -397,7 +397,6 @@ def test_going_on_from_a_state_that_is_no_longer_the_newest_leaves_the_metrics(t
 
 
 def test_conflict_between_tasks_needs_two_of_them(tmp_path):
-    with pytest.raises(ConfigError, match="sac.conflict_every = 5"):
-        runs.create(
-            tmp_path / "run", _config(suite="reach-v3", sac={"conflict_every": 5}), ["test"], lambda status: None
-        )
+    config = _config(suite="reach-v3", sac={"conflict_every": 5})
+    with pytest.raises(ConfigError, match=r"sac\.conflict_every = 5"):
+        runs.create(tmp_path / "run", config, ["test"], lambda status: None)
