@@ -25,7 +25,7 @@ from genoevo_mega.budget import Work
 from genoevo_mega.build import evolver_from_state, make_agent
 from genoevo_mega.clock import CATEGORIES, Clock
 from genoevo_mega.config import Config
-from genoevo_mega.errors import DamagedError, UserError
+from genoevo_mega.errors import DamagedError, UserError, abbreviated
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.files import Arrays
@@ -315,7 +315,10 @@ def _read_structure(path: Path) -> engine_state.State:
     file = files.inside(path.parent, path / COMMUNITY)
     files.check_npz(file)
     with files.reading(file):
-        return engine_state.load(file)
+        state = engine_state.load(file)
+        if not isinstance(state, dict) or not isinstance(state.get("population", {}), dict):
+            raise ValueError(f"its state must be values by name, got {abbreviated(state)}")
+        return state
 
 
 def digest(path: Path) -> str:

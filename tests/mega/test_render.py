@@ -41,7 +41,8 @@ def trained(untrained, monkeypatch):
 def test_a_film_shows_the_simulator_and_the_graph_beside_it(trained, tmp_path, suffix):
     out = tmp_path / f"film{suffix}"
     shown = render_task(trained, "reach-v3", out, Film(episodes=1, every=2, height=120))
-    frames = [frame for frame in imageio.get_reader(out)]  # noqa: C416 (a list asks for a length, an mp4 has none)
+    with imageio.get_reader(out) as reader:
+        frames = [frame for frame in reader]  # noqa: C416 (a list asks for a length, an mp4 has none)
     assert (len(shown), shown[0].success, shown[0].steps) == (1, True, 20)
     assert len(frames) == 20 / 2 + 1
     assert frames[0].shape == (120, 160 + 150, 3)

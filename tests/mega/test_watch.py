@@ -144,7 +144,9 @@ def test_a_port_that_is_taken_is_named(run):
 def test_ctrl_c_ends_it_cleanly_and_leaves_the_run_as_it_was(run):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     command = [sys.executable, "-m", "genoevo_cli", "mega", "watch", str(run)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A test runner in the background may ignore Ctrl-C, and its children with it.
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **listen)
     try:
         _look(process.stderr.readline(), run)
         os.kill(process.pid, signal.SIGINT)
