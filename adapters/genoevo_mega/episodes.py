@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from genoevo_mega.files import take_up
 from genoevo_mega.rollout import Flags, Floats, RolloutPool, Transition
+from genoevo_mega.tasks import PHASE
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -96,8 +97,12 @@ class Episodes:
         """
         for name in ("goals", "taken", "returns", "success", "last_actions"):
             take_up(name, getattr(self, name), arrays[name])
-        if ((self.goals < 0) | (self.goals >= self._goal_count)).any():
-            raise ValueError(f"goals must be from 0 to {self._goal_count - 1}, got {self.goals.tolist()}")
+        phase, goal = np.divmod(self.goals, PHASE)
+        if ((phase < 0) | (phase > 1) | (goal >= self._goal_count)).any():
+            raise ValueError(
+                f"goals must be from 0 to {self._goal_count - 1}, after a change {PHASE} more, got "
+                f"{self.goals.tolist()}"
+            )
         if ((self.taken < 0) | (self.taken >= self.length)).any():
             raise ValueError(f"taken must be steps of an episode of {self.length}, got {self.taken.tolist()}")
         take_up("actions", self._actions[: int(self.taken.max(initial=0))], arrays["actions"])

@@ -3,6 +3,7 @@ import pytest
 
 from genoevo_mega.episodes import Episodes
 from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.tasks import PHASE
 from tests.mega.suites import FaultySuite
 
 
@@ -94,3 +95,11 @@ def test_a_lost_episode_ends_nothing_and_counts_no_step():
             ended = episodes.advance(actions, pool.step(actions))
         assert ended.tasks.tolist() == [0, 2, 3]
         assert episodes.taken.tolist() == [2, 1, 2, 2]
+
+
+@pytest.mark.parametrize("goal", [-1, 5, PHASE - 1, PHASE + 5, 2 * PHASE])
+def test_goals_that_the_suite_does_not_have_are_refused(counting_pool, goal):
+    episodes = _episodes(counting_pool)
+    arrays = {**episodes.state_arrays(), "goals": np.array([0, goal])}
+    with pytest.raises(ValueError, match="goals must be from 0 to 4"):
+        episodes.load_arrays(arrays)

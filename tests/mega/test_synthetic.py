@@ -245,3 +245,18 @@ def test_episodes_that_begin_after_the_runs_change_are_of_the_changed_task(tmp_p
     assert (trainer.episodes.goals < PHASE).all()
     trainer.run(200)
     assert (trainer.episodes.goals >= PHASE).all()
+
+
+def test_a_run_goes_on_after_its_change_as_if_it_had_not_stopped(tmp_path):
+    settings = {"suite": "point-change,car", "steps": 200, "environment": {"change_at": 100}}
+    config = build_config(preset("smoke"), settings, {"evaluation": {"at_end": False}})
+    digests = []
+    for name, stops in (("whole", [200]), ("stopped", [166, 200])):
+        trainer = runs.create(tmp_path / name, config, ["test"], lambda status: None)
+        for steps in stops:
+            trainer.run(steps)
+            trainer = runs.resume(tmp_path / name)
+            assert (trainer.episodes.goals >= PHASE).all()
+            assert trainer.steps == steps
+        digests.append(runs.info(tmp_path / name)["digest"])
+    assert digests[0] == digests[1]
