@@ -75,14 +75,16 @@ def collect(paths: Sequence[Path]) -> list[Result]:
     A run in a sweep's directory belongs to the method that its directory is named after; one that is named itself, to
     its architecture and the settings by which the runs named so differ.
     """
-    named = [path for path in paths if (path / "run.json").exists()]
+    named = [path for path in paths if runs.is_run(path)]
     labels = _differences(named)
     found: list[tuple[str, Path]] = []
     for path in paths:
         if path in labels:
             found.append((labels[path], path))
             continue
-        below = sorted((origin.parent for origin in path.glob("**/run.json")), key=_natural)
+        below = sorted(
+            (origin.parent for origin in path.glob("**/run.json") if runs.is_run(origin.parent)), key=_natural
+        )
         if not below:
             raise UserError(f"{path} is no run and holds none")
         prefix = f"{path.name}/" if sum(other not in labels for other in paths) > 1 else ""

@@ -72,12 +72,16 @@ def open_config(directory: Path, *, runs_code: bool = True) -> Config:
     return config
 
 
+def is_run(directory: Path) -> bool:
+    """Whether *directory* holds a run; one whose :func:`create` was killed on the way is none yet."""
+    return (directory / "run.json").is_file() and not (directory / _BEGUN).exists()
+
+
 def read_origin(directory: Path) -> dict[str, Any]:
     """What ``run.json`` tells; UserError where *directory* is no run."""
-    origin = directory / "run.json"
-    if not origin.is_file() or (directory / _BEGUN).exists():
+    if not is_run(directory):
         raise UserError(f"{directory} is no run: it has no run.json")
-    return files.read_json(files.inside(directory, origin), FORMAT, VERSION)
+    return files.read_json(files.inside(directory, directory / "run.json"), FORMAT, VERSION)
 
 
 def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:

@@ -29,7 +29,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from genoevo_mega import checkpoint, runs
+from genoevo_mega import runs
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, Settings, build_config, explain, merge, nested, preset, read_config
 from genoevo_mega.errors import ConfigError, UserError, nearest
@@ -90,7 +90,7 @@ class Run:
     @property
     def state(self) -> str:
         """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
-        if not (self.directory / "run.json").exists():
+        if not runs.is_run(self.directory):
             return "new"
         there = runs.open_config(self.directory)
         if _comparable(there) != _comparable(self.config):
@@ -137,15 +137,6 @@ def prepare(directory: Path, sweep: SweepFile) -> None:
         (directory / "sweep.yaml").write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
-
-
-def has_checkpoint(directory: Path) -> bool:
-    """Whether a run that was begun has anything to go on from."""
-    try:
-        checkpoint.find(directory)
-    except UserError:
-        return False
-    return True
 
 
 def _variants(sweep: SweepFile) -> list[tuple[str, Values]]:

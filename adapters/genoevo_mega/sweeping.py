@@ -21,7 +21,7 @@ from typing import Any
 
 from genoevo_mega.config import build_config
 from genoevo_mega.errors import DivergedError, RolloutError, UserError
-from genoevo_mega.sweep import FINISHED, Run, has_checkpoint
+from genoevo_mega.sweep import FINISHED, Run
 
 STOP = "stop"
 """A file of this name in a sweep's directory asks the runs on Ray to save and end."""
@@ -45,7 +45,7 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
     *run* has ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for once a second.
     """
     from genoevo_mega import runs
-    from genoevo_mega.training import Status, Trainer
+    from genoevo_mega.training import Status
 
     directory, shown = Path(run["directory"]), 0.0
 
@@ -58,12 +58,10 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
         tell({"event": "steps", "steps": status.steps, "success": sum(known) / len(known) if known else None})
         trainer.stop_requested |= stop()
 
-    if not (directory / "run.json").exists():
-        trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
-    elif has_checkpoint(directory):
+    if runs.is_run(directory):
         trainer = runs.resume(directory, observe)
     else:
-        trainer = Trainer(runs.open_config(directory), directory, observe)
+        trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
     try:
         finished = trainer.run(trainer.config.steps)
     except (RolloutError, DivergedError) as error:
@@ -92,15 +90,15 @@ class LocalPool:
     def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
         """Train them all; after :attr:`stop_requested` those under way save and no other begins."""
         queue = list(waiting)
-        busy: dict[subprocess.Popen[str], Run] = {}
+        busy: dict[subprocess.Popen[bytes], Run] = {}
         asked = False
         with selectors.DefaultSelector() as selector:
-            for _ in range(min(self._processes, len(queue))):
-                worker = _start()
-                selector.register(_out(worker), selectors.EVENT_READ, worker)
-                busy[worker] = queue.pop(0)
-                yield self._assign(worker, busy[worker])
             try:
+                for _ in range(min(self._processes, len(queue))):
+                    worker = _start()
+                    busy[worker] = queue.pop(0)
+                    selector.register(_out(worker), selectors.EVENT_READ, worker)
+                    yield self._assign(worker, busy[worker])
                 while busy:
                     if self.stop_requested and not asked:
                         asked = True
@@ -129,10 +127,9 @@ class LocalPool:
                     worker.kill()
                     _end(worker)
 
-    def _assign(self, worker: subprocess.Popen[str], run: Run) -> Progress:
+    def _assign(self, worker: subprocess.Popen[bytes], run: Run) -> Progress:
         assert worker.stdin is not None
-        worker.stdin.write(json.dumps(_as_json(run, self._command)) + "\n")
-        worker.stdin.flush()
+        worker.stdin.write(json.dumps(_as_json(run, self._command)).encode() + b"\n")
         return Progress(run, "began")
 
 
@@ -195,31 +192,31 @@ def _as_json(run: Run, command: list[str]) -> dict[str, Any]:
     return {"directory": str(run.directory), "config": run.config.model_dump(mode="json"), "command": command}
 
 
-def _start() -> subprocess.Popen[str]:
+def _start() -> subprocess.Popen[bytes]:
     # torch's pool of threads is as large as a run asks for, but BLAS's would be as large as the machine.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "genoevo_mega.sweeping"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # a line that waited in a buffer of ours would not wake the selector
         env=environment,
         start_new_session=True,
     )
 
 
-def _out(worker: subprocess.Popen[str]) -> Any:
+def _out(worker: subprocess.Popen[bytes]) -> Any:
     return worker.stdout
 
 
-def _death(worker: subprocess.Popen[str], asked: bool) -> dict[str, Any]:
+def _death(worker: subprocess.Popen[bytes], asked: bool) -> dict[str, Any]:
     code = worker.wait()
     if code == -signal.SIGTERM and asked:
         return {"event": "stopped"}  # while it was still importing, before it could answer a signal
     return {"event": "failed", "text": f"its process died (exit code {code})"}
 
 
-def _end(worker: subprocess.Popen[str]) -> None:
+def _end(worker: subprocess.Popen[bytes]) -> None:
     assert worker.stdin is not None
     worker.stdin.close()
     _out(worker).close()

@@ -42,7 +42,7 @@ def verify(directory: Path) -> dict[str, Any]:
     ``sound``; ``checkpoints`` and ``files`` that were looked at; ``damaged``: a list of ``place``, relative to
     *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too.
     """
-    if not (directory / "run.json").exists():
+    if not runs.is_run(directory):
         raise UserError(f"{directory} is no run: it has no run.json")
     report = _Report(directory)
     config = None

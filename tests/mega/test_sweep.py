@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from genoevo_mega import checkpoint, runs
 from genoevo_mega.compare import as_json, collect, compare
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.picture import check_picture, draw
-from genoevo_mega.sweep import FINISHED, SweepFile, has_checkpoint, plan, read_sweep
+from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_mega.sweeping import LocalPool, train
+from genoevo_mega.verify import verify
 
 # Two rounds of two tasks.
 TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
@@ -131,7 +133,7 @@ def test_another_number_of_threads_does_not_make_it_another_run(swept):
 def test_a_stopped_run_is_gone_on_with_to_the_same_end(swept, tmp_path):
     run = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})[0]
     assert _train(run, stop=lambda: True)["event"] == "stopped"
-    assert (run.state, has_checkpoint(run.directory)) == ("begun", True)
+    assert run.state == "begun"
     assert runs.info(run.directory)["steps"] < 200
     assert _train(run)["event"] == "done"
     assert runs.info(run.directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
@@ -141,9 +143,33 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_again(swept, tmp_pat
     run = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})[0]
     runs.create(run.directory, run.config, ["test"], lambda status: None)
     (run.directory / "metrics.jsonl").write_text('{"half": ')
-    assert (run.state, has_checkpoint(run.directory)) == ("begun", False)
+    assert run.state == "begun"
     assert _train(run)["event"] == "done"
     assert runs.info(run.directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
+
+
+def test_a_run_whose_checkpoints_are_damaged_fails_and_keeps_its_metrics(swept, tmp_path):
+    run = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})[0]
+    shutil.copytree(swept[1][0].directory, run.directory)
+    metrics = (run.directory / "metrics.jsonl").read_bytes()
+    for path in run.directory.glob("checkpoints/*/manifest.json"):
+        path.write_text("{}")
+    with pytest.raises(UserError, match="no checkpoint that is whole"):
+        _train(run)
+    assert (run.directory / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path):
+    run = _plan(tmp_path, seeds=1, settings={**TINY["settings"], "steps": 40})[0]
+    runs.create(run.directory, run.config, ["test"], lambda status: None)
+    (run.directory / ".begun").mkdir()
+    assert run.state == "new"
+    with pytest.raises(UserError, match="is no run and holds none"):
+        collect([tmp_path])
+    with pytest.raises(UserError, match="is no run"):
+        verify(run.directory)
+    assert _train(run)["event"] == "done"
+    assert run.state == "done"
 
 
 def test_workers_take_one_run_after_the_other_and_one_that_fails_leaves_the_others(tmp_path):
