@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from genoevo_mega import checkpoint, runs
+from genoevo_mega import checkpoint, metrics, runs
 from genoevo_mega.errors import UserError, nearest
-from genoevo_mega.metrics import METRICS
 from genoevo_mega.statistics import FEW_SEEDS, LEAST_SEEDS, Interval, Scores, iqm_interval, probability_of_improvement
 
 POINTS = 20
@@ -26,7 +24,8 @@ class Result:
     """What one run reached.
 
     ``success`` per task is that of its last greedy evaluation, or (``source`` tells) of the last tenth of training.
-    ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,), from the same source.
+    ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): of the evaluations where there are
+    three or more, else of training.
     """
 
     method: str
@@ -159,15 +158,11 @@ def _optional(interval: Interval | None) -> dict[str, Any] | None:
 
 
 def _read(method: str, directory: Path) -> Result:
-    config = runs.open_config(directory)
+    config = runs.open_config(directory, runs_code=False)
     state = checkpoint.read_state(checkpoint.find(directory))
-    try:
-        lines = (directory / METRICS).read_text(encoding="utf-8").splitlines()
-        records = [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{directory / METRICS} cannot be read: {error}") from None
-    evaluations = [record for record in records if record["kind"] == "evaluation"]
-    rounds = [record for record in records if record["kind"] == "round"]
+    records = metrics.read(directory / metrics.METRICS)
+    evaluations = [record for record in records if record.get("kind") == "evaluation"]
+    rounds = [record for record in records if record.get("kind") == "round"]
     if not evaluations and not rounds:
         raise UserError(f"{directory} has no round and no evaluation yet")
     tasks = tuple((evaluations or rounds)[0]["greedy_success" if evaluations else "success"])
@@ -260,7 +255,8 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
 
 
 def _differences(directories: list[Path]) -> dict[Path, str]:
-    settings = {path: _flat(runs.open_config(path).model_dump(exclude={"machine", "seed"})) for path in directories}
+    configs = {path: runs.open_config(path, runs_code=False) for path in directories}
+    settings = {path: _flat(config.model_dump(exclude={"machine", "seed"})) for path, config in configs.items()}
     names = {name for flat in settings.values() for name in flat}
     differing = sorted(
         name

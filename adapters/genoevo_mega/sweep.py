@@ -33,6 +33,7 @@ from genoevo_mega import runs
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, Settings, build_config, explain, merge, nested, preset, read_config
 from genoevo_mega.errors import ConfigError, UserError, nearest
+from genoevo_mega.suites import check_allowed
 
 FINISHED = "finished.json"
 """What a run's directory holds once it has come to its end."""
@@ -40,6 +41,8 @@ FINISHED = "finished.json"
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=1)]
 Values = dict[str, Any]
+Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
+Seeds = Count | Annotated[list[Seed], Field(min_length=1)]
 
 
 class Scale(Settings):
@@ -47,9 +50,9 @@ class Scale(Settings):
 
     preset: str | None = None
     settings: Values = Field(default_factory=dict)
-    grid: dict[str, list[Any]] | None = None
+    grid: Grid | None = None
     runs: dict[str, Values] | None = None
-    seeds: Count | list[Seed] | None = None
+    seeds: Seeds | None = None
 
 
 class SweepFile(Settings):
@@ -59,9 +62,9 @@ class SweepFile(Settings):
     """What the runs are to answer, for readers."""
     preset: str = "mt10"
     settings: Values = Field(default_factory=dict)
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    grid: Grid = Field(default_factory=dict)
     runs: dict[str, Values] = Field(default_factory=dict)
-    seeds: Count | Annotated[list[Seed], Field(min_length=1)] = 5
+    seeds: Seeds = 5
     scales: dict[str, Scale] = Field(default_factory=dict)
 
     def at(self, scale: str | None) -> SweepFile:
@@ -107,11 +110,11 @@ def read_sweep(path: Path, scale: str | None = None) -> SweepFile:
         raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
 
 
-def plan(sweep: SweepFile, directory: Path, machine: Values) -> list[Run]:
+def plan(sweep: SweepFile, file: Path, directory: Path, machine: Values) -> list[Run]:
     """The runs that *sweep* means, seed by seed, so that every method has its first result early.
 
-    *machine* are settings of the machine that the file may override. ConfigError, before anything is run, names the
-    run whose settings are not allowed.
+    *file* is where it was read; *machine* are settings of the machine that it may override. ConfigError, before
+    anything is run, names the run whose settings are not allowed; UserError a suite that is code nobody allowed.
     """
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
@@ -122,6 +125,7 @@ def plan(sweep: SweepFile, directory: Path, machine: Values) -> list[Run]:
             layers = preset(sweep.preset), nested(sweep.settings), nested(settings), {"seed": seed}
             try:
                 config = build_config({"machine": machine}, *layers)
+                check_allowed(config.suite, file)
                 make_suite(config)
             except ConfigError as error:
                 raise ConfigError(f"run {name!r}: {error}") from None

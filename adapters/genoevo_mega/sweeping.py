@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genoevo_mega import files
 from genoevo_mega.config import build_config
-from genoevo_mega.errors import DivergedError, RolloutError, UserError
+from genoevo_mega.errors import DivergedError, RolloutError, StorageError, UserError
 from genoevo_mega.sweep import FINISHED, Run
 
 STOP = "stop"
@@ -43,14 +44,16 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
     """Bring one run to its end, from its last checkpoint where it has one; what became of it, as JSON values.
 
     *run* has ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for once a second.
+    What is foreseen to go wrong with a run is its outcome ``failed``.
     """
     from genoevo_mega import runs
     from genoevo_mega.training import Status
 
-    directory, shown = Path(run["directory"]), 0.0
+    directory, shown, steps = Path(run["directory"]), 0.0, 0
 
     def observe(status: Status) -> None:
-        nonlocal shown
+        nonlocal shown, steps
+        steps = status.steps
         if time.monotonic() - shown < _INTERVAL:
             return
         shown = time.monotonic()
@@ -58,16 +61,17 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
         tell({"event": "steps", "steps": status.steps, "success": sum(known) / len(known) if known else None})
         trainer.stop_requested |= stop()
 
-    if runs.is_run(directory):
-        trainer = runs.resume(directory, observe)
-    else:
-        trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
     try:
+        if runs.is_run(directory):
+            trainer = runs.resume(directory, observe)
+        else:
+            trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
         finished = trainer.run(trainer.config.steps)
-    except (RolloutError, DivergedError) as error:
-        return {"event": "failed", "steps": trainer.steps, "text": str(error)}
-    if finished:
-        (directory / FINISHED).write_text(json.dumps({"steps": trainer.steps, "updates": trainer.agent.updates}))
+        if finished:
+            summary = {"steps": trainer.steps, "updates": trainer.agent.updates}
+            files.replace(directory / FINISHED, json.dumps(summary))
+    except (UserError, RolloutError, DivergedError, StorageError, OSError) as error:
+        return {"event": "failed", "steps": steps, "text": str(error)}
     return {"event": "done" if finished else "stopped", "steps": trainer.steps}
 
 
@@ -243,8 +247,6 @@ def _serve() -> None:
     while line := sys.stdin.readline():
         try:
             tell(train(json.loads(line), tell, lambda: stopping or os.getppid() != parent))
-        except UserError as error:
-            tell({"event": "failed", "text": str(error)})
         except Exception:
             tell({"event": "failed", "text": traceback.format_exc()})
 

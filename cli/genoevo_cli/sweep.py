@@ -12,10 +12,12 @@ from typing import Any
 import rich_click as click
 
 from genoevo_cli import display
+from genoevo_cli.mega.group import TRUST
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@TRUST
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), help="Where the runs go.  [default: sweeps/FILE]"
 )
@@ -43,10 +45,10 @@ def sweep(
     chosen = plans.read_sweep(file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
     cores = display.machine_defaults()["threads"]
-    one = plans.plan(chosen, root, {})
+    one = plans.plan(chosen, file, root, {})
     at_once = min(processes or max(1, cores // max(run.config.machine.threads for run in one)), len(one))
     share = max(1, cores // at_once)
-    planned = plans.plan(chosen, root, {"workers": share, "threads": share})
+    planned = plans.plan(chosen, file, root, {"workers": share, "threads": share})
     states = {run: run.state for run in planned}
     if dry_run:
         _list(states)

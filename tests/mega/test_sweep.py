@@ -12,9 +12,9 @@ import yaml
 from click.testing import CliRunner
 
 from genoevo_cli.main import cli
-from genoevo_mega import checkpoint, runs
+from genoevo_mega import checkpoint, runs, sweeping
 from genoevo_mega.compare import as_json, collect, compare
-from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.errors import ConfigError, StorageError, UserError
 from genoevo_mega.picture import check_picture, draw
 from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_mega.sweeping import LocalPool, train
@@ -31,7 +31,7 @@ def _file(path, **content):
 
 
 def _plan(tmp_path, **content):
-    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path, MACHINE)
+    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path / "s.yaml", tmp_path, MACHINE)
 
 
 def _train(run, **options):
@@ -75,7 +75,7 @@ def test_settings_whose_last_part_is_the_same_keep_their_whole_name(tmp_path):
 def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
     scales = {"big": {"seeds": 1, "settings": {"sac": {"batch_size": 9}}, "grid": {"growth.patience": [5]}}}
     path = _file(tmp_path / "s.yaml", **TINY, grid={"genotypes.start_stage": [1, 2]}, scales=scales)
-    small, big = (plan(read_sweep(path, scale), tmp_path, MACHINE) for scale in (None, "big"))
+    small, big = (plan(read_sweep(path, scale), path, tmp_path, MACHINE) for scale in (None, "big"))
     assert (len(small), len(big)) == (6, 1)
     assert (big[0].config.sac.batch_size, big[0].config.steps, big[0].config.growth.patience) == (9, 200, 5)
 
@@ -93,12 +93,14 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
         ({"runs": {"../up": {}}}, "names a directory"),
         ({"preset": "demoo"}, "demoo.*did you mean demo"),
         ({"scales": {"big": {"step": 3}}}, "scales.big.step"),
+        ({"scales": {"big": {"seeds": []}}}, "scales.big.seeds"),
+        ({"scales": {"big": {"grid": {"growth.patience": []}}}}, "scales.big.grid.growth.patience"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_before_anything_runs(tmp_path, content, message):
     path = _file(tmp_path / "s.yaml", **{**TINY, **content})
     with pytest.raises(ConfigError, match=message):
-        plan(read_sweep(path), tmp_path / "runs", MACHINE)
+        plan(read_sweep(path), path, tmp_path / "runs", MACHINE)
     assert not (tmp_path / "runs").exists()
 
 
@@ -127,7 +129,7 @@ def test_a_directory_with_a_run_of_other_settings_is_left_alone(swept):
 def test_another_number_of_threads_does_not_make_it_another_run(swept):
     directory, *_ = swept
     sweep = SweepFile.model_validate({**TINY, "grid": {"genotypes.start_stage": [1, 2]}})
-    assert plan(sweep, directory, {"workers": 3, "threads": 2})[0].state == "done"
+    assert plan(sweep, directory / "s.yaml", directory, {"workers": 3, "threads": 2})[0].state == "done"
 
 
 def test_a_stopped_run_is_gone_on_with_to_the_same_end(swept, tmp_path):
@@ -154,8 +156,9 @@ def test_a_run_whose_checkpoints_are_damaged_fails_and_keeps_its_metrics(swept, 
     metrics = (run.directory / "metrics.jsonl").read_bytes()
     for path in run.directory.glob("checkpoints/*/manifest.json"):
         path.write_text("{}")
-    with pytest.raises(UserError, match="no checkpoint that is whole"):
-        _train(run)
+    outcome = _train(run)
+    assert outcome["event"] == "failed"
+    assert "no checkpoint that is whole" in outcome["text"]
     assert (run.directory / "metrics.jsonl").read_bytes() == metrics
 
 
@@ -179,6 +182,75 @@ def test_workers_take_one_run_after_the_other_and_one_that_fails_leaves_the_othe
     events = [(progress.run.seed, progress.event) for progress in LocalPool(1, ["test"]).run(planned)]
     ended = [event for event in events if event[1] != "steps"]
     assert ended == [(1, "began"), (1, "done"), (2, "began"), (2, "failed"), (3, "began"), (3, "done")]
+
+
+# Answers each run with two lines at once; whoever waits for it after that waits 20 seconds at most.
+TWO_LINES = """#!{python} -IS
+import os, signal, sys
+while sys.stdin.readline():
+    signal.alarm(20)
+    os.write(1, b'{{"event": "steps", "steps": 1}}\\n{{"event": "done", "steps": 2}}\\n')
+"""
+
+
+@pytest.fixture
+def quick_worker(tmp_path, monkeypatch):
+    """Stands in for the interpreter that workers are started with."""
+    script = tmp_path / "worker"
+    script.write_text(TWO_LINES.format(python=sys.executable))
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def test_two_lines_that_arrive_together_are_both_heard_at_once(tmp_path, quick_worker):
+    events = [progress.event for progress in LocalPool(1, ["test"]).run(_plan(tmp_path, seeds=2))]
+    assert events == ["began", "steps", "done"] * 2
+
+
+def test_an_error_while_workers_are_started_ends_those_that_there_are(tmp_path, quick_worker, monkeypatch):
+    start, started = sweeping._start, []
+
+    def once():
+        if started:
+            raise OSError("no more processes")
+        started.append(start())
+        return started[0]
+
+    monkeypatch.setattr(sweeping, "_start", once)
+    with pytest.raises(OSError, match="no more processes"):
+        list(LocalPool(2, ["test"]).run(_plan(tmp_path, seeds=2)))
+    assert started[0].poll() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    "error", [StorageError("the disk is full"), OSError("the disk is full"), UserError("the disk is full")]
+)
+def test_what_a_run_fails_with_is_its_outcome(tmp_path, monkeypatch, error):
+    def fail(trainer, steps):
+        raise error
+
+    monkeypatch.setattr(runs.Trainer, "run", fail)
+    run = _plan(tmp_path, seeds=1)[0]
+    assert _train(run) == {"event": "failed", "steps": 0, "text": "the disk is full"}
+
+
+def test_a_sweep_imports_no_suite_that_its_file_alone_names(tmp_path, monkeypatch):
+    (tmp_path / "sneaky.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("GENOEVO_ALLOW_SUITE", raising=False)
+    path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": "sneaky:make"}, seeds=1)
+    with pytest.raises(UserError, match=r"s.yaml names the suite sneaky:make, which is code"):
+        plan(read_sweep(path), path, tmp_path / "runs", MACHINE)
+
+
+def test_a_suite_that_was_typed_is_swept(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOEVO_ALLOW_SUITE", "")
+    path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": "tests.mega.suites:CountingSuite"}, seeds=1)
+    command = ["mega", "sweep", str(path), "--dir", str(tmp_path / "runs"), "--dry-run"]
+    assert isinstance(CliRunner().invoke(cli, command).exception, SystemExit)
+    allowed = CliRunner().invoke(cli, [*command, "--suite", "tests.mega.suites:CountingSuite"])
+    assert allowed.stderr == ""
+    assert allowed.stdout.startswith("new ")
 
 
 def test_a_stop_while_a_worker_is_still_starting_is_no_failure(tmp_path):
@@ -254,6 +326,15 @@ def test_success_without_an_evaluation_is_that_of_the_last_tenth_of_training(swe
     assert result.source == "last tenth of training"
     assert result.success.tolist() == list(records[-1]["success"].values())
     assert result.steps.tolist() == [record["step"] for record in records]
+
+
+def test_a_last_line_without_its_end_is_no_error(swept, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(swept[1][0].directory, copy)
+    with (copy / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "rou')
+    whole, cut = collect([swept[1][0].directory, copy])
+    assert np.array_equal(whole.curve, cut.curve)
 
 
 def test_the_last_evaluation_counts_where_there_is_one(tmp_path):

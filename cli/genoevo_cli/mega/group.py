@@ -26,7 +26,7 @@ TRUST = click.option(
     expose_value=False,
     callback=_allow,
     metavar="MODULE:CALLABLE",
-    help="Allow the run to import its suite, where that is code of your own.",
+    help="Allow the run, or the file, to import its suite, where that is code of your own.",
 )
 
 
