@@ -244,13 +244,16 @@ def test_a_sweep_imports_no_suite_that_its_file_alone_names(tmp_path, monkeypatc
 
 
 def test_a_suite_that_was_typed_is_swept(tmp_path, monkeypatch):
+    made = "from tests.mega.suites import CountingSuite\n\ndef make(seed, goals):\n    return CountingSuite()\n"
+    (tmp_path / "counting_of_a_sweep.py").write_text(made)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("GENOEVO_ALLOW_SUITE", "")
-    path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": "tests.mega.suites:CountingSuite"}, seeds=1)
+    suite = "counting_of_a_sweep:make"
+    path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": suite}, seeds=1)
     command = ["mega", "sweep", str(path), "--dir", str(tmp_path / "runs"), "--dry-run"]
-    assert isinstance(CliRunner().invoke(cli, command).exception, SystemExit)
-    allowed = CliRunner().invoke(cli, [*command, "--suite", "tests.mega.suites:CountingSuite"])
-    assert allowed.stderr == ""
-    assert allowed.stdout.startswith("new ")
+    assert CliRunner().invoke(cli, command).exit_code == 2
+    allowed = CliRunner().invoke(cli, [*command, "--suite", suite])
+    assert (allowed.exit_code, allowed.stdout.split()[0]) == (0, "new")
 
 
 def test_a_stop_while_a_worker_is_still_starting_is_no_failure(tmp_path):
