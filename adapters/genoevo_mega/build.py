@@ -15,7 +15,7 @@ from genoevo_mega.replay import Replay
 from genoevo_mega.sac import Agent
 from genoevo_mega.sizing import make_network, network_shapes, sizes
 from genoevo_mega.steady import Steady
-from genoevo_mega.suites import is_other, make_other
+from genoevo_mega.suites import is_code, is_other, make_other
 from genoevo_mega.synthetic import CHANGE, SyntheticSuite, is_synthetic, synthetic_names
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 
@@ -26,7 +26,10 @@ def make_suite(config: Config) -> Suite:
     """The config's tasks; ConfigError for an unknown one, or a change that only one of suite and config speaks of."""
     environment = config.environment
     if is_other(config.suite):
-        return make_other(config.suite, config.seed, environment.goals)
+        suite = make_other(config.suite, config.seed, environment.goals)
+        if environment.change_at is not None and not is_code(config.suite):
+            raise ConfigError(f"environment.change_at = {environment.change_at}: must be null for gymnasium's tasks")
+        return suite
     synthetic = is_synthetic(config.suite)
     names = synthetic_names(config.suite) if synthetic else metaworld_names(config.suite)
     changing = synthetic and any(name.endswith(CHANGE) for name in names)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +90,13 @@ class Run:
     config: Config
     directory: Path
 
+    def on(self, machine: Values) -> Run:
+        """The same run with those settings of the machine that its file and preset leave open."""
+        given = self.config.machine
+        left = {name: value for name, value in machine.items() if name not in given.model_fields_set}
+        config = self.config.model_copy(update={"machine": given.model_copy(update=left)})
+        return replace(self, config=config)
+
     @property
     def state(self) -> str:
         """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
@@ -110,11 +117,11 @@ def read_sweep(path: Path, scale: str | None = None) -> SweepFile:
         raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
 
 
-def plan(sweep: SweepFile, file: Path, directory: Path, machine: Values) -> list[Run]:
+def plan(sweep: SweepFile, file: Path, directory: Path) -> list[Run]:
     """The runs that *sweep* means, seed by seed, so that every method has its first result early.
 
-    *file* is where it was read; *machine* are settings of the machine that it may override. ConfigError, before
-    anything is run, names the run whose settings are not allowed; UserError a suite that is code nobody allowed.
+    *file* is where it was read. ConfigError, before anything is run, names the run whose settings are not allowed;
+    UserError a suite that is code nobody allowed.
     """
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
@@ -124,7 +131,7 @@ def plan(sweep: SweepFile, file: Path, directory: Path, machine: Values) -> list
         for name, settings in _variants(sweep):
             layers = preset(sweep.preset), nested(sweep.settings), nested(settings), {"seed": seed}
             try:
-                config = build_config({"machine": machine}, *layers)
+                config = build_config(*layers)
                 check_allowed(config.suite, file)
                 make_suite(config)
             except ConfigError as error:

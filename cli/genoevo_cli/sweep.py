@@ -45,10 +45,10 @@ def sweep(
     chosen = plans.read_sweep(file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
     cores = display.machine_defaults()["threads"]
-    one = plans.plan(chosen, file, root, {})
-    at_once = min(processes or max(1, cores // max(run.config.machine.threads for run in one)), len(one))
+    planned = plans.plan(chosen, file, root)
+    at_once = min(processes or max(1, cores // max(run.config.machine.threads for run in planned)), len(planned))
     share = max(1, cores // at_once)
-    planned = plans.plan(chosen, file, root, {"workers": share, "threads": share})
+    planned = [run.on({"workers": share, "threads": share}) for run in planned]
     states = {run: run.state for run in planned}
     if dry_run:
         _list(states)

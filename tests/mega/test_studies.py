@@ -25,14 +25,14 @@ def specialisation():
 def test_every_study_says_its_question_and_means_valid_runs_at_every_scale(path, scale):
     study = sweep.read_sweep(path, scale)
     assert study.question.endswith("?")
-    planned = sweep.plan(study, path, Path("unused"), {})
+    planned = sweep.plan(study, path, Path("unused"))
     assert len(planned) >= 3
     assert path.read_text().startswith("# ")
 
 
 def test_the_baselines_have_megas_size_at_its_largest_pool():
     file = STUDIES / "baselines.yaml"
-    planned = sweep.plan(sweep.read_sweep(file, "laptop"), file, Path("unused"), {})
+    planned = sweep.plan(sweep.read_sweep(file, "laptop"), file, Path("unused"))
     first = [run.config for run in planned if run.seed == 1]
     for config in first:
         if config.architecture != "mega":

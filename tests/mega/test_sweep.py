@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from genoevo_mega.verify import verify
 
 # Two rounds of two tasks.
 TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
-MACHINE = {"workers": 1, "threads": 1}
 
 
 def _file(path, **content):
@@ -31,7 +31,7 @@ def _file(path, **content):
 
 
 def _plan(tmp_path, **content):
-    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path / "s.yaml", tmp_path, MACHINE)
+    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path / "s.yaml", tmp_path)
 
 
 def _train(run, **options):
@@ -75,7 +75,7 @@ def test_settings_whose_last_part_is_the_same_keep_their_whole_name(tmp_path):
 def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
     scales = {"big": {"seeds": 1, "settings": {"sac": {"batch_size": 9}}, "grid": {"growth.patience": [5]}}}
     path = _file(tmp_path / "s.yaml", **TINY, grid={"genotypes.start_stage": [1, 2]}, scales=scales)
-    small, big = (plan(read_sweep(path, scale), path, tmp_path, MACHINE) for scale in (None, "big"))
+    small, big = (plan(read_sweep(path, scale), path, tmp_path) for scale in (None, "big"))
     assert (len(small), len(big)) == (6, 1)
     assert (big[0].config.sac.batch_size, big[0].config.steps, big[0].config.growth.patience) == (9, 200, 5)
 
@@ -100,7 +100,7 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
 def test_a_mistake_in_the_file_is_named_before_anything_runs(tmp_path, content, message):
     path = _file(tmp_path / "s.yaml", **{**TINY, **content})
     with pytest.raises(ConfigError, match=message):
-        plan(read_sweep(path), path, tmp_path / "runs", MACHINE)
+        plan(read_sweep(path), path, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
@@ -129,7 +129,15 @@ def test_a_directory_with_a_run_of_other_settings_is_left_alone(swept):
 def test_another_number_of_threads_does_not_make_it_another_run(swept):
     directory, *_ = swept
     sweep = SweepFile.model_validate({**TINY, "grid": {"genotypes.start_stage": [1, 2]}})
-    assert plan(sweep, directory / "s.yaml", directory, {"workers": 3, "threads": 2})[0].state == "done"
+    preset = plan(sweep, directory / "s.yaml", directory)[0]
+    machine = preset.config.machine.model_copy(update={"threads": 2})
+    assert replace(preset, config=preset.config.model_copy(update={"machine": machine})).state == "done"
+
+
+def test_the_machines_share_fills_in_what_the_file_leaves_open(tmp_path):
+    settings = {**TINY["settings"], "machine.threads": 3}
+    run = _plan(tmp_path, preset="mt10", settings=settings, seeds=1)[0].on({"workers": 2, "threads": 2})
+    assert (run.config.machine.workers, run.config.machine.threads) == (2, 3)
 
 
 def test_a_stopped_run_is_gone_on_with_to_the_same_end(swept, tmp_path):
@@ -240,7 +248,7 @@ def test_a_sweep_imports_no_suite_that_its_file_alone_names(tmp_path, monkeypatc
     monkeypatch.delenv("GENOEVO_ALLOW_SUITE", raising=False)
     path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": "sneaky:make"}, seeds=1)
     with pytest.raises(UserError, match=r"s.yaml names the suite sneaky:make, which is code"):
-        plan(read_sweep(path), path, tmp_path / "runs", MACHINE)
+        plan(read_sweep(path), path, tmp_path / "runs")
 
 
 def test_a_suite_that_was_typed_is_swept(tmp_path, monkeypatch):

@@ -212,7 +212,10 @@ def test_an_unknown_or_repeated_task_is_named(suite, message):
         synthetic_names(suite)
 
 
-@pytest.mark.parametrize(("suite", "change_at"), [("synthetic", 100), ("synthetic-change", None), ("mt10", 100)])
+@pytest.mark.parametrize(
+    ("suite", "change_at"),
+    [("synthetic", 100), ("synthetic-change", None), ("mt10", 100), ("gymnasium:Pendulum-v1", 100)],
+)
 def test_a_change_needs_a_changing_suite_and_a_changing_suite_a_change(suite, change_at):
     with pytest.raises(ConfigError, match="change_at"):
         make_suite(build_config({"suite": suite, "environment": {"change_at": change_at}}))
