@@ -176,13 +176,15 @@ def operations(stages: list[int]) -> float:
 
 
 def memory_growth(updates: int) -> float:
-    """Megabytes that the process grew by over so many small updates."""
-    small = updater([2, 3], transitions_per_task=8)
+    """Megabytes that the process grew by over so many small updates, on one thread."""
+    torch.set_num_threads(1)
+    agent, batch, weights = ours(2, 3), transitions(2, 8), routing([2, 3], 3)
     for _ in range(200):
-        small()
+        agent.update(batch, weights)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(updates):
-        small()
+        agent.update(batch, weights)
+    torch.set_num_threads(CORES)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
