@@ -111,7 +111,8 @@ def arrays_like(draw: st.DrawFn, array: Any) -> Any:
     how = draw(st.sampled_from(["value", "shape", "dtype", "empty", "scalar"]))
     changed = np.array(array)
     if how == "value" and changed.size:
-        changed.flat[draw(st.integers(0, changed.size - 1))] = draw(st.sampled_from([0, 1, 7, 2**31, 2**62]))
+        value = np.array(draw(st.sampled_from([0, 1, 7, 2**31, 2**62])))
+        changed.flat[draw(st.integers(0, changed.size - 1))] = value.astype(changed.dtype)
     elif how == "shape":
         changed = np.resize(changed, draw(st.lists(st.integers(0, 9), max_size=3)))
     elif how == "dtype":
