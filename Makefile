@@ -10,7 +10,7 @@ THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --edi
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
 
-.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine validate bench pins audit licences test-browser test-loggers docs try-wheel clean
+.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs try-wheel clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -38,6 +38,10 @@ test-slow: .venv/dev
 torture: .venv/dev torture-engine
 	$(BIN)/python tests/mega/torture.py --runs 100
 	$(BIN)/python tests/mega/fuzz.py --inputs 20000
+
+# An hour of MT10 at the demo's sizes: memory that grows, and what is left behind however a run ends.
+soak: .venv/dev
+	$(BIN)/python tests/mega/soak.py
 
 torture-engine: .venv-engine/installed
 	$(ENGINE)/python tests/engine/torture.py 100
