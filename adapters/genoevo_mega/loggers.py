@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -63,8 +64,11 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
 
 class _TensorBoard:
     def __init__(self, directory: Path, step: int) -> None:
-        board = importlib.import_module("torch.utils.tensorboard")
-        self._board = board.SummaryWriter(directory / "tensorboard", purge_step=step + 1 if step else None)
+        board, folder = importlib.import_module("torch.utils.tensorboard"), directory / "tensorboard"
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # the board's own thread would fail with a traceback where it cannot write
+        self._board = board.SummaryWriter(folder, purge_step=step + 1 if step else None)
 
     def log(self, values: Values, step: int) -> None:
         for name, value in values:
