@@ -78,18 +78,19 @@ def watch(minutes: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
         process = subprocess.Popen(command(directory, minutes), stderr=subprocess.DEVNULL)
-        readings: list[tuple[float, int, int, int]] = []
+        readings: list[tuple[float, int, int, int, int]] = []
         began = time.monotonic()
         while process.poll() is None:
             time.sleep(EVERY)
             members = family(process.pid)
             memory, files = (sum(map(read, members)) for read in (resident, open_files))
-            readings.append((time.monotonic() - began, steps_of(directory), memory, files))
-            seconds, steps, memory, files = readings[-1]
+            readings.append((time.monotonic() - began, steps_of(directory), memory, files, len(members)))
+            seconds, steps, memory, files, _ = readings[-1]
             print(f"{seconds:6.0f} s  {steps:9,} steps  {memory / 1e6:8.1f} MB  {files} files", file=sys.stderr)
         assert process.returncode == 0, f"the run ended with {process.returncode}"
-    # The last reading may fall into the end of the run.
-    table = np.array([r for r in readings if r[0] > WARM_UP * 60 * minutes][:-1], float)
+    # At its end the run is without its workers.
+    whole = max(members for *_, members in readings)
+    table = np.array([r for r in readings if r[0] > WARM_UP * 60 * minutes and r[4] == whole], float)
     slope = np.polyfit(table[:, 1] / 10_000, table[:, 2] / 1e6, 1)[0]
     return {
         "minutes": minutes,
