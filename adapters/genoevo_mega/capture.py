@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -75,8 +75,3 @@ class Captured:
             own.copy_(given, non_blocking=True)
         self._graph.replay()
         return {name: value.clone() for name, value in self._outputs.items()}
-
-
-def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """*function* itself, where there is nothing to capture it with."""
-    return function

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from genoevo_mega import checkpoint, metrics, runs
+from genoevo_mega.config import flat
 from genoevo_mega.errors import UserError, nearest
 from genoevo_mega.statistics import FEW_SEEDS, LEAST_SEEDS, Interval, Scores, iqm_interval, probability_of_improvement
 
@@ -256,7 +257,7 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
 
 def _differences(directories: list[Path]) -> dict[Path, str]:
     configs = {path: runs.open_config(path, runs_code=False) for path in directories}
-    settings = {path: _flat(config.model_dump(exclude={"machine", "seed"})) for path, config in configs.items()}
+    settings = {path: flat(config.model_dump(exclude={"machine", "seed"})) for path, config in configs.items()}
     names = {name for flat in settings.values() for name in flat}
     differing = sorted(
         name
@@ -267,13 +268,6 @@ def _differences(directories: list[Path]) -> dict[Path, str]:
         path: ",".join([flat["architecture"], *(f"{name.rpartition('.')[2]}={flat.get(name)}" for name in differing)])
         for path, flat in settings.items()
     }
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _natural(path: Path) -> tuple[str, int, str]:

@@ -400,13 +400,12 @@ def explain(error: ValidationError, known: list[str]) -> str:
     return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}"
 
 
-def flat(settings: dict[str, Any]) -> dict[str, Any]:
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted names."""
     values: dict[str, Any] = {}
-    for group, value in settings.items():
-        values |= (
-            {f"{group}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {group: value}
-        )
+    for name, value in settings.items():
+        dotted = f"{prefix}{name}"
+        values |= flat(value, f"{dotted}.") if isinstance(value, dict) else {dotted: value}
     return values
 
 

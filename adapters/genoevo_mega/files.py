@@ -79,7 +79,7 @@ def read_json(path: Path, what: str, version: int) -> dict[str, Any]:
     with reading(path):
         if (size := path.stat().st_size) > JSON_LIMIT:
             raise ValueError(f"it has {size} bytes, at most {JSON_LIMIT} are read")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if not isinstance(content, dict) or content.get("format") != what:
             raise ValueError(f"it is no {what}")
         found = content.get("version")
@@ -95,7 +95,8 @@ def check_version(path: Path, found: int, known: int) -> None:
         raise VersionError(f"{path} has format version {found}; this genoevo reads up to {known}: use a newer one")
 
 
-def _refuse(constant: str) -> None:
+def refuse_constant(constant: str) -> None:
+    """For json: NaN and Infinity are no JSON; ValueError."""
     raise ValueError(f"{constant} is no JSON number")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from genoevo_mega.config import flat
 from genoevo_mega.errors import UserError
 
 Values = list[tuple[str, float]]
@@ -117,7 +118,7 @@ class _MLflow:
         number = self._client.create_experiment(PROJECT) if experiment is None else experiment.experiment_id
         self._run = self._client.create_run(number, run_name=directory.resolve().name).info.run_id
         kept.write_text(self._run, encoding="utf-8")
-        parameters = [parameter(name, str(value)) for name, value in _flat("", settings)]
+        parameters = [parameter(name, str(value)) for name, value in flat(settings).items()]
         for first in range(0, len(parameters), 100):  # as many as one request may hold
             self._client.log_batch(self._run, params=parameters[first : first + 100])
 
@@ -129,10 +130,3 @@ class _MLflow:
 
     def close(self) -> None:
         self._client.set_terminated(self._run)
-
-
-def _flat(prefix: str, values: dict[str, Any]) -> list[tuple[str, Any]]:
-    found = []
-    for name, value in values.items():
-        found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(prefix + name, value)]
-    return found

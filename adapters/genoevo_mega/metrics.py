@@ -141,7 +141,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     with files.reading(Path(f"{path}, line {number}")):
-        record = json.loads(line, parse_constant=_refuse)
+        record = json.loads(line, parse_constant=files.refuse_constant)
         if not isinstance(record, dict):
             raise ValueError(f"a JSON object is expected, got {type(record).__name__}")
         step = record.get("step")
@@ -150,10 +150,6 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
         if not isinstance(record.get("kind", ""), str):
             raise ValueError(f"kind = {abbreviated(record['kind'])}: must be a name")
     return record
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.capture import Captured, plain
+from genoevo_mega.capture import Captured
 from genoevo_mega.config import Sac
 from genoevo_mega.crew import Crew
 from genoevo_mega.networks import Routing
@@ -103,8 +103,10 @@ class Agent:
         self.updates = 0
         self.parts = parts
         self._crew = Crew(parts)
-        captured = Captured if device.type == "cuda" else plain
-        self._run_act, self._run_update = captured(self._act), captured(self._update)
+        self._run_act: Callable[..., dict[str, Tensor]] = self._act
+        self._run_update: Callable[..., dict[str, Tensor]] = self._update
+        if device.type == "cuda":
+            self._run_act, self._run_update = Captured(self._act), Captured(self._update)
 
     def _adam(self, parameters: object) -> torch.optim.Adam:
         capturable = self.device.type == "cuda"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import rich_click as click
 
 from genoevo_cli import display
 from genoevo_cli.mega.group import TRUST
+from genoevo_cli.signals import stop_on_signal
 
 
 @click.command()
@@ -57,7 +55,8 @@ def sweep(
     waiting = [run for run, state in states.items() if state != "done"]
     display.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
     pool: Any = RayPool(root, share, sys.argv) if use_ray else LocalPool(at_once, sys.argv)
-    with _stop_on_signal(pool), display.SweepView(len(planned), len(planned) - len(waiting)) as view:
+    stopping = "Stopping: every run saves after its present step ... (again: stop at once, unsaved)"
+    with stop_on_signal(pool, stopping), display.SweepView(len(planned), len(planned) - len(waiting)) as view:
         failed = []
         for progress in pool.run(waiting):
             view.update(progress)
@@ -78,19 +77,3 @@ def _list(states: dict[Any, str]) -> None:
     for run, state in states.items():
         config = run.config
         click.echo(f"{state:6} {run.directory}  {config.architecture} on {config.suite}, {config.steps:,} steps")
-
-
-@contextmanager
-def _stop_on_signal(pool: Any) -> Iterator[None]:
-    def stop(number: int, frame: object) -> None:
-        if pool.stop_requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        pool.stop_requested = True
-        display.note("Stopping: every run saves after its present step ... (again: stop at once, unsaved)")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

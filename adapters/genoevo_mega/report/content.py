@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from genoevo import StagedLayout
 from genoevo_mega.clock import CATEGORIES
-from genoevo_mega.config import Config, build_config, preset
+from genoevo_mega.config import Config, build_config, flat, preset
 from genoevo_mega.evaluation import Estimate
 from genoevo_mega.presets import PRESETS
 from genoevo_mega.report import reader
@@ -248,9 +248,9 @@ def _seconds(record: dict[str, float]) -> list[float]:
 
 def _differences(run: Run) -> dict[str, Any]:
     """The preset that a run began with, or else the nearest one, and every setting that is not as in it."""
-    mine = _flat(run.config)
+    mine = _values(run.config)
     named = reader.preset_of(run.command)
-    others = {name: _flat(build_config(preset(name))) for name in ([named] if named in PRESETS else PRESETS)}
+    others = {name: _values(build_config(preset(name))) for name in ([named] if named in PRESETS else PRESETS)}
     changes = {
         name: [[key, other.get(key), value] for key, value in mine.items() if value != other.get(key)]
         for name, other in others.items()
@@ -260,21 +260,11 @@ def _differences(run: Run) -> dict[str, Any]:
 
 
 def _between(configs: list[Config]) -> list[list[Any]]:
-    flat = [_flat(config) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one)
-    rows = [[key, *(one.get(key) for one in flat)] for key in keys]
+    values = [_values(config) for config in configs]
+    keys = dict.fromkeys(key for one in values for key in one)
+    rows = [[key, *(one.get(key) for one in values)] for key in keys]
     return [row for row in rows if any(value != row[1] for value in row[2:])]
 
 
-def _flat(config: Config) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-
-    def visit(prefix: str, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            if isinstance(value, dict):
-                visit(f"{prefix}{name}.", value)
-            else:
-                flat[prefix + name] = value
-
-    visit("", config.model_dump(mode="json"))
-    return flat
+def _values(config: Config) -> dict[str, Any]:
+    return flat(config.model_dump(mode="json"))

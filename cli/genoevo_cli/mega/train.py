@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +10,7 @@ import rich_click as click
 
 from genoevo_cli import display
 from genoevo_cli.mega.group import RUN, TRUST, complete_presets, mega
+from genoevo_cli.signals import stop_on_signal
 
 if TYPE_CHECKING:
     from genoevo_mega.config import Config
@@ -182,7 +180,7 @@ def _estimate(resolved: Config) -> None:
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
     display.note(f"Building {len(trainer.suite.names)} environments ...")
-    with _stop_on_signal(trainer), view:
+    with stop_on_signal(trainer, "Stopping after this step and saving ... (again: stop at once, unsaved)"), view:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
     if not finished:
@@ -197,19 +195,3 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         display.note(f"The time budget ended at {trainer.steps:,} of {steps:,} steps. Go on with: {again}")
     else:
         display.note(f"Done: {trainer.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
-
-
-@contextmanager
-def _stop_on_signal(trainer: Trainer) -> Iterator[None]:
-    def stop(number: int, frame: object) -> None:
-        if trainer.stop_requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        trainer.stop_requested = True
-        display.note("Stopping after this step and saving ... (again: stop at once, unsaved)")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
