@@ -62,7 +62,9 @@ class Mating:
     community_rate
         Probability that the second parent comes from another task's population [O].
     usage_cost
-        ``score = performance - usage_cost * effective_modules / stage`` [O] ("efficient module usage" [P]).
+        ``score = performance * (1 - usage_cost * effective_modules / stage)`` [O] ("efficient module usage" [P]). It
+        counts in proportion to performance: a task that does not succeed yet would otherwise be selected for leaving
+        its modules out, whatever its return.
     usage_threshold
         A module is effective where its share of the output exceeds this [O].
 
@@ -78,7 +80,7 @@ class Mating:
     def __post_init__(self) -> None:
         check_at_least("tournament_size", self.tournament_size, 1)
         check_between("community_rate", self.community_rate, 0, 1)
-        check_at_least("usage_cost", self.usage_cost, 0)
+        check_between("usage_cost", self.usage_cost, 0, 1)
         check_between("usage_threshold", self.usage_threshold, 0, 1)
 
 
@@ -269,7 +271,7 @@ class Community:
         if not ((performance >= 0) & (performance <= 1)).all():
             raise ValueError("performance must be between 0 and 1")
         effective = self.effective_modules()
-        scores = performance - self.mating.usage_cost * effective / self.stages[:, None]
+        scores = performance * (1 - self.mating.usage_cost * effective / self.stages[:, None])
         self.population.fitness = np.stack([scores.ravel(), mean_return.ravel()], axis=1)
         merit = self.population.merit()
         elites = merit.reshape(-1, self.size).argmax(axis=1)

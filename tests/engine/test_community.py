@@ -112,7 +112,7 @@ def test_an_invalid_community_is_refused(settings, message):
         (Decoding, {"decimal_scale": -1}, "decimal_scale must be at least 0, got -1"),
         (Mating, {"tournament_size": 0}, "tournament_size must be at least 1, got 0"),
         (Mating, {"community_rate": 1.1}, "community_rate must be between 0 and 1, got 1.1"),
-        (Mating, {"usage_cost": -0.1}, "usage_cost must be at least 0, got -0.1"),
+        (Mating, {"usage_cost": -0.1}, "usage_cost must be between 0 and 1, got -0.1"),
         (Mating, {"usage_threshold": 1.5}, "usage_threshold must be between 0 and 1, got 1.5"),
         (Growth, {"mastery": 1.1}, "mastery must be between 0 and 1, got 1.1"),
         (Growth, {"min_gain": -0.1}, "min_gain must be at least 0, got -0.1"),
@@ -164,12 +164,12 @@ def test_decoding_settings_reach_the_count_of_effective_modules():
     assert with_population(blunt, [INPUT_ALONE] * 2).effective_modules().tolist() == [[2, 2]]
 
 
-def test_the_score_is_performance_minus_the_cost_of_the_used_share_of_modules():
+def test_the_score_is_performance_less_the_cost_of_the_used_share_of_modules():
     one = community(2, stage=2, size=2, mating=Mating(usage_cost=0.1))
     with_population(one, [INPUT_ALONE, MODULE_1_ALONE, BOTH_MODULES, MODULE_2_ALONE])
     done = one.step([[0.5, 1.0], [0.0, 0.25]])
     assert done.effective_modules.tolist() == [[0, 1], [2, 1]]
-    np.testing.assert_allclose(done.scores, [[0.5, 0.95], [-0.1, 0.2]], rtol=1e-12)
+    np.testing.assert_allclose(done.scores, [[0.5, 0.95], [0.0, 0.2375]], rtol=1e-12)
 
 
 def test_the_cost_is_relative_to_each_tasks_own_stage():
@@ -179,12 +179,17 @@ def test_the_cost_is_relative_to_each_tasks_own_stage():
     one.population = Population.concatenate([first, grown])
     done = one.step(np.full((2, 2), 0.5))
     assert done.effective_modules.tolist() == [[2, 2], [2, 2]]
-    np.testing.assert_allclose(done.scores, [[0.4] * 2, [0.5 - 0.1 * 2 / 3] * 2], rtol=1e-12)
+    np.testing.assert_allclose(done.scores, [[0.5 * 0.9] * 2, [0.5 * (1 - 0.1 * 2 / 3)] * 2], rtol=1e-12)
 
 
 def test_of_equal_performance_the_one_with_fewer_modules_is_the_elite():
     one = with_population(community(stage=2), [BOTH_MODULES, INPUT_ALONE, MODULE_1_ALONE])
     assert one.step([[0.5, 0.5, 0.5]], [[9, 1, 9]]).elites.tolist() == [1]
+
+
+def test_without_success_the_mean_return_decides_whatever_is_used():
+    one = with_population(community(stage=2, mating=Mating(usage_cost=1.0)), [INPUT_ALONE, BOTH_MODULES, MODULE_1_ALONE])
+    assert one.step([[0, 0, 0]], [[1, 9, 2]]).elites.tolist() == [1]
 
 
 def test_equal_scores_are_decided_by_the_mean_return():
