@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,12 @@ class Comparison:
     warnings: tuple[str, ...]
 
 
-def collect(paths: Sequence[Path]) -> list[Result]:
+def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: None) -> list[Result]:
     """The runs that *paths* name or hold; UserError where there is none, or one is not readable.
 
-    A run in a sweep's directory belongs to the method that its directory is named after; one that is named itself, to
-    its architecture and the settings by which the runs named so differ.
+    A run below a directory that holds no checkpoint yet is left out, and *tell* gets a line that says so.
+    A run in a sweep's directory, or in a method's there, belongs to the method that its directory is named after; one
+    that is named itself, to its architecture and the settings by which the runs named so differ.
     """
     named = [path for path in paths if runs.is_run(path)]
     labels = _differences(named)
@@ -87,9 +88,22 @@ def collect(paths: Sequence[Path]) -> list[Result]:
         )
         if not below:
             raise UserError(f"{path} is no run and holds none")
-        prefix = f"{path.name}/" if sum(other not in labels for other in paths) > 1 else ""
-        found += [(prefix + str(directory.parent.relative_to(path)), directory) for directory in below]
+        begun = [directory for directory in below if checkpoint.candidates(directory)]
+        for directory in below:
+            if directory not in begun:
+                tell(f"{directory} is left out: it holds no checkpoint yet")
+        several = sum(other not in labels for other in paths) > 1
+        found += [(_method_name(path, directory, several), directory) for directory in begun]
+    if not found:
+        raise UserError(f"{', '.join(map(str, paths))}: no run holds a checkpoint yet")
     return [_read(method, directory) for method, directory in found]
+
+
+def _method_name(path: Path, run: Path, several: bool) -> str:
+    below = run.parent.relative_to(path)
+    if below == Path():  # the path is a method's own
+        return path.name
+    return f"{path.name}/{below}" if several else str(below)
 
 
 def compare(results: Sequence[Result], against: str | None = None, seed: int = 0) -> Comparison:

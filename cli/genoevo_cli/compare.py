@@ -32,7 +32,8 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
 
     if picture:
         check_picture(picture)
-    comparison = comparing.compare(comparing.collect(list(dict.fromkeys(paths))), against)
+    results = comparing.collect(list(dict.fromkeys(paths)), lambda line: click.echo(line, err=True))
+    comparison = comparing.compare(results, against)
     if picture:
         draw(comparison, picture)
     if as_json:

@@ -188,7 +188,8 @@ def test_of_equal_performance_the_one_with_fewer_modules_is_the_elite():
 
 
 def test_without_success_the_mean_return_decides_whatever_is_used():
-    one = with_population(community(stage=2, mating=Mating(usage_cost=1.0)), [INPUT_ALONE, BOTH_MODULES, MODULE_1_ALONE])
+    dear = community(stage=2, mating=Mating(usage_cost=1.0))
+    one = with_population(dear, [INPUT_ALONE, BOTH_MODULES, MODULE_1_ALONE])
     assert one.step([[0, 0, 0]], [[1, 9, 2]]).elites.tolist() == [1]
 
 

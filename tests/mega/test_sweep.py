@@ -330,6 +330,21 @@ def test_runs_named_one_by_one_are_methods_by_the_settings_that_differ(swept):
     assert "1 seeds are too few for an interval" in comparison.warnings[0]
 
 
+def test_the_directories_of_methods_are_compared_by_their_names(swept):
+    directory, *_ = swept
+    methods = compare(collect([directory / "start_stage=2", directory / "start_stage=1"])).methods
+    assert [(method.name, len(method.results)) for method in methods] == [("start_stage=2", 3), ("start_stage=1", 3)]
+
+
+def test_a_run_of_a_sweep_that_holds_no_checkpoint_yet_is_left_out_and_named(swept, tmp_path):
+    copy = tmp_path / "sweep"
+    shutil.copytree(swept[0], copy)
+    shutil.rmtree(copy / "start_stage=1" / "2" / "checkpoints")
+    told = []
+    assert sorted(result.seed for result in collect([copy], told.append)) == [1, 1, 2, 3, 3]
+    assert told == [f"{copy / 'start_stage=1' / '2'} is left out: it holds no checkpoint yet"]
+
+
 def test_success_without_an_evaluation_is_that_of_the_last_tenth_of_training(swept):
     _, planned, _ = swept
     result = collect([planned[0].directory])[0]
