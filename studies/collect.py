@@ -1,0 +1,52 @@
+"""What a sweep leaves for studies/results: raw metrics, comparison and picture.
+
+``metrics.jsonl.gz`` holds the lines of every run's metrics.jsonl, each with method and seed; ``configs.json`` every
+method's settings, seeds apart; ``comparison.json`` and ``comparison.png`` are those of ``genoevo mega compare``.
+
+    python studies/collect.py sweeps/first_look studies/results/first_look --against mega
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from genoevo_mega import runs
+from genoevo_mega.compare import Result, as_json, collect, compare
+from genoevo_mega.metrics import METRICS, read
+from genoevo_mega.picture import draw
+
+
+def lines(results: list[Result]) -> Iterator[dict[str, Any]]:
+    """Every record of every run, with the run it is of."""
+    for result in results:
+        for record in read(result.directory / METRICS):
+            yield {"method": result.method, "seed": result.seed, **record}
+
+
+def main() -> None:
+    """Write the files named above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--against")
+    options = parser.parse_args()
+    results = collect([options.sweep], print)
+    options.results.mkdir(parents=True, exist_ok=True)
+    # Without a time in the archive's head, equal runs give equal files.
+    with gzip.GzipFile(options.results / "metrics.jsonl.gz", "wb", mtime=0) as file:
+        for record in lines(results):
+            file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    configs = {one.method: runs.open_config(one.directory).model_dump(exclude={"seed"}) for one in results}
+    (options.results / "configs.json").write_text(json.dumps(configs, indent=1) + "\n")
+    comparison = compare(results, options.against)
+    (options.results / "comparison.json").write_text(json.dumps(as_json(comparison), indent=1) + "\n")
+    draw(comparison, options.results / "comparison.png")
+
+
+if __name__ == "__main__":
+    main()
