@@ -427,7 +427,7 @@ def test_the_lock_names_its_holder(run):
         runs.resume(run).run(80)
 
 
-@pytest.mark.parametrize("content", ["", "12345", "{}", '{"pid": []}', "\x00" * 50])
+@pytest.mark.parametrize("content", ["", "12345", "process 1 on a\x1b[2J since 2001", "\x00" * 50])
 def test_a_lock_that_does_not_say_whose_it_is(run, content):
     with locked(run):
         (run / "lock").write_text(content)
@@ -436,9 +436,18 @@ def test_a_lock_that_does_not_say_whose_it_is(run, content):
 
 
 def test_what_a_dead_process_left_in_the_lock_holds_nobody_up(run):
-    (run / "lock").write_text('{"pid": 1, "host": "elsewhere", "started": "2001-01-01"}')
+    (run / "lock").write_text("process 1 on elsewhere since 2001-01-01T00:00:00+00:00")
     with locked(run):
         pass
+    assert not (run / "lock").exists()
+
+
+def test_a_link_in_place_of_the_lock_is_refused_and_what_it_leads_to_is_left_alone(run, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (run / "lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(StorageError, match="lock cannot be written"), locked(run):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
 
 
 def test_a_file_system_without_locks_is_named(run, monkeypatch):
