@@ -211,6 +211,10 @@ class Community:
         """(tasks,) int64: each task's stage."""
         return stages_of(self.population[:: self.size], self.layout)
 
+    @property
+    def _earlier_stages(self) -> Ints:
+        return stages_of(self._replaced.population[:: self.size], self.layout)
+
     def of(self, task: int) -> Population:
         """A copy of one task's genotypes; IndexError for a task that is not there."""
         if not 0 <= task < len(self.tasks):
@@ -256,7 +260,8 @@ class Community:
             go first [O].
         rollback
             A task whose genotypes' mean performance is below that of the generation they replaced by more than this
-            gets that generation and its stage back, to be judged anew [O]. None never looks back.
+            gets that generation and its stage back, to be judged anew [O]; where *module_budget* has no room for all
+            of these stages, those that lost most do. None never looks back.
 
         Raises
         ------
@@ -275,11 +280,9 @@ class Community:
         elites = merit.reshape(-1, self.size).argmax(axis=1)
         self._memory.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
-        worse = np.zeros(len(elites), np.bool_)
-        if rollback is not None:
-            worse = performance.mean(axis=1) < self._replaced.performance - rollback
-        judged, stays = self._elite_first(elites), ~worse
-        grown, shrunk = self._stage_changes(performance, effective, elites, stays, module_budget)
+        worse = self._worse(performance, rollback, module_budget)
+        judged = self._elite_first(elites)
+        grown, shrunk = self._stage_changes(performance, effective, elites, worse, module_budget)
         if breed:
             parents, origins = self._replace_generation(merit, elites)
         else:
@@ -304,6 +307,20 @@ class Community:
         own = self._order(elites)[:, 1:]
         origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
         return np.stack([own, np.full_like(own, -1)], axis=2), origins
+
+    def _worse(self, performance: Floats, rollback: float | None, budget: int | None) -> npt.NDArray[np.bool_]:
+        """The tasks that get the generation before this one back."""
+        if rollback is None:
+            return np.zeros(len(performance), np.bool_)
+        lost = self._replaced.performance - performance.mean(axis=1)
+        worse = lost > rollback
+        if budget is not None:  # a stage given back before may have made room for another task's growth
+            more = np.where(worse, self._earlier_stages - self.stages, 0)
+            larger = np.flatnonzero(more > 0)
+            most_first = larger[np.argsort(-lost[larger], kind="stable")]
+            room = budget - int(self.stages.sum() + np.minimum(more, 0).sum())
+            worse[most_first[np.cumsum(more[most_first]) > room]] = False
+        return worse
 
     def _restore(self, worse: npt.NDArray[np.bool_]) -> None:
         if worse.any():
@@ -349,15 +366,15 @@ class Community:
         performance: Floats,
         effective: Ints,
         elites: Ints,
-        stays: npt.NDArray[np.bool_],
+        worse: npt.NDArray[np.bool_],
         budget: int | None,
     ) -> tuple[list[int], list[int]]:
-        rule, stages = self.growth, self.stages
+        rule, stages = self.growth, np.where(worse, self._earlier_stages, self.stages)
         mastered = performance.mean(axis=1) >= rule.mastery
-        insufficient = stays & ~mastered & (self._memory.stagnant >= rule.patience)
+        insufficient = ~worse & ~mastered & (self._memory.stagnant >= rule.patience)
         grown = insufficient & (stages < rule.max_modules) & (self.rounds >= rule.warmup_rounds)
         lean = effective[np.arange(len(stages)), elites] < stages
-        shrunk = rule.shrink & mastered & lean & (stages > self.start_stage)
+        shrunk = rule.shrink & ~worse & mastered & lean & (stages > self.start_stage)
         tasks = np.flatnonzero(grown)
         if budget is not None:
             room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)

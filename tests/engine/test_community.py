@@ -543,6 +543,38 @@ def test_a_growth_that_costs_success_is_taken_back():
     assert (done.grown, done.restored, one.stages.tolist()) == ([], [0], [3])
 
 
+@pytest.mark.parametrize(("budget", "restored", "stages"), [(3, [], [1, 2]), (4, [0], [2, 2])])
+def test_a_stage_comes_back_only_where_the_budget_has_room_for_it(budget, restored, stages):
+    one = community(2, stage=1, size=2, growth=Growth(patience=1, warmup_rounds=0, shrink=True))
+    with_population(one, [MODULE_1_ALONE] * 2 + ["0000"] * 2)
+    rule = {"breed": False, "module_budget": budget, "rollback": 0.2}
+    one.step([[0.5] * 2, [0.0] * 2], **rule)
+    done = one.step([[1.0] * 2, [0.0] * 2], **rule)
+    assert (done.shrunk, done.grown) == ([0], [1])
+    done = one.step([[0.1] * 2, [0.0] * 2], **rule)
+    assert (done.restored, one.stages.tolist()) == (restored, stages)
+
+
+def test_of_two_generations_to_come_back_the_budget_takes_that_which_lost_most():
+    one = community(3, stage=1, size=2, growth=Growth(patience=1, warmup_rounds=0, shrink=True))
+    with_population(one, [MODULE_1_ALONE] * 4 + ["0000"] * 2)
+    rule = {"breed": False, "module_budget": 5, "rollback": 0.2}
+    one.step([[0.5] * 2, [0.5] * 2, [0.0] * 2], **rule)
+    one.step([[1.0] * 2, [1.0] * 2, [0.0] * 2], **rule)
+    assert one.stages.tolist() == [1, 1, 2]
+    done = one.step([[0.3] * 2, [0.1] * 2, [0.0] * 2], **rule)
+    assert (done.restored, one.stages.tolist()) == ([1], [1, 2, 2])
+
+
+def test_a_generation_that_gives_way_gives_no_module_back():
+    one = community(stage=1, size=2, growth=Growth(patience=9, shrink=True))
+    with_population(one, [BOTH_MODULES] * 2)
+    one.step([[1.0] * 2], breed=False, rollback=0.1)
+    with_population(one, [MODULE_1_ALONE] * 2)
+    done = one.step([[0.85] * 2], breed=False, rollback=0.1)
+    assert (done.shrunk, done.restored, one.stages.tolist()) == ([], [0], [2])
+
+
 def test_a_rollback_goes_on_bit_for_bit_after_a_save(tmp_path):
     one = community(2)
     one.step([[0.5, 1.0, 0.5]] * 2, rollback=0.2)

@@ -503,6 +503,24 @@ def test_verify_names_every_file_that_was_changed(run, name):
     assert {problem["place"].partition(",")[0] for problem in verdict["damaged"]} == {name}
 
 
+@pytest.mark.parametrize("moment", [(manifest, "read"), (manifest, "problems"), (checkpoint, "load_one")], ids=str)
+def test_a_checkpoint_that_training_removes_while_it_is_verified_is_no_damage(run, monkeypatch, moment):
+    older, removed = manifest.newest_first(run)[1], []
+    monkeypatch.setattr(manifest, "best", lambda manifests: None)
+    function = getattr(*moment)
+
+    def first_removed(*arguments, **settings):
+        if older in arguments and not removed:
+            removed.append(older)
+            Writer(run, 1, checkpoint.Loaded(newest(run)))._prune()
+        return function(*arguments, **settings)
+
+    monkeypatch.setattr(*moment, first_removed)
+    verdict = verify(run)
+    assert removed == [older]
+    assert (verdict["damaged"], verdict["checkpoints"]) == ([], 1)
+
+
 def test_verify_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="is no run"):
         verify(tmp_path)
@@ -761,6 +779,21 @@ def test_a_run_of_version_2_goes_on_in_the_middle_of_its_episode(tmp_path):
     assert not (run / "checkpoint").exists()
     assert runs.info(run)["pool_size"] == 3
     assert verify(run)["sound"]
+
+
+def test_a_run_of_version_2_is_sound_while_its_checkpoint_is_removed(tmp_path, monkeypatch):
+    run, rmtree, sound = old_run(tmp_path, "run_v2"), shutil.rmtree, []
+
+    def half_removed(path, **settings):
+        if (path / "state.json").exists():
+            (path / "agent.safetensors").unlink()
+            sound.append(verify(run)["sound"])
+        rmtree(path, **settings)
+
+    trainer = runs.resume(run)
+    monkeypatch.setattr(shutil, "rmtree", half_removed)
+    trainer.run(48)
+    assert sound == [True]
 
 
 def test_a_damaged_run_of_version_2_is_refused_by_name(tmp_path):
