@@ -192,7 +192,7 @@ class Evolver:
         self.driving[ended.tasks] = (genotype + 1) % self.community.size
 
     def begin(self, tasks: Ints) -> None:
-        """Episodes of *tasks* (n,) begin, whatever became of those before: all of them is the present generation's."""
+        """Episodes of *tasks* (n,) begin: they are the present generation's, whatever became of those before."""
         self._crossing[tasks] = False
 
     @property

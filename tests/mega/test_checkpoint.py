@@ -5,22 +5,22 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from genoevo_mega import checkpoint, files, manifest, metrics, runs, training
-from genoevo_mega.build import make_suite
+from genoevo_mega import checkpoint, files, manifest, metrics, runs
 from genoevo_mega.config import build_config, preset
 from genoevo_mega.errors import DamagedError, StorageError, UserError, VersionError
 from genoevo_mega.lock import locked
 from genoevo_mega.replay import Replay
-from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.verify import verify
 from genoevo_mega.writer import Writer
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TINY = {
@@ -41,22 +41,6 @@ def train(directory, **settings):
     trainer = runs.create(directory, config, ["test"], lambda status: None)
     trainer.run(config.steps)
     return trainer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_pool():
-    """All runs of this file share the worker process of one pool, so that only the first waits for its start."""
-    suite = make_suite(build_config(preset("smoke"), TINY))
-    with RolloutPool(suite, 1) as pool, pytest.MonkeyPatch.context() as patch:
-
-        def opened(asked, *arguments, **settings):
-            assert asked == suite
-            return nullcontext(pool)
-
-        patch.setattr(training, "RolloutPool", opened)
-        patch.setattr(runs, "RolloutPool", opened)
-        patch.setattr(training, "measure_matrix_rate", lambda device: 1.0)
-        yield
 
 
 @pytest.fixture(scope="module")
