@@ -9,6 +9,8 @@ THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --edi
 # which -c does not.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ?= runs/demo
+# Two tests at a time, those of a file by one process: they share what its fixtures take long to make.
+PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs try-wheel clean
 
@@ -25,10 +27,10 @@ lint: .venv/dev
 
 # The engine's tests run where torch is not installed.
 test-engine: .venv-engine/installed
-	$(ENGINE)/python -m pytest tests/engine
+	$(ENGINE)/$(PYTEST) tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/python -m pytest tests/mega tests/cli tests/examples tests/supply
+	$(BIN)/$(PYTEST) tests/mega tests/cli tests/examples tests/supply
 
 # Tests that take minutes.
 test-slow: .venv/dev

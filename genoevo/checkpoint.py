@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, Self
 
 from genoevo._check import check_at_least, check_whole
+from genoevo.lock import InUseError, held
 from genoevo.state import State, load, save
 
-try:
-    import fcntl
-except ImportError:  # not every system has it; there nothing is locked
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["Checkpoint", "InUseError", "Interrupted", "Stateful", "check_about"]
 
 
 class Stateful(Protocol):
@@ -27,10 +24,6 @@ class Stateful(Protocol):
 
     def state_dict(self) -> State:
         """The whole state."""
-
-
-class InUseError(RuntimeError):
-    """Another process works on the file; the message names it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -128,7 +121,8 @@ class Checkpoint:
 
     def __enter__(self) -> Self:
         with ExitStack() as context:
-            context.enter_context(locked(self.path))
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            context.enter_context(held(lock, f"{self.path} is being worked on"))
             for left in self.path.parent.glob(f"{_escaped(self.path.name)}.*.tmp"):
                 left.unlink()  # of a process that was killed while it saved
             context.enter_context(self._signals())
@@ -167,47 +161,6 @@ def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:
     for name, value in about.items():
         if known.get(name) != value or type(known.get(name)) is not type(value):
             raise ValueError(f"{path} is of a search with {name} {known.get(name)!r:.80}, got {value!r:.80}")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold *path* for this process; InUseError names the process that holds it.
-
-    The lock is the kernel's, on ``NAME.lock``: it goes with its holder, however that ends, so a file left behind by a
-    process that was killed locks nothing.
-    """
-    beside = path.with_name(f"{path.name}.lock")
-    while True:
-        handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if fcntl is not None:
-                _lock(handle, path)
-            if _is_file(handle, beside):  # else its last holder has removed it between our two calls
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-                try:
-                    yield
-                finally:
-                    with suppress(OSError):
-                        beside.unlink()
-                return
-        finally:
-            os.close(handle)
-
-
-def _lock(handle: int, path: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 200, 0).decode(errors="replace") or "another process"
-        raise InUseError(f"{path} is being worked on by {holder}") from None
-
-
-def _is_file(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _escaped(name: str) -> str:

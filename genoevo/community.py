@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice, check_whole
+from genoevo._remembered import WEIGHTS, GrowthMemory, Replaced, check_fit
 from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
@@ -23,7 +24,6 @@ from genoevo.operators.selection import tournament_within
 from genoevo.population import Population
 from genoevo.state import (
     State,
-    check_array,
     check_state,
     counts,
     generator_from_state,
@@ -33,8 +33,6 @@ from genoevo.state import (
     rebuild,
     seeded,
 )
-
-_WEIGHTS = (1.0, 1.0)  # score first, mean return breaks ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,15 +201,19 @@ class Community:
             raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
         self.rng = seeded(seed)
         n = len(self.tasks)
-        self.population = Population.random(n * size, layout.length(stage), self.rng, weights=_WEIGHTS)
+        self.population = Population.random(n * size, layout.length(stage), self.rng, weights=WEIGHTS)
         self.rounds = 0
-        self._memory = _Memory.fresh(n)
-        self._replaced = _Replaced(self.population, np.full(n, np.nan))
+        self._memory = GrowthMemory.fresh(n)
+        self._replaced = Replaced(self.population, np.full(n, np.nan))
 
     @property
     def stages(self) -> Ints:
         """(tasks,) int64: each task's stage."""
         return stages_of(self.population[:: self.size], self.layout)
+
+    @property
+    def _earlier_stages(self) -> Ints:
+        return stages_of(self._replaced.population[:: self.size], self.layout)
 
     def of(self, task: int) -> Population:
         """A copy of one task's genotypes; IndexError for a task that is not there."""
@@ -258,7 +260,8 @@ class Community:
             go first [O].
         rollback
             A task whose genotypes' mean performance is below that of the generation they replaced by more than this
-            gets that generation and its stage back, to be judged anew [O]. None never looks back.
+            gets that generation and its stage back, to be judged anew [O]; where *module_budget* has no room for all
+            of these stages, those that lost most do. None never looks back.
 
         Raises
         ------
@@ -277,11 +280,9 @@ class Community:
         elites = merit.reshape(-1, self.size).argmax(axis=1)
         self._memory.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
-        worse = np.zeros(len(elites), np.bool_)
-        if rollback is not None:
-            worse = performance.mean(axis=1) < self._replaced.performance - rollback
-        judged, stays = self._elite_first(elites), ~worse
-        grown, shrunk = self._stage_changes(performance, effective, elites, stays, module_budget)
+        worse = self._worse(performance, rollback, module_budget)
+        judged = self._elite_first(elites)
+        grown, shrunk = self._stage_changes(performance, effective, elites, worse, module_budget)
         if breed:
             parents, origins = self._replace_generation(merit, elites)
         else:
@@ -290,7 +291,7 @@ class Community:
         self._change_stages(grown, shrunk)
         self._restore(worse)
         if rollback is not None:
-            self._replaced = _Replaced(judged.unevaluated(), np.where(worse, np.nan, performance.mean(axis=1)))
+            self._replaced = Replaced(judged.unevaluated(), np.where(worse, np.nan, performance.mean(axis=1)))
         return Round(scores, effective, elites, grown, shrunk, parents, origins, np.flatnonzero(worse).tolist())
 
     def _order(self, elites: Ints) -> Ints:
@@ -306,6 +307,20 @@ class Community:
         own = self._order(elites)[:, 1:]
         origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
         return np.stack([own, np.full_like(own, -1)], axis=2), origins
+
+    def _worse(self, performance: Floats, rollback: float | None, budget: int | None) -> npt.NDArray[np.bool_]:
+        """The tasks that get the generation before this one back."""
+        if rollback is None:
+            return np.zeros(len(performance), np.bool_)
+        lost = self._replaced.performance - performance.mean(axis=1)
+        worse: npt.NDArray[np.bool_] = lost > rollback
+        if budget is not None:  # a stage given back before may have made room for another task's growth
+            more = np.where(worse, self._earlier_stages - self.stages, 0)
+            larger = np.flatnonzero(more > 0)
+            most_first = larger[np.argsort(-lost[larger], kind="stable")]
+            room = budget - int(self.stages.sum() + np.minimum(more, 0).sum())
+            worse[most_first[np.cumsum(more[most_first]) > room]] = False
+        return worse
 
     def _restore(self, worse: npt.NDArray[np.bool_]) -> None:
         if worse.any():
@@ -351,15 +366,15 @@ class Community:
         performance: Floats,
         effective: Ints,
         elites: Ints,
-        stays: npt.NDArray[np.bool_],
+        worse: npt.NDArray[np.bool_],
         budget: int | None,
     ) -> tuple[list[int], list[int]]:
-        rule, stages = self.growth, self.stages
+        rule, stages = self.growth, np.where(worse, self._earlier_stages, self.stages)
         mastered = performance.mean(axis=1) >= rule.mastery
-        insufficient = stays & ~mastered & (self._memory.stagnant >= rule.patience)
+        insufficient = ~worse & ~mastered & (self._memory.stagnant >= rule.patience)
         grown = insufficient & (stages < rule.max_modules) & (self.rounds >= rule.warmup_rounds)
         lean = effective[np.arange(len(stages)), elites] < stages
-        shrunk = rule.shrink & mastered & lean & (stages > self.start_stage)
+        shrunk = rule.shrink & ~worse & mastered & lean & (stages > self.start_stage)
         tasks = np.flatnonzero(grown)
         if budget is not None:
             room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)
@@ -407,7 +422,7 @@ class Community:
         layout, tasks = StagedLayout(state["precision"]), state["tasks"]
         population = population_from_state(state["population"])
         numbers = counts(state, ("size", "start_stage", "rounds"))
-        _check_fit(population, layout, tasks, numbers["size"])
+        check_fit(population, layout, tasks, numbers["size"])
         check_whole("start_stage", numbers["start_stage"], 1, layout.stage(int(population.lengths.min())))
         community = cls(
             layout,
@@ -423,9 +438,9 @@ class Community:
         community.population = population
         community.rng = generator_from_state(state["rng"])
         community.rounds = numbers["rounds"]
-        community._memory = _Memory.from_state(state["memory"], len(tasks))
+        community._memory = GrowthMemory.from_state(state["memory"], len(tasks))
         if replaced := state.get("replaced"):
-            community._replaced = _Replaced.from_state(replaced, layout, tasks, numbers["size"])
+            community._replaced = Replaced.from_state(replaced, layout, tasks, numbers["size"])
         return community
 
 
@@ -433,87 +448,3 @@ _PARTS = (
     *("precision", "tasks", "size", "start_stage", "reproduction", "mating", "growth", "decoding"),
     *("population", "rng", "rounds", "memory"),
 )
-
-
-def _check_fit(population: Population, layout: StagedLayout, tasks: object, size: int) -> None:
-    """Raise ValueError unless *population* is *size* genotypes of one stage for each of *tasks*."""
-    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-        raise ValueError(f"tasks must be a list of names, got {tasks!r:.80}")
-    if len(population) != len(tasks) * size or population.weights != _WEIGHTS:
-        raise ValueError(f"{len(tasks)} tasks of {size} genotypes with weights {_WEIGHTS} cannot have {population}")
-    lengths = population.lengths.reshape(len(tasks), size)
-    if (lengths != lengths[:, :1]).any():
-        raise ValueError("the genotypes of a task must all be of its stage")
-    for length in np.unique(lengths):
-        layout.stage(int(length))
-
-
-@dataclass(slots=True)
-class _Replaced:
-    """The generation before the present one, elites first, and its tasks' mean performance (tasks,), NaN for none."""
-
-    population: Population
-    performance: Floats
-
-    def as_state(self) -> State:
-        """Nothing where no task has one: a state without it is that of a community that never looks back."""
-        if np.isnan(self.performance).all():
-            return {}
-        return {"replaced": {"population": population_state(self.population), "performance": self.performance}}
-
-    @classmethod
-    def from_state(cls, state: State, layout: StagedLayout, tasks: list[str], size: int) -> _Replaced:
-        check_state("a replaced generation", state, ("population", "performance"))
-        population = population_from_state(state["population"])
-        _check_fit(population, layout, tasks, size)
-        performance = np.array(state["performance"], dtype=np.float64)
-        if performance.shape != (len(tasks),):
-            raise ValueError(f"the performance of a replaced generation must be of {len(tasks)} tasks")
-        return cls(population, performance)
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What the growth rule remembers of each task; every array is (tasks,)."""
-
-    stagnant: Ints  # rounds since the last improvement
-    best_score: Floats
-    best_return: Floats
-    lowest_return: Floats
-    highest_return: Floats
-
-    @classmethod
-    def fresh(cls, tasks: int) -> _Memory:
-        low, high = np.full(tasks, -np.inf), np.full(tasks, np.inf)
-        return cls(np.zeros(tasks, np.int64), low.copy(), low.copy(), high.copy(), low.copy())
-
-    def update(self, performance: Floats, scores: Floats, mean_return: Floats, rule: Growth) -> None:
-        task_return, task_score = mean_return.mean(axis=1), scores.max(axis=1)
-        self.lowest_return = np.minimum(self.lowest_return, task_return)
-        self.highest_return = np.maximum(self.highest_return, task_return)
-        needed = rule.min_gain * (self.highest_return - self.lowest_return)
-        better_return = task_return > np.where(np.isfinite(self.best_return), self.best_return + needed, -np.inf)
-        better_score = task_score > self.best_score + rule.min_gain
-        succeeds = performance.max(axis=1) > 0
-        better = np.where(succeeds, better_score, better_return)
-        self.best_score = np.where(better & succeeds, task_score, self.best_score)
-        self.best_return = np.where(better, np.maximum(task_return, self.best_return), self.best_return)
-        # A mastered task has nothing to gain: one unlucky round after many must not look like stagnation.
-        mastered = performance.mean(axis=1) >= rule.mastery
-        self.stagnant = np.where(better | mastered, 0, self.stagnant + 1)
-
-    def forget(self, tasks: list[int]) -> None:
-        """After a change of stage the task has `patience` rounds to show what the new stage gives."""
-        self.stagnant[tasks] = 0
-        self.best_score[tasks] = -np.inf
-        self.best_return[tasks] = -np.inf
-
-    @classmethod
-    def from_state(cls, state: State, tasks: int) -> _Memory:
-        names = cls.__slots__
-        check_state("a community's memory", state, names)
-        kinds = dict.fromkeys(names, np.float64) | {"stagnant": np.int64}
-        return cls(**{name: check_array(name, state[name], kinds[name], (tasks,)) for name in names})
-
-    def as_arrays(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}

@@ -55,6 +55,8 @@ class Network(Settings):
 
     scaled: ClassVar = ("width", "hidden")
     """The settings that give way when a network is sized to a number of parameters; so in the groups below."""
+    repeated: ClassVar = ("embedding_layers",)
+    """The settings that say how often a part is there; so in the groups below."""
 
     width: Count = 400
     """Width of the embedding and of every module's input and output [P]."""
@@ -68,6 +70,7 @@ class Mlp(Settings):
     """Sizes of ``mtsac`` and ``mtmhsac``."""
 
     scaled: ClassVar = ("layers",)
+    repeated: ClassVar = ()
     layers: Layers = (400, 400, 400)
     """Widths of the hidden layers."""
 
@@ -76,6 +79,7 @@ class SoftModules(Settings):
     """Sizes of ``soft-modules``; the paper's shallow network."""
 
     scaled: ClassVar = ("width", "module_width", "gating_width")
+    repeated: ClassVar = ("layers", "modules")
     width: Count = 400
     """Of the embeddings of observation and task."""
     module_width: Count = 256
@@ -91,6 +95,7 @@ class Paco(Settings):
     """Sizes of ``paco``."""
 
     scaled: ClassVar = ("layers",)
+    repeated: ClassVar = ("sets",)
     layers: Layers = (400, 400, 400)
     """Widths of the hidden layers."""
     sets: Count = 5
@@ -101,6 +106,7 @@ class Moore(Settings):
     """Sizes of ``moore``."""
 
     scaled: ClassVar = ("layers",)
+    repeated: ClassVar = ("experts",)
     layers: Layers = (400, 400, 400)
     """Widths of an expert's layers; the last is that of the features."""
     experts: Count = 4
@@ -111,6 +117,7 @@ class D2r(Settings):
     """Sizes of ``d2r``."""
 
     scaled: ClassVar = ("width", "module_width", "gating_width")
+    repeated: ClassVar = ("modules",)
     width: Count = 400
     """Of the embeddings of observation and task."""
     module_width: Count = 128

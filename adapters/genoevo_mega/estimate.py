@@ -11,9 +11,9 @@ from pathlib import Path
 
 from genoevo_mega import runs
 from genoevo_mega.config import Config
+from genoevo_mega.memory import weights_bytes
 from genoevo_mega.training import Status
 
-_FLOAT = 4
 _SETTLING = 0.2  # share of the probe that is not counted
 
 
@@ -21,7 +21,7 @@ _SETTLING = 0.2  # share of the probe that is not counted
 class Estimate:
     """Sizes in numbers and bytes, rates per second of this machine, and how long ``steps`` would take with them.
 
-    ``weights_bytes`` are those of actor, critics, averages, targets and optimiser. The pool is that of the start
+    ``weights_bytes`` are those of :func:`~genoevo_mega.memory.weights_bytes`. The pool is that of the start
     stage: tasks that grow make a run slower than ``seconds`` says.
     """
 
@@ -67,7 +67,7 @@ def estimate(
         actor_parameters=actor,
         critic_parameters=critics,
         replay_bytes=replay,
-        weights_bytes=_FLOAT * 4 * (actor + critics),  # itself, what follows it, and Adam's two moments
+        weights_bytes=weights_bytes(config, trainer.suite),
         building_seconds=round(seen[0][0] - began, 1),
         steps_per_second=round(steps, 1),
         updates_per_second=round(updates, 1),

@@ -186,12 +186,14 @@ class Evolver:
 
     def record(self, ended: Ended) -> None:
         """Credit ended episodes to the genotypes that drove them, and let the next genotypes drive."""
-        whole = ~self._crossing[ended.tasks]
-        self._crossing[ended.tasks] = False
-        ended = ended.only(whole)
+        ended = ended.only(~self._crossing[ended.tasks])
         genotype = self.driving[ended.tasks]
         self.tally.add(ended, genotype)
         self.driving[ended.tasks] = (genotype + 1) % self.community.size
+
+    def begin(self, tasks: Ints) -> None:
+        """Episodes of *tasks* (n,) begin: they are the present generation's, whatever became of those before."""
+        self._crossing[tasks] = False
 
     @property
     def due(self) -> bool:

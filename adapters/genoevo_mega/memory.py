@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 from genoevo_mega.config import Config
-from genoevo_mega.errors import ConfigError
+from genoevo_mega.errors import ConfigError, abbreviated
+from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.sizing import sizes
 from genoevo_mega.tasks import Suite
+
+_FLOAT = 4
+_PARAMETER = 5 * _FLOAT  # its value, one that follows it, its gradient and Adam's two moments
+_NETWORKS = 3  # the actor and two critics
+
+
+def weights_bytes(config: Config, suite: Suite) -> int:
+    """Bytes of actor and critics, whatever their architecture, at the start stage.
+
+    Weights, averages and targets, gradients, and the optimiser's moments.
+    """
+    actor, critic = sizes(config, suite).parameters
+    return _PARAMETER * (actor + 2 * critic)
 
 
 def check_memory(config: Config, suite: Suite) -> None:
@@ -14,23 +31,60 @@ def check_memory(config: Config, suite: Suite) -> None:
 
     A rough count: what it lets pass may still not fit.
     """
-    tasks, sac, network, most = len(suite.names), config.sac, config.network, config.growth.max_modules
-    inputs = suite.observation_size + suite.action_size
-    weights = network.width * (inputs + tasks + network.width * (network.embedding_layers - 1))
-    weights += 2 * config.genotypes.start_stage * network.width * network.hidden
+    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, bytes_at_least in _by_themselves(config):
+        if bytes_at_least > has:
+            raise _too_large(config, name, bytes_at_least, has)
+    tasks, sac, genotypes = len(suite.names), config.sac, config.genotypes
+    group = ARCHITECTURES[config.architecture].sizes
+    settings = getattr(config, group)
     needs = {
         # Floats, a number and two flags of every transition.
-        "sac.buffer_size": sac.buffer_size * (4 * (inputs + 2) + 2),
-        # Actor and twin critics: weights, gradients, two moments, and one that follows.
-        "network.width": 4 * 3 * 5 * weights,
-        "sac.batch_size": 4 * tasks * sac.batch_size * network.width * config.genotypes.start_stage,
-        "genotypes.population_size": 4 * tasks * config.genotypes.population_size * most * (most + 1),
+        "sac.buffer_size": sac.buffer_size * (_FLOAT * (suite.observation_size + suite.action_size + 2) + 2),
+        "match_parameters" if config.match_parameters else f"{group}.{settings.scaled[0]}": _weights(config, suite),
     }
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    batch = _FLOAT * tasks * sac.batch_size
+    if config.architecture == "mega":
+        most = config.growth.max_modules
+        needs["sac.batch_size"] = batch * settings.width * genotypes.start_stage
+        needs["genotypes.population_size"] = _FLOAT * tasks * genotypes.population_size * most * (most + 1)
+    elif not config.match_parameters:
+        needs["sac.batch_size"] = batch * sum(_widths(settings))
     if sum(needs.values()) > has:
         name = max(needs, key=lambda name: needs[name])
-        group, _, setting = name.partition(".")
-        value = getattr(getattr(config, group), setting)
-        raise ConfigError(
-            f"{name} = {value}: asks for {needs[name] / 1e9:.3g} GB at least, this machine has {has / 1e9:.3g}"
-        )
+        raise _too_large(config, name, needs[name], has)
+
+
+def _weights(config: Config, suite: Suite) -> int:
+    try:
+        return weights_bytes(config, suite)
+    except RuntimeError:  # more than torch can number
+        return 2**63
+
+
+def _widths(settings: Any) -> list[int]:
+    values = (getattr(settings, name) for name in settings.scaled)
+    return [width for value in values for width in (value if isinstance(value, tuple) else (value,))]
+
+
+def _by_themselves(config: Config) -> Iterator[tuple[str, int]]:
+    """Settings of the network, and the bytes that each asks for at least: some are too large for being counted."""
+    group = ARCHITECTURES[config.architecture].sizes
+    settings, byte = getattr(config, group), _PARAMETER * _NETWORKS
+    narrowest = 1 if config.match_parameters else min(_widths(settings))
+    for name in settings.repeated:
+        yield f"{group}.{name}", byte * getattr(settings, name) * narrowest
+    if config.architecture == "mega":
+        yield "genotypes.start_stage", byte * config.genotypes.start_stage * narrowest
+    if not config.match_parameters:
+        for name in settings.scaled:
+            value = getattr(settings, name)
+            yield f"{group}.{name}", byte * (max(value) if isinstance(value, tuple) else value)
+
+
+def _too_large(config: Config, name: str, needs: int, has: int) -> ConfigError:
+    value: Any = config
+    for part in name.split("."):
+        value = getattr(value, part)
+    shown = value if isinstance(value, tuple) else abbreviated(value)
+    return ConfigError(f"{name} = {shown}: asks for {needs / 1e9:.3g} GB at least, this machine has {has / 1e9:.3g}")

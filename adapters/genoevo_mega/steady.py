@@ -61,6 +61,9 @@ class Steady:
         """Count ended episodes."""
         self.tally.add(ended, 0)
 
+    def begin(self, tasks: Ints) -> None:
+        """An episode that begins is like any other."""
+
     @property
     def due(self) -> bool:
         """Whether every task has had as many episodes as all genotypes of MEGA's population would take."""

@@ -73,6 +73,12 @@ def allow(name: str) -> None:
         sys.path.append(here)  # last, so that nothing there hides an installed package
 
 
+def allow_inherited() -> None:
+    """In a process that was started where :func:`allow` was called: the same."""
+    for name in _allowed():
+        allow(name)
+
+
 def check_allowed(name: str, origin: Path) -> None:
     """UserError unless the code that a run directory or a file names was allowed and lies outside that directory."""
     if not is_code(name):

@@ -22,6 +22,7 @@ from typing import Any
 from genoevo_mega import files
 from genoevo_mega.config import build_config
 from genoevo_mega.errors import DivergedError, RolloutError, StorageError, UserError
+from genoevo_mega.suites import allow_inherited
 from genoevo_mega.sweep import FINISHED, Run
 
 STOP = "stop"
@@ -200,7 +201,7 @@ def _start() -> subprocess.Popen[bytes]:
     # torch's pool of threads is as large as a run asks for, but BLAS's would be as large as the machine.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "genoevo_mega.sweeping"],
+        [sys.executable, "-P", "-m", "genoevo_mega.sweeping"],  # -P: no module of the working directory goes first
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,  # a line that waited in a buffer of ours would not wake the selector
@@ -244,6 +245,7 @@ def _serve() -> None:
             stop(0, None)
 
     signal.signal(signal.SIGTERM, stop)
+    allow_inherited()
     while line := sys.stdin.readline():
         try:
             tell(train(json.loads(line), tell, lambda: stopping or os.getppid() != parent))

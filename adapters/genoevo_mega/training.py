@@ -196,6 +196,7 @@ class Trainer:
         due = ended | pool.lost
         while due.any():  # a reset can lose episodes as well
             self.replay.cut(np.flatnonzero(pool.lost & (self.episodes.taken > 0)))
+            self.evolver.begin(np.flatnonzero(due))
             self.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
             due = pool.lost.copy()
         self._report_faults()

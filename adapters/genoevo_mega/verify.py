@@ -21,8 +21,15 @@ class _Report:
 
     def tell(self, path: Path, problem: str) -> None:
         place = str(path.relative_to(self.directory)) if path.is_relative_to(self.directory) else str(path)
-        if (entry := {"place": place, "problem": problem}) not in self.damaged:
-            self.damaged.append(entry)
+        self._add([{"place": place, "problem": problem}])
+
+    def add(self, other: _Report) -> None:
+        """Take over what another report has."""
+        self._add(other.damaged)
+        self.checked |= other.checked
+
+    def _add(self, damaged: list[dict[str, str]]) -> None:
+        self.damaged += [entry for entry in damaged if entry not in self.damaged]
 
     def run(self, path: Path, check: Callable[[], Any]) -> Any:
         """What *check* of *path* gives, None where it finds damage."""
@@ -40,7 +47,8 @@ def verify(directory: Path) -> dict[str, Any]:
     """Check ``config.yaml``, ``run.json``, ``metrics.jsonl`` and all files of all checkpoints, as JSON values.
 
     ``sound``; ``checkpoints`` and ``files`` that were looked at; ``damaged``: a list of ``place``, relative to
-    *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too.
+    *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too: a checkpoint
+    that it removes meanwhile does not count.
     """
     if not runs.is_run(directory):
         raise UserError(f"{directory} is no run: it has no run.json")
@@ -50,34 +58,37 @@ def verify(directory: Path) -> dict[str, Any]:
         config = report.run(directory / "config.yaml", lambda: runs.open_config(directory))
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
     report.checked.discard(directory / manifest.CHECKPOINTS)
-    for path in paths:
-        _checkpoint(report, path, config)
+    found = [(path, _checkpoint(directory, path, config)) for path in paths]
+    # Training renames a checkpoint before it removes anything of it.
+    found = [(path, of_path) for path, of_path in found if path.exists()]
+    for _, of_path in found:
+        report.add(of_path)
     if (directory / metrics.METRICS).exists():
         report.run(directory / metrics.METRICS, lambda: metrics.read(directory / metrics.METRICS))
     return {
         "sound": not report.damaged,
-        "checkpoints": len(paths),
+        "checkpoints": len(found),
         "files": len(report.checked),
         "damaged": report.damaged,
     }
 
 
-def _checkpoint(report: _Report, path: Path, config: Config | None) -> None:
-    directory = report.directory
+def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
+    report = _Report(directory)
     if migrate.is_version_2(path):
         report.checked.update(file for file in path.rglob("*") if file.is_file())
     else:
         report.checked.add(path / manifest.MANIFEST)
         content = report.run(path / manifest.MANIFEST, lambda: manifest.read(path))
         if content is None:
-            return
+            return report
         report.checked.update(path / entry.name for entry in content.files)
         report.checked.update(directory / manifest.REPLAY / entry.name for entry in content.replay)
         problems = list(manifest.problems(directory, path, content))
         for problem in problems:
             report.tell(problem.path, problem.problem)
         if problems:
-            return
+            return report
     report.checked.add(path / manifest.STATE)
     state = report.run(path / manifest.STATE, lambda: checkpoint.read_state(path))
     if state is not None:
@@ -85,6 +96,7 @@ def _checkpoint(report: _Report, path: Path, config: Config | None) -> None:
         report.run(directory / metrics.METRICS, lambda: metrics.check_prefix(directory, *mark))
     if config is not None:
         report.run(path, lambda: _fill(directory, path, config))
+    return report
 
 
 def _fill(directory: Path, path: Path, config: Config) -> None:

@@ -199,14 +199,14 @@ class Writer:
         needed = {segment.name for path in manifests if path in kept for segment in manifests[path].replay}
         for path in manifests.keys() - kept:
             path.rename(path.with_name(f"{path.name}.old"))
+        for path in checkpoint.of_version_2(self.directory):
+            path.rename(self.directory / CHECKPOINTS / f"{path.name}.old")
         for path in (self.directory / CHECKPOINTS).iterdir():
             if path.suffix in (".old", ".new"):
                 shutil.rmtree(path)
         for path in (self.directory / REPLAY).glob("*.safetensors"):
             if path.name not in needed:
                 path.unlink()
-        for path in checkpoint.of_version_2(self.directory):
-            shutil.rmtree(path)
 
 
 def _set_aside(damaged: Path) -> None:

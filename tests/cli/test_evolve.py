@@ -13,7 +13,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from genoevo.checkpoint import locked
+from genoevo.checkpoint import Checkpoint
 from genoevo.state import load, save
 from genoevo_cli.main import cli
 
@@ -152,7 +152,7 @@ def test_another_setting_than_the_file_has_is_refused_by_name(path, capsys, argu
 
 
 def test_a_second_process_on_the_same_file_is_refused_and_told_the_holder(path, capsys):
-    with locked(path):
+    with Checkpoint(path):
         message = refused(capsys, "--state", path)
     assert f"{path} is being worked on by process {os.getpid()} on " in message
 

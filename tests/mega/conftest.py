@@ -1,9 +1,11 @@
 import multiprocessing
+from contextlib import contextmanager
+from functools import cache
 
 import pytest
 import torch
 
-from genoevo_mega import rollout, worker
+from genoevo_mega import rollout, runs, training, worker
 from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.evolve import Evolver
@@ -37,6 +39,31 @@ def metaworld_pool():
     names = ("drawer-close-v3", "button-press-topdown-v3", "door-open-v3")
     with RolloutPool(MetaWorldSuite(names, seed=3, goals=6), workers=2) as pool:
         yield pool
+
+
+@pytest.fixture(scope="module")
+def quick_runs():
+    """Runs of a file share what takes longer than their training: a pool's workers, the machine's measured rate."""
+    pools = {}
+
+    @contextmanager
+    def lent(suite, workers, *, groups=1, **limits):
+        key = suite, workers, groups
+        if key not in pools:
+            pools[key] = RolloutPool(suite, workers, groups=groups)
+        try:
+            yield pools[key]
+        except BaseException:  # it may be in the middle of a step
+            pools.pop(key).close()
+            raise
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (runs, training):
+            patch.setattr(module, "RolloutPool", lent)
+        patch.setattr(training, "measure_matrix_rate", cache(training.measure_matrix_rate))
+        yield
+    for pool in pools.values():
+        pool.close()
 
 
 @pytest.fixture

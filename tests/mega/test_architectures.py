@@ -1,19 +1,17 @@
 import copy
 import math
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
-from genoevo_mega import checkpoint, runs, training
+from genoevo_mega import checkpoint, runs
 from genoevo_mega.build import make_agent, make_evolver, make_suite
 from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.episodes import Ended
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.networks import ARCHITECTURES, Routing
 from genoevo_mega.replay import Batch
-from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.sizing import scaled, sizes
 from genoevo_mega.steady import Steady
 
@@ -428,20 +426,6 @@ RUN = {
 }
 
 
-@pytest.fixture(scope="module")
-def pool():
-    config = build_config(preset("smoke"), RUN)
-    with RolloutPool(make_suite(config), 1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def one_pool(pool, monkeypatch):
-    """Every run of the test steps the same environments; starting them takes longer than training."""
-    for module in (runs, training):
-        monkeypatch.setattr(module, "RolloutPool", lambda suite, workers, **groups: nullcontext(pool))
-
-
 def _trained(directory, architecture, steps=160, **sac):
     config = build_config(preset("smoke"), SMALL, RUN, {"architecture": architecture, "steps": steps, "sac": sac})
     trainer = runs.create(directory, config, ["test"], lambda status: None)
@@ -449,7 +433,7 @@ def _trained(directory, architecture, steps=160, **sac):
     return trainer
 
 
-@pytest.mark.usefixtures("one_pool")
+@pytest.mark.usefixtures("quick_runs")
 @pytest.mark.parametrize("architecture", FIXED)
 def test_every_architecture_trains_on_the_real_tasks(tmp_path, architecture):
     trainer = _trained(tmp_path / "run", architecture)
@@ -466,7 +450,7 @@ def test_every_architecture_trains_on_the_real_tasks(tmp_path, architecture):
     assert [estimate.episodes for estimate in found.values()] == [1, 1]
 
 
-@pytest.mark.usefixtures("one_pool")
+@pytest.mark.usefixtures("quick_runs")
 @pytest.mark.parametrize("architecture", ["moore"])
 def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, architecture):
     _trained(tmp_path / "whole", architecture)
@@ -478,7 +462,7 @@ def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, architecture):
     assert (tmp_path / "parts/metrics.jsonl").read_bytes() == (tmp_path / "whole/metrics.jsonl").read_bytes()
 
 
-@pytest.mark.usefixtures("one_pool")
+@pytest.mark.usefixtures("quick_runs")
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     trainer = _trained(tmp_path / "run", "mtsac", steps=20)
     path = checkpoint.find(tmp_path / "run")

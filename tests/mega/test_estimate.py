@@ -1,6 +1,7 @@
 from genoevo_mega.build import make_agent, make_suite
 from genoevo_mega.config import build_config, preset
 from genoevo_mega.estimate import estimate
+from genoevo_mega.memory import weights_bytes
 
 
 def test_an_estimate_counts_the_run_and_divides_its_steps_by_the_measured_rate():
@@ -10,6 +11,7 @@ def test_an_estimate_counts_the_run_and_divides_its_steps_by_the_measured_rate()
     found = estimate(config, 1.0, seen.append)
     agent = make_agent(config, make_suite(config))
     assert (found.tasks, found.actor_parameters) == (2, agent.actor.parameter_count)
+    assert found.weights_bytes == weights_bytes(config, make_suite(config))
     assert found.replay_bytes > config.sac.buffer_size * 4 * (3 + 1 + 1)
     assert found.updates_per_second > 0
     assert abs(found.seconds * found.steps_per_second - 10**6) < 0.02 * 10**6

@@ -18,6 +18,7 @@ def _evolver(**genotypes):
 def _end(evolver, successes, tasks=(0, 1)):
     mask = np.isin(np.arange(2), tasks)
     evolver.record(Ended(mask, np.array(tasks), np.arange(len(tasks), dtype=float), np.array(successes)))
+    evolver.begin(np.array(tasks))
 
 
 def test_genotypes_drive_in_turn():
@@ -66,6 +67,16 @@ def test_an_episode_that_a_round_cut_in_two_counts_for_no_generation():
     assert evolver.driving.tolist() == [1, 0]
     _end(evolver, [True], tasks=(1,))
     assert evolver.tally.successes.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
+def test_an_episode_begun_anew_in_place_of_one_that_a_round_cut_in_two_counts():
+    evolver = _evolver()
+    for _ in range(3):
+        _end(evolver, [True, True])
+    evolver.evolve(np.array([True, True]))
+    evolver.begin(np.array([1]))  # that under way was lost with its worker
+    _end(evolver, [True, True])
+    assert evolver.tally.episodes.tolist() == [[0, 0, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize("driving", [0, 2])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from genoevo_mega.replay import Replay
 from genoevo_mega.rollout import Transition
@@ -156,3 +157,66 @@ def test_sampling_is_uniform():
 def test_a_million_transitions_of_ten_tasks_take_less_than_230_megabytes():
     replay = Replay(10, 100_000, 39, 4, episode_length=200)
     assert replay.nbytes < 230e6
+
+
+# ------------------------------------------------------------------------------------------------ in a checkpoint
+
+
+def _filled(replay, steps, lengths=(7, 5), start=0):
+    for step in range(start, start + steps):
+        now = np.full((2, 3), step, np.float32) + np.array([[0], [0.5]], np.float32)
+        ended = np.array([step % length == length - 1 for length in lengths])
+        none = np.zeros(2, np.bool_)
+        after = Transition(now + 0.25, np.full(2, step, np.float32), ended & [False, True], ended, lost=none)
+        replay.add(now, now[:, :2], after, ended, np.full(2, step))
+    return replay
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 23, 24, 60])
+@pytest.mark.parametrize("between", [1, 7, 200])
+def test_rows_in_parts_make_the_replay_they_were_taken_of(steps, between):
+    replay = Replay(2, 20, 3, 2, 7)
+    parts, taken = [], replay.written.copy()
+    for step in range(steps):
+        _filled(replay, 1, start=step)
+        if step % between == 0:
+            first = np.maximum(taken, replay.oldest)
+            taken = replay.written.copy()
+            parts.append((first, taken, replay.rows(first, taken)))
+    first, last = np.maximum(taken, replay.oldest), replay.written.copy()
+    parts.append((first, last, replay.rows(first, last)))
+    again = Replay(2, 20, 3, 2, 7)
+    for part in parts:
+        again.load_rows(*part)
+    again.load_arrays(replay.state_arrays())
+    for name, ring in replay._rings().items():
+        assert np.array_equal(getattr(again, name)[replay.valid], ring[replay.valid]), name
+    assert np.array_equal(again.valid, replay.valid)
+    for other in (replay, again):
+        _filled(other, 9, start=steps)
+    batches = [other.sample(32, np.random.default_rng(0), gamma=0.9, steps=3) for other in (replay, again)]
+    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"written": np.array([5, -1])}, "written"),
+        ({"written": np.array([5.0, 6.0])}, "written"),
+        ({"filled": np.array([9, 99])}, "filled"),
+        ({"begun/rewards": np.zeros(3, np.float32)}, "rewards"),
+        ({"begun/actions": np.zeros((2, 2), np.int32)}, "actions"),
+    ],
+)
+def test_a_replay_that_cannot_be_is_refused(change, message):
+    replay = _filled(Replay(2, 20, 3, 2, 7), 9)
+    with pytest.raises(ValueError, match=message):
+        replay.load_arrays({**replay.state_arrays(), **change})
+
+
+def test_a_replay_without_a_transition_to_draw_is_refused():
+    replay = _filled(Replay(2, 20, 3, 2, 7), 9)
+    arrays = replay.state_arrays()
+    replay.valid[:] = False
+    with pytest.raises(ValueError, match="marks no transition"):
+        replay.load_arrays({**arrays, "begun/valid": np.zeros(2, np.bool_)})

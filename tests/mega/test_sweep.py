@@ -17,6 +17,7 @@ from genoevo_mega import checkpoint, runs, sweeping
 from genoevo_mega.compare import as_json, collect, compare
 from genoevo_mega.errors import ConfigError, StorageError, UserError
 from genoevo_mega.picture import check_picture, draw
+from genoevo_mega.suites import allow
 from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_mega.sweeping import LocalPool, train
 from genoevo_mega.verify import verify
@@ -192,6 +193,23 @@ def test_workers_take_one_run_after_the_other_and_one_that_fails_leaves_the_othe
     assert ended == [(1, "began"), (1, "done"), (2, "began"), (2, "failed"), (3, "began"), (3, "done")]
 
 
+def test_workers_find_a_suite_in_the_working_directory_after_all_that_is_installed(tmp_path, monkeypatch):
+    made = "from genoevo_mega.synthetic import SyntheticSuite\n\n"
+    made += "def make(seed, goals):\n    return SyntheticSuite(('point', 'car'), seed, goals)\n"
+    (tmp_path / "suite_of_mine.py").write_text(made)
+    for name in ("yaml", "pydantic", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the working directory goes first')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("GENOEVO_ALLOW_SUITE", "")
+    allow("suite_of_mine:make")
+    settings = {**TINY["settings"], "suite": "suite_of_mine:make", "steps": 40}
+    planned = _plan(tmp_path / "runs", settings=settings, seeds=1)
+    ended = [(progress.event, progress.text) for progress in LocalPool(1, ["test"]).run(planned)][-1]
+    sys.modules.pop("suite_of_mine")
+    assert ended == ("done", "")
+
+
 # Answers each run with two lines at once; whoever waits for it after that waits 20 seconds at most.
 TWO_LINES = """#!{python} -IS
 import os, signal, sys
@@ -280,8 +298,8 @@ def test_a_worker_that_is_killed_fails_its_run_and_another_takes_the_next(tmp_pa
         events.append((progress.run.seed, progress.event, progress.text))
         if progress.event == "steps" and not killed:
             killed = True
-            pid = json.loads((progress.run.directory / "lock").read_text())["pid"]
-            os.kill(pid, signal.SIGKILL)
+            _, pid, *_ = (progress.run.directory / "lock").read_text().split()
+            os.kill(int(pid), signal.SIGKILL)
     ended = [event for event in events if event[1] in ("failed", "done")]
     assert ended == [(1, "failed", "its process died (exit code -9)"), (2, "done", "")]
 

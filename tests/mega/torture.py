@@ -30,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+SUITE = "reach-v3,drawer-close-v3"
 SETTINGS = {
     "steps": 96,
     "environment": {"episode_length": 8, "goals": 2},
@@ -62,7 +63,7 @@ class Forking:
         return pipe
 
 
-def run_process(directory: Path, die_at: int | None, count_file: Path | None) -> None:
+def run_process(directory: Path, suite: str, die_at: int | None, count_file: Path | None) -> None:
     """Train or resume in *directory*, in a process of its own; dies before the call number *die_at* to the disk."""
     import torch
 
@@ -78,7 +79,8 @@ def run_process(directory: Path, die_at: int | None, count_file: Path | None) ->
     if (directory / "run.json").exists() and not (directory / ".begun").exists():
         trainer = runs.resume(directory, tell=lines.append)
     else:
-        trainer = runs.create(directory, build_config(preset("smoke"), SETTINGS), ["torture"], lambda status: None)
+        config = build_config(preset("smoke"), SETTINGS, {"suite": suite})
+        trainer = runs.create(directory, config, ["torture"], lambda status: None)
     trainer.run(trainer.config.steps)
     if count_file is not None:
         count_file.write_text(str(calls[0]))
@@ -103,9 +105,11 @@ def _count_calls(directory: Path, die_at: int | None) -> list[int]:
     return calls
 
 
-def _in_process(directory: Path, *, die_at: int | None = None, after: float | None = None, log: Path) -> int:
+def _in_process(
+    directory: Path, suite: str, *, die_at: int | None = None, after: float | None = None, log: Path
+) -> int:
     """Exit code of one process, -9 where it was killed; *after* seconds it is."""
-    process = multiprocessing.get_context("forkserver").Process(target=_guarded, args=(directory, die_at, log))
+    process = multiprocessing.get_context("forkserver").Process(target=_guarded, args=(directory, suite, die_at, log))
     process.start()
     process.join(after)
     if after is not None and process.exitcode is None:
@@ -114,9 +118,9 @@ def _in_process(directory: Path, *, die_at: int | None = None, after: float | No
     return int(process.exitcode)
 
 
-def _guarded(directory: Path, die_at: int | None, log: Path) -> None:
+def _guarded(directory: Path, suite: str, die_at: int | None, log: Path) -> None:
     try:
-        run_process(directory, die_at, log.with_suffix(".calls"))
+        run_process(directory, suite, die_at, log.with_suffix(".calls"))
     except BaseException as error:
         log.write_text(f"{type(error).__name__}: {error}")
         raise
@@ -132,16 +136,16 @@ def outcome(directory: Path) -> dict[str, Any]:
     return {"digest": runs.info(directory)["digest"], "metrics": metrics, **same}
 
 
-def torture(runs: int, jobs: int, seed: int, folder: Path) -> dict[str, Any]:
+def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -> dict[str, Any]:
     """Kill and resume so many runs; how many ended as the one that was never killed, how many refused to resume."""
     multiprocessing.set_forkserver_preload(
         ["torch", "torch.utils.tensorboard", "metaworld.env_dict", "scipy.spatial.transform", "genoevo_mega.runs"]
     )
     began = time.monotonic()
-    if code := _in_process(folder / "whole", log=folder / "whole.log"):
+    if code := _in_process(folder / "whole", suite, log=folder / "whole.log"):
         raise RuntimeError(f"the run that nobody kills ended with {code}: {(folder / 'whole.log').read_text()}")
     warm = time.monotonic()
-    _in_process(folder / "again", log=folder / "again.log")
+    _in_process(folder / "again", suite, log=folder / "again.log")
     lasts, calls = time.monotonic() - warm, int((folder / "whole.calls").read_text())
     expected = outcome(folder / "whole")
     print(
@@ -159,7 +163,7 @@ def torture(runs: int, jobs: int, seed: int, folder: Path) -> dict[str, Any]:
                 share = rng.random() if killed.total() == 0 else rng.random() ** 2  # what is left is shorter
                 within = rng.random() < 0.5
                 how = {"die_at": 1 + int(share * calls)} if within else {"after": share * lasts}
-            code = _in_process(directory, **how, log=log)
+            code = _in_process(directory, suite, **how, log=log)
             if code == -signal.SIGKILL:
                 killed["in a checkpoint" if "die_at" in how else "at any moment"] += 1
             elif killed.total() == 0 and code == 0:  # it was done before it was to be killed
