@@ -75,9 +75,7 @@ def gene_values(population: Population, precision: int) -> Ints:
     return _looked_up(population, precision, np.arange(1 << precision))
 
 
-def from_gene_values(
-    values: Ints, lengths: Ints, precision: int, weights: Sequence[float] = (1.0,)
-) -> Population:
+def from_gene_values(values: Ints, lengths: Ints, precision: int, weights: Sequence[float] = (1.0,)) -> Population:
     """The inverse of :func:`gene_values`: (n, G) integers of [0, 2**precision) as unevaluated genotypes of *lengths*.
 
     What lies past a row's length is dropped.

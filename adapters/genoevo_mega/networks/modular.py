@@ -304,7 +304,9 @@ class _Pass(torch.autograd.Function):
             of_inputs[module] = through_layer(through_layer(of_hidden.flatten(1, 2))).view_as(of_hidden)
         of_weights: tuple[Tensor | None, Tensor | None] = (None, None)
         if needs_mixing:
-            shaped = [h.view(len(h), users, *of_mixed.shape[2:]) for h, users in zip(hidden, mixing.users, strict=True)]
+            shaped = [
+                h.view(len(h), users, *of_mixed.shape[2:]) for h, users in zip(hidden, mixing.users, strict=True)
+            ]
             of_weights = mixing.gradients_of_weights(shaped, of_inputs, of_mixed)
         rows = mixing.gradient_of(0, of_inputs, of_mixed).flatten(1, 2)
         while len(tape) > 1:
