@@ -16,7 +16,16 @@ import numpy.typing as npt
 from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice, check_whole
 from genoevo._remembered import WEIGHTS, GrowthMemory, Replaced, check_fit
-from genoevo.decode import OFFSET, blocks, check_offset, decode_population, output_shares, stages_of
+from genoevo.decode import (
+    OFFSET,
+    blocks,
+    check_offset,
+    decode_population,
+    from_gene_values,
+    gene_values,
+    output_shares,
+    stages_of,
+)
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.operators.reproduction import Origin, Reproduction
@@ -226,6 +235,44 @@ class Community:
         return decode_population(
             population or self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale
         )
+
+    def genes(self) -> Ints:
+        """(n, G) int64: each genotype's codes, the whole numbers of its genes; zero past its own genes."""
+        return gene_values(self.population, self.layout.precision)
+
+    def rewrite(self, genes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Put other codes into the genotypes, as a search beside evolution may have found them.
+
+        Parameters
+        ----------
+        genes
+            (n, G) whole numbers from 0 to ``2**precision - 1``, as :meth:`genes` gives them; what lies past a
+            genotype's own genes is ignored.
+
+        Returns
+        -------
+        (n,) bool: the genotypes that have changed. They have no fitness any more; the others keep theirs.
+
+        Raises
+        ------
+        ValueError
+            For another shape, numbers that are not whole, or one out of range; nothing is changed.
+
+        """
+        present, given = self.genes(), np.asarray(genes)
+        largest = 2**self.layout.precision - 1
+        if given.dtype.kind not in "iu" or given.shape != present.shape:
+            raise ValueError(f"genes must be whole numbers of shape {present.shape}, got {given.dtype}{given.shape}")
+        own = np.arange(given.shape[1]) < (self.population.lengths // self.layout.precision)[:, None]
+        if not ((given >= 0) & (given <= largest))[own].all():
+            raise ValueError(f"genes must be from 0 to {largest}, got {given[own].min()} to {given[own].max()}")
+        changed = np.asarray((own & (given != present)).any(axis=1))
+        rows = np.flatnonzero(changed)
+        if len(rows):
+            codes, lengths = given[rows].astype(np.int64), self.population.lengths[rows]
+            others = from_gene_values(codes, lengths, self.layout.precision, self.population.weights)
+            self.population = self.population.replaced(rows, others)
+        return changed
 
     def effective_modules(self) -> Ints:
         """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""

@@ -5,7 +5,7 @@ bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -73,6 +73,15 @@ def _terms(v: Floats, top: Floats, offset: float) -> Floats:
 def gene_values(population: Population, precision: int) -> Ints:
     """(n, longest // precision) int64: each gene's unsigned integer, zero past a row's length."""
     return _looked_up(population, precision, np.arange(1 << precision))
+
+
+def from_gene_values(values: Ints, lengths: Ints, precision: int, weights: Sequence[float] = (1.0,)) -> Population:
+    """The inverse of :func:`gene_values`: (n, G) integers of [0, 2**precision) as unevaluated genotypes of *lengths*.
+
+    What lies past a row's length is dropped.
+    """
+    bits = values[:, :, None] >> np.arange(precision - 1, -1, -1) & 1
+    return Population.from_bits(bits.reshape(len(values), -1), lengths, weights)
 
 
 def _looked_up(population: Population, precision: int, table: npt.NDArray[T]) -> npt.NDArray[T]:

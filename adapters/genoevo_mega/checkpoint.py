@@ -2,8 +2,9 @@
 
 ``agent.safetensors`` holds weights, averages, targets, temperatures, optimiser state and torch's generator,
 ``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
-pending fitness and the replay's unfinished rows, ``state.json`` counters, generators and times; the replay's finished
-rows lie in segments, see :mod:`genoevo_mega.manifest`. Nothing is pickled. :mod:`genoevo_mega.writer` writes it.
+pending fitness, relaxed codes where there are any, and the replay's unfinished rows, ``state.json`` counters,
+generators and times; the replay's finished rows lie in segments, see :mod:`genoevo_mega.manifest`. Nothing is
+pickled. :mod:`genoevo_mega.writer` writes it.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ Tell = Callable[[str], None]
 
 
 class Losses(Record):
-    """Sums of losses since the last round."""
+    """Sums of losses since the last round, by task where they are counted so."""
 
     count: Count
-    sums: dict[str, float]
+    sums: dict[str, float | list[float]]
 
 
 class EstimateRecord(Record):
@@ -80,6 +81,7 @@ class State(Record):
     evaluated: list[EstimateRecord] | None
     evaluated_at: Count
     success: list[Share | None]
+    masked: list[Count] | None = None  # up to the last round, where sac.mask_loss_above is set
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _state(trainer: Trainer) -> State:
         evaluated=trainer.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in trainer.evaluated],
         evaluated_at=trainer.evaluated_at,
         success=trainer.status.success,
+        masked=trainer.masked,
     )
 
 
@@ -237,6 +240,7 @@ def load_one(trainer: Trainer, path: Path) -> None:
             raise ValueError(f"rngs: must be {', '.join(trainer.rngs)}, got {', '.join(state['rngs'])}")
         if len(state["success"]) != tasks or len(state["evaluated"] or state["success"]) != tasks:
             raise ValueError(f"success and evaluated must be of {tasks} tasks")
+        _check_masked(state, tasks)
     trainer.agent, trainer.evolver = load_policy(path, trainer.config, trainer.suite)
     arrays = _read_arrays(path)
     with files.reading(path / ARRAYS):
@@ -253,7 +257,17 @@ def load_one(trainer: Trainer, path: Path) -> None:
     trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
     trainer.evaluated_at = state["evaluated_at"]
     trainer.status.success = state["success"]
+    if trainer.masked is not None:
+        trainer.masked = state["masked"] or trainer.masked
     trainer.loaded.path, trainer.loaded.segments = path, segments
+
+
+def _check_masked(state: dict[str, Any], tasks: int) -> None:
+    sums = state["losses"]["sums"]
+    if any(isinstance(value, list) != (name == "masked") for name, value in sums.items()):
+        raise ValueError("losses.sums: masked must be counts by task, all else numbers")
+    if any(len(counts or range(tasks)) != tasks for counts in (state["masked"], sums.get("masked"))):
+        raise ValueError(f"masked must be of {tasks} tasks")
 
 
 def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: Arrays) -> None:
@@ -330,6 +344,7 @@ def digest(path: Path) -> str:
     parts |= {f"population/{name}": np.asarray(value) for name, value in population.items()}
     with files.reading(path / ARRAYS):
         parts |= {f"pending/{name}": arrays[name] for name in ("episodes", "successes", "returns")}
+        parts |= {name: array for name, array in arrays.items() if name.startswith("relaxed_")}
     total = hashlib.sha256()
     for name in sorted(parts):
         array = np.ascontiguousarray(parts[name])

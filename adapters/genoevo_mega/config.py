@@ -149,6 +149,9 @@ class Genotypes(Settings):
     update_with: Literal["sample", "elite", "stored"] = "sample"
     """Whose weights a gradient step uses for a task: one genotype drawn from its population, its elite, or the
     one that produced the transition [O]."""
+    hybrid_rate: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate, in units of a code, of gradient steps on the decoded weights beside evolution, for the genotypes
+    that gradient steps use; null for none (:mod:`genoevo_mega.relaxed`) [O]."""
 
 
 class Sac(Settings):
@@ -175,6 +178,9 @@ class Sac(Settings):
     itself [O]."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest gradient norm of the actor and of the critics."""
+    mask_loss_above: Annotated[float, Field(gt=0)] | None = None
+    """A task whose critic or actor loss exceeds this, or is no number, is left out of that update; null for none
+    (:mod:`genoevo_mega.sac`) [O]."""
     max_skipped: Count = 10
     """Updates whose gradient is not finite and that therefore make no step: so many in one round stop the run."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0
@@ -274,6 +280,8 @@ class Config(Settings):
                 f"genotypes.start_stage = {self.genotypes.start_stage}: "
                 f"must be at most growth.max_modules, which is {self.growth.max_modules}"
             )
+        if self.genotypes.hybrid_rate is not None:
+            self._check_hybrid()
         if self.sac.precision == "tf32" and self.machine.device != "cuda":
             raise ValueError("sac.precision = 'tf32': needs machine.device = 'cuda'; a CPU has fp32 and bf16")
         if self.reproduction.changes_lengths:
@@ -282,6 +290,16 @@ class Config(Settings):
                 "crossover = 'cut_and_splice' and resize_rate above 0 change it"
             )
         return self
+
+    def _check_hybrid(self) -> None:
+        rate = f"genotypes.hybrid_rate = {self.genotypes.hybrid_rate}: must be null"
+        if self.architecture != "mega":
+            raise ValueError(f"{rate} for architecture = {self.architecture!r}, which has no genotypes")
+        if self.genotypes.update_with == "stored":
+            raise ValueError(
+                f"{rate} for genotypes.update_with = 'stored': most genotypes of stored transitions are no more; "
+                "sample and elite can be trained"
+            )
 
 
 def build_config(*layers: dict[str, Any]) -> Config:

@@ -25,6 +25,7 @@ from genoevo_mega.episodes import Ended
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.files import take_up
 from genoevo_mega.networks import Routing
+from genoevo_mega.relaxed import Relaxed
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -37,7 +38,8 @@ class Outcome:
     ``success`` and ``mean_return`` average over the task's genotypes, ``episodes`` were driven by them,
     ``effective_modules`` is its elite's, ``grown``, ``shrunk`` and ``restored`` are task indices. ``descent``
     holds JSON values for the round's record: ``elite``, the bit strings of the next generation's elites by task, but
-    for those that are still the same, and ``genealogy``, see :func:`_genealogy`.
+    for those that are still the same, ``genealogy``, see :func:`_genealogy`, and, where gradient steps change
+    genotypes, ``rewritten``, how many of a task's genes they have changed since the last round.
     """
 
     success: npt.NDArray[np.float64]
@@ -108,6 +110,8 @@ class Evolver:
         self.tally = Tally(tasks, size)
         self._crossing = np.zeros(tasks, np.bool_)  # episodes that began before the last round
         self._archive = _Archive(community, keep=self._update_with == "stored")
+        rate = config.genotypes.hybrid_rate
+        self._relaxed = None if rate is None else Relaxed(community, rate)
         self._tasks = np.arange(tasks)
 
     @classmethod
@@ -207,6 +211,7 @@ class Evolver:
         """
         episodes, stages = self.tally.episodes.sum(axis=1), self.community.stages
         performance, mean_return = self.tally.take()
+        rewritten = self._write_back()
         done = self.community.step(
             performance,
             mean_return,
@@ -214,13 +219,18 @@ class Evolver:
             module_budget=self._module_budget,
             rollback=self._rollback,
         )
-        changed = (done.elites > 0) | (self.community.stages != stages) | (self.community.rounds == 1)
-        changed[done.restored] = True
+        moved = self.community.stages != stages
+        moved[done.restored] = True
+        changed = moved | (done.elites > 0) | (self.community.rounds == 1) | (rewritten[:, 0] > 0)
         elites = self.community.population[:: self.community.size]
         new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
         self.driving[:] = 0
         self._crossing[:] = False if under_way is None else under_way
         self._archive.extend()
+        descent = {"elite": new, "genealogy": _genealogy(done)}
+        if self._relaxed:
+            self._relaxed.succeed(self._sources(done, moved))
+            descent["rewritten"] = dict(zip(self.community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
         return Outcome(
             success=performance.mean(axis=1),
             mean_return=mean_return.mean(axis=1),
@@ -230,8 +240,22 @@ class Evolver:
             shrunk=done.shrunk,
             restored=done.restored,
             episodes=episodes,
-            descent={"elite": new, "genealogy": _genealogy(done)},
+            descent=descent,
         )
+
+    def _write_back(self) -> Ints:
+        """Gradient steps into the bits; (tasks, size): how many genes of each genotype they have changed."""
+        shape = len(self._tasks), self.community.size
+        return self._relaxed.write_back().reshape(shape) if self._relaxed else np.zeros(shape, np.int64)
+
+    def _sources(self, done: Round, moved: Flags) -> Ints:
+        """The row that each genotype had before the round, -1 where it is new or of a task that has *moved*."""
+        rows = np.full((len(self._tasks), self.community.size), -1)
+        rows[:, 0] = self._tasks * self.community.size + done.elites
+        if not self._breed:
+            rows[:, 1:] = done.parents[:, :, 0]
+        rows[moved] = -1
+        return rows.ravel()
 
     def genotype_ids(self) -> Ints:
         """(tasks,) int64: the archive's number of the genotype that drives each task; stored with transitions."""
@@ -249,18 +273,29 @@ class Evolver:
         return self._archive.routing(self._first_ids()[:, None])
 
     def updating(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
-        """Weights for a gradient step, by ``update_with``; *stored* (tasks, batch) are genotype numbers."""
-        if self._update_with == "elite":
-            return self.elite()
+        """Weights for a gradient step, by ``update_with``; *stored* (tasks, batch) are genotype numbers.
+
+        Where gradient steps train them, they ask for a gradient, and :meth:`learn` makes the step.
+        """
         if self._update_with == "stored":
             return self._archive.routing(stored.numpy())
-        drawn = rng.integers(0, self.community.size, len(self._tasks))
-        return self._archive.routing((self._first_ids() + drawn)[:, None])
+        place = np.zeros(len(self._tasks), np.int64)
+        if self._update_with == "sample":
+            place = rng.integers(0, self.community.size, len(self._tasks))
+        if self._relaxed:
+            return self._relaxed.routing(self._tasks * self.community.size + place)
+        return self._archive.routing((self._first_ids() + place)[:, None])
+
+    def learn(self) -> None:
+        """A step of the codes that the last gradient step used, by the gradient that it gave their weights."""
+        if self._relaxed:
+            self._relaxed.learn()
 
     def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What is not in the community: pending episodes and, where it is kept, the archive."""
+        """What is not in the community: pending episodes and, where there are any, archive and relaxed codes."""
         own = {"driving": self.driving, "crossing": self._crossing}
-        return {**own, **self.tally.state_arrays(), **self._archive.state_arrays()}
+        relaxed = self._relaxed.state_arrays() if self._relaxed else {}
+        return {**own, **self.tally.state_arrays(), **self._archive.state_arrays(), **relaxed}
 
     def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         """Take up :meth:`state_arrays`; ValueError where they do not fit."""
@@ -271,6 +306,8 @@ class Evolver:
         if "crossing" in arrays:  # older checkpoints have none
             take_up("crossing", self._crossing, arrays["crossing"])
         self._archive.load_arrays(arrays)
+        if self._relaxed:
+            self._relaxed.load_arrays(arrays)
 
     def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
         """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""

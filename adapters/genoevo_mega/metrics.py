@@ -21,6 +21,7 @@ from genoevo_mega.errors import StorageError, UserError, abbreviated
 from genoevo_mega.loggers import open_logger
 
 METRICS, TIME = "metrics.jsonl", "time.jsonl"
+_COUNTED = ("skipped", "masked")
 
 
 class MetricsWriter:
@@ -166,10 +167,11 @@ def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
 class RunningMeans:
     """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them.
 
-    ``skipped`` is counted, not averaged: updates that made no step. They are left out of the means.
+    ``skipped`` is counted, not averaged: updates that made no step. They are left out of the means. So is ``masked``
+    (tasks,), the tasks that updates left out.
     """
 
-    def __init__(self, count: int = 0, sums: dict[str, float] | None = None) -> None:
+    def __init__(self, count: int = 0, sums: dict[str, float | list[float]] | None = None) -> None:
         self.sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in (sums or {}).items()}
         self.count = count
 
@@ -177,7 +179,7 @@ class RunningMeans:
         """Count one value of each name."""
         skipped = values.get("skipped", torch.tensor(0.0))
         for name, value in values.items():
-            counted = value if name == "skipped" else value * (1 - skipped)
+            counted = value if name in _COUNTED else value * (1 - skipped)
             finite = torch.nan_to_num(counted.double(), nan=0.0, posinf=0.0, neginf=0.0)
             self.sums[name] = self.sums[name].to(finite.device) + finite if name in self.sums else finite
         self.count += 1
@@ -187,14 +189,19 @@ class RunningMeans:
         """Updates without a step since the means were last taken."""
         return int(self.sums.get("skipped", 0))
 
+    @property
+    def masked(self) -> list[int]:
+        """Updates that left each task out since the means were last taken; empty where none can."""
+        return [int(count) for count in self.sums.get("masked", ())]
+
     def take(self) -> dict[str, float]:
         """The means over updates that made a step, none where there is none, and ``skipped``; starts anew."""
-        sums, skipped = self.sums_as_floats(), self.skipped
+        sums, skipped = self.sums, self.skipped
         made = self.count - skipped
-        means = {name: value / made for name, value in sums.items() if made and name != "skipped"}
+        means = {name: float(value) / made for name, value in sums.items() if made and name not in _COUNTED}
         self.sums, self.count = {}, 0
         return {**means, "skipped": skipped}
 
-    def sums_as_floats(self) -> dict[str, float]:
+    def sums_as_floats(self) -> dict[str, float | list[float]]:
         """The sums as JSON values."""
-        return {name: float(value) for name, value in self.sums.items()}
+        return {name: value.tolist() for name, value in self.sums.items()}

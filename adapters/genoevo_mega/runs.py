@@ -125,7 +125,8 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
     """What a run is and how far it has come, from its newest checkpoint, as JSON values.
 
     ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
-    before the first round). ``digest`` is the same for two runs that are equal bit for bit.
+    before the first round). ``masked``, under ``sac.mask_loss_above``, counts the updates that left a task out.
+    ``digest`` is the same for two runs that are equal bit for bit.
     """
     config = open_config(directory, runs_code=False)
     latest = checkpoint.find(directory, tell)
@@ -138,6 +139,10 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
         name: {"stage": stages[i], "effective_modules": effective[i], "success": success[i]}
         for i, name in enumerate(evolver.tasks)
     }
+    if state["masked"]:
+        fresh = state["losses"]["sums"].get("masked") or [0] * len(tasks)
+        for task, before, new in zip(tasks.values(), state["masked"], fresh, strict=True):
+            task["masked"] = before + int(new)
     return {
         "suite": config.suite,
         "architecture": config.architecture,

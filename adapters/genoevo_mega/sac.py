@@ -11,6 +11,12 @@ Departures and choices:
    entropy of the steps between [O].
 6. Actor and critics, online and target, use the same genotype weights in one update [O].
 7. An optimiser whose gradient is not finite makes no step; the losses of that update say so under ``skipped``.
+8. ``mask_loss_above`` leaves diverging tasks out, as PaCo (Sun et al. 2022) does. A task's critic loss is the mean
+   over its transitions, summed over both critics. Above the limit, its transitions add nothing to the gradients of
+   this update; where its actor loss alone is above, nothing to those of actor and temperature. The sum over tasks is
+   divided by the number of all tasks as ever: the others' gradients are what they are beside any task [O].
+9. A routing that asks for a gradient gets that of the actor's loss through the actor; see
+   :mod:`genoevo_mega.relaxed` [O].
 
 An update may be made in parts of the batch, each by a thread of its own; their gradients are summed in order. On CUDA
 the update, and acting, are one captured graph each.
@@ -21,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -149,39 +155,55 @@ class Agent:
     def update(self, batch: Batch, routing: Routing) -> dict[str, Tensor]:
         """One gradient step of critics, actor and temperatures, then of the targets; losses as 0-d tensors.
 
-        ``skipped`` among them is 1 where a gradient was not finite and its step was therefore left out, else 0.
+        ``skipped`` among them is 1 where a gradient was not finite and its step was therefore left out, else 0;
+        ``masked`` (tasks,), under ``mask_loss_above``, is 1 for tasks that were left out. Where *routing* asks for a
+        gradient, that of the actor's loss is added to whatever its weights are made of.
         """
         self.updates += 1
         noise = self._noise(2, *batch.actions.shape)
-        weights = self._here(routing.inputs), self._here(routing.output)
-        return self._run_update(routing.stages, *map(self._here, batch[:5]), *noise, *weights)
+        asked = routing.output.requires_grad
+        weights = self._here(routing.inputs.detach()), self._here(routing.output.detach())
+        found = self._run_update((routing.stages, asked), *map(self._here, batch[:5]), *noise, *weights)
+        if asked:
+            gradients = [found.pop(name).cpu() for name in ("of_inputs", "of_output")]
+            torch.autograd.backward([routing.inputs, routing.output], gradients)
+        return found
 
-    def _update(self, stages: tuple[int, ...], *tensors: Tensor) -> dict[str, Tensor]:
-        *transitions, inputs, output = tensors
+    def _update(self, key: tuple[tuple[int, ...], bool], *tensors: Tensor) -> dict[str, Tensor]:
+        (stages, asked), (*transitions, inputs, output) = key, tensors
         parts = self._split(transitions, Routing(inputs, output, stages))
         count = transitions[2].numel()
         temperature = self.log_temperature.detach().exp()[:, None]
         critic_weights, actor_weights = list(self.critics.parameters()), list(self.actor.parameters())
 
-        def critics(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
-            predicted, goal = self._values(part, temperature)
-            loss = (predicted - goal).square().sum() / count
+        def critics(kept: Tensor | None, predicted: Tensor, goal: Tensor) -> tuple[Gradients, Tensor, Tensor]:
+            loss = _only(kept, predicted - goal).square().sum() / count
             gradients = torch.autograd.grad(loss, critic_weights, allow_unused=True)
             return gradients, loss.detach(), predicted.detach().sum()
 
-        def actor(part: _Part) -> tuple[Gradients, Tensor, Tensor]:
-            losses, log_prob = self._actor_losses(part, temperature)
-            loss = losses.sum() / count
-            gradients = torch.autograd.grad(loss, actor_weights, allow_unused=True)
+        def policy(part: _Part) -> tuple[Tensor, Tensor, Routing]:
+            own = _leaves(part.routing) if asked else part.routing
+            return *self._actor_losses(part, temperature, own), own
+
+        def actor(
+            kept: Tensor | None, losses: Tensor, log_prob: Tensor, own: Routing
+        ) -> tuple[Gradients, Tensor, Tensor]:
+            loss = _only(kept, losses).sum() / count
+            weights = [*actor_weights, *own[:2]] if asked else actor_weights
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
             return gradients, loss.detach(), log_prob.detach().sum(1)
 
-        gradients, critic_losses, predicted = zip(*self._crew(critics, parts), strict=True)
-        critic_norm = self._descend("critics", critic_weights, gradients)
+        kept, results = self._run_parts(parts, lambda part: self._values(part, temperature), _critic_losses, critics)
+        gradients, critic_losses, predicted = zip(*results, strict=True)
+        critic_norm = self._descend("critics", critic_weights, _summed(gradients))
         with _frozen(self.critics):
-            gradients, actor_losses, log_probs = zip(*self._crew(actor, parts), strict=True)
-        actor_norm = self._descend("actor", actor_weights, gradients)
+            kept, results = self._run_parts(parts, policy, lambda losses, *_: losses.detach().sum(1), actor, kept)
+        gradients, actor_losses, log_probs = zip(*results, strict=True)
+        of_actor = _summed(gradients)
+        actor_norm = self._descend("actor", actor_weights, of_actor[: len(actor_weights)])
         log_prob = sum(log_probs) / (count // len(stages))
-        temperature_norm = self._descend("temperature", [self.log_temperature], [[-(log_prob + self.target_entropy)]])
+        of_temperature = _only(kept, -(log_prob + self.target_entropy)[:, None])[:, 0]
+        temperature_norm = self._descend("temperature", [self.log_temperature], [of_temperature])
         self._follow(self.targets, self.critics, self.config.tau)
         self._follow(self.averaged, self.actor, self.config.average)
         return {
@@ -192,7 +214,31 @@ class Agent:
             "value": sum(predicted) / (2 * count),
             "entropy": -log_prob.mean(),
             "skipped": 1.0 - torch.isfinite(critic_norm + actor_norm + temperature_norm).float(),
+            **({} if kept is None else {"masked": 1.0 - kept.float()}),
+            **(dict(zip(("of_inputs", "of_output"), of_actor[-2:], strict=True)) if asked else {}),
         }
+
+    def _run_parts(
+        self,
+        parts: list[_Part],
+        forward: Callable[[_Part], tuple[Any, ...]],
+        losses: Callable[..., Tensor],
+        backward: Callable[..., tuple[Gradients, Tensor, Tensor]],
+        kept: Tensor | None = None,
+    ) -> tuple[Tensor | None, list[tuple[Gradients, Tensor, Tensor]]]:
+        """Each part forward and back; with a limit to losses, first all of them forward, to see whose loss is above.
+
+        *losses* sums those of each task in a part, (tasks,). *kept*, in and out, (tasks,) bool: tasks that are not
+        left out, None where none ever is.
+        """
+        limit = self.config.mask_loss_above
+        if limit is None:
+            return None, self._crew(lambda part: backward(None, *forward(part)), parts)
+        passed = self._crew(forward, parts)
+        total = torch.stack([losses(*each) for each in passed]).sum(0)
+        below = total / sum(part.rewards.shape[1] for part in parts) <= limit
+        kept = below if kept is None else kept & below
+        return kept, self._crew(lambda each: backward(kept, *each), passed)
 
     def _values(self, part: _Part, temperature: Tensor) -> tuple[Tensor, Tensor]:
         """The critics' predictions (2, tasks, batch), and what they should be (tasks, batch)."""
@@ -203,9 +249,9 @@ class Agent:
             goal = self.config.reward_scale * part.rewards + part.discounts * value
         return self._value(self.critics, part.observations, part.actions, part.routing), goal
 
-    def _actor_losses(self, part: _Part, temperature: Tensor) -> tuple[Tensor, Tensor]:
-        """The actor's losses and its log probabilities, (tasks, batch) each."""
-        action, log_prob = self._sample(part.observations, part.routing, part.noise)
+    def _actor_losses(self, part: _Part, temperature: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
+        """The actor's losses and its log probabilities, (tasks, batch) each; *routing* is the actor's own."""
+        action, log_prob = self._sample(part.observations, routing, part.noise)
         value = self._value(self.critics, part.observations, action, part.routing).amin(0)
         return temperature * log_prob - value, log_prob
 
@@ -217,11 +263,12 @@ class Agent:
         rng = torch.Generator()
         rng.set_state(self.rng.get_state())
         noise = self._here(torch.randn(2, *batch.actions.shape, generator=rng))
-        weights = Routing(self._here(routing.inputs), self._here(routing.output), routing.stages)
+        inputs, output = (self._here(weights.detach()) for weights in routing[:2])
+        weights = Routing(inputs, output, routing.stages)
         part = _Part(*map(self._here, batch[:5]), *noise, weights)
         temperature = self.log_temperature.detach().exp()[:, None]
         predicted, goal = self._values(part, temperature)
-        return (predicted - goal).square().mean(2).sum(0), self._actor_losses(part, temperature)[0].mean(1)
+        return (predicted - goal).square().mean(2).sum(0), self._actor_losses(part, temperature, weights)[0].mean(1)
 
     def _split(self, transitions: list[Tensor], routing: Routing) -> list[_Part]:
         parts = self.parts
@@ -279,18 +326,40 @@ class Agent:
     def _follow(follower: nn.Module, network: nn.Module, share: float) -> None:
         torch._foreach_lerp_(list(follower.parameters()), list(network.parameters()), share)
 
-    def _descend(self, name: str, weights: list[nn.Parameter], gradients: Sequence[Gradients]) -> Tensor:
-        for weight, of_parts in zip(weights, zip(*gradients, strict=True), strict=True):
-            first, *others = of_parts
-            for other in others:
-                first += other
-            weight.grad = first
+    def _descend(self, name: str, weights: list[nn.Parameter], gradients: Gradients) -> Tensor:
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
         norm = nn.utils.clip_grad_norm_(weights, self.config.gradient_clip if name != "temperature" else math.inf)
         optimiser = self.optimisers[name]
         # What a gradient scaler would tell the fused step: with 1 it leaves everything as it is.
         optimiser.found_inf = 1.0 - torch.isfinite(norm).float()
         optimiser.step()
         return norm
+
+
+def _summed(of_parts: Sequence[Gradients]) -> Gradients:
+    """The gradients of all parts together, added in order to those of the first; None stays None."""
+    total, *others = of_parts
+    for part in others:
+        for own, other in zip(total, part, strict=True):
+            if own is not None:
+                own += other
+    return total
+
+
+def _only(kept: Tensor | None, x: Tensor) -> Tensor:
+    """*x* (..., tasks, n) with zeros, also for gradients, in place of tasks that are not *kept* (tasks,)."""
+    return x if kept is None else torch.where(kept[:, None], x, 0)
+
+
+def _critic_losses(predicted: Tensor, goal: Tensor) -> Tensor:
+    return (predicted.detach() - goal).square().sum((0, 2))
+
+
+def _leaves(routing: Routing) -> Routing:
+    """The same weights, which ask for a gradient of their own."""
+    inputs, output = (weights.detach().requires_grad_() for weights in routing[:2])
+    return Routing(inputs, output, routing.stages)
 
 
 @contextmanager

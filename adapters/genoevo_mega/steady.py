@@ -91,6 +91,9 @@ class Steady:
         """The routing for every purpose; nothing is drawn."""
         return self._routing
 
+    def learn(self) -> None:
+        """There is no code to learn."""
+
     def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The pending episodes."""
         return self.tally.state_arrays()

@@ -158,7 +158,7 @@ class RayPool:
         except ModuleNotFoundError:
             raise UserError("--ray needs ray: pip install 'genoevo[ray]'") from None
         self._ray, self._cores, self._command = ray, cores, command
-        self._flag = directory / STOP
+        self._flag = directory.absolute() / STOP  # Ray's workers are elsewhere
         self.stop_requested = False
 
     def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
@@ -166,7 +166,7 @@ class RayPool:
         self._flag.unlink(missing_ok=True)
         started_here = not self._ray.is_initialized()
         if started_here:
-            self._ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
+            self._start()
         remote = self._ray.remote(num_cpus=self._cores, max_retries=0)(_ray_task)
         try:
             pending = {remote.remote(_as_json(run, self._command), str(self._flag)): run for run in waiting}
@@ -185,6 +185,12 @@ class RayPool:
             if started_here:
                 self._ray.shutdown()
 
+    def _start(self) -> None:
+        try:
+            self._ray.init(log_to_driver=False, include_dashboard=False)
+        except Exception as error:  # Ray's own errors of starting are bare ones
+            raise UserError(f"--ray: Ray does not start: {error}") from None
+
 
 def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
     stop = Path(flag)
@@ -194,7 +200,11 @@ def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
 
 
 def _as_json(run: Run, command: list[str]) -> dict[str, Any]:
-    return {"directory": str(run.directory), "config": run.config.model_dump(mode="json"), "command": command}
+    return {
+        "directory": str(run.directory.absolute()),
+        "config": run.config.model_dump(mode="json"),
+        "command": command,
+    }
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -102,6 +102,8 @@ class Trainer:
         self.episodes = Episodes(len(names), length, self.suite.action_size, self.suite.goals, self.rngs["goals"])
         self.steps = 0
         self.losses = RunningMeans()
+        # Updates that left each task out, up to the last round.
+        self.masked = None if config.sac.mask_loss_above is None else [0] * len(names)
         self.clock = Clock()
         self.work = Work()
         self.metrics_offset, self.metrics_sha256 = 0, None
@@ -235,6 +237,7 @@ class Trainer:
                 if sac.conflict_every and self.agent.updates % sac.conflict_every == 0:
                     self._measure_conflict(batch, routing)
                 self.losses.add(self.agent.update(batch, routing))
+                self.evolver.learn()
             self.work.operations += self.agent.operations(routing.stages)
             if self.agent.updates % _CHECK_EVERY == 0:
                 self._check_gradients()
@@ -263,6 +266,7 @@ class Trainer:
                 self.agent.grow()
         self.status.success = outcome.success.tolist()
         self._describe_tasks()
+        masked = self._count_masked()
         for verb, changed in (("grew", outcome.grown), ("shrank", outcome.shrunk), ("went back", outcome.restored)):
             self.status.events += [
                 f"{self.suite.names[task]} {verb} to stage {self.status.stages[task]}" for task in changed
@@ -283,10 +287,19 @@ class Trainer:
                 "restored": [self.suite.names[task] for task in outcome.restored],
                 "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
                 "losses": self.losses.take(),
+                **masked,
                 **outcome.descent,
             }
         )
         self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})
+
+    def _count_masked(self) -> dict[str, dict[str, int]]:
+        """For the round's record: updates since the last one that left each task out, where any may."""
+        if self.masked is None:
+            return {}
+        fresh = self.losses.masked or [0] * len(self.masked)
+        self.masked = [before + new for before, new in zip(self.masked, fresh, strict=True)]
+        return {"masked": dict(zip(self.suite.names, fresh, strict=True))}
 
     def _evaluate(self) -> None:
         act = greedy(self.agent, self.evolver.elite())

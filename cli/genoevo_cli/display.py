@@ -208,8 +208,11 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> No
 def print_info(info: dict[str, Any]) -> None:
     """A run at a glance."""
     table = Table("task", "success", "stage", "effective modules", title=f"{info['architecture']} on {info['suite']}")
+    if masked := any("masked" in task for task in info["tasks"].values()):
+        table.add_column("updates masked", justify="right")
     for name, task in info["tasks"].items():
-        table.add_row(name, _percent(task["success"]), str(task["stage"]), str(task["effective_modules"]))
+        cells = [_percent(task["success"]), str(task["stage"]), str(task["effective_modules"])]
+        table.add_row(name, *cells, *([f"{task['masked']:,}"] if masked else []))
     _console.print(table)
     note(
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "

@@ -286,3 +286,62 @@ def test_a_single_task_mates_with_itself(rate):
     # Crossover alone makes no bit that no genotype had.
     assert ((one.population.bits() == 1) <= pool.any(axis=0)).all()
     assert ((one.population.bits() == 0) <= (~pool.all(axis=0))).all()
+
+
+# --- other codes from outside
+
+
+def of_two_stages():
+    mixed = community(2, size=2, stage=2)
+    mixed.population = Population.from_genotypes(
+        [Genotype(text, weights=(1, 1)) for text in (INPUT_ALONE, BOTH_MODULES, "01" * 9, "11" * 9)]
+    )
+    mixed.population.fitness = np.arange(8.0).reshape(4, 2)
+    return mixed
+
+
+def test_rewritten_genotypes_have_the_codes_given_and_lose_their_fitness_alone():
+    mixed = of_two_stages()
+    genes = mixed.genes()
+    genes[1, :5] = [3, 2, 1, 0, 3]
+    genes[2, 8] = 2
+    assert mixed.rewrite(genes).tolist() == [False, True, True, False]
+    assert strings(mixed.population) == [INPUT_ALONE, "1110010011", "01" * 8 + "10", "11" * 9]
+    assert mixed.population.evaluated.tolist() == [True, False, False, True]
+    assert mixed.population.fitness[3].tolist() == [6, 7]
+    assert mixed.stages.tolist() == [2, 3]
+
+
+def test_the_codes_that_there_are_change_nothing_and_what_is_past_a_genotype_is_ignored():
+    mixed, before = of_two_stages(), strings(of_two_stages().population)
+    genes = mixed.genes()
+    genes[0, 5:] = 99
+    assert not mixed.rewrite(genes).any()
+    assert strings(mixed.population) == before
+    assert mixed.population.evaluated.all()
+
+
+@pytest.mark.parametrize(
+    ("genes", "message"),
+    [
+        (np.zeros((4, 8), np.int64), r"whole numbers of shape \(4, 9\), got int64\(4, 8\)"),
+        (np.zeros((4, 9)), r"whole numbers of shape \(4, 9\), got float64"),
+        (np.full((4, 9), 4), "from 0 to 3, got 4 to 4"),
+        (np.full((4, 9), -1), "from 0 to 3, got -1 to -1"),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused_and_change_nothing(genes, message):
+    mixed, before = of_two_stages(), strings(of_two_stages().population)
+    with pytest.raises(ValueError, match=message):
+        mixed.rewrite(genes)
+    assert strings(mixed.population) == before
+
+
+def test_a_round_after_codes_were_rewritten_judges_the_new_ones():
+    one = with_population(community(size=2, stage=2, reproduction=CLONING), [INPUT_ALONE, BOTH_MODULES])
+    genes = one.genes()
+    genes[0] = [0, 0, 0, 3, 0]
+    one.rewrite(genes)
+    done = one.step([[1.0, 0.0]])
+    assert strings(one.population)[0] == MODULE_1_ALONE
+    assert done.effective_modules.tolist() == [[1, 2]]

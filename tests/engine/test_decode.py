@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import FlatLayout, Genotype, Population, StagedLayout, decode, half_softmax
-from genoevo.decode import decode_population, gene_values, output_shares, stages_of
+from genoevo.decode import decode_population, from_gene_values, gene_values, output_shares, stages_of
 
 offsets = st.floats(0, 1, exclude_max=True)
 codes = st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=12)
@@ -128,6 +128,15 @@ def test_nothing_to_weigh_is_refused(values):
 @pytest.mark.parametrize(("text", "precision", "value"), [("10", 2, 2), ("0111", 4, 7), ("1" + "0" * 15, 16, 2**15)])
 def test_the_most_significant_bit_of_a_gene_comes_first(text, precision, value):
     assert gene_values(Population.from_genotypes([text]), precision).tolist() == [[value]]
+
+
+@pytest.mark.parametrize("precision", [1, 2, 3, 8, 16])
+def test_genotypes_of_gene_values_are_those_the_values_were_read_from(rng, precision):
+    layout = StagedLayout(precision)
+    texts = [random_text(rng, layout.length(stage)) for stage in (1, 4, 2)]
+    population = Population.from_genotypes(texts)
+    again = from_gene_values(gene_values(population, precision), population.lengths, precision)
+    assert [str(genotype) for genotype in again] == texts
 
 
 @pytest.mark.parametrize("precision", range(1, 17))

@@ -5,6 +5,7 @@ from genoevo_mega.build import make_agent
 from genoevo_mega.capture import Captured, CudaGraph
 from genoevo_mega.config import build_config, preset
 from genoevo_mega.evolve import Evolver
+from genoevo_mega.networks import Routing
 from genoevo_mega.replay import Batch
 from genoevo_mega.tasks import MetaWorldSuite
 
@@ -42,18 +43,21 @@ def _updated(captured, updates, grow_after=None):
         if seed == grow_after:
             agent.grow()
             routing = routing._replace(stages=(3, 2))
-        rng = torch.Generator().manual_seed(seed)
-        shape = 2, 16
-        batch = Batch(
-            torch.randn(*shape, 39, generator=rng),
-            torch.rand(*shape, 4, generator=rng),
-            torch.rand(*shape, generator=rng),
-            torch.randn(*shape, 39, generator=rng),
-            torch.full(shape, 0.99),
-            torch.zeros(shape, dtype=torch.int64),
-        )
-        losses.append({name: float(value) for name, value in agent.update(batch, routing).items()})
+        losses.append({name: float(value) for name, value in agent.update(_batch(seed), routing).items()})
     return agent, losses, graphs
+
+
+def _batch(seed):
+    rng = torch.Generator().manual_seed(seed)
+    shape = 2, 16
+    return Batch(
+        torch.randn(*shape, 39, generator=rng),
+        torch.rand(*shape, 4, generator=rng),
+        torch.rand(*shape, generator=rng),
+        torch.randn(*shape, 39, generator=rng),
+        torch.full(shape, 0.99),
+        torch.zeros(shape, dtype=torch.int64),
+    )
 
 
 @pytest.mark.parametrize("grow_after", [None, 6])
@@ -66,6 +70,26 @@ def test_captured_updates_are_the_same_updates(grow_after):
     )
     assert all(torch.equal(a, b) for a, b in zip(plain.actor.parameters(), captured.actor.parameters(), strict=True))
     assert [graph.captures for graph in graphs] == ([1] if grow_after is None else [1, 1])
+
+
+def test_captured_updates_give_weights_the_same_gradients_and_leave_out_the_same_tasks():
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 16, "mask_loss_above": 50.0}})
+    inputs, output, stages = Evolver.fresh(config, list(SUITE.names), 1).acting()
+    ends = []
+    for captured in (False, True):
+        agent, found = make_agent(config, SUITE), []
+        if captured:
+            agent._run_update = Captured(agent._update, RecordedGraph)
+        for seed in range(6):
+            batch = _batch(seed)
+            batch.rewards[seed % 2] *= 100
+            routing = Routing(inputs.clone().requires_grad_(), output.clone().requires_grad_(), stages)
+            masked = agent.update(batch, routing)["masked"]
+            assert masked.argmax() == seed % 2
+            assert routing.output.grad[1 - seed % 2].abs().max() > 0
+            found += [masked, routing.inputs.grad, routing.output.grad]
+        ends.append(found)
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def test_a_graph_is_captured_once_and_again_for_another_key_or_shape():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from genoevo_mega.config import Network
-from genoevo_mega.networks import ModularNetwork, Routing
+from genoevo_mega.networks import ModularNetwork, Routing, modular
 
 SIZES = Network(width=12, hidden=7)
 TASKS, BATCH, INPUTS, OUTPUTS, MODULES = 4, 5, 6, 3, 5
@@ -101,31 +101,53 @@ def _written_out(network, x, routing):
     return torch.stack(members)
 
 
+def _learnt(routing):
+    """The same weights in float64, which ask for a gradient."""
+    return Routing(*(weights.double().requires_grad_() for weights in routing[:2]), routing.stages)
+
+
 @pytest.mark.parametrize("stages", [STAGES, (5, 5, 5, 5), (2, 1, 1, 1)])
 @pytest.mark.parametrize("rows", [1, BATCH])
 def test_gradients_are_those_of_the_written_out_rules(rows, stages):
-    network, routing = _network(precision=torch.float64).double(), _routing(stages, rows=rows)
-    routing = Routing(routing.inputs.double(), routing.output.double(), stages)
+    network, routing = _network(precision=torch.float64).double(), _learnt(_routing(stages, rows=rows))
     x = _x().double().requires_grad_()
     found = []
     for compute in (network, lambda *args: _written_out(network, *args)):
         network.zero_grad()
-        x.grad = None
+        x.grad = routing.inputs.grad = routing.output.grad = None
         compute(x, routing).square().sum().backward()
-        found.append([x.grad, *(p.grad for p in network.parameters())])
+        found.append([x.grad, routing.inputs.grad, routing.output.grad, *(p.grad for p in network.parameters())])
     for mine, theirs in zip(*found, strict=True):
         assert (mine is None) == (theirs is None)
         if mine is not None:
             torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, BATCH])
+def test_a_frozen_network_passes_gradients_to_the_weights_that_ask_for_them(rows):
+    network, routing = _network(precision=torch.float64).double().requires_grad_(False), _learnt(_routing(rows=rows))
+    gradients = torch.autograd.grad(network(_x().double(), routing).square().sum(), routing[:2])
+    written_out = torch.autograd.grad(_written_out(network, _x().double(), routing).square().sum(), routing[:2])
+    for mine, theirs in zip(gradients, written_out, strict=True):
+        assert mine.abs().max() > 0
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_weights_that_ask_for_no_gradient_cost_nothing_in_the_backward_pass(monkeypatch):
+    monkeypatch.setattr(modular._Mixing, "gradients_of_weights", lambda *_: pytest.fail("nobody has asked"))
+    network, x = _network(), _x().requires_grad_()
+    network(x, _routing()).sum().backward()
+    assert x.grad.abs().max() > 0
+
+
 def test_bf16_agrees_with_fp32_within_its_rounding_and_keeps_fp32_outside():
     found = []
     for precision in (torch.float32, torch.bfloat16):
         network, x = _network(precision=precision), _x(rows=200).requires_grad_()
-        out = network(x, _routing())
+        inputs, output, stages = _routing()
+        out = network(x, Routing(inputs.requires_grad_(), output.requires_grad_(), stages))
         out.square().sum().backward()
-        found.append([out.detach(), x.grad, *(p.grad for p in network.parameters())])
+        found.append([out.detach(), x.grad, inputs.grad, output.grad, *(p.grad for p in network.parameters())])
     for exact, rounded in zip(*found, strict=True):
         assert rounded.dtype == torch.float32
         assert not torch.equal(exact, rounded)

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from genoevo_mega import sac
 from genoevo_mega.build import make_agent
 from genoevo_mega.config import Sac, build_config, preset
+from genoevo_mega.crew import Crew
 from genoevo_mega.evolve import Evolver
 from genoevo_mega.replay import Batch
 from genoevo_mega.tasks import MetaWorldSuite
@@ -202,3 +203,104 @@ def test_operations_are_those_of_the_products_that_an_update_takes():
 def test_learning_rate_of_the_papers_relatives_is_the_default():
     assert Sac().learning_rate == 3e-4
     assert np.isclose(Sac().gamma, 0.99)
+
+
+# ------------------------------------------------------------------------------------------- tasks that are left out
+
+
+def _exploding(seed):
+    """Transitions whose first task has enormous rewards; the second task's are the same for every *seed*."""
+    batch, other = _batch(), _batch(seed=seed)
+    for name in ("observations", "actions", "next_observations"):
+        getattr(batch, name)[0] = getattr(other, name)[0]
+    batch.rewards[0] = 1e4 * (1 + other.rewards[0])
+    return batch
+
+
+def _weights(agent):
+    parts = (agent.actor, agent.critics, agent.targets, agent.averaged)
+    return [agent.log_temperature, *(p for part in parts for p in part.parameters())]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_tasks_train_as_if_one_whose_loss_explodes_were_not_there(precision):
+    ends = []
+    for seed in (1, 2):
+        agent, routing = _agent(mask_loss_above=1e3, precision=precision)
+        losses = [agent.update(_exploding(seed), routing) for _ in range(3)]
+        assert [each["masked"].tolist() for each in losses] == [[1, 0]] * 3
+        assert all(each["critic_loss"] < 1e3 for each in losses)
+        ends.append(_weights(agent))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_the_gradient_is_that_of_the_other_tasks_share_of_the_loss():
+    (agent, routing), (twin, _) = (_agent(mask_loss_above=1e3, gradient_clip=1e9) for _ in range(2))
+    batch = _exploding(1)
+    expected = torch.autograd.grad(twin.task_losses(batch, routing)[0][1] / TASKS, list(twin.critics.parameters()))
+    agent.update(batch, routing)
+    for parameter, gradient in zip(agent.critics.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
+
+
+def test_a_loss_that_is_no_number_is_above_every_limit_and_skips_no_update():
+    agent, routing = _agent(mask_loss_above=1e30)
+    batch = _batch()
+    batch.rewards[1, 3] = torch.inf
+    losses = agent.update(batch, routing)
+    assert losses["masked"].tolist() == [0, 1]
+    assert losses["skipped"] == 0
+    assert all(torch.isfinite(weight).all() for weight in _weights(agent))
+
+
+def test_a_task_whose_actor_loss_alone_is_above_still_trains_the_critics():
+    (agent, routing), (twin, _) = (_agent(mask_loss_above=1e3) for _ in range(2))
+    for each in (agent, twin):
+        with torch.no_grad():
+            each.actor.core.tensors()[-1][..., 4:] = -8.0  # hardly any noise: log probabilities far above 0
+    with torch.no_grad():
+        agent.log_temperature[0] = 8.0
+    before = agent.log_temperature.clone()
+    # Without a next value the critics do not know of the temperature.
+    losses = [each.update(_batch(discount=0.0), routing) for each in (agent, twin)]
+    assert [each["masked"].tolist() for each in losses] == [[1, 0], [0, 0]]
+    assert torch.equal(losses[0]["critic_loss"], losses[1]["critic_loss"])
+    assert all(torch.equal(a, b) for a, b in zip(agent.critics.parameters(), twin.critics.parameters(), strict=True))
+    assert (agent.log_temperature != before).tolist() == [False, True]
+    assert abs(losses[0]["actor_loss"]) < 1e3
+
+
+def test_a_limit_that_no_loss_reaches_changes_no_bit():
+    (plain, routing), (limited, _) = _agent(), _agent(mask_loss_above=1e30)
+    for seed in range(3):
+        losses = [agent.update(_batch(seed=seed), routing) for agent in (plain, limited)]
+        assert losses[1].pop("masked").tolist() == [0, 0]
+        assert losses[0] == losses[1]
+    assert all(torch.equal(a, b) for a, b in zip(_weights(plain), _weights(limited), strict=True))
+
+
+def test_parts_of_a_batch_leave_out_the_same_tasks():
+    ends = []
+    for parts in (1, 2, 2):
+        agent, routing = _agent(mask_loss_above=1e3)
+        agent.parts, agent._crew = parts, Crew(parts)
+        batch = _exploding(1)
+        # The second part alone does not show it.
+        batch.rewards[0, BATCH // 2 :] = 0
+        assert agent.update(batch, routing)["masked"].tolist() == [1, 0]
+        ends.append(_weights(agent))
+    assert all(torch.equal(a, b) for a, b in zip(*ends[1:], strict=True))
+    for one, two in zip(*ends[:2], strict=True):
+        torch.testing.assert_close(
+            one, two, rtol=0, atol=6e-4
+        )  # Adam's first step is that long, whatever the gradient
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_modules_that_no_task_uses_are_left_alone(parts):
+    agent, routing = _agent()
+    agent.parts, agent._crew = parts, Crew(parts)
+    agent.grow()
+    before = _numbers(agent.actor.pool[-1])
+    agent.update(_batch(), routing)
+    assert all(torch.equal(before[name], value) for name, value in agent.actor.pool[-1].state_dict().items())

@@ -19,7 +19,7 @@ from genoevo_mega.errors import ConfigError, StorageError, UserError
 from genoevo_mega.picture import check_picture, draw
 from genoevo_mega.suites import allow
 from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
-from genoevo_mega.sweeping import LocalPool, train
+from genoevo_mega.sweeping import LocalPool, RayPool, train
 from genoevo_mega.verify import verify
 
 # Two rounds of two tasks.
@@ -322,6 +322,61 @@ def test_ctrl_c_saves_every_run_and_the_same_command_goes_on(tmp_path):
     again = subprocess.run([*command, "--processes", "2"], capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert all((path.parent / FINISHED).exists() for path in metrics)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    ray = pytest.importorskip("ray")
+    # Its workers are nice by 15, which on a busy machine is never.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_ray_trains_the_same_runs_and_tells_of_one_that_fails(ray, swept, tmp_path):
+    planned = _plan(tmp_path, grid={"genotypes.start_stage": [1]})
+    planned[2].directory.mkdir(parents=True)
+    (planned[2].directory / "run.json").write_text("{}")
+    events = {progress.run.seed: progress.event for progress in RayPool(tmp_path, 1, ["test"]).run(planned)}
+    assert events == {1: "done", 2: "done", 3: "failed"}
+    here = {run.seed: runs.info(run.directory)["digest"] for run in swept[1] if run.name == "start_stage=1"}
+    assert {run.seed: runs.info(run.directory)["digest"] for run in planned[:2]} == {1: here[1], 2: here[2]}
+    assert [run.state for run in planned[:2]] == ["done"] * 2
+    assert ray.is_initialized()  # whoever had started it goes on with it
+
+
+@pytest.mark.slow
+def test_a_stop_reaches_runs_on_ray_and_they_can_be_gone_on_with(ray, swept, tmp_path):
+    planned = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})
+    pool = RayPool(tmp_path, 1, ["test"])
+    pool.stop_requested = True
+    assert [progress.event for progress in pool.run(planned)] == ["stopped"]
+    assert not (tmp_path / sweeping.STOP).exists()
+    assert [progress.event for progress in RayPool(tmp_path, 1, ["test"]).run(planned)] == ["done"]
+    assert runs.info(planned[0].directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
+
+
+def test_a_sweep_on_ray_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"--ray needs ray: pip install 'genoevo\[ray\]'"):
+        RayPool(tmp_path, 1, ["test"])
+
+
+def test_a_ray_that_does_not_start_is_told_in_one_line(tmp_path, monkeypatch):
+    class Stub:
+        is_initialized = staticmethod(lambda: False)
+
+        @staticmethod
+        def init(**settings):
+            raise RuntimeError("the node timed out during startup")
+
+    monkeypatch.setitem(sys.modules, "ray", Stub)
+    with pytest.raises(UserError, match=r"--ray: Ray does not start: the node timed out during startup"):
+        list(RayPool(tmp_path, 1, ["test"]).run([]))
 
 
 def test_runs_of_a_sweep_are_compared_by_method(swept):

@@ -178,6 +178,60 @@ def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, update_with, lag):
             assert states[0] == states[1]
 
 
+@pytest.mark.parametrize("stop", [250, 266])
+def test_a_run_with_gradient_steps_on_codes_and_masked_losses_is_resumed_exactly(tmp_path, stop):
+    # The limit is in the midst of the losses, so that it masks in both parts of the run.
+    config = _config(suite="point,car", steps=340, genotypes={"hybrid_rate": 0.05}, sac={"mask_loss_above": 0.5})
+    whole = _train(tmp_path / "whole", config)
+    _train(tmp_path / "parts", config, steps=stop)
+    trainer = runs.resume(tmp_path / "parts")
+    trainer.run(config.steps)
+    infos = [runs.info(tmp_path / name) for name in ("whole", "parts")]
+    assert infos[0]["digest"] == infos[1]["digest"]
+    assert (tmp_path / "parts" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+    found, again = (each.evolver.state_arrays() for each in (whole, trainer))
+    assert found["relaxed_steps"].sum() > 0
+    assert all(np.array_equal(found[name], array) for name, array in again.items())
+    assert infos[0]["tasks"] == infos[1]["tasks"]
+
+
+def test_masked_updates_are_told_by_round_and_in_all(tmp_path):
+    config = _config(suite="point,car", steps=150, sac={"mask_loss_above": 0.5})
+    trainer = _train(tmp_path / "run", config)
+    rounds = [record["masked"] for record in _records(tmp_path / "run", "round")]
+    pending = trainer.losses.masked
+    assert len(rounds) > 1
+    assert pending
+    for task, (name, described) in enumerate(runs.info(tmp_path / "run")["tasks"].items()):
+        assert described["masked"] == sum(record[name] for record in rounds) + pending[task]
+        assert 0 < described["masked"] <= trainer.agent.updates
+    assert all(np.isfinite(list(record["losses"].values())).all() for record in _records(tmp_path / "run", "round"))
+
+
+def test_a_limit_to_losses_may_be_set_for_a_run_that_goes_on(tmp_path):
+    _train(tmp_path / "run", _config(suite="point,car", steps=100))
+    path = tmp_path / "run" / "config.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["sac"]["mask_loss_above"] = 1e-6
+    path.write_text(yaml.safe_dump(content))
+    trainer = runs.resume(tmp_path / "run")
+    before = trainer.agent.updates
+    trainer.run(200)
+    masked = [task["masked"] for task in runs.info(tmp_path / "run")["tasks"].values()]
+    assert masked == [trainer.agent.updates - before] * 2
+
+
+def test_the_digest_tells_relaxed_codes_apart(tmp_path):
+    config = _config(suite="point,car", steps=40, genotypes={"hybrid_rate": 0.05})
+    digests = set()
+    for change in (0.0, 1e-9):
+        trainer = runs.create(tmp_path / str(change), config, ["test"], lambda status: None)
+        trainer.evolver._relaxed._codes[0].data.fill_(1 + change)
+        trainer.run(4)  # before any update
+        digests.add(runs.info(tmp_path / str(change))["digest"])
+    assert len(digests) == 2
+
+
 def test_a_run_with_two_threads_halves_and_a_longer_lag_is_resumed_exactly(tmp_path):
     config = _config(steps=120, sac={"batch_size": 64}, machine={"threads": 2, "halves": True, "lag": 3})
     _train(tmp_path / "whole", config)

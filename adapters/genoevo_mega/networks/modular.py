@@ -9,7 +9,7 @@
 A task uses the modules of its stage alone: tasks are ordered by stage, so that those that use module k are the first
 ones and every module runs once, for them only. The whole network is one autograd function (:class:`_Pass`) with a
 backward of its own: sums of many inputs are accumulated in place, in both directions, where autograd would keep and
-add a copy for every term.
+add a copy for every term. It gives the gradient with respect to the routing's weights where they require one.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         blocks = [self.core, *self.pool[: max(routing.stages)]]
-        return _Pass.apply(x, _Mixing.of(routing, self.precision), blocks, *(block.flat for block in blocks))
+        mixing = _Mixing.of(routing, self.precision)
+        return _Pass.apply(x, mixing.inputs, mixing.output, mixing, blocks, *(block.flat for block in blocks))
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
@@ -205,12 +206,35 @@ class _Mixing(NamedTuple):
                 total[:, :users].addcmul_(gradient, self.inputs[module - 2, j, :users])
         return total
 
+    def gradients_of_weights(
+        self, hidden: list[Tensor], of_inputs: dict[int, Tensor], of_output: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The gradients of ``inputs`` and ``output`` from those of the sums and every h_j; 0 for what is not used."""
+        gradients = torch.zeros_like(self.inputs), torch.zeros_like(self.output)
+
+        def put(where: Tensor, of_sum: Tensor, h: Tensor) -> None:
+            # (users, B, 1): a weight is a factor of all of a row, of every member, and, where B = 1, of every row.
+            of_rows = (of_sum * h).sum(-1, keepdim=True).sum(0)
+            where[: len(of_rows)] = of_rows if where.shape[1] > 1 else of_rows.sum(1, keepdim=True)
+
+        for j, h in enumerate(hidden):
+            put(gradients[1][j], of_output[:, : self.users[j]], h)
+            for module, of_sum in of_inputs.items():
+                if module > max(j, 1):
+                    put(gradients[0][module - 2, j], of_sum, h[:, : self.users[module]])
+        return gradients
+
 
 class _Pass(torch.autograd.Function):
-    """The whole network as one function of its input and the flat parameters of its blocks, the core's first."""
+    """The whole network as one function of its input, the mixing's weights and its blocks' flat parameters.
+
+    The core's parameters come first. The weights are those of *mixing* itself, named so that autograd knows of them.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mixing: _Mixing, blocks: list[Block], *flat: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, inputs: Tensor, output: Tensor, mixing: _Mixing, blocks: list[Block], *flat: Tensor
+    ) -> Tensor:
         precision = mixing.output.dtype
         cast = [own.to(precision) for own in flat]
         (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(blocks, cast, strict=True))
@@ -242,9 +266,12 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        mixing, needs_x, needs_weights = ctx.mixing, ctx.needs_input_grad[0], any(ctx.needs_input_grad[3:])
+        mixing, needs_x, needs_weights = ctx.mixing, ctx.needs_input_grad[0], any(ctx.needs_input_grad[5:])
+        needs_mixing = any(ctx.needs_input_grad[1:3])
         mixed, head, *taped = ctx.saved_tensors[len(ctx.blocks) :]
         tape = list(zip(taped[::3], taped[1::3], taped[2::3], strict=True))
+        # h_0 is the embedding's last output, each h_j that of a module's second layer.
+        hidden = [out for _, out, _ in tape][len(tape) + 1 - 2 * len(mixing.users) :: 2]
         outside, gradient = gradient.dtype, gradient.to(mixing.output.dtype)
         flat: list[Tensor] = []
         found: list[Tensor] = []  # where the layers' gradients go, in the order of the tape and then the head
@@ -275,6 +302,12 @@ class _Pass(torch.autograd.Function):
         for module in range(len(mixing.users) - 1, 0, -1):
             of_hidden = mixing.gradient_of(module, of_inputs, of_mixed)
             of_inputs[module] = through_layer(through_layer(of_hidden.flatten(1, 2))).view_as(of_hidden)
+        of_weights: tuple[Tensor | None, Tensor | None] = (None, None)
+        if needs_mixing:
+            shaped = [
+                h.view(len(h), users, *of_mixed.shape[2:]) for h, users in zip(hidden, mixing.users, strict=True)
+            ]
+            of_weights = mixing.gradients_of_weights(shaped, of_inputs, of_mixed)
         rows = mixing.gradient_of(0, of_inputs, of_mixed).flatten(1, 2)
         while len(tape) > 1:
             rows = through_layer(rows)
@@ -287,7 +320,8 @@ class _Pass(torch.autograd.Function):
         if needs_x:
             of_x = torch.bmm(rows, weight.transpose(1, 2)).sum(0).view(*gradient.shape[1:3], -1)
             of_x = mixing.restored(of_x, 0).to(outside)
-        return of_x, None, None, *([own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks))
+        of_flat = [own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks)
+        return of_x, *of_weights, None, None, *of_flat
 
 
 def _thin_products(a: Tensor, b: Tensor) -> Tensor:

@@ -1,0 +1,356 @@
+import numpy as np
+import pytest
+import torch
+
+from genoevo import half_softmax as engines
+from genoevo.decode import gene_values
+from genoevo_mega.build import make_agent, make_suite
+from genoevo_mega.config import build_config, preset
+from genoevo_mega.crew import Crew
+from genoevo_mega.episodes import Ended
+from genoevo_mega.errors import ConfigError
+from genoevo_mega.evolve import Evolver
+from genoevo_mega.networks import Routing
+from genoevo_mega.relaxed import Relaxed, half_softmax
+from genoevo_mega.replay import Batch
+
+TASKS, BATCH = 2, 64
+SETTINGS = {
+    "suite": "point,car",
+    "genotypes": {"population_size": 3, "start_stage": 3, "hybrid_rate": 0.1},
+    "growth": {"max_modules": 5, "patience": 1, "warmup_rounds": 2, "mastery": 1.0},
+}
+
+
+def _config(**settings):
+    return build_config(preset("smoke"), SETTINGS, settings)
+
+
+def _evolver(**settings):
+    return Evolver.fresh(_config(**settings), ["point", "car"], seed=2)
+
+
+def _round(evolver, successes=((0, 0), (1, 0), (0, 1))):
+    """Each element: which task succeeded with the genotype that drives."""
+    for each in successes:
+        evolver.record(Ended(np.ones(2, bool), np.arange(2), np.arange(2.0), np.array(each, bool)))
+    return evolver.evolve()
+
+
+def _move(evolver, change):
+    """Add *change* to every code of every genotype, as a gradient step might."""
+    for code in evolver._relaxed._codes:
+        code.data.add_(change).clamp_(0, 3)
+
+
+def _codes(evolver):
+    return evolver.state_arrays()["relaxed_codes"]
+
+
+def _agent(**sac):
+    config = _config(sac={"batch_size": BATCH, **sac})
+    return make_agent(config, make_suite(config))
+
+
+def _batch(agent, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    size = agent.actor.core.tensors()[1].shape[1]
+    actions = torch.rand(TASKS, BATCH, agent.action_size, generator=rng) * 2 - 1
+    first, following = torch.randn(2, TASKS, BATCH, size, generator=rng)
+    rewards = torch.rand(TASKS, BATCH, generator=rng)
+    return Batch(first, actions, rewards, following, torch.full((TASKS, BATCH), 0.9), torch.zeros(TASKS, BATCH))
+
+
+# ------------------------------------------------------------------------------------------------- codes to weights
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(1, 1.0), (2, 1.0), (4, 0.5), (16, 1.0), (2, 0.0)])
+def test_relaxed_weights_of_untrained_codes_are_those_the_engine_decodes(precision, scale):
+    evolver = _evolver(genotypes={"precision": precision, "start_stage": 2}, decoding={"decimal_scale": scale})
+    evolver.community.growth = evolver.community.growth.__class__(max_modules=5, patience=1, warmup_rounds=0)
+    _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    assert evolver.stages.tolist() == [2, 2]
+    _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    assert evolver.stages.tolist() == [2, 3]
+    relaxed, archive = evolver._relaxed.routing(np.array([1, 5])), evolver._archive.routing(np.array([[1], [5]]))
+    assert relaxed.stages == archive.stages
+    for mine, theirs in zip(relaxed[:2], archive[:2], strict=True):
+        assert mine.shape == theirs.shape
+        torch.testing.assert_close(mine.detach(), theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 0.99])
+def test_between_codes_weights_follow_the_engines_formula(offset):
+    values = np.random.default_rng(0).uniform(0, 15, (20, 4))
+    inside = torch.tensor([True, True, True, True, False])
+    padded = torch.from_numpy(np.pad(values, ((0, 0), (0, 1)), constant_values=700.0))
+    found = half_softmax(padded, inside, offset)
+    np.testing.assert_allclose(found[:, :4].numpy(), engines(values, offset), rtol=1e-12)
+    assert (found[:, 4] == 0).all()
+
+
+def test_the_formulas_derivative_is_right_at_the_codes_themselves_too():
+    values = torch.tensor(
+        [[0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [1.5, 3.0, 0.2]], dtype=torch.float64, requires_grad=True
+    )
+    inside = torch.ones(3, dtype=torch.bool)
+    assert torch.autograd.gradcheck(lambda v: half_softmax(v + 1e-3, inside, 0.99), values)
+    half_softmax(values, inside, 0.99)[:, 0].sum().backward()
+    assert torch.isfinite(values.grad).all()
+    assert values.grad[0, 0] > 0
+
+
+# ------------------------------------------------------------------------------------------ what trains them, and how
+
+
+def _actor_loss(agent, batch, of_actor, of_critics):
+    """The actor's loss of an update that follows at once, with weights of their own for either."""
+    rng = torch.Generator()
+    rng.set_state(agent.rng.get_state())
+    _, noise = torch.randn(2, *batch.actions.shape, generator=rng)
+    action, log_prob = agent._sample(batch.observations, of_actor, noise)
+    value = agent._value(agent.critics, batch.observations, action, of_critics).amin(0)
+    return (agent.log_temperature.detach().exp()[:, None] * log_prob - value).mean()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_codes_get_the_gradient_of_the_actors_loss_through_the_actor_alone(parts):
+    evolver, agent = _evolver(), _agent(learning_rate=1e-12)  # the critics' step comes first and is none
+    agent.parts, agent._crew = parts, Crew(parts)
+    batch, rows = _batch(agent), np.array([1, 5])
+    _move(evolver, 0.3)
+    routing = evolver._relaxed.routing(rows)
+    constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
+    trained = [evolver._relaxed._codes[row] for row in rows]
+    expected = torch.autograd.grad(_actor_loss(agent, batch, routing, constant), trained, retain_graph=True)
+    agent.update(batch, routing)
+    for code, gradient in zip(trained, expected, strict=True):
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(code.grad, gradient, rtol=1e-4, atol=1e-8)
+    others = [code for row, code in enumerate(evolver._relaxed._codes) if row not in rows]
+    assert all(code.grad is None for code in others)
+
+
+def test_asking_for_codes_gradients_changes_no_bit_of_the_update():
+    evolver, agents = _evolver(), (_agent(), _agent())
+    routing = evolver._relaxed.routing(np.array([0, 3]))
+    constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
+    batch = _batch(agents[0])
+    assert agents[0].update(batch, routing) == agents[1].update(batch, constant)
+    for name in ("actor", "critics"):
+        pairs = zip(*(getattr(agent, name).parameters() for agent in agents), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("steps", [0, 8])
+def test_where_weights_alone_can_learn_gradient_steps_lower_the_actors_loss(steps):
+    settings = {"learning_rate": 1e-30, "tau": 0.0}
+    evolver, agent = _evolver(genotypes={"update_with": "elite"}), _agent(**settings)
+    batch, rng = _batch(agent), np.random.default_rng(0)
+    noise, before = agent.rng.get_state(), [parameter.clone() for parameter in agent.actor.parameters()]
+
+    def loss():
+        # The same noise, and critics that know of the first weights alone: what only the actor's weights can lower.
+        agent.rng.set_state(noise)
+        return float(_actor_loss(agent, batch, evolver.updating(batch.genotypes, rng), evolver.elite()).detach())
+
+    first = loss()
+    for _ in range(steps):
+        agent.rng.set_state(noise)
+        agent.update(batch, evolver.updating(batch.genotypes, rng))
+        evolver.learn()
+    assert all((a - b).abs().max() < 1e-20 for a, b in zip(agent.actor.parameters(), before, strict=True))
+    assert loss() == first if not steps else loss() < first - 0.01
+
+
+def test_a_step_moves_the_codes_it_used_by_adams_rate_and_leaves_the_others():
+    evolver = _evolver(genotypes={"hybrid_rate": 0.25})
+    before = _codes(evolver)
+    routing = evolver._relaxed.routing(np.array([2, 3]))
+    routing.output[:, 0, 0].sum().backward()
+    evolver.learn()
+    moved = _codes(evolver) - before
+    assert (moved[[0, 1, 4, 5]] == 0).all()
+    steps = evolver.state_arrays()["relaxed_steps"]
+    assert steps.tolist() == [0, 0, 1, 1, 0, 0]
+    # Against the gradient: the first weight of the output falls where its code may, by the whole rate.
+    first = 5  # of the output's segment at stage 3
+    for row in (2, 3):
+        assert moved[row, first] == pytest.approx(-0.25 if before[row, first] else 0.0, rel=1e-3)
+        assert (moved[row, :first] == 0).all()
+
+
+def test_codes_stay_between_those_that_bits_can_say():
+    evolver = _evolver(genotypes={"hybrid_rate": 5.0})
+    for sign in (1, -1):
+        routing = evolver._relaxed.routing(np.array([0, 3]))
+        (sign * routing.output[:, 0, 0].sum()).backward()
+        evolver.learn()
+        assert _codes(evolver).min() >= 0
+        assert _codes(evolver).max() <= 3
+
+
+def test_a_gradient_that_is_not_finite_makes_no_step():
+    evolver = _evolver()
+    before = evolver.state_arrays()
+    evolver._relaxed.routing(np.array([0, 3])).output.backward(torch.full((2, 1, 6), torch.nan))
+    evolver.learn()
+    assert all(np.array_equal(before[name], array) for name, array in evolver.state_arrays().items())
+    assert all(code.grad is None for code in evolver._relaxed._codes)
+
+
+def test_without_the_setting_weights_ask_for_no_gradient_and_nothing_is_kept():
+    evolver = _evolver(genotypes={"hybrid_rate": None})
+    routing = evolver.updating(torch.zeros(2, 4, dtype=torch.int64), np.random.default_rng(0))
+    assert not routing.output.requires_grad
+    assert not any(name.startswith("relaxed") for name in evolver.state_arrays())
+    assert "rewritten" not in _round(evolver).descent
+
+
+@pytest.mark.parametrize("update_with", ["sample", "elite"])
+def test_the_same_genotypes_are_used_as_without_gradient_steps(update_with):
+    stored, found = torch.zeros(2, 4, dtype=torch.int64), []
+    for rate in (0.1, None):
+        evolver = _evolver(genotypes={"hybrid_rate": rate, "update_with": update_with})
+        rng = np.random.default_rng(7)
+        found.append(torch.stack([evolver.updating(stored, rng).output.detach() for _ in range(9)]))
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
+
+
+# ------------------------------------------------------------------------------------------------------ writing back
+
+
+def test_a_round_writes_the_nearest_codes_into_the_genotypes_before_it_chooses_parents():
+    settings = {"reproduction": {"crossover_threshold": 0.0, "mutation_threshold": 1.0, "mutation_rate": 0.0}}
+    evolver = _evolver(**settings, growth={"patience": 99})
+    before = evolver.community.genes()
+    _move(evolver, 0.6)
+    nearest = np.minimum(before + 1, 3)
+    assert np.array_equal(evolver._relaxed.nearest()[:, : before.shape[1]], nearest)
+    outcome = _round(evolver)
+    after = {tuple(row) for row in evolver.community.genes().tolist()}
+    assert after <= {tuple(row) for row in nearest.tolist()}  # children are clones of what was written
+    changed = (nearest != before).reshape(2, -1).sum(axis=1).tolist()
+    assert outcome.descent["rewritten"] == dict(zip(["point", "car"], changed, strict=True))
+
+
+def test_less_than_half_a_code_changes_no_bit_and_is_not_lost_for_the_survivor():
+    evolver = _evolver(growth={"patience": 99})
+    elites = [str(evolver.community.population[row]) for row in (1, 5)]
+    _move(evolver, 0.4)
+    trained = _codes(evolver)
+    outcome = _round(evolver)
+    assert sum(outcome.descent["rewritten"].values()) == 0
+    assert [str(evolver.community.population[row]) for row in (0, 3)] == elites
+    assert np.array_equal(_codes(evolver)[[0, 3]], trained[[1, 5]])
+
+
+def test_children_start_from_their_codes_and_survivors_keep_adams_state():
+    evolver = _evolver(growth={"patience": 99})
+    for rows in ([1, 5], [1, 5], [0, 3]):
+        evolver._relaxed.routing(np.array(rows)).output[:, 0, :2].square().sum().backward()
+        evolver.learn()
+    before = evolver.state_arrays()
+    _round(evolver)
+    after = evolver.state_arrays()
+    assert after["relaxed_steps"].tolist() == [2, 0, 0, 2, 0, 0]
+    for name in ("relaxed_mean", "relaxed_square"):
+        assert np.array_equal(after[name][[0, 3]], before[name][[1, 5]])
+        assert (after[name][[1, 2, 4, 5]] == 0).all()
+    genes = evolver.community.genes()
+    assert np.array_equal(after["relaxed_codes"][[1, 2, 4, 5], : genes.shape[1]], genes[[1, 2, 4, 5]])
+
+
+def test_an_elite_that_gradient_steps_have_changed_is_on_record():
+    evolver = _evolver(growth={"patience": 99})
+    first = ((1, 1), (0, 0), (0, 0))  # the first genotype of each task stays in its place
+    _round(evolver, first)
+    assert _round(evolver, first).descent["elite"] == {}
+    code = evolver._relaxed._codes[0].data
+    code[0] = 3 - code[0].round()
+    assert _round(evolver, first).descent["elite"] == {"point": str(evolver.community.population[0])}
+
+
+def test_a_task_that_grows_starts_anew_from_its_codes():
+    evolver = _evolver()
+    _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    _move(evolver, 0.3)
+    trained = _codes(evolver)
+    outcome = _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    assert outcome.grown == [1]
+    codes, genes = _codes(evolver), evolver.community.genes()
+    assert np.array_equal(codes[0], trained[0])
+    assert np.array_equal(codes[3:, : genes.shape[1]], genes[3:])
+    assert (codes[3:, genes.shape[1] :] == 0).all()
+
+
+def test_a_task_that_goes_back_starts_anew_from_the_codes_it_went_back_to():
+    evolver = _evolver(genotypes={"rollback": 0.3}, growth={"patience": 99})
+    _round(evolver, ((1, 1), (1, 1), (1, 1)))
+    _move(evolver, 0.3)
+    outcome = _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    assert outcome.restored == [1]
+    genes = evolver.community.genes()
+    assert np.array_equal(_codes(evolver)[3:, : genes.shape[1]], genes[3:])
+
+
+def test_without_evolution_every_genotype_keeps_its_relaxed_codes():
+    evolver = _evolver(genotypes={"evolve": False}, growth={"patience": 99})
+    for row, code in enumerate(evolver._relaxed._codes):
+        code.data.add_(row / 20).clamp_(0, 3)
+    before = _codes(evolver)
+    _round(evolver)
+    assert np.array_equal(_codes(evolver), before[[1, 0, 2, 5, 3, 4]])
+    assert np.array_equal(evolver.community.genes(), gene_values(evolver.community.population, 2))
+
+
+# ------------------------------------------------------------------------------------------------ state and settings
+
+
+def test_state_round_trip():
+    first = _evolver()
+    for rows in ([1, 5], [0, 3]):
+        first._relaxed.routing(np.array(rows)).output[:, 0, 0].sum().backward()
+        first.learn()
+    second = Evolver(first.community, _config())
+    second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
+    for each in (first, second):
+        each._relaxed.routing(np.array([1, 4])).output[:, 0, 1].sum().backward()
+        each.learn()
+    assert all(np.array_equal(a, second.state_arrays()[name]) for name, a in first.state_arrays().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("relaxed_codes", 3.5, "relaxed codes must be from 0 to 3"),
+        ("relaxed_codes", np.nan, "relaxed_codes is not finite"),
+        ("relaxed_steps", -1, "steps and squares at least 0"),
+        ("relaxed_square", -1.0, "steps and squares at least 0"),
+    ],
+)
+def test_damaged_relaxed_codes_are_refused(name, value, message):
+    evolver = _evolver()
+    arrays = {key: array.copy() for key, array in evolver.state_arrays().items()}
+    arrays[name].flat[0] = value
+    with pytest.raises(ValueError, match=message):
+        evolver.load_arrays(arrays)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"architecture": "mtsac"}, "hybrid_rate = 0.1: must be null for architecture = 'mtsac'"),
+        ({"genotypes": {"update_with": "stored"}}, "hybrid_rate = 0.1: must be null for genotypes.update_with = 'st"),
+        ({"genotypes": {"hybrid_rate": 0}}, "genotypes.hybrid_rate = 0"),
+    ],
+)
+def test_settings_that_leave_nothing_to_train_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        _config(**settings)
+
+
+def test_a_pool_of_one_module_has_weights_to_train():
+    evolver = _evolver(genotypes={"start_stage": 1}, growth={"max_modules": 1})
+    routing = Relaxed(evolver.community, 0.1).routing(np.array([0, 3]))
+    assert (routing.inputs.shape, routing.output.shape) == ((2, 1, 1, 1), (2, 1, 2))
