@@ -6,7 +6,12 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
 autodoc_member_order = "bysource"
 html_theme = "furo"
 exclude_patterns = ["_build"]
-nitpicky = False
+nitpicky = True
+# What is explained elsewhere: Python, numpy, torch, DEAP and pydantic; and variables of types.
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|torch|deap|pydantic|collections|functools|os|pathlib|types|typing)\b.*"),
+    ("py:class", r"genoevo\.state\.T"),
+]
 
 
 def _pictures_of_the_readme(app, path, docname, content):
