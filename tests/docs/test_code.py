@@ -130,7 +130,8 @@ def test_every_command_is_one_that_there_is(page, command, place):
 
 @pytest.mark.parametrize(("page", "command"), INLINE)
 def test_commands_within_a_sentence_have_options_that_there_are(page, command, place):
-    with suppress(click.MissingParameter):  # a sentence names what it is about, no more
+    # A sentence names what it is about, no more: an argument may be missing, or an option's value.
+    with suppress(click.MissingParameter, click.BadOptionUsage):
         parse([word for word in words_of(command) if word != "..."])
 
 
