@@ -17,6 +17,7 @@ film      _static/drawer-close.gif     ``genoevo mega render`` of the same run
 from __future__ import annotations
 
 import argparse
+import io
 import shlex
 import shutil
 import subprocess
@@ -117,6 +118,7 @@ def draw_compared(runs: Path) -> None:
 
 def draw_report(demo: Path) -> None:
     """The upper part of a report, as Chromium shows it on a desktop."""
+    from PIL import Image
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as place:
@@ -128,8 +130,9 @@ def draw_report(demo: Path) -> None:
             page = browser.new_page(viewport={"width": 1100, "height": 1500}, color_scheme="light")
             page.goto(page_file.as_uri())
             page.wait_for_selector("main svg")
-            page.screenshot(path=DOCS / "images" / "report.png")
+            picture = page.screenshot()
             browser.close()
+    Image.open(io.BytesIO(picture)).quantize(64).save(DOCS / "images" / "report.png", optimize=True)
 
 
 def draw_film(demo: Path) -> None:
