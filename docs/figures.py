@@ -79,6 +79,11 @@ def rooms() -> dict[str, list[str]]:
     return found
 
 
+def lines_of(packages: list[str]) -> list[str]:
+    """Four of them in a line."""
+    return [", ".join(packages[first : first + 4]) for first in range(0, len(packages), 4)]
+
+
 def draw_rooms() -> None:
     """Three boxes, one above the other, each with what it holds and what it imports from outside."""
     import matplotlib
@@ -100,8 +105,7 @@ def draw_rooms() -> None:
         axes.add_patch(box)
         axes.text(0.3, bottom + 0.98, TITLES[layer], weight="bold", va="center", color="#222222")
         axes.text(0.3, bottom + 0.45, CONTENTS[layer], va="center", color="#222222", fontsize=10)
-        lines = [", ".join(packages[i : i + 4]) for i in range(0, len(packages), 4)]
-        axes.text(5.7, bottom + 0.65, "\n".join(lines), va="center", color="#666666", fontsize=10)
+        axes.text(5.7, bottom + 0.65, "\n".join(lines_of(packages)), va="center", color="#666666", fontsize=10)
         if place:
             arrow = {"arrowstyle": "-|>", "color": "#b5541c", "linewidth": 2}
             axes.annotate("", (2.7, bottom + 1.3), (2.7, bottom + 1.85), arrowprops=arrow)

@@ -25,7 +25,7 @@ def test_paths_of_the_repository_exist(page):
 
 
 def test_there_are_such_paths():
-    assert sum(len(PATHS.findall(text_of(page))) for page in PAGES) > 50
+    assert sum(len(PATHS.findall(text_of(page))) for page in PAGES) > 30
 
 
 def test_files_that_are_named_alone_exist_somewhere():
