@@ -12,7 +12,7 @@ RUN ?= runs/demo
 # Two tests at a time, those of a file by one process: they share what its fixtures take long to make.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs try-wheel clean
+.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs linkcheck figures try-wheel clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
@@ -30,7 +30,7 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/$(PYTEST) tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/$(PYTEST) tests/mega tests/cli tests/examples tests/supply
+	$(BIN)/$(PYTEST) tests/mega tests/cli tests/docs tests/examples tests/supply
 
 # Tests that take minutes.
 test-slow: .venv/dev
@@ -88,7 +88,15 @@ try-wheel:
 	PYTHON=$(PYTHON) tests/wheel.sh
 
 docs: .venv/docs
-	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+
+# Whether the addresses that docs/ and the README name answer; needs the network.
+linkcheck: .venv/docs
+	$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/linkcheck
+
+# Draw every picture of docs/ anew, from a run of the demo and two short ones; needs Chromium: see docs/figures.py.
+figures: .venv/browser
+	$(BIN)/python docs/figures.py
 
 # Torch's CPU build where pip finds it, else PyPI's, which for Linux brings CUDA.
 .venv/mega: pyproject.toml requirements/mega.txt requirements/torch.txt requirements/torch-cpu.txt
@@ -123,8 +131,8 @@ docs: .venv/docs
 	cd $(@D) && echo "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745  axe-core-4.14.1.tgz" | sha256sum --check --quiet
 	tar -xzf $(@D)/axe-core-4.14.1.tgz -C $(@D) --strip-components=1 --touch package/axe.min.js
 
-.venv/docs: .venv/mega
-	$(INSTALL) $(BIN)/pip install --quiet --editable '.[docs]'
+.venv/docs: .venv/mega requirements/docs.txt
+	$(BIN)/pip install $(HASHED) -r requirements/docs.txt
 	touch $@
 
 .venv-engine/installed: pyproject.toml requirements/engine.txt

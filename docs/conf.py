@@ -6,7 +6,16 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
 autodoc_member_order = "bysource"
 html_theme = "furo"
 exclude_patterns = ["_build"]
-nitpicky = False
+nitpicky = True
+nitpick_ignore_regex = [
+    # What is explained elsewhere.
+    ("py:.*", r"(numpy|np|npt|torch|deap|pydantic|collections|functools|os|pathlib|types|typing)\b.*"),
+    # Shapes and sentences that napoleon takes for types.
+    ("py:class", r"[nkG]|\d+|u?int\d+|float\d+|.*\s.*"),
+    # Aliases and variables of types, and what is public but not part of the reference.
+    ("py:class", r"genoevo\.state\.T|Tensor|Floats|(genoevo\.genotype\.)?Fitness"),
+    ("py:class", r"genoevo_mega\.(config\.Config|sac\.Agent|networks\.modular\.ModularNetwork|policy\.Graph)"),
+]
 
 
 def _pictures_of_the_readme(app, path, docname, content):

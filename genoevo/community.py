@@ -140,7 +140,7 @@ class Round:
 
     ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``, ``restored``: task indices.
     ``parents``
-    (tasks, size - 1, 2) int64: the rows of the evaluated :attr:`Community.population` that each new genotype comes
+    (tasks, size - 1, 2) int64: the rows of the evaluated ``Community.population`` that each new genotype comes
     from, -1 where there is none; ``origins`` (tasks, size - 1) int8 codes of
     :class:`~genoevo.operators.reproduction.Origin`.
     """

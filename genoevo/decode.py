@@ -186,7 +186,7 @@ def output_shares(weights: Floats, stages: Ints) -> Floats:
     Parameters
     ----------
     weights
-        (n, G) as :func:`decode_population` gives them for a :class:`StagedLayout`.
+        (n, G) as :func:`decode_population` gives them for a :class:`~genoevo.StagedLayout`.
     stages
         (n,) int64.
 

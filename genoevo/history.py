@@ -15,7 +15,7 @@ COLUMNS = ("generation", "evaluations", "best", "mean", "length", "failed")
 
 
 class PopulationStatistics(Statistics):  # type: ignore[misc]
-    """DEAP's ``Statistics`` whose key takes the whole :class:`Population` and returns an array.
+    """DEAP's ``Statistics`` whose key takes the whole :class:`~genoevo.Population` and returns an array.
 
     The registered functions get that array, so that no genotype is made into an object. It goes wherever DEAP's own
     goes, also into a ``MultiStatistics``.

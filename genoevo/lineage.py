@@ -46,7 +46,7 @@ class Lineage:
 
     @property
     def origins(self) -> npt.NDArray[np.int8]:
-        """(n,) int8 of :class:`~genoevo.operators.Origin`; -1 for genotypes of the first generation."""
+        """(n,) int8 of :class:`~genoevo.operators.reproduction.Origin`; -1 for genotypes of the first generation."""
         return _joined(self._origins)
 
     @property

@@ -366,15 +366,15 @@ class _Remote:
 class RayPool(_Pool[_Actor]):
     """Evaluates in actors of a Ray cluster; needs ``genoevo[ray]``. A context manager: leaving it ends the actors.
 
+    A running Ray is used; where there is none, one is started on this machine. Raises ImportError where Ray is not
+    installed.
+
     Parameters
     ----------
     function, batch, timeout, failure
         As for :class:`ProcessPool`; Ray also takes functions that pickle does not.
     workers
         Actors; None for as many as the cluster has cores.
-
-    A running Ray is used; where there is none, one is started on this machine. Raises ImportError where Ray is not
-    installed.
 
     """
 

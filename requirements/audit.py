@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("dev", "torch")
+NAMES = ("dev", "docs", "torch")
 
 
 def main() -> int:

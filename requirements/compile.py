@@ -1,4 +1,4 @@
-"""Write the files of hashes that ``make demo`` and ``make test`` install from: ``make pins``.
+"""Write the files of hashes that ``make demo``, ``make test`` and ``make docs`` install from: ``make pins``.
 
 ``constraints.txt`` says which versions, uv what each needs on any system and which hashes the registry lists. Torch
 and the CUDA packages that its build on PyPI brings for Linux are kept apart, because a build for the CPU needs none.
@@ -18,8 +18,11 @@ SETS = {
     "engine": [*PROJECT, "graph", "requirements/engine.in"],
     "mega": [*PROJECT, "mega"],
     "dev": [*PROJECT, "dev"],
+    "docs": [*PROJECT, "docs"],
     "audit": ["requirements/audit.in"],
 }
+PYTHON = {"docs": "3.11.5"}
+"""Sets that need a later Python than the others' 3.11: soupsieve, which furo needs, asks for it."""
 TORCH = re.compile(r"torch==|nvidia-|cuda-|triton==")
 CPU_VERSION = "2.13.0+cpu"
 CPU_BUILDS = {"cp311-cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
@@ -27,10 +30,10 @@ CPU_BUILDS = {"cp311-cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff
 HEAD = "# Written by make pins: every file that pip may install, by its hash.\n"
 
 
-def compiled(sources: list[str]) -> list[str]:
-    """One entry for each package, with its hashes."""
+def compiled(sources: list[str], python: str) -> list[str]:
+    """One entry for each package that *sources* ask for from that version of Python on, with its hashes."""
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"]
-    command += ["--python-version", "3.11", "--constraint", "constraints.txt"]
+    command += ["--python-version", python, "--constraint", "constraints.txt"]
     done = subprocess.run([*command, *sources], cwd=ROOT, capture_output=True, text=True, check=True)
     return re.findall(r"^\S.*\n(?:    --hash.*\n)+", done.stdout, re.MULTILINE)
 
@@ -45,7 +48,7 @@ def main() -> int:
     """Compile every set; torch and CUDA, which are the same in all of them, go into a file of their own."""
     torch: list[str] = []
     for name, sources in SETS.items():
-        entries = compiled(sources)
+        entries = compiled(sources, PYTHON.get(name, "3.11"))
         torch = [entry for entry in entries if TORCH.match(entry)] or torch
         write(name, [entry for entry in entries if entry not in torch])
     write("torch", torch)

@@ -20,14 +20,9 @@ step "pip install genoevo[mega]"
 "$bin/pip" install --quiet "$wheel[mega]"
 PATH=$bin:$PATH
 
-# The README's lines "$ genoevo ...", with the sizes of a laptop's minute.
-commands() {
-    sed -n 's/^ *\$ \(genoevo .*\)/\1/p' "$root/README.rst" |
-        sed -e 's/--suite mt10 --preset mt10 --steps 100000/--preset smoke/' \
-            -e 's/--steps 200000/--steps 1200/' -e 's/--generations 100000/--generations 200/' -e 's/--resume nk.npz/& --generations 300/' -e 's/--episodes [0-9]*/--episodes 1/' -e 's/runs\/demo/runs\/a/' \
-            -e 's/--preset demo/--preset smoke/'
-}
-needs_extras() { [[ $1 =~ mega\ (export|render) ]]; }
+commands() { python3 "$root/tests/console.py" "$root/README.rst"; }
+needs_extras() { [[ $1 =~ mega\ (export|render)|--picture ]]; }
+cp -r "$root/studies" .
 
 status=0
 while read -r command; do
@@ -41,8 +36,8 @@ message=$(genoevo mega export runs/a --format onnx 2>&1 >/dev/null) || status=$?
 echo "$message"
 [[ $status == 2 && $message == *"pip install 'genoevo[export]'"* && $(wc -l <<<"$message") == 1 ]]
 
-step "pip install genoevo[export,video]"
-"$bin/pip" install --quiet "$wheel[export,video]"
+step "pip install genoevo[export,plot,video]"
+"$bin/pip" install --quiet "$wheel[export,plot,video]"
 while read -r command; do
     needs_extras "$command" || continue
     step "$command"

@@ -11,11 +11,12 @@ from genoevo_mega.config import Config
 from genoevo_mega.crew import parts_for
 from genoevo_mega.errors import ConfigError
 from genoevo_mega.evolve import Evolver
+from genoevo_mega.outside import is_code
 from genoevo_mega.replay import Replay
 from genoevo_mega.sac import Agent
 from genoevo_mega.sizing import make_network, network_shapes, sizes
 from genoevo_mega.steady import Steady
-from genoevo_mega.suites import is_code, is_other, make_other
+from genoevo_mega.suites import is_other, make_other
 from genoevo_mega.synthetic import CHANGE, SyntheticSuite, is_synthetic, synthetic_names
 from genoevo_mega.tasks import MetaWorldSuite, Suite, metaworld_names
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from genoevo.community import Decoding, Growth, Mating
 from genoevo.operators import Reproduction
 from genoevo_mega.errors import ConfigError, abbreviated, nearest
+from genoevo_mega.outside import is_code
 from genoevo_mega.presets import PRESETS
 
 _MOST_PARAMETERS = 10**10
@@ -28,7 +29,8 @@ _DEEPEST = 4  # names in a row
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
-Architecture = Literal["mega", "mtsac", "mtmhsac", "soft-modules", "paco", "moore", "d2r"]
+ARCHITECTURES = ("mega", "mtsac", "mtmhsac", "soft-modules", "paco", "moore", "d2r")
+"""Names of :data:`genoevo_mega.networks.ARCHITECTURES`; there may be the name of a callable in their place."""
 
 
 class Settings(BaseModel):
@@ -240,8 +242,9 @@ class Config(Settings):
     """mt10, mt25, mt50, or Meta-World tasks separated by commas; synthetic and its kin
     (:mod:`genoevo_mega.synthetic`); gymnasium:ID,ID; or package.module:callable, which is imported
     (:mod:`genoevo_mega.suites`)."""
-    architecture: Architecture = "mega"
-    """The network of actor and critics; all but ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
+    architecture: str = "mega"
+    """The network of actor and critics, one of ARCHITECTURES, or package.module:callable, which is imported; all but
+    ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
     match_parameters: str | int | None = None
     """Size of actor and of each critic, met within 2 % by choice of the network's widths: ``mega``, MEGA's with the
     modules of its start stage, ``mega:5``, with a pool of 5, or a number of parameters."""
@@ -266,8 +269,18 @@ class Config(Settings):
     evaluation: Evaluation = Evaluation()
     machine: Machine = Machine()
 
+    @property
+    def code(self) -> dict[str, str]:
+        """The settings that may name code to import, see :mod:`genoevo_mega.outside`."""
+        return {"suite": self.suite, "architecture": self.architecture}
+
     @model_validator(mode="after")
     def _fits(self) -> Config:
+        if self.architecture not in ARCHITECTURES and not is_code(self.architecture):
+            raise ValueError(
+                f"architecture = {abbreviated(self.architecture)}: must be {', '.join(ARCHITECTURES)} or "
+                f"package.module:callable{nearest(self.architecture, list(ARCHITECTURES))}"
+            )
         size = self.match_parameters
         if not (
             size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))

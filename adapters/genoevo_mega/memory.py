@@ -9,6 +9,7 @@ from typing import Any
 from genoevo_mega.config import Config
 from genoevo_mega.errors import ConfigError, abbreviated
 from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.outside import is_code
 from genoevo_mega.sizing import sizes
 from genoevo_mega.tasks import Suite
 
@@ -32,27 +33,33 @@ def check_memory(config: Config, suite: Suite) -> None:
     A rough count: what it lets pass may still not fit.
     """
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, bytes_at_least in _by_themselves(config):
-        if bytes_at_least > has:
-            raise _too_large(config, name, bytes_at_least, has)
-    tasks, sac, genotypes = len(suite.names), config.sac, config.genotypes
-    group = ARCHITECTURES[config.architecture].sizes
+    # Floats, a number and two flags of every transition.
+    transition = _FLOAT * (suite.observation_size + suite.action_size + 2) + 2
+    needs = {"sac.buffer_size": config.sac.buffer_size * transition}
+    if not is_code(config.architecture):  # an architecture of one's own may be of any size and says so by itself
+        for name, bytes_at_least in _by_themselves(config):
+            if bytes_at_least > has:
+                raise _too_large(config, name, bytes_at_least, has)
+        needs |= _of_network(config, suite)
+    if sum(needs.values()) > has:
+        name = max(needs, key=lambda name: needs[name])
+        raise _too_large(config, name, needs[name], has)
+
+
+def _of_network(config: Config, suite: Suite) -> dict[str, int]:
+    """The settings that the network's weights and its batches depend on, and the bytes that they ask for."""
+    tasks, genotypes, group = len(suite.names), config.genotypes, ARCHITECTURES[config.architecture].sizes
     settings = getattr(config, group)
-    needs = {
-        # Floats, a number and two flags of every transition.
-        "sac.buffer_size": sac.buffer_size * (_FLOAT * (suite.observation_size + suite.action_size + 2) + 2),
-        "match_parameters" if config.match_parameters else f"{group}.{settings.scaled[0]}": _weights(config, suite),
-    }
-    batch = _FLOAT * tasks * sac.batch_size
+    sized = "match_parameters" if config.match_parameters else f"{group}.{settings.scaled[0]}"
+    needs = {sized: _weights(config, suite)}
+    batch = _FLOAT * tasks * config.sac.batch_size
     if config.architecture == "mega":
         most = config.growth.max_modules
         needs["sac.batch_size"] = batch * settings.width * genotypes.start_stage
         needs["genotypes.population_size"] = _FLOAT * tasks * genotypes.population_size * most * (most + 1)
     elif not config.match_parameters:
         needs["sac.batch_size"] = batch * sum(_widths(settings))
-    if sum(needs.values()) > has:
-        name = max(needs, key=lambda name: needs[name])
-        raise _too_large(config, name, needs[name], has)
+    return needs
 
 
 def _weights(config: Config, suite: Suite) -> int:

@@ -22,9 +22,9 @@ from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, build_config, dump_config, read_config
 from genoevo_mega.errors import ConfigError, UserError
 from genoevo_mega.evaluation import Estimate, evaluate, greedy
+from genoevo_mega.outside import check_allowed
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.sizing import sizes
-from genoevo_mega.suites import check_allowed
 from genoevo_mega.tasks import first_goal
 from genoevo_mega.training import Status, Trainer
 
@@ -61,14 +61,14 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
 def open_config(directory: Path, *, runs_code: bool = True) -> Config:
     """The config of a run; UserError where *directory* is no run.
 
-    Where its suite is code to import, UserError too unless that was allowed; *runs_code* is False for those who read
-    a run and import no suite.
+    Where its suite or architecture is code to import, UserError too unless that was allowed; *runs_code* is False for
+    those who read a run and import neither.
     """
     version = read_origin(directory)["version"]
     settings = read_config(files.inside(directory, directory / "config.yaml"))
     config = build_config(migrate.config(settings, version))
     if runs_code:
-        check_allowed(config.suite, directory)
+        check_allowed(config.code, directory)
     return config
 
 

@@ -17,6 +17,8 @@ from torch import nn
 from genoevo_mega.config import Config
 from genoevo_mega.errors import ConfigError
 from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.networks.own import make_own
+from genoevo_mega.outside import is_code
 from genoevo_mega.tasks import Suite
 
 TOLERANCE = 0.02
@@ -43,24 +45,24 @@ def network_shapes(suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
 def make_network(
     config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
 ) -> nn.Module:
-    """The config's architecture in the given sizes; MEGA has its start stage's modules."""
+    """The config's architecture in the given sizes; MEGA has its start stage's modules, one's own decides itself."""
+    given = {"tasks": tasks, "ensemble": ensemble, "rng": rng, "precision": PRECISIONS[config.sac.precision]}
+    if is_code(config.architecture):
+        return make_own(config.architecture, *shape, **given)
     modules = {"modules": config.genotypes.start_stage} if config.architecture == "mega" else {}
-    network: nn.Module = ARCHITECTURES[config.architecture].network(
-        *shape,
-        tasks=tasks,
-        ensemble=ensemble,
-        config=settings,
-        rng=rng,
-        precision=PRECISIONS[config.sac.precision],
-        **modules,
-    )
+    network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given, **modules)
     return network
 
 
 def sizes(config: Config, suite: Suite) -> Sizes:
     """The sizes of a run's networks; ConfigError where no widths come within 2 % of what is asked for."""
     shapes, tasks = network_shapes(suite), len(suite.names)
-    plain = getattr(config, ARCHITECTURES[config.architecture].sizes)
+    own = is_code(config.architecture)
+    if own and config.match_parameters is not None:
+        raise ConfigError(
+            f"match_parameters = {config.match_parameters!r}: must be null; {config.architecture} chooses its sizes"
+        )
+    plain = None if own else getattr(config, ARCHITECTURES[config.architecture].sizes)
     target = _target(config, tasks, shapes)
     if target is None:
         counts = tuple(_count(config, plain, tasks, shape) for shape in shapes)

@@ -33,7 +33,7 @@ from genoevo_mega import runs
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config, Settings, build_config, explain, merge, nested, preset, read_config
 from genoevo_mega.errors import ConfigError, UserError, nearest
-from genoevo_mega.suites import check_allowed
+from genoevo_mega.outside import check_allowed
 
 FINISHED = "finished.json"
 """What a run's directory holds once it has come to its end."""
@@ -121,7 +121,7 @@ def plan(sweep: SweepFile, file: Path, directory: Path) -> list[Run]:
     """The runs that *sweep* means, seed by seed, so that every method has its first result early.
 
     *file* is where it was read. ConfigError, before anything is run, names the run whose settings are not allowed;
-    UserError a suite that is code nobody allowed.
+    UserError code nobody allowed.
     """
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
@@ -132,7 +132,7 @@ def plan(sweep: SweepFile, file: Path, directory: Path) -> list[Run]:
             layers = preset(sweep.preset), nested(sweep.settings), nested(settings), {"seed": seed}
             try:
                 config = build_config(*layers)
-                check_allowed(config.suite, file)
+                check_allowed(config.code, file)
                 make_suite(config)
             except ConfigError as error:
                 raise ConfigError(f"run {name!r}: {error}") from None

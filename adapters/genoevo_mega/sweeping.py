@@ -22,7 +22,7 @@ from typing import Any
 from genoevo_mega import files
 from genoevo_mega.config import build_config
 from genoevo_mega.errors import DivergedError, RolloutError, StorageError, UserError
-from genoevo_mega.suites import allow_inherited
+from genoevo_mega.outside import allow_inherited
 from genoevo_mega.sweep import FINISHED, Run
 
 STOP = "stop"

@@ -9,13 +9,13 @@ from typing import Any
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import TRUST
+from genoevo_cli.mega.group import trust
 from genoevo_cli.signals import stop_on_signal
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@TRUST
+@trust
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), help="Where the runs go.  [default: sweeps/FILE]"
 )

@@ -30,12 +30,12 @@ class Problem(ABC):
 
     @property
     def optimum(self) -> float:
-        """The highest value there is: *size*, unless a subclass says otherwise."""
+        """The highest value there is, *size* unless a subclass says otherwise."""
         return float(self.size)
 
     @property
     def layout(self) -> Layout:
-        """The layout of its genotypes: *size* genes of one bit, unless a subclass says otherwise."""
+        """The layout of its genotypes, *size* genes of one bit unless a subclass says otherwise."""
         return FlatLayout(genes=self.size)
 
     def random(self, n: int, rng: np.random.Generator) -> Population:

@@ -47,7 +47,7 @@ def evaluated(finished):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--architecture", "mtsax"], "architecture = 'mtsax': input should be 'mega', 'mtsac'"),
+        (["--architecture", "mtsax"], "architecture = 'mtsax': must be mega, mtsac"),
         (["--match-parameters", "mega:x"], "match_parameters = 'mega:x': must be mega, mega:STAGE or a number"),
         (["--architecture", "d2r", "--match-parameters", "300"], "no widths of d2r come within 2% of 300 parameters"),
     ],

@@ -76,7 +76,10 @@ def test_a_setting_of_another_form_is_refused(text):
         ({"decoding": {"offset": 1.0}}, r"decoding\.offset must be in \[0, 1\), got 1\.0"),
         ({"genotypes": {"start_stage": 11}}, r"genotypes\.start_stage = 11: must be at most growth\.max_modules"),
         ({"environment": {"episode_length": 0}}, r"environment\.episode_length = 0: .*greater than or equal to 1"),
-        ({"architecture": "mlp"}, r"architecture = 'mlp': input should be 'mega'"),
+        (
+            {"architecture": "mtsax"},
+            r"architecture = 'mtsax': must be mega, .* or package\.module:callable \(did you mean mtsac",
+        ),
         ({"sac": 3}, r"sac = 3: "),
     ],
 )

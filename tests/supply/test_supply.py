@@ -40,7 +40,7 @@ def test_every_entry_has_a_version_and_hashes(path):
     assert len(pins(path)) == len(lines) > 0
 
 
-@pytest.mark.parametrize("name", ["engine", "mega", "dev"])
+@pytest.mark.parametrize("name", ["engine", "mega", "dev", "docs"])
 def test_versions_are_those_of_the_constraints(name):
     known = constraints()
     wrong = {n: (v, known.get(n)) for n, (v, _) in pins(REQUIREMENTS / f"{name}.txt").items() if known.get(n) != v}
@@ -57,7 +57,7 @@ def test_torch_stands_apart_as_pypis_build_with_cuda_and_as_the_cpu_build():
     assert pypi["torch"][1] >= 20
     assert "nvidia-cublas" in pypi
     assert set(cpu) == {"torch"}
-    for name in ("engine", "mega", "dev"):
+    for name in ("engine", "mega", "dev", "docs"):
         assert not [pin for pin in pins(REQUIREMENTS / f"{name}.txt") if re.match(r"torch$|nvidia|cuda|triton", pin)]
 
 
@@ -77,10 +77,10 @@ def test_every_requirement_of_the_tests_is_pinned():
 def test_the_commands_of_the_readme_install_nothing_without_its_hash():
     makefile = (ROOT / "Makefile").read_text()
     rules = re.findall(
-        r"^\.venv/(?:mega|dev):.*\n((?:\t.*\n)+)|^\.venv-engine/installed:.*\n((?:\t.*\n)+)", makefile, re.M
+        r"^\.venv/(?:mega|dev|docs):.*\n((?:\t.*\n)+)|^\.venv-engine/installed:.*\n((?:\t.*\n)+)", makefile, re.M
     )
     installs = [line for rule in rules for line in "".join(rule).splitlines() if "pip install" in line]
-    assert len(installs) == 7
+    assert len(installs) == 8
     assert all("$(HASHED)" in line or line.endswith("$(THIS)") for line in installs)
     assert "--require-hashes" in re.search(r"^HASHED := (.*)", makefile, re.M).group(1)
 

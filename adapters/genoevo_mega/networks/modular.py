@@ -7,7 +7,7 @@
 - ReLU follows every linear layer but the head [O].
 
 A task uses the modules of its stage alone: tasks are ordered by stage, so that those that use module k are the first
-ones and every module runs once, for them only. The whole network is one autograd function (:class:`_Pass`) with a
+ones and every module runs once, for them only. The whole network is one autograd function (``_Pass``) with a
 backward of its own: sums of many inputs are accumulated in place, in both directions, where autograd would keep and
 add a copy for every term. It gives the gradient with respect to the routing's weights where they require one.
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -16,18 +18,23 @@ RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 
 def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
     if name is not None:
-        from genoevo_mega import suites
+        from genoevo_mega import outside
 
-        suites.allow(name)
+        outside.allow(str(parameter.name), name)
 
 
-TRUST = click.option(
-    "--suite",
-    expose_value=False,
-    callback=_allow,
-    metavar="MODULE:CALLABLE",
-    help="Allow the run, or the file, to import its suite, where that is code of your own.",
-)
+def trust(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options by which the user allows a run, or a file, to import the code that it names."""
+    for setting in ("architecture", "suite"):
+        option = click.option(
+            f"--{setting}",
+            expose_value=False,
+            callback=_allow,
+            metavar="MODULE:CALLABLE",
+            help=f"Allow the run, or the file, to import its {setting}, where that is code of your own.",
+        )
+        command = option(command)
+    return command
 
 
 @click.group()

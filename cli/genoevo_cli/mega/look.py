@@ -9,12 +9,12 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, TRUST, mega
+from genoevo_cli.mega.group import RUN, mega, trust
 
 
 @mega.command()
 @RUN
-@TRUST
+@trust
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
@@ -56,7 +56,7 @@ def info(run_dir: Path, as_json: bool) -> None:
 
 @mega.command()
 @RUN
-@TRUST
+@trust
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def verify(run_dir: Path, as_json: bool) -> None:
     """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.

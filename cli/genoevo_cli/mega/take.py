@@ -8,12 +8,12 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, TRUST, mega
+from genoevo_cli.mega.group import RUN, mega, trust
 
 
 @mega.command()
 @RUN
-@TRUST
+@trust
 @click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Whose policy.")
 @click.option(
     "--format",
@@ -59,7 +59,7 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 
 @mega.command()
 @RUN
-@TRUST
+@trust
 @click.option("--task", required=True, metavar="NAME", help="Which task.")
 @click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="One evaluation goal each.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New .mp4 or .gif file.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, TRUST, complete_presets, mega
+from genoevo_cli.mega.group import RUN, complete_presets, mega, trust
 from genoevo_cli.signals import stop_on_signal
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     "--suite",
     help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
 )
-@click.option("--architecture", help="mega, mtsac, mtmhsac, soft-modules, paco, moore or d2r.  [default: mega]")
+@click.option(
+    "--architecture",
+    help="mega, mtsac, mtmhsac, soft-modules, paco, moore, d2r or your own module:callable.  [default: mega]",
+)
 @click.option(
     "--match-parameters",
     metavar="SIZE",
@@ -105,7 +108,7 @@ def train(
 
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
-    from genoevo_mega import config, runs, suites
+    from genoevo_mega import config, outside, runs
     from genoevo_mega.profiling import Profiler
 
     size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
@@ -124,12 +127,13 @@ def train(
         {name: value for name, value in options.items() if value is not None},
         {"machine": {name: value for name, value in machine.items() if value is not None}},
     )
-    typed = config.merge(*map(config.parse_setting, settings), {"suite": suite} if suite else {})
-    suites.allow(str(typed.get("suite", "")))
+    typed = config.merge(*map(config.parse_setting, settings))
+    for setting, option in (("suite", suite), ("architecture", architecture)):
+        outside.allow(setting, option or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     if config_file:
-        suites.check_allowed(resolved.suite, config_file)
+        outside.check_allowed(resolved.code, config_file)
     if dry_run:
         _estimate(resolved)
         return
@@ -149,7 +153,7 @@ def train(
 
 @mega.command()
 @RUN
-@TRUST
+@trust
 @click.option("--steps", type=click.IntRange(1), help="Total environment steps.  [default: as the run was started]")
 def resume(run_dir: Path, steps: int | None) -> None:
     """Go on with a run from its last checkpoint, exactly as if it had not stopped.

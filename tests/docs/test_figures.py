@@ -1,0 +1,36 @@
+import importlib.util
+import tomllib
+
+import pytest
+
+from tests.console import typed, words_of
+from tests.pages import ROOT
+
+
+@pytest.fixture(scope="module")
+def figures():
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_contract_and_the_imports(figures):
+    rooms = figures.rooms()
+    assert list(rooms) == ["genoevo_cli", "genoevo_mega", "genoevo"]
+    drawn = figures.ROOMS_SVG.read_text(encoding="utf-8")
+    missing = [line for packages in rooms.values() for line in figures.lines_of(packages) if f">{line}<" not in drawn]
+    assert missing == [], "python docs/figures.py rooms"
+
+
+def test_the_engine_imports_what_its_contract_allows(figures):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    allowed = {requirement.partition(">")[0] for requirement in project["dependencies"]}
+    assert set(figures.rooms()["genoevo"]) == allowed
+
+
+def test_runs_are_trained_as_the_tutorial_types_it(figures):
+    page = (ROOT / "docs" / "tutorial" / "mega.rst").read_text(encoding="utf-8")
+    shown = [sorted(words_of(command)) for command in typed(page)]
+    assert sorted(words_of(figures.TRAIN["first"])) in shown
+    assert sorted(words_of(figures.TRAIN["fixed"])) in shown
