@@ -37,9 +37,9 @@ def check_memory(config: Config, suite: Suite) -> None:
     transition = _FLOAT * (suite.observation_size + suite.action_size + 2) + 2
     needs = {"sac.buffer_size": config.sac.buffer_size * transition}
     if not is_code(config.architecture):  # an architecture of one's own may be of any size and says so by itself
-        for name, bytes_at_least in _by_themselves(config):
-            if bytes_at_least > has:
-                raise _too_large(config, name, bytes_at_least, has)
+        for name, least in _by_themselves(config):
+            if least > has:
+                raise _too_large(config, name, least, has)
         needs |= _of_network(config, suite)
     if sum(needs.values()) > has:
         name = max(needs, key=lambda name: needs[name])
@@ -77,16 +77,16 @@ def _widths(settings: Any) -> list[int]:
 def _by_themselves(config: Config) -> Iterator[tuple[str, int]]:
     """Settings of the network, and the bytes that each asks for at least: some are too large for being counted."""
     group = ARCHITECTURES[config.architecture].sizes
-    settings, byte = getattr(config, group), _PARAMETER * _NETWORKS
+    settings, each = getattr(config, group), _PARAMETER * _NETWORKS
     narrowest = 1 if config.match_parameters else min(_widths(settings))
     for name in settings.repeated:
-        yield f"{group}.{name}", byte * getattr(settings, name) * narrowest
+        yield f"{group}.{name}", each * getattr(settings, name) * narrowest
     if config.architecture == "mega":
-        yield "genotypes.start_stage", byte * config.genotypes.start_stage * narrowest
+        yield "genotypes.start_stage", each * config.genotypes.start_stage * narrowest
     if not config.match_parameters:
         for name in settings.scaled:
             value = getattr(settings, name)
-            yield f"{group}.{name}", byte * (max(value) if isinstance(value, tuple) else value)
+            yield f"{group}.{name}", each * (max(value) if isinstance(value, tuple) else value)
 
 
 def _too_large(config: Config, name: str, needs: int, has: int) -> ConfigError:
