@@ -306,7 +306,7 @@ class Evolver:
         if "crossing" in arrays:  # older checkpoints have none
             take_up("crossing", self._crossing, arrays["crossing"])
         self._archive.load_arrays(arrays)
-        if self._relaxed:
+        if self._relaxed and "relaxed_codes" in arrays:  # a run that was begun without starts from its codes
             self._relaxed.load_arrays(arrays)
 
     def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:

@@ -320,6 +320,15 @@ def test_state_round_trip():
     assert all(np.array_equal(a, second.state_arrays()[name]) for name, a in first.state_arrays().items())
 
 
+def test_a_run_that_was_begun_without_gradient_steps_starts_from_its_codes():
+    plain = _evolver(genotypes={"hybrid_rate": None})
+    _round(plain)
+    hybrid = Evolver(plain.community, _config())
+    hybrid.load_arrays(plain.state_arrays())
+    genes = plain.community.genes()
+    assert np.array_equal(_codes(hybrid)[:, : genes.shape[1]], genes)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

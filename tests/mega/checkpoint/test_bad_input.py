@@ -167,3 +167,22 @@ def test_nothing_in_the_packages_can_run_what_it_reads():
         if forbidden.search(line)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("masked", "sums", "message"),
+    [
+        ([1, 2, 3], {}, "masked must be of 2 tasks"),
+        ([1, 2], {"masked": [1.0]}, "masked must be of 2 tasks"),
+        (None, {"masked": 3.0}, "masked must be counts by task"),
+        (None, {"critic_loss": [1.0, 2.0]}, "masked must be counts by task"),
+    ],
+)
+def test_counts_of_masked_updates_that_do_not_fit_are_refused(masked, sums, message):
+    with pytest.raises(ValueError, match=message):
+        checkpoint._check_masked({"masked": masked, "losses": {"sums": sums}}, 2)
+
+
+def test_counts_of_masked_updates_may_be_there_or_not():
+    checkpoint._check_masked({"masked": None, "losses": {"sums": {"critic_loss": 1.0}}}, 2)
+    checkpoint._check_masked({"masked": [1, 2], "losses": {"sums": {"masked": [1.0, 0.0]}}}, 2)
