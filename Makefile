@@ -94,7 +94,7 @@ docs: .venv/docs
 linkcheck: .venv/docs
 	$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/linkcheck
 
-# Draw every picture of docs/ anew, from a run of the demo and two short ones; needs Chromium: see docs/figures.py.
+# Draw every picture of docs/ anew, from a run of the demo; needs Chromium: see docs/figures.py.
 figures: .venv/browser
 	$(BIN)/python docs/figures.py
 

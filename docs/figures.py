@@ -1,6 +1,6 @@
 """Every picture of the documentation, from runs and from the code itself: ``make figures``, or one by its name.
 
-    python docs/figures.py                          all of them; runs that are not in runs/figures are trained first
+    python docs/figures.py                          all of them; a demo that is not in runs/figures is trained first
     python docs/figures.py rooms                    one
     python docs/figures.py report --demo runs/demo  from a run of the preset demo that is there already
 
@@ -8,7 +8,6 @@
 name      file                         what it shows
 ========= ============================ ============================================================================
 rooms     images/rooms.svg             the layers of import-linter's contract, and what each imports from outside
-compared  images/compared.png          ``genoevo mega compare`` of the two runs of tutorial/mega.rst
 report    images/report.png            the upper part of ``genoevo mega report`` of a run of the preset demo
 film      _static/drawer-close.gif     ``genoevo mega render`` of the same run
 ========= ============================ ============================================================================
@@ -30,15 +29,10 @@ DOCS = Path(__file__).parent
 PYPROJECT = DOCS.parent / "pyproject.toml"
 ROOMS_SVG = DOCS / "images" / "rooms.svg"
 
-TRAIN = {
-    "demo": "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir runs/demo",
-    "first": "genoevo mega train --preset synthetic --suite car,cartpole,point-3goals --steps 12000 --seed 1 "
-    "--run-dir runs/first",
-    "fixed": "genoevo mega train --preset synthetic --suite car,cartpole,point-3goals --steps 12000 --seed 1 "
-    "--run-dir runs/fixed --set growth.max_modules=3",
-}
-"""How the runs are made: two as tutorial/mega.rst types it, and the demo, eleven minutes, with more evaluations."""
+DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
+"""How the run is made, in eleven minutes: the demo with more evaluations."""
 
+DRAWN = ("rooms", "report", "film")
 TITLES = {"genoevo": "genoevo: the engine", "genoevo_mega": "adapters/genoevo_mega", "genoevo_cli": "cli/genoevo_cli"}
 CONTENTS = {
     "genoevo_cli": "commands, tables, progress, exit codes",
@@ -51,14 +45,6 @@ def genoevo(command: str) -> None:
     """Run a command line of genoevo, and say so."""
     print("$", command, flush=True)
     subprocess.run([sys.executable, "-m", "genoevo_cli", *shlex.split(command)[1:]], check=True)
-
-
-def run_of(name: str, runs: Path) -> Path:
-    """The directory of a run, trained if it is not there."""
-    directory = runs / name
-    if not directory.exists():
-        genoevo(TRAIN[name].replace(f"runs/{name}", shlex.quote(str(directory))))
-    return directory
 
 
 def rooms() -> dict[str, list[str]]:
@@ -114,12 +100,6 @@ def draw_rooms() -> None:
     plt.close(figure)
 
 
-def draw_compared(runs: Path) -> None:
-    """What tutorial/mega.rst compares."""
-    first, fixed = run_of("first", runs), run_of("fixed", runs)
-    genoevo(f"genoevo mega compare {first} {fixed} --picture {DOCS / 'images' / 'compared.png'}")
-
-
 def draw_report(demo: Path) -> None:
     """The upper part of a report, as Chromium shows it on a desktop."""
     from PIL import Image
@@ -150,20 +130,20 @@ def draw_film(demo: Path) -> None:
 def main() -> None:
     """Draw what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("rooms", "compared", "report", "film")
-    parser.add_argument("name", nargs="*", choices=[*names, []], help="all of them if left out")
-    parser.add_argument("--runs", type=Path, default=Path("runs/figures"), help="where runs are, or are made")
-    parser.add_argument("--demo", type=Path, help="a run of the preset demo  [default: demo in --runs]")
+    parser.add_argument("name", nargs="*", choices=[*DRAWN, []], help="all of them if left out")
+    parser.add_argument(
+        "--demo", type=Path, default=Path("runs/figures"), help="a run of the demo, trained if not there"
+    )
     asked = parser.parse_args()
-    chosen = asked.name or names
+    chosen = asked.name or DRAWN
+    if not asked.demo.exists() and {"report", "film"} & set(chosen):
+        genoevo(f"{DEMO} {asked.demo}")
     if "rooms" in chosen:
         draw_rooms()
-    if "compared" in chosen:
-        draw_compared(asked.runs)
     if "report" in chosen:
-        draw_report(asked.demo or run_of("demo", asked.runs))
+        draw_report(asked.demo)
     if "film" in chosen:
-        draw_film(asked.demo or run_of("demo", asked.runs))
+        draw_film(asked.demo)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@ import tomllib
 
 import pytest
 
-from tests.console import typed, words_of
 from tests.pages import ROOT
 
 
@@ -27,10 +26,3 @@ def test_the_engine_imports_what_its_contract_allows(figures):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     allowed = {requirement.partition(">")[0] for requirement in project["dependencies"]}
     assert set(figures.rooms()["genoevo"]) == allowed
-
-
-def test_runs_are_trained_as_the_tutorial_types_it(figures):
-    page = (ROOT / "docs" / "tutorial" / "mega.rst").read_text(encoding="utf-8")
-    shown = [sorted(words_of(command)) for command in typed(page)]
-    assert sorted(words_of(figures.TRAIN["first"])) in shown
-    assert sorted(words_of(figures.TRAIN["fixed"])) in shown
