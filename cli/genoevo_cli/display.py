@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +56,8 @@ class _Rates:
     def __init__(self) -> None:
         self._first: tuple[float, int, int] | None = None
 
-    def line(self, status: Status) -> str:
+    def lines(self, status: Status) -> tuple[str, str]:
+        """How far the run is, and how fast."""
         now = time.monotonic()
         if self._first is None:
             self._first = now, status.steps, status.updates
@@ -64,10 +66,10 @@ class _Rates:
         rate = (status.steps - steps) / elapsed
         left = (status.target - status.steps) / rate if rate else float("inf")
         if status.evaluating:
-            return status.evaluating
+            return status.evaluating, ""
         return (
-            f"{status.steps:,} of {status.target:,} steps  {status.updates:,} updates  "
-            f"{rate:,.0f} steps/s  {(status.updates - updates) / elapsed:,.1f} updates/s  {_duration(left)} left"
+            f"{status.steps:,} of {status.target:,} steps  {_duration(left)} left",
+            f"{rate:,.0f} steps/s  {status.updates:,} updates, {(status.updates - updates) / elapsed:,.1f}/s",
         )
 
 
@@ -87,11 +89,11 @@ class PlainView:
         """Show *status* where it is time to."""
         for event in status.events:
             note(f"{status.steps:,} steps: {event}")
-        line = self._rates.line(status)
+        lines = self._rates.lines(status)
         if time.monotonic() - self._shown < PLAIN_INTERVAL:
             return
         self._shown = time.monotonic()
-        note(line)
+        note("  ".join(filter(None, lines)))
         if status.evaluating:
             return
         tasks = zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True)
@@ -102,7 +104,7 @@ class LiveView:
     """A table that is redrawn in place."""
 
     def __init__(self) -> None:
-        self._rates, self._shown, self._events = _Rates(), 0.0, [""]
+        self._rates, self._shown, self._events = _Rates(), 0.0, [""]  # an empty line between table and bar
         self._live = Live(console=_console, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -115,19 +117,45 @@ class LiveView:
     def update(self, status: Status) -> None:
         """Redraw, at most four times a second."""
         self._events = (self._events + [f"{status.steps:,}: {event}" for event in status.events])[-3:]
-        line = self._rates.line(status)
+        lines = self._rates.lines(status)
         if time.monotonic() - self._shown < 0.25:
             return
         self._shown = time.monotonic()
-        table = Table("task", "success", "stage", "effective modules", title="success of the last round's episodes")
-        for name, s, stage, used in zip(
-            status.tasks, status.success, status.stages, status.effective_modules, strict=True
-        ):
-            table.add_row(name, _percent(s), str(stage), str(used))
+        width = min(76, _console.width)
+        bar = ProgressBar(total=max(status.target, 1), completed=status.steps, width=width)
         foot = Table.grid()
-        for row in (*self._events, ProgressBar(total=max(status.target, 1), completed=status.steps, width=76), line):
+        for row in (*self._events, bar, *lines):
             foot.add_row(row)
-        self._live.update(Group(table, foot), refresh=True)
+        self._live.update(Group(_tasks_table(status, len(self._events) + 3), foot), refresh=True)
+
+
+def _tasks_table(status: Status, foot: int) -> Table:
+    """A row for every task; where the terminal is too low for that, several side by side, as many as there is room.
+
+    *foot* lines below it stay free.
+    """
+    tasks = list(zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True))
+    if len(tasks) <= _console.height - foot - 5:  # title, headings and borders
+        table = Table("task", title="success of the last round's episodes")
+        for heading in ("success", "stage", "effective modules"):
+            table.add_column(heading, justify="right")
+        for name, success, stage, used in tasks:
+            table.add_row(name, _percent(success), str(stage), str(used))
+        return table
+    across = max(1, _console.width // (max(map(len, status.tasks)) + 12))
+    fit = across * max(1, _console.height - foot - 1)  # its title
+    down = math.ceil(min(fit, len(tasks)) / across)
+    rest = f"; {len(tasks) - fit} tasks more" if len(tasks) > fit else ""
+    table = Table(title=f"success, stage/effective modules{rest}", box=None, show_header=False, pad_edge=False)
+    table.title_justify, table.padding = "left", (0, 1, 0, 0)
+    for _ in range(across):
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right")
+        table.add_column(min_width=5)
+    cells = [(name, _percent(success), f"{stage}/{used}") for name, success, stage, used in tasks[: across * down]]
+    for row in range(down):
+        table.add_row(*(cell for one in cells[row::down] for cell in one))
+    return table
 
 
 class SweepView:
@@ -270,24 +298,32 @@ def print_estimate(found: RunEstimate, steps: int) -> None:
     note(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
 
 
-def print_exported(exported: list[Exported]) -> None:
-    """What each policy costs beside one that uses the whole pool."""
-    table = Table(title="%: of a policy that uses the whole pool", padding=0, pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    for heading in ("modules", "parameters", "multiply-adds", "%", "latency", "%", "differs by"):
-        table.add_column(heading, justify="right")
-    for one in exported:
-        table.add_row(
-            one.task,
-            str(len(one.modules)),
-            f"{one.parameters:,}",
-            f"{one.multiply_adds:,}",
-            f"{100 * one.multiply_adds / one.full_multiply_adds:.0f}",
-            f"{one.microseconds:,.0f} µs",
-            f"{100 * one.microseconds / one.full_microseconds:.0f}",
-            f"{one.difference:.0e}",
-        )
+def print_exported(exported: list[Exported], cut: str) -> None:
+    """What each policy costs, of MEGA beside one that uses the whole pool, and what none of them holds."""
+    columns = [("task", [one.task for one in exported])]
+    whole = exported[0].full_multiply_adds is not None
+    if whole:
+        columns.append(("modules", [str(len(one.modules)) for one in exported]))
+    columns.append(("parameters", [f"{one.parameters:,}" for one in exported]))
+    columns.append(("multiply-adds", [f"{one.multiply_adds:,}" for one in exported]))
+    columns.append(("", [_share(one.multiply_adds, one.full_multiply_adds) for one in exported]))
+    columns.append(("latency", [f"{one.microseconds:,.0f} µs" for one in exported]))
+    columns.append(("", [_share(one.microseconds, one.full_microseconds) for one in exported]))
+    columns.append(("differs by", [f"{one.difference:.0e}" for one in exported]))
+    columns = [column for column in columns if any(column[1])]
+    table = Table(padding=0, pad_edge=False)
+    for number, (heading, _) in enumerate(columns):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+    for row in zip(*(values for _, values in columns), strict=True):
+        table.add_row(*row)
     _console.print(table)
+    note(f"Cut: {cut}.")
+    if whole:
+        note("Percentages are of a policy that uses the whole pool.")
+
+
+def _share(value: float, full: float | None) -> str:
+    return "" if full is None else f"{value / full:.0%}"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -4,12 +4,14 @@ A network maps task-major input (tasks, batch, features) to (ensemble, tasks, ba
 ensemble of one, the twin critics of two. What evolution decides arrives as a :class:`Routing` with each call. Beside
 ``forward`` it has ``pool``, its modules, ``parameter_count``, and ``operations(stages)``, those of its matrix
 products for one row of every task; and where it can grow, ``grow(rng)``, which adds a module on the CPU. The pool of
-the architectures that do not evolve is empty, and they read nothing from the routing.
+the architectures that do not evolve is empty, and they read nothing from the routing; ``alone(task)`` gives what
+:class:`~genoevo_mega.policy.FixedPolicy` computes one task with.
 """
 
 from typing import Any, NamedTuple
 
 from genoevo_mega.networks.d2r import D2rNetwork
+from genoevo_mega.networks.fixed import FixedNetwork
 from genoevo_mega.networks.modular import ModularNetwork, Routing
 from genoevo_mega.networks.moore import MooreNetwork
 from genoevo_mega.networks.mtmhsac import MultiHeadNetwork
@@ -35,4 +37,4 @@ ARCHITECTURES = {
     "d2r": Architecture(D2rNetwork, "d2r"),
 }
 
-__all__ = ["ARCHITECTURES", "Architecture", "ModularNetwork", "Routing"]
+__all__ = ["ARCHITECTURES", "Architecture", "FixedNetwork", "ModularNetwork", "Routing"]

@@ -34,8 +34,8 @@ from genoevo_cli.mega.group import RUN, TRUST, mega
 def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: float | None, as_json: bool) -> None:
     """Write each task's greedy policy as a file that runs without genoevo.
 
-    Weights are decoded and modules that the task does not use cut out. The table compares parameters, multiply-adds
-    and latency with a policy that uses every module of the pool.
+    Weights are decoded and modules that the task does not use cut out. The table compares multiply-adds and latency
+    with a policy that uses every module of the pool. Of the other architectures what belongs to other tasks is cut.
 
     Examples:
         genoevo mega export runs/a --task all --format onnx
@@ -50,10 +50,12 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
     trained = Trained.of_run(run_dir)
     with display.counter("exporting", len(trained.tasks(task))) as progress:
         exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
+    cut = exporting.cut(trained, threshold)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "threshold": threshold, "policies": [vars(one) for one in exported]}))
+        policies = [vars(one) for one in exported]
+        click.echo(json.dumps({"out": str(out), "threshold": threshold, "cut": cut, "policies": policies}))
     else:
-        display.print_exported(exported)
+        display.print_exported(exported, cut)
         display.note(f"Written to {out}.")
 
 
@@ -67,7 +69,7 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 @click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Pictures a second.")
 @click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Pixels.")
 def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
-    """Film a task's greedy policy, its module graph beside it, lit by what is active.
+    """Film a task's greedy policy, MEGA's module graph beside it, lit by what is active.
 
     Draws without a screen, by EGL or OSMesa, whichever works; MUJOCO_GL chooses.
 
