@@ -27,12 +27,16 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
 
         genoevo mega compare runs/a runs/b runs/c --json
     """
-    from genoevo_mega import compare as comparing
-    from genoevo_mega.picture import check_picture, draw
+    with display.counter("loading"):
+        from genoevo_mega import compare as comparing
+        from genoevo_mega.picture import check_picture, draw
 
     if picture:
         check_picture(picture)
-    comparison = comparing.compare(comparing.collect(list(dict.fromkeys(paths))), against)
+    with display.counter("reading"):
+        results = comparing.collect(list(dict.fromkeys(paths)))
+    with display.counter("resampling"):
+        comparison = comparing.compare(results, against)
     if picture:
         draw(comparison, picture)
     if as_json:

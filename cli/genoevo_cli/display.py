@@ -136,9 +136,8 @@ def _tasks_table(status: Status, foot: int) -> Table:
     """
     tasks = list(zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True))
     if len(tasks) <= _console.height - foot - 5:  # title, headings and borders
-        table = Table("task", title="success of the last round's episodes")
-        for heading in ("success", "stage", "effective modules"):
-            table.add_column(heading, justify="right")
+        headings = "success", "stage", "effective modules"
+        table = _numbers("task", *headings, title="success of the last round's episodes")
         for name, success, stage, used in tasks:
             table.add_row(name, _percent(success), str(stage), str(used))
         return table
@@ -202,26 +201,35 @@ class SweepView:
 
 
 @contextmanager
-def counter(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many of *total* are done; a progress bar on a terminal, else silence."""
-    from rich.progress import Progress
+def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many of *total* are done: a bar on a terminal, elsewhere a line every ten seconds.
 
-    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
+    Without *total* there is nothing to count; on a terminal a bar moves to and fro.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn()]
+    if total is not None:
+        columns += [MofNCompleteColumn(), TimeRemainingColumn()]
+    shown = time.monotonic()
+    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as progress:
         task = progress.add_task(label, total=total)
-        yield lambda done: progress.update(task, completed=done)
+
+        def show(done: int) -> None:
+            nonlocal shown
+            progress.update(task, completed=done)
+            if total and not _console.is_terminal and time.monotonic() - shown >= PLAIN_INTERVAL:
+                shown = time.monotonic()
+                note(f"{label}: {done:,} of {total:,}")
+
+        yield show
 
 
 def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> None:
     """The table of a finished run, and its wall time below."""
     episodes = next(iter(estimates.values())).episodes
-    table = Table(
-        "task",
-        "success",
-        "95 % interval",
-        "stage",
-        "effective modules",
-        title=f"greedy, {episodes} unseen goals each",
-    )
+    headings = "success", "95 % interval", "stage", "effective modules"
+    table = _numbers("task", *headings, title=f"greedy, {episodes} unseen goals each")
     for name, estimate in estimates.items():
         task = info["tasks"][name]
         interval = f"{estimate.low:.0%} to {estimate.high:.0%}"
@@ -235,7 +243,8 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> No
 
 def print_info(info: dict[str, Any]) -> None:
     """A run at a glance."""
-    table = Table("task", "success", "stage", "effective modules", title=f"{info['architecture']} on {info['suite']}")
+    title = f"{info['architecture']} on {info['suite'].replace(',', ', ')}"
+    table = _numbers("task", "success", "stage", "effective modules", title=title)
     for name, task in info["tasks"].items():
         table.add_row(name, _percent(task["success"]), str(task["stage"]), str(task["effective_modules"]))
     _console.print(table)
@@ -257,7 +266,8 @@ def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) 
         for heading in ("setting", "preset", "default"):
             table.add_column(heading, overflow="fold")
         for setting, value in settings.items():
-            table.add_row(setting, *(str(each) for each in (value, defaults[setting])))
+            # Spaces let a list of tasks break between two of them.
+            table.add_row(setting, *(str(each).replace(",", ", ") for each in (value, defaults[setting])))
         _console.print(table, "" if settings else "as the defaults\n", markup=False)
 
 
@@ -327,32 +337,41 @@ def _share(value: float, full: float | None) -> str:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Methods as a table, and what must be known to read it below."""
-    table = Table("method", "seeds", "success (IQM)", "95 % interval", "by whole runs", "mean")
-    for column in (f"P(better than {comparison.reference})", "actor", "critics", "steps", "wall time"):
-        table.add_column(column)
+    """Methods as two tables, what they reached and what they cost, and what must be known to read them below."""
+    better = f"better than {comparison.reference}"
+    reached = _numbers("method", "success (IQM)", "95 % interval", "by whole runs", "mean", better)
+    cost = _numbers("method", "seeds", "actor", "critics", "steps", "wall time")
     for method in comparison.methods:
-        first, better = method.results[0], comparison.improvement.get(method.name)
+        first, chance = method.results[0], comparison.improvement.get(method.name)
         walls = [result.wall_seconds for result in method.results]
-        table.add_row(
+        reached.add_row(
             method.name,
-            str(len(method.results)),
             f"{method.iqm.value:.0%}",
             _between(method.iqm),
             _between(method.iqm_whole_runs),
             f"{method.mean:.0%}",
-            f"{better.value:.2f} ({_between(better, '.2f')})" if better else "-",
-            f"{first.parameters['actor']:,}",
-            f"{first.parameters['critics']:,}",
-            f"{first.total_steps:,}",
-            _duration(sum(walls) / len(walls)),
+            f"{chance.value:.2f} ({_between(chance, '.2f')})" if chance else "-",
         )
-    # A pipe has no width; 80 columns would break every cell.
+        sizes = (f"{first.parameters[network]:,}" for network in ("actor", "critics"))
+        seeds, steps = str(len(method.results)), f"{first.total_steps:,}"
+        cost.add_row(method.name, seeds, *sizes, steps, _duration(sum(walls) / len(walls)))
+    # A pipe has no width; 80 columns might break cells.
     console = _console if _console.is_terminal else Console(stderr=True, highlight=False, width=180)
-    console.print(table)
-    note("Parameters and steps are the first seed's, wall time is the mean over seeds.")
+    console.print(reached, cost)
+    note(
+        "Better: the probability of it. Parameters and steps are the first seed's, wall time is the mean over seeds."
+    )
     for warning in comparison.warnings:
         note(warning)
+
+
+def _numbers(name: str, *headings: str, title: str | None = None) -> Table:
+    """A table of a name and numbers, which stand to the right."""
+    table = Table(title=title)
+    table.add_column(name, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _between(interval: Interval, form: str = ".0%") -> str:

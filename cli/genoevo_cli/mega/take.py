@@ -42,12 +42,13 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 
         genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
     """
-    from genoevo_mega import export as exporting
-    from genoevo_mega.policy import Trained
+    with display.counter("loading"):
+        from genoevo_mega import export as exporting
+        from genoevo_mega.policy import Trained
 
+        trained = Trained.of_run(run_dir)
     out = out or run_dir / f"exported-{kind}"
     threshold = exporting.THRESHOLD if threshold is None else threshold
-    trained = Trained.of_run(run_dir)
     with display.counter("exporting", len(trained.tasks(task))) as progress:
         exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
     cut = exporting.cut(trained, threshold)
@@ -78,10 +79,11 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
 
         genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
     """
-    from genoevo_mega.policy import Trained
-    from genoevo_mega.render import Film, render_task
+    with display.counter("loading"):
+        from genoevo_mega.policy import Trained
+        from genoevo_mega.render import Film, render_task
 
-    trained = Trained.of_run(run_dir)
+        trained = Trained.of_run(run_dir)
     total = episodes * trained.config.environment.episode_length
     with display.counter("filming", total) as progress:
         shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)
