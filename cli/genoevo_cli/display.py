@@ -40,6 +40,11 @@ def note(text: str) -> None:
     _console.print(text, markup=False, soft_wrap=True)
 
 
+def prose(text: str) -> None:
+    """:func:`note` for what nobody copies: a terminal breaks it between words."""
+    _console.print(text, markup=False, soft_wrap=not _console.is_terminal)
+
+
 def console() -> Console:
     """The console of standard error."""
     return _console
@@ -248,13 +253,13 @@ def print_info(info: dict[str, Any]) -> None:
     for name, task in info["tasks"].items():
         table.add_row(name, _percent(task["success"]), str(task["stage"]), str(task["effective_modules"]))
     _console.print(table)
-    note(
+    prose(
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
         f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
         f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
     if info["match_parameters"]:
-        note(match_line(info["architecture"], info["match_parameters"]))
+        prose(match_line(info["architecture"], info["match_parameters"]))
     _print_time(info)
     note(f"digest {info['digest']}")
 
@@ -293,19 +298,19 @@ def print_tasks(described: dict[str, dict[str, Any]]) -> None:
 
 def print_estimate(found: RunEstimate, steps: int) -> None:
     """What a run will take."""
-    note(
+    prose(
         f"{found.tasks} tasks; {found.actor_parameters:,} actor and {found.critic_parameters:,} critic parameters at "
         "the start stage"
     )
-    note(
+    prose(
         f"memory: replay {found.replay_bytes / 2**20:,.0f} MiB when full, weights and optimiser "
         f"{found.weights_bytes / 2**20:,.1f} MiB, beside the environments"
     )
-    note(
+    prose(
         f"probe: environments built in {found.building_seconds:.0f} s, then {found.steps_per_second:,.0f} steps/s "
         f"and {found.updates_per_second:,.1f} updates/s"
     )
-    note(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
+    prose(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
 
 
 def print_exported(exported: list[Exported], cut: str) -> None:
@@ -327,9 +332,9 @@ def print_exported(exported: list[Exported], cut: str) -> None:
     for row in zip(*(values for _, values in columns), strict=True):
         table.add_row(*row)
     _console.print(table)
-    note(f"Cut: {cut}.")
+    prose(f"Cut: {cut}.")
     if whole:
-        note("Percentages are of a policy that uses the whole pool.")
+        prose("Percentages are of a policy that uses the whole pool.")
 
 
 def _share(value: float, full: float | None) -> str:
@@ -358,11 +363,11 @@ def print_comparison(comparison: Comparison) -> None:
     # A pipe has no width; 80 columns might break cells.
     console = _console if _console.is_terminal else Console(stderr=True, highlight=False, width=180)
     console.print(reached, cost)
-    note(
+    prose(
         "Better: the probability of it. Parameters and steps are the first seed's, wall time is the mean over seeds."
     )
     for warning in comparison.warnings:
-        note(warning)
+        prose(warning)
 
 
 def _numbers(name: str, *headings: str, title: str | None = None) -> Table:
@@ -400,7 +405,7 @@ def _print_time(info: dict[str, Any]) -> None:
     }
     total = sum(groups.values())
     shares = ", ".join(f"{name} {value / total:.1%}" for name, value in groups.items())
-    note(f"wall time {_duration(total)}: {shares}")
+    prose(f"wall time {_duration(total)}: {shares}")
     rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
     if budget["simulator_steps_per_second"]:
         rates.append(f"the workers alone would give {budget['simulator_steps_per_second']:,.0f}")
@@ -408,7 +413,7 @@ def _print_time(info: dict[str, Any]) -> None:
         rates.append(
             f"the learner runs at {budget['learner_of_matrix_products']:.0%} of this machine's matrix products"
         )
-    note("; ".join(rates))
+    prose("; ".join(rates))
 
 
 def _percent(value: float | None) -> str:
