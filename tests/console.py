@@ -72,8 +72,8 @@ if __name__ == "__main__":
     smaller = Smaller()
     for command in typed(Path(sys.argv[1]).read_text(encoding="utf-8")):
         words = words_of(command)
-        if words[0] == "genoevo" and "watch" not in words:  # it serves until Ctrl-C
-            small = smaller(words)
+        if words[0] == "genoevo":
+            small = words if "sweep" in words else smaller(words)  # the study itself is made small
             if "train" not in words:  # what was not trained there is looked at in runs/a
-                small = [re.sub(r"^(runs|sweeps)/[\w-]+$", "runs/a", word) for word in small]
+                small = [re.sub(r"^runs/[\w-]+$", "runs/a", word) for word in small]
             print(shlex.join(small))

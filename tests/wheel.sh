@@ -14,38 +14,62 @@ step "build"
 bin=$work/venv/bin
 "$bin/pip" wheel --quiet --no-deps --wheel-dir "$work/dist" "$root"
 wheel=$(echo "$work"/dist/genoevo-*.whl)
-cd "$work" # nothing of the source tree is importable from here
+# What the README's commands name beside runs. Nothing else of the source tree is to be seen from here on.
+mkdir "$work/studies"
+sed -e 's/seeds: 10/seeds: 1/' -e 's/\[1, 3, 6\]/[3]/' -e 's/steps: 60000/steps: 600/' \
+    "$root/studies/start_stage.yaml" >"$work/studies/start_stage.yaml"
+cp "$root/examples/run_exported.py" "$work"
+cd "$work"
 
+# As the README advises where there is no NVIDIA GPU: torch's CPU build first, where pip finds it.
 step "pip install genoevo[mega]"
+"$bin/pip" install --quiet --no-deps --require-hashes -r "$root/requirements/torch-cpu.txt" ||
+    echo "no CPU build of torch for this machine: its build on PyPI is taken"
 "$bin/pip" install --quiet "$wheel[mega]"
 PATH=$bin:$PATH
 
 commands() { python3 "$root/tests/console.py" "$root/README.rst"; }
 needs_extras() { [[ $1 =~ mega\ (export|render)|--picture ]]; }
-cp -r "$root/studies" .
 
-status=0
+# A command that serves until Ctrl-C is asked once for its page.
+watched() {
+    set -m # else Ctrl-C would not reach what runs in the background
+    "$@" </dev/null 2>watch.log &
+    set +m
+    local server=$! address=""
+    for _ in $(seq 1200); do
+        address=$(grep -o 'http://[^ ]*' watch.log || true)
+        [ -z "$address" ] || break
+        sleep 0.1
+    done
+    python -c 'import sys, urllib.request; assert b"application/json" in urllib.request.urlopen(sys.argv[1]).read()' "$address"
+    kill -INT $server
+    wait $server
+    cat watch.log
+}
+
+try() {
+    step "$*"
+    if [[ $* == *" watch "* ]]; then watched "$@"; else "$@" </dev/null; fi
+}
+
 while read -r command; do
-    needs_extras "$command" && continue
-    step "$command"
-    $command </dev/null
+    needs_extras "$command" || try $command
 done < <(commands)
 
 step "what an extra would bring is said in one line"
+status=0
 message=$(genoevo mega export runs/a --format onnx 2>&1 >/dev/null) || status=$?
 echo "$message"
 [[ $status == 2 && $message == *"pip install 'genoevo[export]'"* && $(wc -l <<<"$message") == 1 ]]
 
-step "pip install genoevo[export,plot,video]"
-"$bin/pip" install --quiet "$wheel[export,plot,video]"
+step "pip install genoevo[export,video,plot]"
+"$bin/pip" install --quiet "$wheel[export,video,plot]"
 while read -r command; do
-    needs_extras "$command" || continue
-    step "$command"
-    $command </dev/null
+    ! needs_extras "$command" || try $command
 done < <(commands)
 
 step "the exported policy without genoevo, and genoevo.load_policy"
-cp "$root/examples/run_exported.py" .
 python run_exported.py runs/a/exported-onnx/drawer-close-v3.onnx
 python - <<'PYTHON'
 import numpy as np

@@ -435,7 +435,10 @@ def explain(error: ValidationError, known: list[str]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":  # ours: it names the setting and its value already
         return f"{name}.{message}" if name else message
-    return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}"
+    hint = ""
+    if first["type"] == "literal_error":
+        hint = nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}{hint}"
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Policies as files that run without this project: ONNX or TorchScript, one for each task.
 
-Each holds one task's greedy policy: decoded weights as constants, modules of no use to the task cut out. A file is
-written, read back by the runtime that it is for, and compared with the policy as it trained.
+Each holds one task's greedy policy: decoded weights as constants, modules of no use to the task cut out; of the
+architectures whose structure does not evolve, all but what belongs to the other tasks. A file is written, read back
+by the runtime that it is for, and compared with the policy as it trained.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import numpy.typing as npt
 import torch
 
 from genoevo_mega.errors import ConfigError, UserError
-from genoevo_mega.policy import Graph, TaskPolicy, Trained
+from genoevo_mega.networks import FixedNetwork
+from genoevo_mega.policy import FixedPolicy, Graph, TaskPolicy, Trained
 
 Format = Literal["onnx", "torchscript"]
 Floats = npt.NDArray[np.float32]
@@ -34,7 +36,7 @@ _PROBES, _CALLS = 256, 300
 
 @dataclass(frozen=True)
 class Exported:
-    """One task's file and what it costs beside a policy that uses the whole pool.
+    """One task's file and what it costs; of MEGA, beside a policy that uses the whole pool (``full_``, else None).
 
     ``multiply_adds`` are of one observation, ``microseconds`` the median time for one in the file's own runtime on
     one thread; ``difference`` is the largest of any action from the policy as it trained, over random observations.
@@ -45,9 +47,9 @@ class Exported:
     modules: list[int]
     parameters: int
     multiply_adds: int
-    full_multiply_adds: int
+    full_multiply_adds: int | None
     microseconds: float
-    full_microseconds: float
+    full_microseconds: float | None
     difference: float
 
 
@@ -79,10 +81,18 @@ def export_tasks(
     for done, task in enumerate(chosen, 1):
         exported.append(exporter.export(task, out))
         progress(done)
-    content: dict[str, Any] = {**exporter.notes, "threshold": threshold}
+    content: dict[str, Any] = {**exporter.notes, "threshold": threshold, "cut": cut(trained, threshold)}
     content["policies"] = [asdict(one) for one in exported]
     (out / "policies.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return exported
+
+
+def cut(trained: Trained, threshold: float) -> str:
+    """What the files leave out, for people."""
+    network = trained.agent.averaged
+    if isinstance(network, FixedNetwork):
+        return network.of_other_tasks
+    return f"connections whose share of the output is not above {threshold:g}, and modules without any"
 
 
 class _Exporter:
@@ -99,34 +109,32 @@ class _Exporter:
         rng = torch.Generator().manual_seed(0)
         self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
         self.expected = trained.greedy(self.probes).numpy()
-        self.full = self._policy(0, Graph.full(len(trained.agent.actor.pool)))
-
-    def _policy(self, task: int, graph: Graph) -> TaskPolicy:
-        return TaskPolicy(
-            self.trained.agent.averaged, task, graph, self.trained.suite.action_size, squash=True
-        ).eval()
+        network, modules = trained.agent.averaged, len(trained.agent.averaged.pool)
+        full = TaskPolicy(network, 0, Graph.full(modules), suite.action_size, squash=True) if modules else None
+        self.full = full
 
     def export(self, task: int, out: Path) -> Exported:
         name = self.trained.suite.names[task]
-        policy = self._policy(task, Graph.of_task(self.trained.routing, task, self.threshold))
+        policy = self.trained.policy(task, threshold=self.threshold)
         path = out / f"{_file_name(name)}{SUFFIXES[self.kind]}"
-        run = self._write(policy, path, name)
+        runs = [self._write(policy, path, name)]
         with tempfile.TemporaryDirectory() as place:
-            run_full = self._write(self.full, Path(place) / path.name, name)
-            seconds, full_seconds = _latencies([run, run_full], self.probes[task, :1].numpy())
+            if self.full is not None:
+                runs.append(self._write(self.full, Path(place) / path.name, name))
+            microseconds = [round(1e6 * s, 1) for s in _latencies(runs, self.probes[task, :1].numpy())]
         return Exported(
             task=name,
             file=path.name,
-            modules=list(policy.graph.inputs),
+            modules=list(policy.graph.inputs) if isinstance(policy, TaskPolicy) else [],
             parameters=policy.parameter_count,
             multiply_adds=policy.multiply_adds,
-            full_multiply_adds=self.full.multiply_adds,
-            microseconds=round(1e6 * seconds, 1),
-            full_microseconds=round(1e6 * full_seconds, 1),
-            difference=float(np.abs(run(self.probes[task].numpy()) - self.expected[task]).max()),
+            full_multiply_adds=self.full.multiply_adds if self.full is not None else None,
+            microseconds=microseconds[0],
+            full_microseconds=microseconds[1] if self.full is not None else None,
+            difference=float(np.abs(runs[0](self.probes[task].numpy()) - self.expected[task]).max()),
         )
 
-    def _write(self, policy: TaskPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:
+    def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:
         """Write a file and return it as its runtime runs it."""
         if self.kind == "torchscript":
             return _torchscript(policy, path, self.trained.suite.observation_size)
@@ -141,7 +149,7 @@ class _Exporter:
         return lambda observations: np.asarray(session.run(None, {INPUT: observations})[0])
 
 
-def _torchscript(policy: TaskPolicy, path: Path, observation_size: int) -> Callable[[Floats], Floats]:
+def _torchscript(policy: TaskPolicy | FixedPolicy, path: Path, observation_size: int) -> Callable[[Floats], Floats]:
     with warnings.catch_warnings():
         # torch advises torch.export instead, whose files need Python.
         warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)

@@ -70,11 +70,16 @@ class GraphPanel:
 
 def beside(picture: Picture, panel: Picture) -> Picture:
     """Both in one, the picture brought to the panel's height; sides are even, as video formats want them."""
-    height = panel.shape[0]
+    height = panel.shape[0] // 2 * 2
+    both = np.hstack([scaled(picture, height), panel[:height]])
+    return both[:, : both.shape[1] // 2 * 2]
+
+
+def scaled(picture: Picture, height: int) -> Picture:
+    """The picture brought to that height, or one less: sides are even."""
+    height = height // 2 * 2
     width = round(picture.shape[1] * height / picture.shape[0] / 2) * 2
-    scaled = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
-    both = np.hstack([np.asarray(scaled), panel])
-    return both[: height // 2 * 2, : both.shape[1] // 2 * 2]
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _between(lit: float) -> tuple[int, ...]:

@@ -1,26 +1,49 @@
-"""A task's policy as an ONNX graph, node by node.
+"""A task's policy as an ONNX graph.
 
-Written with onnx's own helpers: the graph is a few matrix products and sums, and torch's exporter takes seconds,
-prints what does not concern it, and needs a package more.
+MEGA's is written node by node with onnx's own helpers: a few matrix products and sums, for which torch's exporters
+take seconds, and one needs a package more, the other is to be removed. The other architectures, whose operations are
+many, are left to the one that needs no package.
 """
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from genoevo_mega.policy import Edges, TaskPolicy
+from genoevo_mega.policy import Edges, FixedPolicy, TaskPolicy
 
 INPUT, OUTPUT = "observation", "action"
 _OPSET, _IR = 13, 8  # what every onnxruntime since 2021 and 2022 reads
 
 
-def write_onnx(policy: TaskPolicy, path: Path, notes: dict[str, str]) -> None:
+def write_onnx(policy: TaskPolicy | FixedPolicy, path: Path, notes: dict[str, str]) -> None:
     """Write *policy*, float32: ``observation`` (batch, observation_size) in, ``action`` (batch, outputs) out."""
+    model = _node_by_node(policy) if isinstance(policy, TaskPolicy) else _by_torch(policy)
+    helper.set_model_props(model, notes)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _by_torch(policy: FixedPolicy) -> onnx.ModelProto:
+    file = io.BytesIO()
+    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
+    axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
+    with warnings.catch_warnings():
+        # torch advises its newer exporter, which needs onnxscript.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        example = (torch.zeros(1, policy.inputs),)
+        torch.onnx.export(policy, example, file, dynamo=False, opset_version=_OPSET, dynamic_axes=axes, **names)
+    return onnx.load_from_string(file.getvalue())
+
+
+def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
     graph = _Builder()
     hidden = {0: graph.layers(policy.embedding, INPUT, "embedding")}
     for k, edges in policy.graph.inputs.items():
@@ -29,15 +52,12 @@ def write_onnx(policy: TaskPolicy, path: Path, notes: dict[str, str]) -> None:
     graph.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
     sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
-    model = helper.make_model(
+    return helper.make_model(
         helper.make_graph(graph.nodes, "policy", ends[:1], ends[1:], graph.constants),
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR,
         producer_name="genoevo",
     )
-    helper.set_model_props(model, notes)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
 
 
 class _Builder:

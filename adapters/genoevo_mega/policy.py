@@ -1,12 +1,14 @@
 """Trained policies, one task at a time: as a plain network, and as an object with ``predict``.
 
-Training computes all tasks in one pass. :class:`TaskPolicy` is the same arithmetic for a single task, as ordinary
+Training computes all tasks in one pass. :class:`TaskPolicy` is MEGA's arithmetic for a single task, as ordinary
 layers: the genotype's weights are constants, the task's one-hot is part of a bias, and modules that are not on a path
-of any weight to the output are left out.
+of any weight to the output are left out. :class:`FixedPolicy` is that of the other architectures: their own, without
+what belongs to the other tasks.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from genoevo_mega import checkpoint, runs
 from genoevo_mega.build import make_suite
 from genoevo_mega.config import Config
 from genoevo_mega.errors import UserError, nearest
-from genoevo_mega.networks import ModularNetwork, Routing
+from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
 from genoevo_mega.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
 from genoevo_mega.tasks import Suite
 
@@ -30,7 +33,7 @@ Edges = dict[int, float]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has learnt: its agent, and the routing of every task's elite genotype."""
+    """What a run has learnt: its agent, and the routing of every task's elite genotype, if it has genotypes."""
 
     config: Config
     suite: Suite
@@ -44,10 +47,6 @@ class Trained:
         config = config.model_copy(update={"machine": config.machine.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
         agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
-        if not isinstance(agent.actor, ModularNetwork):
-            raise UserError(
-                f"{directory}: policies are taken out of the architecture mega, not {config.architecture}"
-            )
         return cls(config, suite, agent, evolver.elite())
 
     def tasks(self, chosen: str) -> list[int]:
@@ -56,6 +55,17 @@ class Trained:
         if chosen != "all" and chosen not in names:
             raise UserError(f"task = {chosen!r}: must be all or one of {', '.join(names)}{nearest(chosen, names)}")
         return list(range(len(names))) if chosen == "all" else [names.index(chosen)]
+
+    def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
+        """One task's greedy policy, or the mean and log standard deviation of its Gaussian.
+
+        *threshold* is that of :meth:`Graph.of_task`; without genotypes there is nothing that it could cut.
+        """
+        network, outputs = self.agent.averaged if greedy else self.agent.actor, self.suite.action_size
+        outputs = outputs if greedy else 2 * outputs
+        if isinstance(network, FixedNetwork):
+            return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
+        return TaskPolicy(network, task, Graph.of_task(self.routing, task, threshold), outputs, squash=greedy)
 
     @torch.no_grad()
     def greedy(self, observations: Tensor) -> Tensor:
@@ -157,6 +167,33 @@ class TaskPolicy(nn.Module):
         return products + scaled * self.head.in_features
 
 
+class FixedPolicy(nn.Module):
+    """:class:`TaskPolicy` for an architecture whose structure does not evolve."""
+
+    def __init__(self, network: FixedNetwork, task: int, inputs: int, outputs: int, *, squash: bool) -> None:
+        super().__init__()
+        self.squash, self.inputs, self._outputs, self._compute = squash, inputs, outputs, network.compute
+        for i, tensor in enumerate(network.alone(task)):
+            self.register_buffer(f"tensor{i}", tensor)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """See :class:`TaskPolicy`."""
+        out = self._compute(observations[None, None], list(self.buffers()))[0, 0, :, : self._outputs]
+        return torch.tanh(out) if self.squash else out
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all tensors, the part of the head for the standard deviation among them."""
+        return sum(tensor.numel() for tensor in self.buffers())
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one observation, those of all matrix products."""
+        with FlopCounterMode(display=False) as counter:
+            self(torch.zeros(1, self.inputs))
+        return counter.get_total_flops() // 2
+
+
 class Policy:
     """The greedy policies of a run, in the manner of stable-baselines3.
 
@@ -172,10 +209,7 @@ class Policy:
         self.tasks = tuple(trained.suite.names)
         self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
         self._rng = np.random.default_rng(seed)
-        graphs = [Graph.of_task(trained.routing, task) for task in range(len(self.tasks))]
-        agent, size = trained.agent, self.action_size
-        self._greedy = [TaskPolicy(agent.averaged, i, g, size, squash=True) for i, g in enumerate(graphs)]
-        self._gaussian = [TaskPolicy(agent.actor, i, g, 2 * size, squash=False) for i, g in enumerate(graphs)]
+        self._network = functools.cache(trained.policy)  # made when first asked for: a suite may have many tasks
 
     @torch.no_grad()
     def predict(
@@ -211,9 +245,9 @@ class Policy:
             raise ValueError("observation must be finite")
         batch = torch.from_numpy(np.atleast_2d(rows))
         if deterministic:
-            actions = self._greedy[index](batch).numpy()
+            actions = self._network(index)(batch).numpy()
         else:
-            mean, log_std = self._gaussian[index](batch).chunk(2, dim=-1)
+            mean, log_std = self._network(index, greedy=False)(batch).chunk(2, dim=-1)
             noise = self._rng.standard_normal(mean.shape, np.float32)
             actions = np.tanh(mean.numpy() + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp().numpy() * noise)
         return (actions[0] if rows.ndim == 1 else actions), None

@@ -1,4 +1,4 @@
-"""Films of a trained task: what the simulator shows, and beside it the task's module graph, lit by what is active."""
+"""Films of a trained task: what the simulator shows, and beside it MEGA's module graph, lit by what is active."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from genoevo_mega.errors import ConfigError, UserError
-from genoevo_mega.policy import Graph, TaskPolicy, Trained
+from genoevo_mega.policy import FixedPolicy, TaskPolicy, Trained
 from genoevo_mega.tasks import DrawnEnvironment, MetaWorldSuite
 
 FORMATS = (".mp4", ".gif")
@@ -54,7 +54,8 @@ def render_task(
     """Film greedy episodes of one task on its first evaluation goals into *out*, an .mp4 or .gif.
 
     A module is lit by the mean size of its outputs times its share of the output, relative to the largest such value
-    in the episode, on a square-root scale. *progress* is called with the steps done, of episodes times their length.
+    in the episode, on a square-root scale; architectures without genotypes have no graph to show. *progress* is
+    called with the steps done, of episodes times their length.
     UserError names what is wrong or not installed; an existing file is not overwritten.
     """
     _check(out)
@@ -62,8 +63,7 @@ def render_task(
     if task < 0:
         raise UserError(f"task = 'all': a film shows one of {', '.join(trained.suite.names)}")
     environment = _environment(trained, task)
-    graph = Graph.of_task(trained.routing, task)
-    policy = TaskPolicy(trained.agent.averaged, task, graph, trained.suite.action_size, squash=True)
+    policy = trained.policy(task)
     length, shown = trained.config.environment.episode_length, []
     unfinished = out.with_name(f".{out.stem}.part{out.suffix}")
     try:
@@ -80,27 +80,23 @@ def render_task(
 
 
 class _Episode:
-    def __init__(self, environment: DrawnEnvironment, policy: TaskPolicy, goal: int, film: Film, name: str) -> None:
-        from genoevo_mega.graph_panel import GraphPanel
-
-        self.environment, self.policy, self.goal, self.film = environment, policy, goal, film
-        self.panel = GraphPanel(policy.graph, name, film.height)
-        self.share = policy.graph.shares()
+    def __init__(
+        self, environment: DrawnEnvironment, policy: TaskPolicy | FixedPolicy, goal: int, film: Film, name: str
+    ) -> None:
+        self.environment, self.policy, self.goal, self.film, self.name = environment, policy, goal, film, name
 
     @torch.no_grad()
     def play(self, length: int, append: Callable[[Any], None], progress: Callable[[int], None]) -> Shown:
-        from genoevo_mega.graph_panel import beside
-
         observation = self.environment.reset(self.goal, evaluation=True)
         pictures, active, lines = [], [], []
         total, succeeded_at, terminated, step = 0.0, -1, False, 0
         while step < length and not terminated and not (0 <= succeeded_at < step - _AFTER_SUCCESS):
-            hidden = self.policy.hidden(torch.from_numpy(np.asarray(observation, np.float32))[None])
+            action, hidden = self._act(observation)
             if step % self.film.every == 0:
                 pictures.append(self._draw())
-                active.append({k: self.share[k] * float(h.abs().mean()) for k, h in hidden.items()})
+                active.append(hidden)
                 lines.append(self._line(step, succeeded_at >= 0))
-            observation, reward, terminated, success = self.environment.step(self.policy.output(hidden)[0].numpy())
+            observation, reward, terminated, success = self.environment.step(action)
             step, total = step + 1, total + reward
             if success and succeeded_at < 0:
                 succeeded_at = step
@@ -108,11 +104,31 @@ class _Episode:
         pictures.append(self._draw())
         active.append(active[-1])
         lines.append(self._line(step, succeeded_at >= 0))
+        for frame in self._frames(pictures, active, lines):
+            append(frame)
+        return Shown(self.goal, step, round(total, 3), succeeded_at >= 0)
+
+    def _act(self, observation: Any) -> tuple[Any, dict[int, float]]:
+        """The action, and how active each module is."""
+        rows = torch.from_numpy(np.asarray(observation, np.float32))[None]
+        if isinstance(self.policy, FixedPolicy):
+            return self.policy(rows)[0].numpy(), {}
+        hidden, share = self.policy.hidden(rows), self.policy.graph.shares()
+        return self.policy.output(hidden)[0].numpy(), {k: share[k] * float(h.abs().mean()) for k, h in hidden.items()}
+
+    def _frames(
+        self, pictures: list[Any], active: list[dict[int, float]], lines: list[tuple[str, bool]]
+    ) -> Iterator[Any]:
+        from genoevo_mega.graph_panel import GraphPanel, beside, scaled
+
+        if isinstance(self.policy, FixedPolicy):
+            yield from (scaled(picture, self.film.height) for picture in pictures)
+            return
+        panel = GraphPanel(self.policy.graph, self.name, self.film.height)
         largest = max(max(values.values()) for values in active) or 1.0
         for picture, values, (line, success) in zip(pictures, active, lines, strict=True):
             lit = {k: (value / largest) ** 0.5 for k, value in values.items()}
-            append(beside(picture, self.panel.draw(lit, line, success=success)))
-        return Shown(self.goal, step, round(total, 3), succeeded_at >= 0)
+            yield beside(picture, panel.draw(lit, line, success=success))
 
     def _line(self, step: int, success: bool) -> tuple[str, bool]:
         return f"goal {self.goal + 1}, step {step}" + (": success" if success else ""), success

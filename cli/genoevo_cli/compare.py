@@ -27,13 +27,19 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
 
         genoevo mega compare runs/a runs/b runs/c --json
     """
-    from genoevo_mega import compare as comparing
-    from genoevo_mega.picture import check_picture, draw
+    with display.counter("loading"):
+        from genoevo_mega import compare as comparing
+        from genoevo_mega.picture import check_picture, draw
 
     if picture:
         check_picture(picture)
-    results = comparing.collect(list(dict.fromkeys(paths)), lambda line: click.echo(line, err=True))
-    comparison = comparing.compare(results, against)
+    left_out: list[str] = []
+    with display.counter("reading"):
+        results = comparing.collect(list(dict.fromkeys(paths)), left_out.append)
+    for line in left_out:
+        click.echo(line, err=True)
+    with display.counter("resampling"):
+        comparison = comparing.compare(results, against)
     if picture:
         draw(comparison, picture)
     if as_json:

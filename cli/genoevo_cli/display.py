@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,11 @@ def note(text: str) -> None:
     _console.print(text, markup=False, soft_wrap=True)
 
 
+def prose(text: str) -> None:
+    """:func:`note` for what nobody copies: a terminal breaks it between words."""
+    _console.print(text, markup=False, soft_wrap=not _console.is_terminal)
+
+
 def console() -> Console:
     """The console of standard error."""
     return _console
@@ -55,7 +61,8 @@ class _Rates:
     def __init__(self) -> None:
         self._first: tuple[float, int, int] | None = None
 
-    def line(self, status: Status) -> str:
+    def lines(self, status: Status) -> tuple[str, str]:
+        """How far the run is, and how fast."""
         now = time.monotonic()
         if self._first is None:
             self._first = now, status.steps, status.updates
@@ -64,10 +71,10 @@ class _Rates:
         rate = (status.steps - steps) / elapsed
         left = (status.target - status.steps) / rate if rate else float("inf")
         if status.evaluating:
-            return status.evaluating
+            return status.evaluating, ""
         return (
-            f"{status.steps:,} of {status.target:,} steps  {status.updates:,} updates  "
-            f"{rate:,.0f} steps/s  {(status.updates - updates) / elapsed:,.1f} updates/s  {_duration(left)} left"
+            f"{status.steps:,} of {status.target:,} steps  {_duration(left)} left",
+            f"{rate:,.0f} steps/s  {status.updates:,} updates, {(status.updates - updates) / elapsed:,.1f}/s",
         )
 
 
@@ -87,11 +94,11 @@ class PlainView:
         """Show *status* where it is time to."""
         for event in status.events:
             note(f"{status.steps:,} steps: {event}")
-        line = self._rates.line(status)
+        lines = self._rates.lines(status)
         if time.monotonic() - self._shown < PLAIN_INTERVAL:
             return
         self._shown = time.monotonic()
-        note(line)
+        note("  ".join(filter(None, lines)))
         if status.evaluating:
             return
         tasks = zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True)
@@ -102,7 +109,7 @@ class LiveView:
     """A table that is redrawn in place."""
 
     def __init__(self) -> None:
-        self._rates, self._shown, self._events = _Rates(), 0.0, [""]
+        self._rates, self._shown, self._events = _Rates(), 0.0, [""]  # an empty line between table and bar
         self._live = Live(console=_console, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -115,19 +122,44 @@ class LiveView:
     def update(self, status: Status) -> None:
         """Redraw, at most four times a second."""
         self._events = (self._events + [f"{status.steps:,}: {event}" for event in status.events])[-3:]
-        line = self._rates.line(status)
+        lines = self._rates.lines(status)
         if time.monotonic() - self._shown < 0.25:
             return
         self._shown = time.monotonic()
-        table = Table("task", "success", "stage", "effective modules", title="success of the last round's episodes")
-        for name, s, stage, used in zip(
-            status.tasks, status.success, status.stages, status.effective_modules, strict=True
-        ):
-            table.add_row(name, _percent(s), str(stage), str(used))
+        width = min(76, _console.width)
+        bar = ProgressBar(total=max(status.target, 1), completed=status.steps, width=width)
         foot = Table.grid()
-        for row in (*self._events, ProgressBar(total=max(status.target, 1), completed=status.steps, width=76), line):
+        for row in (*self._events, bar, *lines):
             foot.add_row(row)
-        self._live.update(Group(table, foot), refresh=True)
+        self._live.update(Group(_tasks_table(status, len(self._events) + 3), foot), refresh=True)
+
+
+def _tasks_table(status: Status, foot: int) -> Table:
+    """A row for every task; where the terminal is too low for that, several side by side, as many as there is room.
+
+    *foot* lines below it stay free.
+    """
+    tasks = list(zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True))
+    if len(tasks) <= _console.height - foot - 5:  # title, headings and borders
+        headings = "success", "stage", "effective modules"
+        table = _numbers("task", *headings, title="success of the last round's episodes")
+        for name, success, stage, used in tasks:
+            table.add_row(name, _percent(success), str(stage), str(used))
+        return table
+    across = max(1, _console.width // (max(map(len, status.tasks)) + 12))
+    fit = across * max(1, _console.height - foot - 1)  # its title
+    down = math.ceil(min(fit, len(tasks)) / across)
+    rest = f"; {len(tasks) - fit} tasks more" if len(tasks) > fit else ""
+    table = Table(title=f"success, stage/effective modules{rest}", box=None, show_header=False, pad_edge=False)
+    table.title_justify, table.padding = "left", (0, 1, 0, 0)
+    for _ in range(across):
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right")
+        table.add_column(min_width=5)
+    cells = [(name, _percent(success), f"{stage}/{used}") for name, success, stage, used in tasks[: across * down]]
+    for row in range(down):
+        table.add_row(*(cell for one in cells[row::down] for cell in one))
+    return table
 
 
 class SweepView:
@@ -174,26 +206,35 @@ class SweepView:
 
 
 @contextmanager
-def counter(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many of *total* are done; a progress bar on a terminal, else silence."""
-    from rich.progress import Progress
+def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many of *total* are done: a bar on a terminal, elsewhere a line every ten seconds.
 
-    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
+    Without *total* there is nothing to count; on a terminal a bar moves to and fro.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn()]
+    if total is not None:
+        columns += [MofNCompleteColumn(), TimeRemainingColumn()]
+    shown = time.monotonic()
+    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as progress:
         task = progress.add_task(label, total=total)
-        yield lambda done: progress.update(task, completed=done)
+
+        def show(done: int) -> None:
+            nonlocal shown
+            progress.update(task, completed=done)
+            if total and not _console.is_terminal and time.monotonic() - shown >= PLAIN_INTERVAL:
+                shown = time.monotonic()
+                note(f"{label}: {done:,} of {total:,}")
+
+        yield show
 
 
 def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> None:
     """The table of a finished run, and its wall time below."""
     episodes = next(iter(estimates.values())).episodes
-    table = Table(
-        "task",
-        "success",
-        "95 % interval",
-        "stage",
-        "effective modules",
-        title=f"greedy, {episodes} unseen goals each",
-    )
+    headings = "success", "95 % interval", "stage", "effective modules"
+    table = _numbers("task", *headings, title=f"greedy, {episodes} unseen goals each")
     for name, estimate in estimates.items():
         task = info["tasks"][name]
         interval = f"{estimate.low:.0%} to {estimate.high:.0%}"
@@ -207,20 +248,21 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> No
 
 def print_info(info: dict[str, Any]) -> None:
     """A run at a glance."""
-    table = Table("task", "success", "stage", "effective modules", title=f"{info['architecture']} on {info['suite']}")
+    title = f"{info['architecture']} on {info['suite'].replace(',', ', ')}"
+    table = _numbers("task", "success", "stage", "effective modules", title=title)
     if masked := any("masked" in task for task in info["tasks"].values()):
         table.add_column("updates masked", justify="right")
     for name, task in info["tasks"].items():
         cells = [_percent(task["success"]), str(task["stage"]), str(task["effective_modules"])]
         table.add_row(name, *cells, *([f"{task['masked']:,}"] if masked else []))
     _console.print(table)
-    note(
+    prose(
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
         f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
         f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
     if info["match_parameters"]:
-        note(match_line(info["architecture"], info["match_parameters"]))
+        prose(match_line(info["architecture"], info["match_parameters"]))
     _print_time(info)
     note(f"digest {info['digest']}")
 
@@ -232,7 +274,8 @@ def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) 
         for heading in ("setting", "preset", "default"):
             table.add_column(heading, overflow="fold")
         for setting, value in settings.items():
-            table.add_row(setting, *(str(each) for each in (value, defaults[setting])))
+            # Spaces let a list of tasks break between two of them.
+            table.add_row(setting, *(str(each).replace(",", ", ") for each in (value, defaults[setting])))
         _console.print(table, "" if settings else "as the defaults\n", markup=False)
 
 
@@ -258,68 +301,85 @@ def print_tasks(described: dict[str, dict[str, Any]]) -> None:
 
 def print_estimate(found: RunEstimate, steps: int) -> None:
     """What a run will take."""
-    note(
+    prose(
         f"{found.tasks} tasks; {found.actor_parameters:,} actor and {found.critic_parameters:,} critic parameters at "
         "the start stage"
     )
-    note(
+    prose(
         f"memory: replay {found.replay_bytes / 2**20:,.0f} MiB when full, weights and optimiser "
         f"{found.weights_bytes / 2**20:,.1f} MiB, beside the environments"
     )
-    note(
+    prose(
         f"probe: environments built in {found.building_seconds:.0f} s, then {found.steps_per_second:,.0f} steps/s "
         f"and {found.updates_per_second:,.1f} updates/s"
     )
-    note(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
+    prose(f"estimate: {_duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
 
 
-def print_exported(exported: list[Exported]) -> None:
-    """What each policy costs beside one that uses the whole pool."""
-    table = Table(title="%: of a policy that uses the whole pool", padding=0, pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    for heading in ("modules", "parameters", "multiply-adds", "%", "latency", "%", "differs by"):
-        table.add_column(heading, justify="right")
-    for one in exported:
-        table.add_row(
-            one.task,
-            str(len(one.modules)),
-            f"{one.parameters:,}",
-            f"{one.multiply_adds:,}",
-            f"{100 * one.multiply_adds / one.full_multiply_adds:.0f}",
-            f"{one.microseconds:,.0f} µs",
-            f"{100 * one.microseconds / one.full_microseconds:.0f}",
-            f"{one.difference:.0e}",
-        )
+def print_exported(exported: list[Exported], cut: str) -> None:
+    """What each policy costs, of MEGA beside one that uses the whole pool, and what none of them holds."""
+    columns = [("task", [one.task for one in exported])]
+    whole = exported[0].full_multiply_adds is not None
+    if whole:
+        columns.append(("modules", [str(len(one.modules)) for one in exported]))
+    columns.append(("parameters", [f"{one.parameters:,}" for one in exported]))
+    columns.append(("multiply-adds", [f"{one.multiply_adds:,}" for one in exported]))
+    columns.append(("", [_share(one.multiply_adds, one.full_multiply_adds) for one in exported]))
+    columns.append(("latency", [f"{one.microseconds:,.0f} µs" for one in exported]))
+    columns.append(("", [_share(one.microseconds, one.full_microseconds) for one in exported]))
+    columns.append(("differs by", [f"{one.difference:.0e}" for one in exported]))
+    columns = [column for column in columns if any(column[1])]
+    table = Table(padding=0, pad_edge=False)
+    for number, (heading, _) in enumerate(columns):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+    for row in zip(*(values for _, values in columns), strict=True):
+        table.add_row(*row)
     _console.print(table)
+    prose(f"Cut: {cut}.")
+    if whole:
+        prose("Percentages are of a policy that uses the whole pool.")
+
+
+def _share(value: float, full: float | None) -> str:
+    return "" if full is None else f"{value / full:.0%}"
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Methods as a table, and what must be known to read it below."""
-    table = Table("method", "seeds", "success (IQM)", "95 % interval", "by whole runs", "mean")
-    for column in (f"P(better than {comparison.reference})", "actor", "critics", "steps", "wall time"):
-        table.add_column(column)
+    """Methods as two tables, what they reached and what they cost, and what must be known to read them below."""
+    better = f"better than {comparison.reference}"
+    reached = _numbers("method", "success (IQM)", "95 % interval", "by whole runs", "mean", better)
+    cost = _numbers("method", "seeds", "actor", "critics", "steps", "wall time")
     for method in comparison.methods:
-        first, better = method.results[0], comparison.improvement.get(method.name)
+        first, chance = method.results[0], comparison.improvement.get(method.name)
         walls = [result.wall_seconds for result in method.results]
-        table.add_row(
+        reached.add_row(
             method.name,
-            str(len(method.results)),
             f"{method.iqm.value:.0%}",
             _between(method.iqm),
             _between(method.iqm_whole_runs),
             f"{method.mean:.0%}",
-            f"{better.value:.2f} ({_between(better, '.2f')})" if better else "-",
-            f"{first.parameters['actor']:,}",
-            f"{first.parameters['critics']:,}",
-            f"{first.total_steps:,}",
-            _duration(sum(walls) / len(walls)),
+            f"{chance.value:.2f} ({_between(chance, '.2f')})" if chance else "-",
         )
-    # A pipe has no width; 80 columns would break every cell.
+        sizes = (f"{first.parameters[network]:,}" for network in ("actor", "critics"))
+        seeds, steps = str(len(method.results)), f"{first.total_steps:,}"
+        cost.add_row(method.name, seeds, *sizes, steps, _duration(sum(walls) / len(walls)))
+    # A pipe has no width; 80 columns might break cells.
     console = _console if _console.is_terminal else Console(stderr=True, highlight=False, width=180)
-    console.print(table)
-    note("Parameters and steps are the first seed's, wall time is the mean over seeds.")
+    console.print(reached, cost)
+    prose(
+        "Better: the probability of it. Parameters and steps are the first seed's, wall time is the mean over seeds."
+    )
     for warning in comparison.warnings:
-        note(warning)
+        prose(warning)
+
+
+def _numbers(name: str, *headings: str, title: str | None = None) -> Table:
+    """A table of a name and numbers, which stand to the right."""
+    table = Table(title=title)
+    table.add_column(name, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _between(interval: Interval, form: str = ".0%") -> str:
@@ -348,7 +408,7 @@ def _print_time(info: dict[str, Any]) -> None:
     }
     total = sum(groups.values())
     shares = ", ".join(f"{name} {value / total:.1%}" for name, value in groups.items())
-    note(f"wall time {_duration(total)}: {shares}")
+    prose(f"wall time {_duration(total)}: {shares}")
     rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
     if budget["simulator_steps_per_second"]:
         rates.append(f"the workers alone would give {budget['simulator_steps_per_second']:,.0f}")
@@ -356,7 +416,7 @@ def _print_time(info: dict[str, Any]) -> None:
         rates.append(
             f"the learner runs at {budget['learner_of_matrix_products']:.0%} of this machine's matrix products"
         )
-    note("; ".join(rates))
+    prose("; ".join(rates))
 
 
 def _percent(value: float | None) -> str:

@@ -23,14 +23,22 @@ from genoevo_cli.evolution_page import Course
 from genoevo_cli.progress import SearchProgress
 from genoevo_cli.report import check_parent, write_page
 from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
+from genoevo_mega.errors import nearest
 from genoevo_mega.report.page import render
 
 PLOT_FORMATS = (".png", ".svg")
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+class _Named(click.Choice):
+    """A choice that answers a misspelt name with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return super().get_invalid_choice_message(value, ctx) + nearest(str(value), list(self.choices))
+
+
 @click.command()
-@click.option("--problem", type=click.Choice(sorted(PROBLEMS)), help="What to maximise; needed for a new search.")
+@click.option("--problem", type=_Named(sorted(PROBLEMS)), help="What to maximise; needed for a new search.")
 @click.option(
     "--size",
     type=click.IntRange(1, MOST_SIZE),

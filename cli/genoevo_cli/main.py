@@ -14,6 +14,8 @@ from genoevo_cli.evolve import evolve
 from genoevo_cli.mega import mega
 from genoevo_cli.sweep import sweep
 
+click.rich_click.STYLE_HELPTEXT = ""  # it is dim by default, which is hard to read
+
 
 class Cli(click.RichGroup):
     """Turns a user's mistake into one line and exit code 2, anything else that is foreseen into one line and 1."""

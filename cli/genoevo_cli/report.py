@@ -26,19 +26,22 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
 
         genoevo mega report runs/a runs/b runs/c --out comparison.html
     """
-    from genoevo_mega.report.content import data_of
-    from genoevo_mega.report.page import render
-    from genoevo_mega.report.reader import RunReader
+    with display.counter("loading"):
+        from genoevo_mega.report.content import data_of
+        from genoevo_mega.report.page import render
+        from genoevo_mega.report.reader import RunReader
 
     out = out or (run_dirs[0] / "report.html" if len(run_dirs) == 1 else Path("comparison.html"))
     readers = [RunReader(directory) for directory in run_dirs]
     check_parent(out, "--out")
-    with display.counter("reading", len(readers)) as progress:
+    with display.counter("reading", len(readers) if len(readers) > 1 else None) as progress:
         runs = []
         for reader in readers:
             runs.append(reader.read())
             progress(len(runs))
-    write_page(out, render(data_of(runs)))
+    with display.counter("drawing"):
+        page = render(data_of(runs))
+    write_page(out, page)
 
 
 @click.command()
@@ -52,7 +55,8 @@ def watch(run_dir: Path, port: int) -> None:
     Example:
         genoevo mega watch runs/a --port 8000
     """
-    from genoevo_mega.report.server import Watch
+    with display.counter("loading"):
+        from genoevo_mega.report.server import Watch
 
     with Watch(run_dir, port) as server:
         display.note(f"{run_dir} is at {server.url} until Ctrl-C")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from genoevo_mega.synthetic import SUITES
+
 AXE = Path(__file__).parents[2] / ".browser" / "axe.min.js"
 FLAGS = [
     "--no-sandbox",
@@ -133,11 +135,23 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pages(trained, tmp_path_factory):
-    """Addresses of a report, a comparison, and the engine's pages with lengths that vary and that do not."""
+def trained_on_50(tmp_path_factory):
+    """A real run of fifty tasks, of the kind that costs little to simulate."""
+    run = tmp_path_factory.mktemp("runs") / "fifty"
+    suite = ",".join(SUITES["synthetic-200"][:50])
+    process = _genoevo(*_TRAIN, "--suite", suite, "--steps", 10_000, "--run-dir", run)
+    _, error = process.communicate(timeout=500)
+    assert process.returncode == 0, error
+    return run
+
+
+@pytest.fixture(scope="session")
+def pages(trained, trained_on_50, tmp_path_factory):
+    """Addresses of reports, a comparison, and the engine's pages with lengths that vary and that do not."""
     folder = tmp_path_factory.mktemp("pages")
     commands = {
         "report": ("mega", "report", trained[0], "--out"),
+        "fifty": ("mega", "report", trained_on_50, "--out"),
         "comparison": ("mega", "report", *trained, "--out"),
         "evolution": ("evolve", "--problem", "segment-trap", "--report"),
         "onemax": ("evolve", "--problem", "onemax", "--size", 60, "--report"),

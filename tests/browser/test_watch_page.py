@@ -4,6 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from genoevo_mega.report.server import Watch
+from tests.browser.conftest import SIZES
 
 
 @contextmanager
@@ -40,11 +41,15 @@ def test_the_page_follows_a_run_that_trains(training, visit, screenshot, violati
         assert page.locator("article.card:visible").count() == 1
         assert page.evaluate("document.activeElement.id") == "filter"
         assert page.inner_text(".live").startswith("live")
-        for size, (width, height) in {"phone": (390, 844), "desktop": (1280, 800)}.items():
-            page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(300)
-            screenshot(page, f"watch-{size}")
-        assert violations(page) == []
+        page.fill("#filter", "")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for size, extent in SIZES.items():
+                page.set_viewport_size(extent)
+                page.wait_for_timeout(300)
+                screenshot(page, f"watch-{size}-{scheme}")
+                assert page.evaluate("document.documentElement.scrollWidth") <= extent["width"]
+                assert violations(page) == []
     page.wait_for_selector(".live.lost", timeout=20_000)
     assert "the server has stopped" in page.inner_text(".live")
     # What Chromium itself says of requests that a server no longer answers.

@@ -1,14 +1,20 @@
+import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from rich.console import Console
 
+from genoevo_cli import display
 from genoevo_cli.main import cli
 from genoevo_mega.presets import PRESETS
+
+STUDY = Path(__file__).parents[2] / "studies" / "start_stage.yaml"
 
 
 def _invoke(*arguments):
@@ -42,6 +48,10 @@ def _complete(*words):
         (["mega", "train", "--prest", "demo"], "'--preset'"),
         (["mega", "presets", "dmeo"], "did you mean demo"),
         (["mega", "tasks", "--suite", "reech-v3"], "did you mean reach-v3"),
+        (["mega", "train", "--architecture", "sof-modules"], "did you mean soft-modules"),
+        (["mega", "train", "--logger", "wnadb"], "did you mean wandb"),
+        (["mega", "sweep", str(STUDY), "--scale", "latop"], "did you mean laptop"),
+        (["evolve", "--problem", "onmax"], "did you mean onemax"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest(arguments, message, capsys):
@@ -67,9 +77,34 @@ def test_train_groups_its_options():
     assert all(f"─ {name} ─" in text for name in ("What to train", "Settings", "This machine"))
 
 
-@pytest.mark.parametrize("command", ["presets", "tasks", "export", "render"])
+def _commands(group, path=()):
+    for name, command in group.commands.items():
+        yield " ".join([*path, name])
+        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else ()
+
+
+@pytest.mark.parametrize("command", list(_commands(cli)))
 def test_help_shows_an_example(command):
-    assert f"genoevo mega {command}" in _invoke("mega", command, "--help").stdout.split("Examples", 1)[1]
+    assert f"genoevo {command}" in _invoke(*command.split(), "--help").stdout.split("Example", 1)[1]
+
+
+@pytest.mark.parametrize(("interval", "said"), [(0.0, ["filming: 1 of 3", "filming: 2 of 3"]), (10.0, [])])
+def test_what_takes_long_says_how_far_it_is_where_there_is_no_terminal(interval, said, monkeypatch, capsys):
+    monkeypatch.setattr(display, "_console", Console(stderr=True))
+    monkeypatch.setattr(display, "PLAIN_INTERVAL", interval)
+    with display.counter("filming", 3) as progress:
+        progress(1)
+        progress(2)
+    assert capsys.readouterr().err.splitlines() == said
+
+
+def test_what_takes_long_shows_a_bar_on_a_terminal_and_leaves_nothing(monkeypatch):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr(display, "_console", terminal)
+    with display.counter("filming", 3) as progress:
+        progress(2)
+    assert "2/3" in terminal.file.getvalue()
+    assert terminal.file.getvalue().endswith("\x1b[1A\x1b[2K")  # the bar's line is wiped
 
 
 def test_presets_lists_what_each_changes():

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from genoevo_mega import rollout, runs, training, worker
-from genoevo_mega.build import make_agent, make_suite
+from genoevo_mega.build import make_agent, make_evolver, make_suite
 from genoevo_mega.config import Config, build_config, preset
-from genoevo_mega.evolve import Evolver
 from genoevo_mega.policy import Trained
 from genoevo_mega.rollout import RolloutPool
 from genoevo_mega.tasks import MetaWorldSuite
@@ -81,6 +80,26 @@ def untrained():
         agent = make_agent(config, suite)
         while len(agent.actor.pool) < modules:
             agent.grow()
-        return Trained(config, suite, agent, Evolver.fresh(config, list(suite.names), config.seed).elite())
+        return Trained(config, suite, agent, make_evolver(config, list(suite.names), config.seed).elite())
 
     return make
+
+
+FIXED = {
+    "mtsac": {"mlp": {"layers": [9, 8]}},
+    "mtmhsac": {"mlp": {"layers": [9, 8]}},
+    "soft-modules": {"soft_modules": {"width": 9, "module_width": 8, "gating_width": 7, "layers": 3, "modules": 2}},
+    "paco": {"paco": {"layers": [9, 8], "sets": 3}},
+    "moore": {"moore": {"layers": [9, 8], "experts": 3}},
+    "d2r": {"d2r": {"width": 9, "module_width": 8, "gating_width": 7, "modules": 5, "sources": 2}},
+}
+
+
+@pytest.fixture(scope="session", params=FIXED)
+def fixed(request, untrained) -> Trained:
+    """An architecture that does not evolve, small, with no weight or bias at 0."""
+    made = untrained("smoke", 0, architecture=request.param, **FIXED[request.param])
+    rng = torch.Generator().manual_seed(1)
+    for network in (made.agent.actor, made.agent.averaged):
+        network.core.flat.data.add_(0.3 * torch.randn(network.core.flat.shape, generator=rng))
+    return made

@@ -30,6 +30,45 @@ def test_onnx_gives_the_actions_of_the_policy_as_it_trained(small, tmp_path):
         assert one.difference < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_every_architecture_leaves_as_the_policy_that_it_trained(fixed, kind, tmp_path):
+    exported = export_tasks(fixed, tmp_path / "out", kind=kind)
+    observations = torch.randn(2, 500, 39, generator=torch.Generator().manual_seed(7))
+    expected = fixed.greedy(observations).numpy()
+    assert np.abs(expected[0] - expected[1]).max() > 0.01
+    for task, one in enumerate(exported):
+        for rows in (1, 500):  # a file takes any number of them
+            own, path = observations[task, :rows], tmp_path / "out" / one.file
+            actions = _run_onnx(path, own.numpy()) if kind == "onnx" else torch.jit.load(path)(own).numpy()
+            assert np.abs(actions - expected[task, :rows]).max() < 1e-5
+        assert one.difference < 1e-5
+        assert (one.modules, one.full_multiply_adds, one.full_microseconds) == ([], None, None)
+
+
+def test_what_belongs_to_other_tasks_is_left_out(fixed, tmp_path):
+    perceptron = 39 * 9 + 9 + 9 * 8 + 8 + 8 * 8 + 8
+    whole, out = fixed.agent.averaged.parameter_count, 8
+    [one] = export_tasks(fixed, tmp_path / "out", "reach-v3")
+    expected = {
+        "mtsac": whole - 9,
+        "mtmhsac": whole - 9 - (8 * out + out),
+        "soft-modules": whole - 9,
+        "paco": perceptron,
+        "moore": whole - 3 - (8 * out + out),
+        "d2r": whole - 9,
+    }
+    assert one.parameters == expected[fixed.config.architecture]
+    content = json.loads((tmp_path / "out" / "policies.json").read_text())
+    assert content["cut"] == fixed.agent.averaged.of_other_tasks
+
+
+@pytest.mark.parametrize("fixed", ["mtsac", "mtmhsac", "paco"], indirect=True)
+def test_multiply_adds_of_a_perceptron_are_those_of_its_layers(fixed, tmp_path):
+    [one] = export_tasks(fixed, tmp_path / "out", "reach-v3")
+    assert one.multiply_adds == 39 * 9 + 9 * 8 + 8 * 8 == fixed.agent.averaged.operations((0,)) / 2
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_torchscript_gives_the_actions_of_the_policy_as_it_trained(small, tmp_path):
     export_tasks(small, tmp_path / "out", "drawer-close-v3", "torchscript")

@@ -44,6 +44,17 @@ def test_a_tasks_policy_computes_what_the_network_of_all_tasks_does(trained):
     assert not torch.allclose(expected[0], expected[1], atol=1e-3)
 
 
+def test_a_tasks_policy_of_the_other_architectures_is_their_network_too(fixed):
+    observations = _observations(fixed)
+    expected = fixed.agent.actor(observations, fixed.routing)[0]
+    loaded = policy.Policy(fixed)
+    for task in range(2):
+        assert torch.allclose(fixed.policy(task)(observations[task]), fixed.greedy(observations)[task], atol=1e-6)
+        assert torch.allclose(fixed.policy(task, greedy=False)(observations[task]), expected[task], atol=1e-5)
+        actions, _ = loaded.predict(observations[task].numpy(), task)
+        assert actions == pytest.approx(fixed.greedy(observations)[task].numpy(), abs=1e-6)
+
+
 def test_shares_of_a_graph_are_those_of_the_engine(trained):
     from genoevo.decode import output_shares, stages_of
 
@@ -80,6 +91,15 @@ def test_predict_is_the_greedy_action_for_one_observation_and_for_a_batch(run):
     assert one == pytest.approx(expected[0], abs=1e-6)
     assert many == pytest.approx(expected, abs=1e-6)
     assert many.dtype == np.float32
+
+
+def test_a_run_of_another_architecture_is_loaded(tmp_path):
+    config = build_config(preset("smoke"), {"architecture": "paco", "evaluation": {"at_end": False}})
+    runs.create(tmp_path / "run", config, [], print).run(60)
+    trained = Trained.of_run(tmp_path / "run")
+    observations = _observations(trained)
+    actions, _ = genoevo.load_policy(tmp_path / "run").predict(observations[1].numpy(), "drawer-close-v3")
+    assert actions == pytest.approx(trained.greedy(observations)[1].numpy(), abs=1e-5)
 
 
 def test_drawn_actions_differ_from_call_to_call_and_come_from_the_seed(run):

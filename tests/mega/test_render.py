@@ -59,6 +59,15 @@ def test_a_film_shows_the_simulator_and_the_graph_beside_it(trained, tmp_path, s
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+@pytest.mark.parametrize("fixed", ["mtsac"], indirect=True)
+def test_without_genotypes_a_film_shows_the_simulator_alone(fixed, tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "_environment", lambda trained, task: Drawn())
+    [shown] = render_task(fixed, "reach-v3", tmp_path / "film.gif", Film(episodes=1, every=2, height=120))
+    frames = list(imageio.get_reader(tmp_path / "film.gif"))
+    assert {frame.shape[:2] for frame in frames} == {(120, 160)}
+    assert (len(frames), shown.steps, shown.success) == (11, 20, True)
+
+
 def test_an_episode_that_terminates_ends_there(trained, tmp_path):
     shown = render_task(trained, "reach-v3", tmp_path / "film.gif", Film(episodes=2, height=120))
     assert [(one.goal, one.steps, one.success, one.total_reward) for one in shown] == [

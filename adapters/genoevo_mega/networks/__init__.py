@@ -5,7 +5,8 @@ ensemble of one, the twin critics of two. What evolution decides arrives as a
 :class:`~genoevo_mega.networks.modular.Routing` with each call. Beside ``forward`` it has ``pool``, its modules,
 ``parameter_count``, and ``operations(stages)``, those of its matrix products for one row of every task; and where it
 can grow, ``grow(rng)``, which adds a module on the CPU. The pool of the architectures that do not evolve is empty,
-and they read nothing from the routing. One of your own, named ``package.module:callable``, is such a network too
+and they read nothing from the routing; ``alone(task)`` gives what :class:`~genoevo_mega.policy.FixedPolicy` computes
+one task with. One of your own, named ``package.module:callable``, is such a network too
 (:mod:`genoevo_mega.networks.own`); :class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it are
 what the others are made of.
 """

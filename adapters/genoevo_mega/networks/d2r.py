@@ -78,6 +78,6 @@ class D2rNetwork(FixedNetwork):
         chosen, index = logits.topk(min(self._sources, len(outputs)), -1)
         share = torch.softmax(chosen, -1).unsqueeze(-2)
         likely = torch.softmax(logits, -1).gather(-1, index) > 1 / (len(outputs) + 1)
-        index = index.unsqueeze(-1).expand(*index.shape, outputs[0].shape[-1])
+        index = index.unsqueeze(-1).expand(-1, -1, -1, -1, outputs[0].shape[-1])
         free, cut = (torch.stack(sources, -2).gather(-2, index) for sources in (outputs, blocked))
         return (share @ torch.where(likely.unsqueeze(-1), free, cut)).squeeze(-2), (share @ free).squeeze(-2)

@@ -6,6 +6,7 @@ They read the task from the first axis of their input and nothing from the routi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +27,26 @@ class FixedNetwork(nn.Module):
         Of the arithmetic; parameters, input, output and gradients are float32.
     products
         Multiplications of one row's matrix products in one member: of all layers, and of those that read the input.
+    by_task
+        Where in what :meth:`prepared` gives stand the tensors whose second axis is the tasks.
 
     """
 
+    of_other_tasks = "the other tasks' vectors"
+    """What :meth:`alone` leaves out, for people."""
+
     def __init__(
-        self, tensors: list[Tensor], *, ensemble: int, precision: torch.dtype, products: tuple[int, int]
+        self,
+        tensors: list[Tensor],
+        *,
+        ensemble: int,
+        precision: torch.dtype,
+        products: tuple[int, int],
+        by_task: Sequence[int] = (0,),
     ) -> None:
         super().__init__()
         self.ensemble, self.precision, self._products = ensemble, precision, products
+        self._by_task = by_task
         self.core = Block(tensors)
         self.pool = nn.ModuleList()
 
@@ -45,7 +58,18 @@ class FixedNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         tensors = self.core.tensors(self.core.flat.to(self.precision))
-        return self.compute(x.to(self.precision).expand(self.ensemble, *x.shape), tensors).to(x.dtype)
+        rows = x.to(self.precision).expand(self.ensemble, *x.shape)
+        return self.compute(rows, self.prepared(tensors)).to(x.dtype)
+
+    def alone(self, task: int) -> list[Tensor]:
+        """Copies of the tensors with which :meth:`compute` is one task's network, for an input of that task alone."""
+        tensors = self.prepared([tensor.detach() for tensor in self.core.tensors()])
+        own = {position % len(tensors) for position in self._by_task}
+        return [(t[:, task : task + 1] if i in own else t).clone() for i, t in enumerate(tensors)]
+
+    def prepared(self, tensors: list[Tensor]) -> list[Tensor]:
+        """What :meth:`compute` needs of the parameters, where that is to be made of them once for all rows."""
+        return tensors
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -59,7 +83,7 @@ class FixedNetwork(nn.Module):
 
 def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """One layer for all tasks: (ensemble, tasks, batch, in), (ensemble, in, out), (ensemble, 1, out)."""
-    return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, x.shape[1:3])
+    return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, (x.shape[1], -1))
 
 
 def task_vectors(ensemble: int, tasks: int, size: int, rng: torch.Generator, inputs: int | None = None) -> Tensor:

@@ -32,6 +32,8 @@ _EPSILON = 1e-8
 class MooreNetwork(FixedNetwork):
     """See the head of this file."""
 
+    of_other_tasks = "the other tasks' heads and mixtures"
+
     def __init__(
         self,
         inputs: int,
@@ -53,7 +55,8 @@ class MooreNetwork(FixedNetwork):
             config.experts * sum(a * b for a, b in pairwise(widths)) + config.layers[-1] * outputs,
             config.experts * inputs * config.layers[0],
         )
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        by_task = (0, -2, -1)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -62,8 +65,8 @@ class MooreNetwork(FixedNetwork):
         for i in range(0, len(layers), 2):
             weight, offset = layers[i].flatten(0, 1), layers[i + 1].flatten(0, 1)
             h = torch.baddbmm(offset, torch.relu(h) if i else h, weight)
-        basis = orthonormal(list(h.unflatten(0, (len(x), self._experts)).unbind(1)))
-        features = torch.stack(basis, -1).unflatten(1, x.shape[1:3]) @ mixture[..., 0, :, None].unsqueeze(2)
+        basis = orthonormal(list(h.unflatten(0, (-1, self._experts)).unbind(1)))
+        features = torch.stack(basis, -1).unflatten(1, (x.shape[1], -1)) @ mixture[..., 0, :, None].unsqueeze(2)
         return torch.tanh(features[..., 0]) @ head + bias
 
 

@@ -23,6 +23,8 @@ from genoevo_mega.networks.mtsac import through_torso, torso
 class MultiHeadNetwork(FixedNetwork):
     """See the head of this file; *inputs* does not count the one-hot of *tasks*."""
 
+    of_other_tasks = "the other tasks' heads and one-hot columns"
+
     def __init__(
         self,
         inputs: int,
@@ -38,7 +40,8 @@ class MultiHeadNetwork(FixedNetwork):
         tensors = torso(inputs, tasks, ensemble, config, rng)
         tensors += task_heads(ensemble, tasks, config.layers[-1], outputs, rng)
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        by_task = (0, -2, -1)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""

@@ -23,6 +23,8 @@ from genoevo_mega.networks.modular import linear
 class MlpNetwork(FixedNetwork):
     """See the head of this file; *inputs* does not count the one-hot of *tasks*."""
 
+    of_other_tasks = "the other tasks' one-hot columns"
+
     def __init__(
         self,
         inputs: int,

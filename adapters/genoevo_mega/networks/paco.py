@@ -33,6 +33,8 @@ from genoevo_mega.networks.modular import linear
 class PacoNetwork(FixedNetwork):
     """See the head of this file."""
 
+    of_other_tasks = "the sets of weights, composed into the task's own"
+
     def __init__(
         self,
         inputs: int,
@@ -51,14 +53,18 @@ class PacoNetwork(FixedNetwork):
             gain = 0.1 if i == len(config.layers) else 1.0
             tensors += [tensor.unflatten(0, (ensemble, sets)) for tensor in linear(ensemble * sets, a, b, rng, gain)]
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        by_task = range(len(tensors) - 1)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
+
+    def prepared(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Every task's own layers."""
+        mixture, *layers = tensors
+        # (ensemble, tasks, sets) @ (ensemble, sets, in * out)
+        return [(mixture @ layer.flatten(2)).unflatten(2, layer.shape[2:]) for layer in layers]
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
-        mixture, *layers = tensors
-        # (ensemble, tasks, sets) @ (ensemble, sets, in * out): every task's own layer.
-        composed = [(mixture @ layer.flatten(2)).unflatten(2, layer.shape[2:]) for layer in layers]
-        *hidden, head, bias = composed
+        *hidden, head, bias = tensors
         for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
             x = torch.relu(x @ weight + offset)
         return x @ head + bias

@@ -75,7 +75,7 @@ class SoftModulesNetwork(FixedNetwork):
             # (ensemble, 1 or modules, rows, in) -> (ensemble, modules, rows, out), then one sum per receiver.
             out = h @ weight + bias
             h = torch.relu(torch.einsum("erji,eird->ejrd", share.flatten(1, 2), out))
-        return shared(h[:, 0].unflatten(1, x.shape[1:3]), *head)
+        return shared(h[:, 0].unflatten(1, (x.shape[1], -1)), *head)
 
     def _routes(self, embedding: Tensor, layers: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """(ensemble, tasks, batch, receivers, modules) per layer: softmax over the modules that are summed."""

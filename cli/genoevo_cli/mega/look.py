@@ -23,8 +23,8 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
     Example:
         genoevo mega evaluate runs/a --episodes 50 --json
     """
-    from genoevo_mega import runs
-
+    with display.counter("loading"):
+        from genoevo_mega import runs
     with display.counter("evaluating", episodes) as progress:
         estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
     summary = runs.info(run_dir)
@@ -45,9 +45,10 @@ def info(run_dir: Path, as_json: bool) -> None:
     Example:
         genoevo mega info runs/a --json
     """
-    from genoevo_mega import runs
+    with display.counter("reading"):
+        from genoevo_mega import runs
 
-    summary = runs.info(run_dir, display.note)
+        summary = runs.info(run_dir, display.note)
     if as_json:
         click.echo(json.dumps(summary))
     else:
@@ -66,9 +67,10 @@ def verify(run_dir: Path, as_json: bool) -> None:
 
         genoevo mega verify runs/a --json
     """
-    from genoevo_mega.verify import verify as check
+    with display.counter("checking"):
+        from genoevo_mega.verify import verify as check
 
-    verdict = check(run_dir)
+        verdict = check(run_dir)
     if as_json:
         click.echo(json.dumps(verdict))
     else:

@@ -34,26 +34,29 @@ from genoevo_cli.mega.group import RUN, mega, trust
 def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: float | None, as_json: bool) -> None:
     """Write each task's greedy policy as a file that runs without genoevo.
 
-    Weights are decoded and modules that the task does not use cut out. The table compares parameters, multiply-adds
-    and latency with a policy that uses every module of the pool.
+    Weights are decoded and modules that the task does not use cut out. The table compares multiply-adds and latency
+    with a policy that uses every module of the pool. Of the other architectures what belongs to other tasks is cut.
 
     Examples:
         genoevo mega export runs/a --task all --format onnx
 
         genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
     """
-    from genoevo_mega import export as exporting
-    from genoevo_mega.policy import Trained
+    with display.counter("loading"):
+        from genoevo_mega import export as exporting
+        from genoevo_mega.policy import Trained
 
+        trained = Trained.of_run(run_dir)
     out = out or run_dir / f"exported-{kind}"
     threshold = exporting.THRESHOLD if threshold is None else threshold
-    trained = Trained.of_run(run_dir)
     with display.counter("exporting", len(trained.tasks(task))) as progress:
         exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
+    cut = exporting.cut(trained, threshold)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "threshold": threshold, "policies": [vars(one) for one in exported]}))
+        policies = [vars(one) for one in exported]
+        click.echo(json.dumps({"out": str(out), "threshold": threshold, "cut": cut, "policies": policies}))
     else:
-        display.print_exported(exported)
+        display.print_exported(exported, cut)
         display.note(f"Written to {out}.")
 
 
@@ -67,7 +70,7 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 @click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Pictures a second.")
 @click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Pixels.")
 def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
-    """Film a task's greedy policy, its module graph beside it, lit by what is active.
+    """Film a task's greedy policy, MEGA's module graph beside it, lit by what is active.
 
     Draws without a screen, by EGL or OSMesa, whichever works; MUJOCO_GL chooses.
 
@@ -76,10 +79,11 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
 
         genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
     """
-    from genoevo_mega.policy import Trained
-    from genoevo_mega.render import Film, render_task
+    with display.counter("loading"):
+        from genoevo_mega.policy import Trained
+        from genoevo_mega.render import Film, render_task
 
-    trained = Trained.of_run(run_dir)
+        trained = Trained.of_run(run_dir)
     total = episodes * trained.config.environment.episode_length
     with display.counter("filming", total) as progress:
         shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)

@@ -108,8 +108,9 @@ def train(
 
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
-    from genoevo_mega import config, outside, runs
-    from genoevo_mega.profiling import Profiler
+    with display.counter("loading"):
+        from genoevo_mega import config, outside, runs
+        from genoevo_mega.profiling import Profiler
 
     size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
     options = {
@@ -161,10 +162,11 @@ def resume(run_dir: Path, steps: int | None) -> None:
     Example:
         genoevo mega resume runs/a --steps 200000
     """
-    from genoevo_mega import runs
-
     view = display.for_terminal()
-    trainer = runs.resume(run_dir, view.update, display.note)
+    with display.counter("loading"):
+        from genoevo_mega import runs
+
+        trainer = runs.resume(run_dir, view.update, display.note)
     target = steps or trainer.config.steps
     if trainer.steps >= target and not trainer.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")

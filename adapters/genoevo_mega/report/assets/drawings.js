@@ -58,7 +58,7 @@ function heatMap({ label, rows, columns, values, top, tree = [], format = percen
   });
 }
 
-/* Rows of runs of equal values over time, darker for more. values[row][i] holds from xs[i-1] to xs[i]. */
+/* Rows of runs of equal values over time, stronger in colour for more. values[row][i] holds from xs[i-1] to xs[i]. */
 function strips({ label, rows, xs, values, top, xName, rowHeight = 17 }) {
   return drawn((width) => {
     const longest = Math.max(...rows.map((row) => row.length)), names = Math.min(longest * 6.8 + 8, width * 0.36), last = xs.at(-1) || 1;

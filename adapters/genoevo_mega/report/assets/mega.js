@@ -139,7 +139,7 @@ function stagesSection(context) {
   const { run } = context, values = state.strip === "stage" ? run.stage : run.effective.map((line) => line.map(Math.round));
   const top = Math.max(1, ...values.flat());
   const rows = () => [["task", "step", "stage", "effective modules"], ...run.tasks.flatMap((task, t) => run.window_steps.map((step, i) => [task, step, run.stage[t][i], run.effective[t][i]]))];
-  return section("stages", "Stages over time", `How many modules each task may use (stage), and how many of them carry more than a trace of its output (effective). Darker is more; the number at the right is the newest. The pool has ${run.pool.at(-1)} modules.`,
+  return section("stages", "Stages over time", `How many modules each task may use (stage), and how many of them carry more than a trace of its output (effective). The stronger the colour, the more; the number at the right is the newest. The pool has ${run.pool.at(-1)} modules.`,
     [html("div", { class: "controls" }, runChoice(context, "stages"), toggles("strip", "What is shown", state.strip, [["stage", "stage"], ["effective", "effective modules"]], context.set("strip"))),
       strips({ label: `${state.strip === "stage" ? "Stage" : "Effective modules"} of every task over environment steps`, rows: run.tasks, xs: run.window_steps, values, top, xName: "environment steps" })], run.name, rows, () => ({ tasks: run.tasks, steps: run.window_steps, stage: run.stage, effective: run.effective, pool: run.pool }));
 }
