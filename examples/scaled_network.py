@@ -21,7 +21,7 @@ class Scaled(FixedNetwork):
             *linear(ensemble, WIDTH, outputs, rng, gain=0.1),
         ]
         products = WIDTH * (inputs + WIDTH + outputs), WIDTH * inputs
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[2])
 
     def compute(self, x, tensors):
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""

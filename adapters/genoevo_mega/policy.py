@@ -59,12 +59,18 @@ class Trained:
     def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
         """One task's greedy policy, or the mean and log standard deviation of its Gaussian.
 
-        *threshold* is that of :meth:`Graph.of_task`; without genotypes there is nothing that it could cut.
+        *threshold* is that of :meth:`Graph.of_task`; without genotypes there is nothing that it could cut. UserError
+        for an architecture of the user's own that is no :class:`~genoevo_mega.networks.fixed.FixedNetwork`.
         """
         network, outputs = self.agent.averaged if greedy else self.agent.actor, self.suite.action_size
         outputs = outputs if greedy else 2 * outputs
         if isinstance(network, FixedNetwork):
             return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
+        if not isinstance(network, ModularNetwork):
+            raise UserError(
+                f"architecture = {self.config.architecture!r}: one task's policy can be taken from a network only "
+                "where it is a genoevo_mega.networks.FixedNetwork"
+            )
         return TaskPolicy(network, task, Graph.of_task(self.routing, task, threshold), outputs, squash=greedy)
 
     @torch.no_grad()
@@ -168,13 +174,21 @@ class TaskPolicy(nn.Module):
 
 
 class FixedPolicy(nn.Module):
-    """:class:`TaskPolicy` for an architecture whose structure does not evolve."""
+    """:class:`TaskPolicy` for an architecture whose structure does not evolve.
+
+    UserError where the network still answers for several tasks: its ``by_task`` then names too few tensors.
+    """
 
     def __init__(self, network: FixedNetwork, task: int, inputs: int, outputs: int, *, squash: bool) -> None:
         super().__init__()
         self.squash, self.inputs, self._outputs, self._compute = squash, inputs, outputs, network.compute
         for i, tensor in enumerate(network.alone(task)):
             self.register_buffer(f"tensor{i}", tensor)
+        answers = self._compute(torch.zeros(1, 1, 1, inputs), list(self.buffers()))
+        if answers.shape[1] != 1:
+            raise UserError(
+                f"{type(network).__name__}: by_task must name every tensor whose second axis is the tasks"
+            )
 
     def forward(self, observations: Tensor) -> Tensor:
         """See :class:`TaskPolicy`."""

@@ -17,7 +17,7 @@ MODULE = """
 import torch
 from torch import nn
 
-from genoevo_mega.networks import FixedNetwork, linear, shared
+from genoevo_mega.networks import FixedNetwork, linear, shared, task_vectors
 
 nothing = 3
 
@@ -30,6 +30,37 @@ class Plain(FixedNetwork):
 
     def compute(self, x, tensors):
         return shared(x, *tensors)
+
+
+class PerTask(FixedNetwork):
+    def __init__(self, inputs, outputs, *, tasks, ensemble, rng, precision, by_task=(0,)):
+        tensors = [task_vectors(ensemble, tasks, inputs, rng), *linear(ensemble, inputs, outputs, rng)]
+        products = inputs * outputs, inputs * outputs
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
+
+    def compute(self, x, tensors):
+        factor, *layer = tensors
+        return shared(x * factor, *layer)
+
+
+def forgetful(*shape, **given):
+    return PerTask(*shape, **given, by_task=())
+
+
+class Bare(nn.Module):
+    def __init__(self, inputs, outputs, *, tasks, ensemble, rng, precision):
+        super().__init__()
+        self.layer, self.pool, self.ensemble = nn.Linear(inputs, outputs), nn.ModuleList(), ensemble
+
+    @property
+    def parameter_count(self):
+        return sum(own.numel() for own in self.parameters())
+
+    def operations(self, stages, *, first_layer=True):
+        return 1.0
+
+    def forward(self, x, routing):
+        return self.layer(x).expand(self.ensemble, -1, -1, -1)
 
 
 class Single(Plain):
@@ -107,6 +138,27 @@ def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(package, monkey
     runs.create(package / "parts", config, [], print).run(120)
     runs.resume(package / "parts").run(200)
     assert runs.info(package / "whole")["digest"] == runs.info(package / "parts")["digest"]
+
+
+@pytest.mark.parametrize("name", ["Plain", "PerTask"])
+def test_one_tasks_policy_computes_what_the_network_of_all_tasks_does(package, untrained, name):
+    trained = untrained("smoke", 0, suite="point,car", architecture=f"mine.nets:{name}")
+    observations = torch.rand(2, 3, trained.suite.observation_size)
+    for task in range(2):
+        assert torch.allclose(trained.policy(task)(observations[task]), trained.greedy(observations)[task], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("forgetful", "PerTask: by_task must name every tensor whose second axis is the tasks"),
+        ("Bare", r"architecture = 'mine\.nets:Bare': .*only where it is a genoevo_mega\.networks\.FixedNetwork"),
+    ],
+)
+def test_a_network_that_one_task_cannot_be_taken_from_is_refused(package, untrained, name, message):
+    trained = untrained("smoke", 0, suite="point,car", architecture=f"mine.nets:{name}")
+    with pytest.raises(UserError, match=message):
+        trained.policy(1)
 
 
 def test_it_is_not_imported_from_the_run_directory(package, monkeypatch):

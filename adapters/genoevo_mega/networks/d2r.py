@@ -52,7 +52,7 @@ class D2rNetwork(FixedNetwork):
         tensors = [task_vectors(ensemble, tasks, width, rng), torch.zeros(ensemble, 1, 1, width)]
         tensors += [t for a, b, gain in dense for t in linear(ensemble, a, b, rng, gain)]
         products = sum(a * b for a, b, _ in dense), inputs * width
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""

@@ -42,7 +42,7 @@ class FixedNetwork(nn.Module):
         ensemble: int,
         precision: torch.dtype,
         products: tuple[int, int],
-        by_task: Sequence[int] = (0,),
+        by_task: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.ensemble, self.precision, self._products = ensemble, precision, products

@@ -40,7 +40,7 @@ class MlpNetwork(FixedNetwork):
         tensors = torso(inputs, tasks, ensemble, config, rng)
         tensors += linear(ensemble, config.layers[-1], outputs, rng, gain=0.1)
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""

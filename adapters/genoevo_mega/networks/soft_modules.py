@@ -57,7 +57,7 @@ class SoftModulesNetwork(FixedNetwork):
         for a, b in layered:
             tensors += [t.unflatten(0, (ensemble, n)) for t in linear(ensemble * n, a, b, rng)]
         products = sum(a * b for a, b, _ in dense) + n * sum(a * b for a, b in layered), inputs * width
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products)
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
