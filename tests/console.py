@@ -58,7 +58,7 @@ class Smaller:
             kept += ["--preset", "smoke"]
         for option in ("--steps", "--minutes"):
             kept = _without(kept, option)
-        return [*kept, "--steps", str(next(self._steps)), "--set", "evaluation.at_end=false"]
+        return [*kept, "--steps", str(next(self._steps))]
 
 
 def _without(words: list[str], option: str, *, flag: bool = False) -> list[str]:
