@@ -18,6 +18,7 @@ wheel=$(echo "$work"/dist/genoevo-*.whl)
 mkdir "$work/studies"
 sed -e 's/seeds: 10/seeds: 1/' -e 's/\[1, 3, 6\]/[3]/' -e 's/steps: 60000/steps: 600/' \
     "$root/studies/start_stage.yaml" >"$work/studies/start_stage.yaml"
+grep -q 'steps: 600}' "$work/studies/start_stage.yaml" # else it would be the whole study
 cp "$root/examples/run_exported.py" "$work"
 cd "$work"
 
@@ -28,7 +29,7 @@ step "pip install genoevo[mega]"
 "$bin/pip" install --quiet "$wheel[mega]"
 PATH=$bin:$PATH
 
-commands() { python3 "$root/tests/console.py" "$root/README.rst"; }
+commands=$("$bin/python" "$root/tests/console.py" "$root/README.rst")
 needs_extras() { [[ $1 =~ mega\ (export|render)|--picture ]]; }
 
 # A command that serves until Ctrl-C is asked once for its page.
@@ -36,15 +37,18 @@ watched() {
     set -m # else Ctrl-C would not reach what runs in the background
     "$@" </dev/null 2>watch.log &
     set +m
-    local server=$! address=""
+    local address=""
+    server=$!
+    trap 'kill $server 2>/dev/null || true' EXIT
     for _ in $(seq 1200); do
         address=$(grep -o 'http://[^ ]*' watch.log || true)
         [ -z "$address" ] || break
         sleep 0.1
     done
-    python -c 'import sys, urllib.request; assert b"application/json" in urllib.request.urlopen(sys.argv[1]).read()' "$address"
+    python -c 'import sys, urllib.request; assert b"application/json" in urllib.request.urlopen(sys.argv[1], timeout=60).read()' "$address"
     kill -INT $server
     wait $server
+    trap - EXIT
     cat watch.log
 }
 
@@ -55,7 +59,7 @@ try() {
 
 while read -r command; do
     needs_extras "$command" || try $command
-done < <(commands)
+done <<<"$commands"
 
 step "what an extra would bring is said in one line"
 status=0
@@ -67,7 +71,7 @@ step "pip install genoevo[export,video,plot]"
 "$bin/pip" install --quiet "$wheel[export,video,plot]"
 while read -r command; do
     ! needs_extras "$command" || try $command
-done < <(commands)
+done <<<"$commands"
 
 step "the exported policy without genoevo, and genoevo.load_policy"
 python run_exported.py runs/a/exported-onnx/drawer-close-v3.onnx

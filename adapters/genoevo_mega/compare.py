@@ -93,17 +93,24 @@ def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: No
             if directory not in begun:
                 tell(f"{directory} is left out: it holds no checkpoint yet")
         several = sum(other not in labels for other in paths) > 1
-        found += [(_method_name(path, directory, several), directory) for directory in begun]
+        own = _own_name(path, [*labels.values(), *(other.resolve().name for other in paths)])
+        found += [(_method_name(path, own, directory, several), directory) for directory in begun]
     if not found:
         raise UserError(f"{', '.join(map(str, paths))}: no run holds a checkpoint yet")
     return [_read(method, directory) for method, directory in found]
 
 
-def _method_name(path: Path, run: Path, several: bool) -> str:
+def _own_name(path: Path, names: list[str]) -> str:
+    """The directory's name, its parent's before it where another of *names* is the same."""
+    whole = path.resolve()
+    return whole.name if names.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
+
+
+def _method_name(path: Path, own: str, run: Path, several: bool) -> str:
     below = run.parent.relative_to(path)
     if below == Path():  # the path is a method's own
-        return path.name
-    return f"{path.name}/{below}" if several else str(below)
+        return own
+    return f"{own}/{below}" if several else str(below)
 
 
 def compare(results: Sequence[Result], against: str | None = None, seed: int = 0) -> Comparison:

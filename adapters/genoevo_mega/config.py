@@ -182,7 +182,7 @@ class Sac(Settings):
     """Largest gradient norm of the actor and of the critics."""
     mask_loss_above: Annotated[float, Field(gt=0)] | None = None
     """A task whose critic or actor loss exceeds this, or is no number, is left out of that update; null for none
-    (:mod:`genoevo_mega.sac`) [O]."""
+    (:mod:`genoevo_mega.sac`) [O]. Where the networks' own numbers overflow, the whole update is skipped."""
     max_skipped: Count = 10
     """Updates whose gradient is not finite and that therefore make no step: so many in one round stop the run."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0

@@ -73,6 +73,7 @@ def export_tasks(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"out = {str(out)!r}: exists and is not empty; choose another")
     chosen, exporter = trained.tasks(tasks), _Exporter(trained, kind, threshold)
+    trained.policy(chosen[0])  # refuses before anything is written
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from genoevo.lock import InUseError, NoLocksError, held
+from genoevo.lock import InUseError, NoLocksError, fcntl, held
 from genoevo_mega.errors import StorageError, UserError
 
 
@@ -14,10 +14,12 @@ from genoevo_mega.errors import StorageError, UserError
 def locked(directory: Path) -> Iterator[None]:
     """Hold *directory* for this process; UserError names the process that holds it, its machine and since when.
 
-    Where its file system has no locks UserError says so, and nothing is trained: without one a second process would
-    spoil the run. StorageError where the lock cannot be written.
+    Where its file system, or this system, has none UserError says so, and nothing is trained: without one a second
+    process would spoil the run. StorageError where the lock cannot be written.
     """
     path = directory / "lock"
+    if fcntl is None:
+        raise UserError(f"{directory} cannot be locked: this system has no flock")
     with ExitStack() as stack:
         try:
             stack.enter_context(held(path, f"{directory} is being trained"))

@@ -55,9 +55,13 @@ def allow(setting: str, name: str) -> None:
 
 def allow_inherited() -> None:
     """In a process that was started where :func:`allow` was called: the same."""
-    for setting in ALLOWED:
-        for name in _allowed(setting):
-            allow(setting, name)
+    for setting, name in inherited():
+        allow(setting, name)
+
+
+def inherited() -> list[tuple[str, str]]:
+    """Settings and names of all code that was allowed, for a process that cannot see this one's environment."""
+    return [(setting, name) for setting in ALLOWED for name in _allowed(setting)]
 
 
 def check_allowed(named: dict[str, str], origin: Path) -> None:

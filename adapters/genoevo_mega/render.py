@@ -62,8 +62,8 @@ def render_task(
     [task] = trained.tasks(name) if name != "all" else [-1]
     if task < 0:
         raise UserError(f"task = 'all': a film shows one of {', '.join(trained.suite.names)}")
-    environment = _environment(trained, task)
     policy = trained.policy(task)
+    environment = _environment(trained, task)
     length, shown = trained.config.environment.episode_length, []
     unfinished = out.with_name(f".{out.stem}.part{out.suffix}")
     try:

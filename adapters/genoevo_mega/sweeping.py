@@ -22,7 +22,7 @@ from typing import Any
 from genoevo_mega import files
 from genoevo_mega.config import build_config
 from genoevo_mega.errors import DivergedError, RolloutError, StorageError, UserError
-from genoevo_mega.outside import allow_inherited
+from genoevo_mega.outside import allow, allow_inherited, inherited
 from genoevo_mega.sweep import FINISHED, Run
 
 STOP = "stop"
@@ -193,6 +193,8 @@ class RayPool:
 
 
 def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
+    for setting, name in run["allowed"]:  # a cluster has an environment of its own
+        allow(setting, name)
     stop = Path(flag)
     if stop.exists():
         return {"event": "stopped"}
@@ -204,6 +206,7 @@ def _as_json(run: Run, command: list[str]) -> dict[str, Any]:
         "directory": str(run.directory.absolute()),
         "config": run.config.model_dump(mode="json"),
         "command": command,
+        "allowed": inherited(),
     }
 
 

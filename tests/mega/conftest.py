@@ -46,10 +46,10 @@ def quick_runs():
     pools = {}
 
     @contextmanager
-    def lent(suite, workers, *, groups=1, **limits):
-        key = suite, workers, groups
+    def lent(suite, workers, **settings):
+        key = suite, workers, *sorted(settings.items())
         if key not in pools:
-            pools[key] = RolloutPool(suite, workers, groups=groups)
+            pools[key] = RolloutPool(suite, workers, **settings)
         try:
             yield pools[key]
         except BaseException:  # it may be in the middle of a step

@@ -16,8 +16,8 @@ from genoevo_cli.main import cli
 from genoevo_mega import checkpoint, runs, sweeping
 from genoevo_mega.compare import as_json, collect, compare
 from genoevo_mega.errors import ConfigError, StorageError, UserError
+from genoevo_mega.outside import allow
 from genoevo_mega.picture import check_picture, draw
-from genoevo_mega.suites import allow
 from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_mega.sweeping import LocalPool, RayPool, train
 from genoevo_mega.verify import verify
@@ -202,7 +202,7 @@ def test_workers_find_a_suite_in_the_working_directory_after_all_that_is_install
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("GENOEVO_ALLOW_SUITE", "")
-    allow("suite_of_mine:make")
+    allow("suite", "suite_of_mine:make")
     settings = {**TINY["settings"], "suite": "suite_of_mine:make", "steps": 40}
     planned = _plan(tmp_path / "runs", settings=settings, seeds=1)
     ended = [(progress.event, progress.text) for progress in LocalPool(1, ["test"]).run(planned)][-1]
@@ -408,6 +408,13 @@ def test_the_directories_of_methods_are_compared_by_their_names(swept):
     directory, *_ = swept
     methods = compare(collect([directory / "start_stage=2", directory / "start_stage=1"])).methods
     assert [(method.name, len(method.results)) for method in methods] == [("start_stage=2", 3), ("start_stage=1", 3)]
+
+
+def test_methods_of_the_same_name_in_two_sweeps_are_told_apart(swept, tmp_path):
+    directory, *_ = swept
+    shutil.copytree(directory / "start_stage=1", tmp_path / "other" / "start_stage=1")
+    methods = compare(collect([directory / "start_stage=1", tmp_path / "other" / "start_stage=1"])).methods
+    assert [method.name for method in methods] == [f"{directory.name}/start_stage=1", "other/start_stage=1"]
 
 
 def test_a_run_of_a_sweep_that_holds_no_checkpoint_yet_is_left_out_and_named(swept, tmp_path):
