@@ -34,9 +34,7 @@ needs_extras() { [[ $1 =~ mega\ (export|render)|--picture ]]; }
 
 # A command that serves until Ctrl-C is asked once for its page.
 watched() {
-    set -m # else Ctrl-C would not reach what runs in the background
     "$@" </dev/null 2>watch.log &
-    set +m
     local address=""
     server=$!
     trap 'kill $server 2>/dev/null || true' EXIT

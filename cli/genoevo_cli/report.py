@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import rich_click as click
@@ -58,6 +59,8 @@ def watch(run_dir: Path, port: int) -> None:
     with display.counter("loading"):
         from genoevo_mega.report.server import Watch
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     with Watch(run_dir, port) as server:
         display.note(f"{run_dir} is at {server.url} until Ctrl-C")
         try:
