@@ -93,8 +93,8 @@ def measure(quick: bool) -> Measured:
     """MT10 and MT50."""
     ratios: dict[str, float] = {}
     figures: dict[str, Any] = {"cores": CORES}
-    for suite, steps in (("mt10", 60), ("mt50", 15 if quick else 60)):
-        compared = compare(suite, goals=1 if quick else 50, steps=steps, turns=3 if quick else 8)
+    for suite, steps in (("mt10", 40), ("mt50", 15 if quick else 40)):
+        compared = compare(suite, goals=1 if quick else 50, steps=steps, turns=3 if quick else 12)
         ratios |= compared[0]
         figures |= compared[1]
     return ratios, figures

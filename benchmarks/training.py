@@ -2,11 +2,13 @@
 
     python benchmarks/training.py [--quick] [--json]
 
-The floor is (CPU-seconds that the rollouts need alone + CPU-seconds that the learner needs alone) / cores: the parts
-are measured one after the other in this process, the rollouts in one worker and the learner in one thread, where
-nothing waits for anything. ``wall_vs_floor`` is how many times longer the run takes, ``evolving_share`` the share of
-its wall time that evolution takes; rounds come once in 600 steps of a task, so the run is long enough for one only
-without ``--quick``.
+The floor is (CPU-seconds that the rollouts need alone + CPU-seconds that the learner needs alone) / cores. The run is
+halted again and again to measure its parts, one after the other, the rollouts in one worker and the learner in one
+thread, where nothing waits for anything: other users of the machine slow all of them alike. Halts count for nothing
+else. ``wall_vs_floor`` is how many times longer the run takes, ``wall_vs_learner_alone`` the same beside the wall time
+of its updates alone with all its threads. ``evolving_share`` is the share of the wall time that evolution takes;
+episodes have 20 steps instead of the preset's 200, so that rounds come ten times as often, though none with
+``--quick``.
 """
 
 from __future__ import annotations
@@ -28,10 +30,14 @@ from reporting import Measured, report
 from genoevo_mega import runs
 from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
 from genoevo_mega.training import Status
 
 CORES = os.cpu_count() or 1
 RANDOM = 10  # steps of every task before learning
+EPISODE = 20
+EVERY = 20  # steps from halt to halt
+ALONE = 4  # updates measured in a halt
 
 
 def settings(steps: int) -> Config:
@@ -40,6 +46,7 @@ def settings(steps: int) -> Config:
         preset("mt10"),
         {
             "steps": 10 * (RANDOM + steps),
+            "environment": {"episode_length": EPISODE},
             "sac": {"random_steps": RANDOM, "buffer_size": 20_000},
             "evaluation": {"at_end": False},
             "machine": {"workers": CORES, "threads": CORES, "checkpoint_every": 0},
@@ -47,56 +54,74 @@ def settings(steps: int) -> Config:
     )
 
 
-def run(config: Config, directory: Path) -> tuple[runs.Trainer, float]:
-    """The trainer of a run that has ended, and the wall time of its learning steps."""
-    moments: list[float] = []
+class Halts:
+    """Watches a run, halts it, and measures its parts alone."""
 
-    def watch(status: Status) -> None:
-        if status.updates:
-            moments.append(time.perf_counter())
+    def __init__(self, pool: RolloutPool) -> None:
+        self.trainer: Any = None
+        self.pool, self.steps, self.halts = pool, 0, 0
+        self.wall = self.rollouts = self.learner = self.threads = 0.0
+        self.began: float | None = None
 
-    trainer = runs.create(directory, config, ["benchmark"], watch)
-    trainer.run(config.steps)
-    return trainer, moments[-1] - moments[0]
+    def __call__(self, status: Status) -> None:
+        """After every vector step; the first with an update is where the wall time begins."""
+        if not status.updates:
+            return
+        if self.began is not None:
+            self.wall += time.perf_counter() - self.began
+            self.steps += 1
+            if self.steps % EVERY == 0:
+                self.halts += 1
+                cpu, _ = self.learner_alone(parts=1)
+                _, wall = self.learner_alone(self.trainer.agent.parts)
+                self.learner += cpu
+                self.threads += wall
+                self.rollouts += self.rollouts_alone()
+        self.began = time.perf_counter()
 
+    def rollouts_alone(self) -> float:
+        """Seconds that one worker simulates for an episode of every task."""
+        rng, before = np.random.default_rng(self.halts), self.pool.busy_seconds
+        self.pool.reset(np.zeros(10, np.int64))
+        for _ in range(EPISODE):
+            self.pool.step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
+        return self.pool.busy_seconds - before
 
-def rollouts_alone(trainer: runs.Trainer, steps: int) -> float:
-    """Seconds that one worker simulates for so many steps of every task."""
-    rng = np.random.default_rng(1)
-    with RolloutPool(trainer.suite, workers=1) as pool:
-        pool.reset(np.zeros(10, np.int64))
-        before = pool.busy_seconds
-        for _ in range(steps):
-            pool.step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
-        return pool.busy_seconds - before
-
-
-def learner_alone(trainer: runs.Trainer, updates: int) -> float:
-    """CPU-seconds of one thread for so many updates."""
-    torch.set_num_threads(1)
-    trainer.agent.parts = 1
-    sac = trainer.config.sac
-    before = time.process_time()
-    for _ in range(updates):
-        batch = trainer.replay.sample(sac.batch_size, trainer.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
-        trainer.agent.update(batch, trainer.evolver.elite())
-    return time.process_time() - before
+    def learner_alone(self, parts: int) -> tuple[float, float]:
+        """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
+        trainer, sac = self.trainer, self.trainer.config.sac
+        own, trainer.agent.parts = trainer.agent.parts, parts
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in range(ALONE):
+            batch = trainer.replay.sample(sac.batch_size, trainer.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
+            trainer.agent.update(batch, trainer.evolver.elite())
+        trainer.agent.parts = own
+        return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def measure(quick: bool) -> Measured:
     """One run and its parts."""
-    steps, sample = (40, 15) if quick else (650, 40)
-    with tempfile.TemporaryDirectory() as directory:
-        trainer, wall = run(settings(steps), Path(directory) / "run")
+    config = settings(60 if quick else 650)
+    suite = MetaWorldSuite(metaworld_names("mt10"), seed=1, goals=1)
+    with tempfile.TemporaryDirectory() as directory, RolloutPool(suite, workers=1) as pool:
+        halts = Halts(pool)
+        halts.trainer = trainer = runs.create(Path(directory) / "run", config, ["benchmark"], halts)
+        trainer.run(config.steps)
     seconds = trainer.clock.snapshot()
-    # Learning lags a step behind, and the watch starts after the first update.
-    rollouts = rollouts_alone(trainer, sample) / sample * (steps - 2)
-    learner = learner_alone(trainer, sample) / sample * (steps - 2)
+    rollouts = halts.rollouts / (halts.halts * EPISODE) * halts.steps
+    learner, threads = (spent / (halts.halts * ALONE) * halts.steps for spent in (halts.learner, halts.threads))
     floor = (rollouts + learner) / CORES
-    figures: dict[str, Any] = {"cores": CORES, "wall s": wall, "floor s": floor}
+    figures: dict[str, Any] = {"cores": CORES, "torch threads": torch.get_num_threads(), "steps": halts.steps}
+    figures |= {"wall s": halts.wall, "floor s": floor, "rounds": trainer.evolver.rounds}
     figures |= {"rollouts alone CPU s": rollouts, "learner alone CPU s": learner}
+    figures |= {"learner alone wall s": threads}
     figures |= {f"{name} s": spent for name, spent in seconds.items()}
-    return {"wall_vs_floor": wall / floor, "evolving_share": seconds["evolving"] / sum(seconds.values())}, figures
+    ratios = {
+        "wall_vs_floor": halts.wall / floor,
+        "wall_vs_learner_alone": halts.wall / threads,
+        "evolving_share": seconds["evolving"] / halts.wall,
+    }
+    return ratios, figures
 
 
 if __name__ == "__main__":

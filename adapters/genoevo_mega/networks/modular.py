@@ -56,13 +56,25 @@ class Block(nn.Module):
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()
         self.shapes = [tensor.shape for tensor in tensors]
+        self._sizes = [shape.numel() for shape in self.shapes]
         self.flat = nn.Parameter(torch.cat([tensor.flatten() for tensor in tensors]))
+        self._own: list[Tensor] = []
 
     def tensors(self, flat: Tensor | None = None) -> list[Tensor]:
         """Views of the parameter, or of *flat*, which is shaped like it."""
-        whole = self.flat if flat is None else flat
-        parts = whole.split([shape.numel() for shape in self.shapes])
+        parts = torch.split_with_sizes(self.flat if flat is None else flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def own_tensors(self, precision: torch.dtype) -> list[Tensor]:
+        """The parameter's tensors in *precision*, without gradients; views, where it is the parameter's own.
+
+        Views are made once for as long as the parameter stays where it is.
+        """
+        if precision != self.flat.dtype:
+            return self.tensors(self.flat.detach().to(precision))
+        if not self._own or self._own[0].data_ptr() != self.flat.data_ptr():
+            self._own = self.tensors(self.flat.detach())
+        return self._own
 
 
 def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
@@ -115,6 +127,7 @@ class ModularNetwork(nn.Module):
         task_bias = torch.empty(ensemble, tasks, 1, config.width).uniform_(-bound, bound, generator=rng)
         self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
+        self._last: tuple[Routing, _Mixing] | None = None
 
     def _module(self, rng: torch.Generator) -> Block:
         width, hidden = self.config.width, self.config.hidden
@@ -132,8 +145,17 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         blocks = [self.core, *self.pool[: max(routing.stages)]]
-        mixing = _Mixing.of(routing, self.precision)
+        mixing = self._mixing(routing)
         return _Pass.apply(x, mixing.inputs, mixing.output, mixing, blocks, *(block.flat for block in blocks))
+
+    def _mixing(self, routing: Routing) -> _Mixing:
+        """That of *routing*, the last one's kept: an update passes one routing to a network again and again."""
+        if self._last is not None and self._last[0] is routing:
+            return self._last[1]
+        mixing = _Mixing.of(routing, self.precision)
+        # What belongs to a graph is for one pass.
+        self._last = None if mixing.output.requires_grad else (routing, mixing)
+        return mixing
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
@@ -147,13 +169,16 @@ class _Mixing(NamedTuple):
 
     ``inputs`` (M - 1, M, tasks, B, 1): [k - 2, j] weighs h_j in module k. ``output`` (M + 1, tasks, B, 1).
     ``users``: the tasks that have h_0, h_1 .. each; they are the first ones. ``order`` (tasks,) int64: the tasks so
-    ordered, None where they are already.
+    ordered, None where they are already. ``of_inputs`` and ``of_output``: the weights of h_0, h_1 .. in the input of
+    each module from the second on, and in the output, for their users.
     """
 
     inputs: Tensor
     output: Tensor
     users: list[int]
     order: Tensor | None
+    of_inputs: list[tuple[Tensor, ...]]
+    of_output: list[Tensor]
 
     @classmethod
     def of(cls, routing: Routing, precision: torch.dtype) -> _Mixing:
@@ -164,7 +189,12 @@ class _Mixing(NamedTuple):
             falling = sorted(range(len(stages)), key=lambda task: -stages[task])
             order = torch.tensor(falling, device=output.device)
             inputs, output = inputs[order], output[order]
-        return cls(inputs.permute(2, 3, 0, 1).unsqueeze(-1), output.permute(2, 0, 1).unsqueeze(-1), users, order)
+        inputs, output = inputs.permute(2, 3, 0, 1).unsqueeze(-1), output.permute(2, 0, 1).unsqueeze(-1)
+        of_inputs = [
+            inputs.detach()[module - 2, :module, : users[module]].unbind() for module in range(2, len(users))
+        ]
+        of_output = [_first(weight, count, 0) for weight, count in zip(output.detach(), users, strict=False)]
+        return cls(inputs, output, users, order, of_inputs, of_output)
 
     def ordered(self, x: Tensor, dim: int) -> Tensor:
         """*x* with its tasks in falling order of their stages."""
@@ -178,32 +208,27 @@ class _Mixing(NamedTuple):
         """The input of a module from h_0 .. h_(module - 1)."""
         if module == 1:
             return hidden[0]
-        users = self.users[module]
-        weights = self.inputs[module - 2, :module, :users].unbind()
-        total = hidden[0][:, :users] * weights[0]
+        users, weights = self.users[module], self.of_inputs[module - 2]
+        total = _first(hidden[0], users) * weights[0]
         for h, weight in zip(hidden[1:], weights[1:], strict=True):
-            total.addcmul_(h[:, :users], weight)
+            total.addcmul_(_first(h, users), weight)
         return total
 
     def output_of(self, hidden: list[Tensor]) -> Tensor:
         """The head's input from every h_j."""
-        weights = self.output.unbind()
-        total = hidden[0] * weights[0]
-        for j in range(1, len(hidden)):
-            users = self.users[j]
-            total[:, :users].addcmul_(hidden[j], weights[j][:users])
+        total = hidden[0] * self.of_output[0]
+        for h, weight, users in zip(hidden[1:], self.of_output[1:], self.users[1:], strict=True):
+            _first(total, users).addcmul_(h, weight)
         return total
 
     def gradient_of(self, j: int, of_inputs: dict[int, Tensor], of_output: Tensor) -> Tensor:
         """The gradient of h_j from those of the sums that it is a term of."""
-        users = self.users[j]
-        total = of_output[:, :users] * self.output[j, :users]
+        total = _first(of_output, self.users[j]) * self.of_output[j]
         for module, gradient in of_inputs.items():
-            users = self.users[module]
             if module == 1:
                 total.add_(gradient)
             else:
-                total[:, :users].addcmul_(gradient, self.inputs[module - 2, j, :users])
+                _first(total, self.users[module]).addcmul_(gradient, self.of_inputs[module - 2][j])
         return total
 
     def gradients_of_weights(
@@ -236,8 +261,7 @@ class _Pass(torch.autograd.Function):
         ctx: Any, x: Tensor, inputs: Tensor, output: Tensor, mixing: _Mixing, blocks: list[Block], *flat: Tensor
     ) -> Tensor:
         precision = mixing.output.dtype
-        cast = [own.to(precision) for own in flat]
-        (task_bias, *core), *pool = (block.tensors(own) for block, own in zip(blocks, cast, strict=True))
+        (task_bias, *core), *pool = (block.own_tensors(precision) for block in blocks)
         tape: list[tuple[Tensor, Tensor, Tensor]] = []  # input, output and weight of every layer but the head
 
         def layer(rows: Tensor, weight: Tensor, bias: Tensor, task_bias: Tensor | None = None) -> Tensor:
@@ -322,6 +346,11 @@ class _Pass(torch.autograd.Function):
             of_x = mixing.restored(of_x, 0).to(outside)
         of_flat = [own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks)
         return of_x, *of_weights, None, None, *of_flat
+
+
+def _first(x: Tensor, count: int, dim: int = 1) -> Tensor:
+    # A slice of all costs as much as any.
+    return x if x.shape[dim] == count else x.narrow(dim, 0, count)
 
 
 def _thin_products(a: Tensor, b: Tensor) -> Tensor:
