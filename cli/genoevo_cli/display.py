@@ -399,16 +399,13 @@ def match_line(architecture: str, match: dict[str, Any]) -> str:
 
 def _print_time(info: dict[str, Any]) -> None:
     seconds, budget = info["time"], info["budget"]
-    groups = {
-        "environment": seconds["simulator"] + seconds["transport"],
-        "acting": seconds["acting"],
-        "learning": seconds["learning"] + seconds["replay"],
-        "evolving": seconds["evolving"],
-        "other": seconds["checkpointing"] + seconds["idle"],
-    }
-    total = sum(groups.values())
-    shares = ", ".join(f"{name} {value / total:.1%}" for name, value in groups.items())
-    prose(f"wall time {_duration(total)}: {shares}")
+    total = sum(seconds.values())
+    table = _numbers("wall time", "seconds", "share")
+    for name, value in seconds.items():
+        table.add_row(name, f"{value:,.1f}", f"{value / total:.1%}")
+    table.add_section()
+    table.add_row("in all", f"{total:,.1f}", _duration(total))
+    _console.print(table)
     rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
     if budget["simulator_steps_per_second"]:
         rates.append(f"the workers alone would give {budget['simulator_steps_per_second']:,.0f}")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from genoevo import Population
 from genoevo.problems import PROBLEMS, Trap
 from genoevo_cli.main import cli
+from genoevo_mega.clock import CATEGORIES
 
 GENOEVO = [sys.executable, "-m", "genoevo_cli"]
 
@@ -89,7 +90,7 @@ def test_train_ends_with_a_table_and_the_wall_time(finished):
         "effective modules",
         "reach-v3",
         "wall time",
-        "learning",
+        *CATEGORIES,
         "Done: 600 steps",
     ):
         assert part in result.stderr
