@@ -42,7 +42,7 @@ def fill(replay: Replay, rows: int, rng: np.random.Generator) -> None:
     first, last = replay.written.copy(), replay.written + rows
     count = int((last - first).sum())
     content: dict[str, Any] = {
-        name: rng.random((count, *ring.shape[2:]), np.float32).astype(ring.dtype)
+        name: rng.random((count, *ring.shape[2:]), np.float32)
         for name, ring in (
             ("observations", replay.observations),
             ("actions", replay.actions),

@@ -1,15 +1,27 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoevo_mega.build import make_agent
 from genoevo_mega.capture import Captured, CudaGraph
 from genoevo_mega.config import build_config, preset
 from genoevo_mega.evolve import Evolver
-from genoevo_mega.networks import Routing
+from genoevo_mega.networks import ARCHITECTURES, Routing
 from genoevo_mega.replay import Batch
 from genoevo_mega.tasks import MetaWorldSuite
 
 SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
+
+
+class DeviceOnly(TorchDispatchMode):
+    """Refuses what a CUDA graph cannot record: tensors made of Python's numbers, and numbers read from tensors."""
+
+    refused = ("lift_fresh", "_local_scalar_dense", "nonzero", "equal")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix("aten::")
+        assert name not in self.refused, f"{name} needs the host"
+        return func(*args, **(kwargs or {}))
 
 
 class RecordedGraph:
@@ -27,12 +39,13 @@ class RecordedGraph:
         return self._outputs
 
     def replay(self):
-        self._outputs.update(self._function())
+        with DeviceOnly():
+            self._outputs.update(self._function())
 
 
-def _updated(captured, updates, grow_after=None):
+def _updated(captured, updates, grow_after=None, architecture="mega"):
     """An agent after so many updates, each with other transitions, captured or not."""
-    config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
+    config = build_config(preset("smoke"), {"architecture": architecture, "sac": {"batch_size": 16}})
     agent = make_agent(config, SUITE)
     evolver = Evolver.fresh(config, list(SUITE.names), 1)
     routing, graphs = evolver.acting(), []
@@ -42,7 +55,7 @@ def _updated(captured, updates, grow_after=None):
     for seed in range(updates):
         if seed == grow_after:
             agent.grow()
-            routing = routing._replace(stages=(3, 2))
+            routing = routing._replace(stages=(2, 3))
         losses.append({name: float(value) for name, value in agent.update(_batch(seed), routing).items()})
     return agent, losses, graphs
 
@@ -70,6 +83,25 @@ def test_captured_updates_are_the_same_updates(grow_after):
     )
     assert all(torch.equal(a, b) for a, b in zip(plain.actor.parameters(), captured.actor.parameters(), strict=True))
     assert [graph.captures for graph in graphs] == ([1] if grow_after is None else [1, 1])
+
+
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"mega"}))
+def test_captured_updates_of_other_architectures_need_no_host(architecture):
+    _, expected, _ = _updated(False, 5, architecture=architecture)
+    _, losses, [graph] = _updated(True, 5, architecture=architecture)
+    assert (losses, graph.captures) == (expected, 1)
+
+
+def test_captured_actions_are_the_same_actions():
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
+    routing = Evolver.fresh(config, list(SUITE.names), 1).acting()._replace(stages=(1, 2))
+    ends = []
+    for captured in (False, True):
+        agent = make_agent(config, SUITE)
+        if captured:
+            agent._run_act = Captured(agent._act, RecordedGraph)
+        ends.append([agent.act(_batch(seed).observations[:, 0], routing) for seed in range(6)])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def test_captured_updates_give_weights_the_same_gradients_and_leave_out_the_same_tasks():

@@ -128,6 +128,7 @@ class ModularNetwork(nn.Module):
         self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
         self._last: tuple[Routing, _Mixing] | None = None
+        self._order: tuple[tuple[int, ...], Tensor | None] = ((), None)
 
     def _module(self, rng: torch.Generator) -> Block:
         width, hidden = self.config.width, self.config.hidden
@@ -152,7 +153,9 @@ class ModularNetwork(nn.Module):
         """That of *routing*, the last one's kept: an update passes one routing to a network again and again."""
         if self._last is not None and self._last[0] is routing:
             return self._last[1]
-        mixing = _Mixing.of(routing, self.precision)
+        if self._order[0] != routing.stages:
+            self._order = routing.stages, _falling(routing.stages, self.core.flat.device)
+        mixing = _Mixing.of(routing, self.precision, self._order[1])
         # What belongs to a graph is for one pass.
         self._last = None if mixing.output.requires_grad else (routing, mixing)
         return mixing
@@ -181,13 +184,10 @@ class _Mixing(NamedTuple):
     of_output: list[Tensor]
 
     @classmethod
-    def of(cls, routing: Routing, precision: torch.dtype) -> _Mixing:
-        stages = routing.stages
-        users = [sum(stage >= module for stage in stages) for module in range(max(stages) + 1)]
-        inputs, output, order = routing.inputs.to(precision), routing.output.to(precision), None
-        if any(a < b for a, b in pairwise(stages)):
-            falling = sorted(range(len(stages)), key=lambda task: -stages[task])
-            order = torch.tensor(falling, device=output.device)
+    def of(cls, routing: Routing, precision: torch.dtype, order: Tensor | None) -> _Mixing:
+        users = [sum(stage >= module for stage in routing.stages) for module in range(max(routing.stages) + 1)]
+        inputs, output = routing.inputs.to(precision), routing.output.to(precision)
+        if order is not None:
             inputs, output = inputs[order], output[order]
         inputs, output = inputs.permute(2, 3, 0, 1).unsqueeze(-1), output.permute(2, 0, 1).unsqueeze(-1)
         of_inputs = [
@@ -346,6 +346,13 @@ class _Pass(torch.autograd.Function):
             of_x = mixing.restored(of_x, 0).to(outside)
         of_flat = [own.to(outside) for own in flat] if needs_weights else [None] * len(ctx.blocks)
         return of_x, *of_weights, None, None, *of_flat
+
+
+def _falling(stages: tuple[int, ...], device: torch.device) -> Tensor | None:
+    # A CUDA graph records no copy from the host, so that this is not made in every pass.
+    if all(a >= b for a, b in pairwise(stages)):
+        return None
+    return torch.tensor(sorted(range(len(stages)), key=lambda task: -stages[task]), device=device)
 
 
 def _first(x: Tensor, count: int, dim: int = 1) -> Tensor:
