@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import binomtest
 
 from genoevo_mega.networks import Routing
 from genoevo_mega.rollout import Floats, RolloutPool
@@ -29,6 +28,9 @@ class Estimate:
     @classmethod
     def of(cls, successes: int, episodes: int) -> Estimate:
         """From counts; ValueError for no episodes."""
+        # Takes most of a second, which commands that evaluate nothing need not wait.
+        from scipy.stats import binomtest
+
         interval = binomtest(successes, episodes).proportion_ci(method="wilson")
         return cls(successes / episodes, float(interval.low), float(interval.high), episodes)
 
