@@ -32,7 +32,6 @@ from reporting import Measured, report
 from genoevo_mega import runs
 from genoevo_mega.config import Config, build_config, preset
 from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
 from genoevo_mega.training import Status
 
 CORES = os.cpu_count() or 1
@@ -59,9 +58,10 @@ def settings(steps: int) -> Config:
 class Halts:
     """Watches a run, halts it, and measures its parts alone."""
 
-    def __init__(self, pool: RolloutPool) -> None:
+    def __init__(self) -> None:
         self.trainer: Any = None
-        self.pool, self.steps, self.halts = pool, 0, 0
+        self.pool: Any = None
+        self.steps = self.halts = 0
         self.wall = self.rollouts = self.learner = self.threads = 0.0
         self.began: float | None = None
 
@@ -93,22 +93,26 @@ class Halts:
         """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
         trainer, sac = self.trainer, self.trainer.config.sac
         own, trainer.agent.parts = trainer.agent.parts, parts
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if parts == 1 else threads)
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(ALONE):
             batch = trainer.replay.sample(sac.batch_size, trainer.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
             trainer.agent.update(batch, trainer.evolver.elite())
+        spent = time.process_time() - cpu, time.perf_counter() - wall
         trainer.agent.parts = own
-        return time.process_time() - cpu, time.perf_counter() - wall
+        torch.set_num_threads(threads)
+        return spent
 
 
 def measure(quick: bool) -> Measured:
     """One run and its parts."""
     config = settings(60 if quick else 650)
-    suite = MetaWorldSuite(metaworld_names("mt10"), seed=1, goals=1)
-    with tempfile.TemporaryDirectory() as directory, RolloutPool(suite, workers=1) as pool:
-        halts = Halts(pool)
+    halts = Halts()
+    with tempfile.TemporaryDirectory() as directory:
         halts.trainer = trainer = runs.create(Path(directory) / "run", config, ["benchmark"], halts)
-        trainer.run(config.steps)
+        with RolloutPool(trainer.suite, workers=1) as halts.pool:
+            trainer.run(config.steps)
     seconds = trainer.clock.snapshot()
     rollouts = halts.rollouts / (halts.halts * EPISODE) * halts.steps
     learner, threads = (spent / (halts.halts * ALONE) * halts.steps for spent in (halts.learner, halts.threads))
@@ -117,7 +121,7 @@ def measure(quick: bool) -> Measured:
     figures |= {"wall s": halts.wall, "floor s": floor, "rounds": trainer.evolver.rounds}
     figures |= {"rollouts alone CPU s": rollouts, "learner alone CPU s": learner}
     figures |= {"learner alone wall s": threads}
-    figures |= {f"{name} s": spent for name, spent in seconds.items()}
+    figures |= {f"{name} s": spent for name, spent in seconds.items() if name != "idle"}  # the halts are in it
     ratios = {
         "wall_vs_floor": halts.wall / floor,
         "learner_threads_vs_floor": threads / floor,

@@ -28,7 +28,7 @@ class Estimate:
     @classmethod
     def of(cls, successes: int, episodes: int) -> Estimate:
         """From counts; ValueError for no episodes."""
-        # Takes most of a second, which commands that evaluate nothing need not wait.
+        # Takes most of a second, for which commands that evaluate nothing need not wait.
         from scipy.stats import binomtest
 
         interval = binomtest(successes, episodes).proportion_ci(method="wilson")

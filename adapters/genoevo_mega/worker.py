@@ -172,7 +172,7 @@ def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Conne
 def _receive(pipe: Connection, poll: Any) -> bytes:
     until = time.perf_counter() + _AWAKE
     while not poll.poll(0) and time.perf_counter() < until:
-        pass
+        os.sched_yield()  # whoever else wants this core has it
     return pipe.recv_bytes()
 
 

@@ -404,7 +404,7 @@ def _print_time(info: dict[str, Any]) -> None:
     for name, value in seconds.items():
         table.add_row(name, f"{value:,.1f}", f"{value / total:.1%}")
     table.add_section()
-    table.add_row("in all", f"{total:,.1f}", _duration(total))
+    table.add_row(f"in all {_duration(total)}", f"{total:,.1f}", "100.0%")
     _console.print(table)
     rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
     if budget["simulator_steps_per_second"]:

@@ -14,6 +14,7 @@ add a copy for every term. It gives the gradient with respect to the routing's w
 
 from __future__ import annotations
 
+import functools
 import math
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -128,7 +129,6 @@ class ModularNetwork(nn.Module):
         self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
         self._last: tuple[Routing, _Mixing] | None = None
-        self._order: tuple[tuple[int, ...], Tensor | None] = ((), None)
 
     def _module(self, rng: torch.Generator) -> Block:
         width, hidden = self.config.width, self.config.hidden
@@ -150,14 +150,14 @@ class ModularNetwork(nn.Module):
         return _Pass.apply(x, mixing.inputs, mixing.output, mixing, blocks, *(block.flat for block in blocks))
 
     def _mixing(self, routing: Routing) -> _Mixing:
-        """That of *routing*, the last one's kept: an update passes one routing to a network again and again."""
-        if self._last is not None and self._last[0] is routing:
-            return self._last[1]
-        if self._order[0] != routing.stages:
-            self._order = routing.stages, _falling(routing.stages, self.core.flat.device)
-        mixing = _Mixing.of(routing, self.precision, self._order[1])
+        """That of *routing*, whose tensors must not change in place; the last one's is kept for a second pass."""
+        last = self._last
+        if last is not None and last[0] is routing:
+            return last[1]
+        mixing = _Mixing.of(routing, self.precision)
         # What belongs to a graph is for one pass.
-        self._last = None if mixing.output.requires_grad else (routing, mixing)
+        asked = routing.inputs.requires_grad or routing.output.requires_grad
+        self._last = None if asked else (routing, mixing)
         return mixing
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
@@ -184,7 +184,8 @@ class _Mixing(NamedTuple):
     of_output: list[Tensor]
 
     @classmethod
-    def of(cls, routing: Routing, precision: torch.dtype, order: Tensor | None) -> _Mixing:
+    def of(cls, routing: Routing, precision: torch.dtype) -> _Mixing:
+        order = _falling(routing.stages, routing.output.device)
         users = [sum(stage >= module for stage in routing.stages) for module in range(max(routing.stages) + 1)]
         inputs, output = routing.inputs.to(precision), routing.output.to(precision)
         if order is not None:
@@ -348,8 +349,10 @@ class _Pass(torch.autograd.Function):
         return of_x, *of_weights, None, None, *of_flat
 
 
+@functools.cache
 def _falling(stages: tuple[int, ...], device: torch.device) -> Tensor | None:
-    # A CUDA graph records no copy from the host, so that this is not made in every pass.
+    # Tasks by falling stage, None where they are. Kept for good: a copy from the host cannot be recorded in a CUDA
+    # graph, and the graph reads it where it is. The calls before the capture make it.
     if all(a >= b for a, b in pairwise(stages)):
         return None
     return torch.tensor(sorted(range(len(stages)), key=lambda task: -stages[task]), device=device)
