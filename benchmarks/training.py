@@ -9,8 +9,9 @@ else.
 
 ``wall_vs_floor`` is how many times longer the run takes. It is the product of ``learner_threads_vs_floor``, the wall
 time of the updates alone in all their threads over the floor, and ``wall_vs_learner_alone``, what all else adds to
-that. ``evolving_share`` is the share of the wall time that evolution takes; episodes have 50 steps instead of the
-preset's 200, so that rounds come four times as often, though none with ``--quick``.
+that. ``products_threads_vs_floor`` is the first of these for bare matrix products: what the cores themselves lose
+when all are busy. ``evolving_share`` is the share of the wall time that evolution takes; episodes have 50 steps
+instead of the preset's 200, so that rounds come four times as often, though none with ``--quick``.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Halts:
         self.trainer: Any = None
         self.pool: Any = None
         self.steps = self.halts = 0
-        self.wall = self.rollouts = self.learner = self.threads = 0.0
+        self.wall = self.rollouts = self.learner = self.threads = self.product = self.products = 0.0
+        self.matrix = torch.rand(2048, 2048)
         self.began: float | None = None
 
     def __call__(self, status: Status) -> None:
@@ -78,6 +80,7 @@ class Halts:
                 _, wall = self.learner_alone(self.trainer.agent.parts)
                 self.learner += cpu
                 self.threads += wall
+                self.products_alone()
                 self.rollouts += self.rollouts_alone()
         self.began = time.perf_counter()
 
@@ -88,6 +91,16 @@ class Halts:
         for _ in range(EPISODE):
             self.pool.step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
         return self.pool.busy_seconds - before
+
+    def products_alone(self) -> None:
+        """A matrix product in one thread, and shared by those of the learner, each with its rows."""
+        crew = self.trainer.agent._crew
+        began = time.process_time()
+        self.matrix @ self.matrix
+        self.product += time.process_time() - began
+        began = time.perf_counter()
+        crew(lambda rows: rows @ self.matrix, self.matrix.chunk(crew.size))
+        self.products += time.perf_counter() - began
 
     def learner_alone(self, parts: int) -> tuple[float, float]:
         """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
@@ -126,6 +139,7 @@ def measure(quick: bool) -> Measured:
         "wall_vs_floor": halts.wall / floor,
         "learner_threads_vs_floor": threads / floor,
         "wall_vs_learner_alone": halts.wall / threads,
+        "products_threads_vs_floor": halts.products * CORES / halts.product,
         "evolving_share": seconds["evolving"] / halts.wall,
     }
     return ratios, figures
