@@ -27,10 +27,6 @@ def with_population(community, texts):
     return community
 
 
-def strings(population):
-    return [str(genotype) for genotype in population]
-
-
 def play(community, performance, mean_return=()):
     """One round per element; each is anything that broadcasts to (tasks, size). The shorter is padded by its last."""
     rounds = max(len(performance), len(mean_return))

@@ -1,11 +1,15 @@
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from genoevo import Evolution, Population, StagedLayout
 from genoevo._bits import prefix_mask
+from genoevo.evaluation import Vectorised
+from genoevo.problems import OneMax
 
 settings.register_profile("engine", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("engine")
@@ -14,6 +18,21 @@ settings.load_profile("engine")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20250214)
+
+
+@pytest.fixture
+def start(rng):
+    return Population.random(12, 60, rng)
+
+
+@pytest.fixture
+def mixed(rng):
+    return Population.random(9, np.array([StagedLayout(2).length(stage) for stage in (1, 2, 3) * 3]), rng)
+
+
+@pytest.fixture
+def onemax(start):
+    return partial(Evolution, Vectorised(OneMax(60)), start, seed=7)
 
 
 @pytest.fixture(scope="session")

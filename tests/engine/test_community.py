@@ -17,9 +17,9 @@ from tests.engine.communities import (
     MODULE_2_ALONE,
     community,
     play,
-    strings,
     with_population,
 )
+from tests.engine.texts import strings
 
 # --- the start
 

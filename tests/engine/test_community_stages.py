@@ -16,9 +16,9 @@ from tests.engine.communities import (
     community,
     growths,
     play,
-    strings,
     with_population,
 )
+from tests.engine.texts import strings
 
 # --- growth
 

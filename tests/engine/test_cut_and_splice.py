@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from genoevo import FlatLayout, Population, StagedLayout
 from genoevo.operators import LengthPolicy
 from genoevo.operators.crossover import cut_and_splice
+from tests.engine.texts import strings
 
 STAGED = StagedLayout(2)
 ANY = st.integers(1, 150) | st.sampled_from([63, 64, 65, 127, 128])
@@ -35,10 +36,6 @@ def draw_parents(data, length):
     pairs = data.draw(st.lists(st.tuples(length, length), min_size=1, max_size=6))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     return [Population.random(len(pairs), np.array(side), rng) for side in zip(*pairs, strict=True)]
-
-
-def strings(population):
-    return [str(genotype) for genotype in population]
 
 
 def zeros_and_ones(n, first, second):

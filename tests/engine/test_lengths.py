@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from genoevo import FlatLayout, Population, StagedLayout
 from genoevo.operators import LengthPolicy
+from tests.engine.texts import strings
 
 STAGED = StagedLayout(2)  # 4, 10, 18, 28, 40 ... bits
 layouts = st.sampled_from([None, FlatLayout(), FlatLayout(3), STAGED, StagedLayout(5)])
@@ -15,10 +16,6 @@ seeds = st.integers(0, 999)
 
 def population_of(lengths, seed=1):
     return Population.random(len(lengths), np.array(lengths), np.random.default_rng(seed))
-
-
-def strings(population):
-    return [str(genotype) for genotype in population]
 
 
 def is_legal(length, layout):

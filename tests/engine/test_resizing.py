@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from genoevo import FlatLayout, Population, StagedLayout
 from genoevo.operators import LengthPolicy
 from genoevo.operators.mutation import delete, duplicate, insert
+from tests.engine.texts import strings
 
 STAGED = StagedLayout(2)
 ANY_LENGTH = st.integers(1, 150) | st.sampled_from([63, 64, 65, 128])
@@ -43,10 +44,6 @@ class Free:
         while ends[-1] < size:
             ends.append(min(ends[-1] + 3 - len(ends) % 2, size))
         return [slice(a, b) for a, b in pairwise(ends)]
-
-
-def strings(population):
-    return [str(genotype) for genotype in population]
 
 
 def outcomes(operator, text, granularity, layout, rng, n=6000):

@@ -191,9 +191,8 @@ class _Mixing(NamedTuple):
         if order is not None:
             inputs, output = inputs[order], output[order]
         inputs, output = inputs.permute(2, 3, 0, 1).unsqueeze(-1), output.permute(2, 0, 1).unsqueeze(-1)
-        of_inputs = [
-            inputs.detach()[module - 2, :module, : users[module]].unbind() for module in range(2, len(users))
-        ]
+        constant = inputs.detach()
+        of_inputs = [constant[module - 2, :module, : users[module]].unbind() for module in range(2, len(users))]
         of_output = [_first(weight, count, 0) for weight, count in zip(output.detach(), users, strict=False)]
         return cls(inputs, output, users, order, of_inputs, of_output)
 

@@ -1,0 +1,5 @@
+"""Populations as text."""
+
+
+def strings(population):
+    return [str(genotype) for genotype in population]
