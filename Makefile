@@ -79,7 +79,7 @@ pins: .venv-pins/installed
 audit: .venv-audit/installed
 	.venv-audit/bin/python requirements/audit.py
 
-# Write docs/licences.rst anew.
+# Write docs/reference/licences.rst anew.
 licences: .venv/dev
 	$(BIN)/python requirements/licences.py --write
 

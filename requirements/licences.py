@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PAGE = Path(__file__).parents[1] / "docs" / "licences.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "licences.rst"
 EXTRAS = ("cli", "mega", "plot", "graph", "examples", "export", "video", "dev")
 
 PERMISSIVE = {

@@ -22,9 +22,9 @@ PAGES = sorted(page.relative_to(ROOT) for top in ("docs", "studies") for page in
 PAGES = [Path("README.rst"), *PAGES]
 OF_THE_ENGINE = [
     Path("README.rst"),
-    Path("docs/engine.rst"),
-    *(Path("docs/tutorial") / f"{name}.rst" for name in ("first_run", "problem", "layout", "operator")),
-    *(Path("docs/tutorial") / f"{name}.rst" for name in ("distributing", "resuming")),
+    Path("docs/get_started/engine.rst"),
+    *(Path("docs/tutorials") / f"{name}.rst" for name in ("first_search", "problem", "lengths", "operator")),
+    *sorted(page.relative_to(ROOT) for page in (ROOT / "docs/how_to/engine").glob("*.rst")),
 ]
 """Their Python needs neither torch nor a command line, and is run where there is neither."""
 

@@ -70,7 +70,7 @@ class GymnasiumTask:
         self._held, self._steps_to_hold = _HELD.get(name, (np.inf, 1))
         if self._threshold <= 0 and name not in _HELD:
             raise ConfigError(
-                f"suite: nothing says when {name} has succeeded; write a suite of your own, see docs/suites.rst"
+                f"suite: nothing says when {name} has succeeded; write your own suite, see docs/tutorials/suite.rst"
             )
         self.observation_size = max(observation_size, int(np.prod(spaces[0].shape)))
         self.action_size = max(action_size, self._low.size)

@@ -39,7 +39,7 @@ def make_other(name: str, seed: int, goals: int) -> Suite:
             f"suite = {name!r}: calling it with seed and goals failed: {outside.line(error)}"
         ) from error
     if problem := _problem(suite):
-        raise ConfigError(f"suite = {name!r}: what it returns {problem}; see docs/suites.rst")
+        raise ConfigError(f"suite = {name!r}: what it returns {problem}; see docs/tutorials/suite.rst")
     return suite
 
 

@@ -1,13 +1,27 @@
 """What the documentation points to is there; ``make docs`` checks references, ``make linkcheck`` addresses."""
 
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.pages import PAGES, ROOT
 
-TOP = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")))
+
+def directories(root):
+    """The top directories of a clone or a source archive that are the project's, as pyproject.toml lists them.
+
+    Not whatever lies there: a user's runs and sweeps do, too. Git would know, but there is none in an archive.
+    """
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    archived = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    return [name for name in archived if (root / name).is_dir()]
+
+
+TOP = "|".join(directories(ROOT))
 PATHS = re.compile(rf"(?<![\w/.-])((?:{TOP})/[\w./*-]*[\w*])")
 FILES = re.compile(r"``(\w[\w.-]*\.(?:py|rst|sh|txt|toml|yaml))``")
 WRITTEN_BY_RUNS = {"config.yaml", "sweep.yaml", "file.yaml", "mine.yaml"}
@@ -22,6 +36,20 @@ def text_of(page):
 def test_paths_of_the_repository_exist(page):
     missing = [found for found in PATHS.findall(text_of(page)) if not any(ROOT.glob(found))]
     assert missing == []
+
+
+def test_what_a_user_makes_in_a_clone_is_no_part_of_it(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("docs", "runs/demo", "sweeps", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+    assert directories(tmp_path) == ["docs"]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a source archive: what git tracks is not known")
+def test_every_directory_that_git_tracks_is_a_part():
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], check=True, capture_output=True, text=True).stdout
+    tops = {path.partition("/")[0] for path in tracked.splitlines() if "/" in path}
+    assert {name for name in tops if not name.startswith(".")} == set(directories(ROOT))
 
 
 def test_there_are_such_paths():
@@ -45,7 +73,8 @@ def test_pictures_and_scripts_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_pages_that_are_referred_to_exist(page):
     named = re.findall(r":doc:`(?:[^`<]*<)?([\w./-]+)>?`", text_of(page))
-    assert [name for name in named if not ((ROOT / page).parent / f"{name}.rst").is_file()] == []
+    assert [name for name in named if not name.startswith("/")] == [], "pages are named from docs/: they move"
+    assert [name for name in named if not (ROOT / "docs" / f"{name[1:]}.rst").is_file()] == []
 
 
 def test_every_page_is_reached_from_the_index():

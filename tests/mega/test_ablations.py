@@ -11,7 +11,8 @@ from genoevo_mega.episodes import Ended
 from genoevo_mega.errors import ConfigError
 from genoevo_mega.evolve import Evolver
 
-DOCUMENTED = re.findall(r"``(--set [^`]*)``", (Path(__file__).parents[2] / "docs/ablations.rst").read_text())
+PAGE = Path(__file__).parents[2] / "docs/explanation/ablations.rst"
+DOCUMENTED = re.findall(r"``(--set [^`]*)``", PAGE.read_text())
 TASKS = ["a", "b"]
 
 

@@ -26,7 +26,7 @@ def make_own(name: str, inputs: int, outputs: int, *, tasks: int, ensemble: int,
     except Exception as error:
         raise ConfigError(f"architecture = {name!r}: making or trying it failed: {outside.line(error)}") from error
     if problem:
-        raise ConfigError(f"architecture = {name!r}: what it returns {problem}; see docs/tutorial/architecture.rst")
+        raise ConfigError(f"architecture = {name!r}: what it returns {problem}; see docs/tutorials/network.rst")
     return network
 
 
