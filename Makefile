@@ -8,14 +8,16 @@ THIS := --quiet --disable-pip-version-check --no-deps --no-build-isolation --edi
 # What the other targets install: pinned versions. The environment variable reaches the build's own environment too,
 # which -c does not.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
+# Where the demo goes, and more options for it: make demo RUN=runs/short DEMO='--steps 9000'.
 RUN ?= runs/demo
+DEMO =
 # Two tests at a time, those of a file by one process: they share what its fixtures take long to make.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs linkcheck figures try-wheel clean
 
 demo: .venv/mega
-	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN)
+	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN) $(DEMO)
 
 test: lint test-engine test-rest
 
