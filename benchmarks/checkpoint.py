@@ -27,12 +27,13 @@ from typing import Any
 import numpy as np
 from reporting import Measured, report
 
-from genoevo_mega import checkpoint, runs
-from genoevo_mega.config import Config, build_config, preset
-from genoevo_mega.metrics import MetricsWriter
-from genoevo_mega.replay import Replay
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.writer import Writer
+from genoevo_mega.agents.replay import Replay
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_mega.training.writer import Writer
+from genoevo_runs.metrics import MetricsWriter
 
 CORES = os.cpu_count() or 1
 
@@ -108,7 +109,7 @@ def measure(quick: bool) -> Measured:
         fill(trainer.replay, trainer.replay.valid.shape[1], rng)
         with (
             RolloutPool(trainer.suite, config.machine.workers) as pool,
-            MetricsWriter(directory, config) as trainer.metrics,
+            MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
             Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as writer,
         ):
             pool.reset(np.zeros(10, np.int64))

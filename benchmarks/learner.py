@@ -28,12 +28,14 @@ from torch import Tensor, nn
 
 from genoevo import Population, StagedLayout
 from genoevo.decode import decode_population
-from genoevo_mega.config import Network, Sac
-from genoevo_mega.crew import keep_freed_memory, parts_for
-from genoevo_mega.evolve import routing_weights
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.agents.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
+from genoevo_mega.agents.threads import parts_for
+from genoevo_mega.config.networks import Network
+from genoevo_mega.config.sac import Sac
+from genoevo_mega.evolution.genotype_store import routing_weights
 from genoevo_mega.networks import ModularNetwork, Routing
-from genoevo_mega.replay import Batch
-from genoevo_mega.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
+from genoevo_mega.training.process import keep_freed_memory
 
 OBSERVATIONS, ACTIONS, BATCH = 39, 4, 128
 SIZES = Network()

@@ -23,13 +23,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from reporting import Measured, report
 
-from genoevo_mega import runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.metrics import MetricsWriter
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
 from genoevo_mega.report.content import data_of
-from genoevo_mega.report.page import render
 from genoevo_mega.report.reader import RunReader
-from genoevo_mega.writer import Writer
+from genoevo_mega.training.writer import Writer
+from genoevo_runs.metrics import MetricsWriter
+from genoevo_runs.report.page import render
 
 MOST_BYTES, MOST_SECONDS_TO_MAKE, MOST_SECONDS_TO_OPEN = 5e6, 20.0, 2.0
 
@@ -44,7 +44,7 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     middle, best = rng.uniform(0.1, 1.6, (tasks, 1)) * rounds, rng.uniform(0.3, 1, (tasks, 1))
     length = config.environment.episode_length
     with (
-        MetricsWriter(directory, config) as trainer.metrics,
+        MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
         Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as trainer.checkpoints,
     ):
         for number in range(1, rounds + 1):

@@ -20,8 +20,8 @@ import metaworld  # noqa: F401  registers Meta-World's environments
 import numpy as np
 from reporting import Measured, fastest, report
 
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs.rollout import RolloutPool
 
 CORES = os.cpu_count() or 1
 

@@ -30,10 +30,10 @@ import numpy as np
 import torch
 from reporting import Measured, report
 
-from genoevo_mega import runs
-from genoevo_mega.config import Config, build_config, preset
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.training import Status
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.experiments import runs
+from genoevo_mega.training.status import Status
 
 CORES = os.cpu_count() or 1
 RANDOM = 10  # steps of every task before learning

@@ -14,7 +14,7 @@ nitpick_ignore_regex = [
     ("py:class", r"[nkG]|\d+|u?int\d+|float\d+|.*\s.*"),
     # Aliases and variables of types, and what is public but not part of the reference.
     ("py:class", r"genoevo\.state\.T|Tensor|Floats|(genoevo\.genotype\.)?Fitness"),
-    ("py:class", r"genoevo_mega\.(config\.Config|sac\.Agent|networks\.modular\.ModularNetwork|policy\.Graph)"),
+    ("py:class", r"genoevo_mega\.(config\.run\.Config|agents\.sac\.Agent|networks\.modular\.ModularNetwork)"),
 ]
 
 

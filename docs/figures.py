@@ -33,10 +33,16 @@ DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
 """How the run is made, in eleven minutes: the demo with more evaluations."""
 
 DRAWN = ("rooms", "report", "film")
-TITLES = {"genoevo": "genoevo: the engine", "genoevo_mega": "adapters/genoevo_mega", "genoevo_cli": "cli/genoevo_cli"}
+TITLES = {
+    "genoevo": "genoevo: the engine",
+    "genoevo_runs": "adapters/genoevo_runs",
+    "genoevo_mega": "adapters/genoevo_mega",
+    "genoevo_cli": "cli/genoevo_cli",
+}
 CONTENTS = {
     "genoevo_cli": "commands, tables, progress, exit codes",
     "genoevo_mega": "suites, rollouts, replay, networks, the learner,\nruns, reports",
+    "genoevo_runs": "run directories, files, settings, metrics,\nstatistics, pages",
     "genoevo": "genotypes, populations, layouts, decoding, operators,\nEvolution, Community, state",
 }
 

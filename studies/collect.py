@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genoevo_mega import runs
-from genoevo_mega.compare import Result, as_json, collect, compare
-from genoevo_mega.metrics import METRICS, read
-from genoevo_mega.picture import draw
+from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.compare import Result, as_json, collect, compare
+from genoevo_mega.experiments.plot import draw
+from genoevo_runs.metrics import METRICS, read
 
 
 def lines(results: list[Result]) -> Iterator[dict[str, Any]]:

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo.decode import output_shares, stages_of
-from genoevo_mega import checkpoint, runs
-from genoevo_mega.build import make_suite
-from genoevo_mega.errors import UserError
-from genoevo_mega.metrics import METRICS
-from genoevo_mega.picture import check_picture
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.plot import check_picture
+from genoevo_mega.training import checkpoint
+from genoevo_runs.errors import UserError
+from genoevo_runs.metrics import METRICS
 
 Floats = npt.NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from genoevo_mega.tasks import MetaWorldSuite, MetaWorldTask, metaworld_names
+from genoevo_mega.envs.metaworld import MetaWorldSuite, MetaWorldTask, metaworld_names
 
 SPEC = mujoco.mjtState.mjSTATE_INTEGRATION
 VALUES = (int, float, bool, str, type(None), np.ndarray, np.generic, tuple, list)

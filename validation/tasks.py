@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from metaworld.policies import ENV_POLICY_MAP
 
-from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
 
-TARGET = Path(__file__).parents[1] / "adapters" / "genoevo_mega" / "difficulty.json"
+TARGET = Path(__file__).parents[1] / "adapters" / "genoevo_mega" / "envs" / "difficulty.json"
 STEPS = 200
 
 

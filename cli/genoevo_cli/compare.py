@@ -28,8 +28,8 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
         genoevo mega compare runs/a runs/b runs/c --json
     """
     with display.counter("loading"):
-        from genoevo_mega import compare as comparing
-        from genoevo_mega.picture import check_picture, draw
+        from genoevo_mega.experiments import compare as comparing
+        from genoevo_mega.experiments.plot import check_picture, draw
 
     if picture:
         check_picture(picture)

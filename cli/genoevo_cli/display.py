@@ -17,13 +17,13 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from genoevo_mega.compare import Comparison
-    from genoevo_mega.estimate import Estimate as RunEstimate
-    from genoevo_mega.evaluation import Estimate
-    from genoevo_mega.export import Exported
-    from genoevo_mega.statistics import Interval
-    from genoevo_mega.sweeping import Progress as RunProgress
-    from genoevo_mega.training import Status
+    from genoevo_mega.experiments.compare import Comparison
+    from genoevo_mega.experiments.dry_run import Estimate as RunEstimate
+    from genoevo_mega.experiments.pools import Progress as RunProgress
+    from genoevo_mega.policies.export import Exported
+    from genoevo_mega.training.evaluation import Estimate
+    from genoevo_mega.training.status import Status
+    from genoevo_runs.statistics import Interval
 
 _console = Console(stderr=True, highlight=False)
 PLAIN_INTERVAL = 10.0

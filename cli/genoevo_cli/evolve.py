@@ -23,8 +23,8 @@ from genoevo_cli.evolution_page import Course
 from genoevo_cli.progress import SearchProgress
 from genoevo_cli.report import check_parent, write_page
 from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
-from genoevo_mega.errors import nearest
-from genoevo_mega.report.page import render
+from genoevo_runs.errors import nearest
+from genoevo_runs.report.page import render
 
 PLOT_FORMATS = (".png", ".svg")
 FILE = click.Path(dir_okay=False, path_type=Path)

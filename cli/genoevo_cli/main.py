@@ -13,6 +13,7 @@ from genoevo_cli.completion import completion
 from genoevo_cli.evolve import evolve
 from genoevo_cli.mega import mega
 from genoevo_cli.sweep import sweep
+from genoevo_runs.errors import RunError, UserError
 
 click.rich_click.STYLE_HELPTEXT = ""  # it is dim by default, which is hard to read
 
@@ -42,13 +43,9 @@ class Cli(click.RichGroup):
 
 
 def _exit_code(error: Exception) -> int | None:
-    # Looked up by what is loaded: importing the adapter for an error of the engine would load torch.
-    errors = sys.modules.get("genoevo_mega.errors")
-    if errors and isinstance(error, errors.UserError):
+    if isinstance(error, UserError):
         return 2
-    if errors and isinstance(error, errors.RolloutError | errors.DivergedError | errors.StorageError):
-        return 1
-    return 1 if isinstance(error, OSError | MemoryError) else None
+    return 1 if isinstance(error, RunError | OSError | MemoryError) else None
 
 
 def _leave(message: str, code: int) -> None:

@@ -29,8 +29,8 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     """
     with display.counter("loading"):
         from genoevo_mega.report.content import data_of
-        from genoevo_mega.report.page import render
         from genoevo_mega.report.reader import RunReader
+        from genoevo_runs.report.page import render
 
     out = out or (run_dirs[0] / "report.html" if len(run_dirs) == 1 else Path("comparison.html"))
     readers = [RunReader(directory) for directory in run_dirs]

@@ -38,8 +38,8 @@ def sweep(
         genoevo mega sweep studies/start_stage.yaml --scale laptop --dir sweeps/start_stage
     """
     with display.counter("loading"):
-        from genoevo_mega import sweep as plans
-        from genoevo_mega.sweeping import LocalPool, RayPool
+        from genoevo_mega.experiments import sweep as plans
+        from genoevo_mega.experiments.pools import LocalPool, RayPool
 
     chosen = plans.read_sweep(file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)

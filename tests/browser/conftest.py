@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genoevo_mega.synthetic import SUITES
+from genoevo_mega.envs.synthetic import SUITES
 
 AXE = Path(__file__).parents[2] / ".browser" / "axe.min.js"
 FLAGS = [

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from genoevo_mega.report.content import data_of
-from genoevo_mega.report.page import render
 from genoevo_mega.report.reader import RunReader
+from genoevo_runs.report.page import render
 
 NAMES = ("report", "comparison", "evolution", "onemax")
 MALICIOUS = "<img src=x onerror=alert(1)>\"'&"

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from genoevo_cli import display
 from genoevo_cli.main import cli
-from genoevo_mega import runs
-from genoevo_mega.training import Status
+from genoevo_mega.experiments import runs
+from genoevo_mega.training.status import Status
 
 SIZES = {80: 24, 120: 40}
 THEMES = {"light": DEFAULT_TERMINAL_THEME, "dark": SVG_EXPORT_THEME}

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from genoevo import Population
 from genoevo.problems import PROBLEMS, Trap
 from genoevo_cli.main import cli
-from genoevo_mega.clock import CATEGORIES
+from genoevo_runs.clock import CATEGORIES
 
 GENOEVO = [sys.executable, "-m", "genoevo_cli"]
 
@@ -401,7 +401,7 @@ def test_without_click_the_command_says_what_to_install():
 
 
 def test_the_suite_picks_its_preset_wherever_it_is_given(tmp_path, monkeypatch):
-    from genoevo_mega import runs
+    from genoevo_mega.experiments import runs
 
     seen = []
     monkeypatch.setattr(runs, "create", lambda directory, config, *rest: seen.append(config) or sys.exit(0))

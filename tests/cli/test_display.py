@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from genoevo_cli import display
-from genoevo_mega.training import Status
+from genoevo_mega.training.status import Status
 
 NAMES = [f"push-button-{i:02}-v3" for i in range(50)]
 

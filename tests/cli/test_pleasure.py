@@ -12,7 +12,7 @@ from rich.console import Console
 
 from genoevo_cli import display
 from genoevo_cli.main import cli
-from genoevo_mega.presets import PRESETS
+from genoevo_mega.config.presets import PRESETS
 
 STUDY = Path(__file__).parents[2] / "studies" / "start_stage.yaml"
 
@@ -158,10 +158,10 @@ def test_a_shell_completes_presets():
 
 
 def test_a_dry_run_prints_the_config_sizes_and_an_estimate_and_leaves_nothing(tmp_path, monkeypatch):
-    from genoevo_mega import estimate
+    from genoevo_mega.experiments import dry_run
 
-    probe = estimate.estimate
-    monkeypatch.setattr(estimate, "estimate", lambda config, seconds, progress: probe(config, 1.0, progress))
+    probe = dry_run.estimate
+    monkeypatch.setattr(dry_run, "estimate", lambda config, seconds, progress: probe(config, 1.0, progress))
     monkeypatch.chdir(tmp_path)
     arguments = ["--preset", "smoke", "--steps", 5000, "--set", "suite=gymnasium:Pendulum-v1", "--dry-run"]
     result = _invoke("mega", "train", *arguments)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from genoevo_mega import runs
-from genoevo_mega.config import build_config, preset
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
 from tests.mega.conftest import _quick_workers as _quick_workers
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega import suites
+from genoevo_mega.envs import custom
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.fixture
 def suite(monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path, str(EXAMPLES)])
-    yield suites.make_other("point_suite:make", seed=1, goals=5)
+    yield custom.make_other("point_suite:make", seed=1, goals=5)
     sys.modules.pop("point_suite")
 
 

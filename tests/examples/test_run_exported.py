@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from genoevo_mega.build import make_agent, make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.evolve import Evolver
-from genoevo_mega.export import export_tasks
-from genoevo_mega.policy import Trained
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.policies.export import export_tasks
+from genoevo_mega.policies.policy import Trained
+from genoevo_mega.training.build import make_agent
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "run_exported.py"
 

@@ -5,12 +5,15 @@ from functools import cache
 import pytest
 import torch
 
-from genoevo_mega import rollout, runs, training, worker
-from genoevo_mega.build import make_agent, make_evolver, make_suite
-from genoevo_mega.config import Config, build_config, preset
-from genoevo_mega.policy import Trained
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs import rollout, worker
+from genoevo_mega.envs.metaworld import MetaWorldSuite
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.experiments import runs
+from genoevo_mega.policies.policy import Trained
+from genoevo_mega.training import trainer as training
+from genoevo_mega.training.build import make_agent, make_evolver
 from tests.mega.suites import CountingSuite
 
 torch.set_num_threads(1)
@@ -20,7 +23,9 @@ torch.set_num_threads(1)
 def _quick_workers():
     """Rollout workers come from a server that has imported what they need; the command line's tests spawn them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["genoevo_mega.worker", "genoevo_mega.faster", "metaworld.env_dict"])
+    context.set_forkserver_preload(
+        ["genoevo_mega.envs.worker", "genoevo_mega.envs.fast_metaworld", "metaworld.env_dict"]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "SPAWN", context)
         patch.setattr(rollout, "SPAWN", context)

@@ -31,9 +31,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from genoevo import state as engine_state
-from genoevo_mega import checkpoint, files, manifest, metrics, runs
-from genoevo_mega.config import build_config, dump_config, merge, parse_setting, preset, read_config, setting_names
-from genoevo_mega.errors import UserError
+from genoevo_mega.config.run import build_config, dump_config, preset, setting_names
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_runs import files, manifest, metrics
+from genoevo_runs.errors import UserError
+from genoevo_runs.settings import merge, parse_setting, read_config
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PEAK, ADDRESSES, TRACED = 64 * 2**20, 2 * 2**30, 20

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.config import Config, build_config, merge, parse_setting, preset
-from genoevo_mega.episodes import Ended
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.evolve import Evolver
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_runs.errors import ConfigError
+from genoevo_runs.settings import merge, parse_setting
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/ablations.rst"
 DOCUMENTED = re.findall(r"``(--set [^`]*)``", PAGE.read_text())

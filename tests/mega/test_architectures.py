@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega import checkpoint, runs
-from genoevo_mega.build import make_agent, make_evolver, make_suite
-from genoevo_mega.config import Config, build_config, preset
-from genoevo_mega.episodes import Ended
-from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.agents.sizing import scaled, sizes
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.evolution.static import Steady
+from genoevo_mega.experiments import runs
 from genoevo_mega.networks import ARCHITECTURES, Routing
-from genoevo_mega.replay import Batch
-from genoevo_mega.sizing import scaled, sizes
-from genoevo_mega.steady import Steady
+from genoevo_mega.training import checkpoint
+from genoevo_mega.training.build import make_agent, make_evolver
+from genoevo_runs.errors import ConfigError, UserError
 
 FIXED = [name for name in ARCHITECTURES if name != "mega"]
 TASKS, BATCH, INPUTS, OUTPUTS = 3, 4, 5, 2

@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genoevo_mega.build import make_agent
-from genoevo_mega.capture import Captured, CudaGraph
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.evolve import Evolver
+from genoevo_mega.agents.cuda_graph import Captured, CudaGraph
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.metaworld import MetaWorldSuite
+from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.networks import ARCHITECTURES, Routing
-from genoevo_mega.replay import Batch
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.training.build import make_agent
 
 SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
 

@@ -1,8 +1,9 @@
 import pytest
 import yaml
 
-from genoevo_mega.config import Config, build_config, dump_config, parse_setting, preset, read_config
-from genoevo_mega.errors import ConfigError
+from genoevo_mega.config.run import Config, build_config, dump_config, preset
+from genoevo_runs.errors import ConfigError
+from genoevo_runs.settings import parse_setting, read_config
 
 
 @pytest.mark.parametrize(("name", "precision", "population"), [("mt10", 2, 3), ("mt50", 4, 4)])

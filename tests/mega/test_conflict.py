@@ -3,11 +3,13 @@ import json
 import pytest
 import torch
 
-from genoevo_mega import conflict, runs
-from genoevo_mega.build import make_agent, make_evolver, make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.replay import Batch
-from genoevo_mega.sac import _frozen
+from genoevo_mega.agents import gradient_conflict
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.agents.sac import _frozen
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments import runs
+from genoevo_mega.training.build import make_agent, make_evolver
 
 
 def test_cosines_are_those_of_known_gradients():
@@ -16,12 +18,12 @@ def test_cosines_are_those_of_known_gradients():
     losses = torch.stack([first[0], 2 * first[0] + 2 * first[1], -first[0] + 0 * second[1], 0 * first[0]])
     half = 0.5**0.5
     expected = [[1, half, -1, 0], [half, 1, -half, 0], [-1, -half, 1, 0], [0, 0, 0, 0]]
-    torch.testing.assert_close(conflict.cosines(losses, weights), torch.tensor(expected))
+    torch.testing.assert_close(gradient_conflict.cosines(losses, weights), torch.tensor(expected))
 
 
 def test_the_summary_is_the_mean_with_the_others_and_the_share_of_pairs_that_conflict():
     cosine = torch.tensor([[1.0, 0.5, -0.1], [0.5, 1.0, 0.3], [-0.1, 0.3, 1.0]])
-    found = conflict.summary(cosine, ["a", "b", "c"])
+    found = gradient_conflict.summary(cosine, ["a", "b", "c"])
     assert found["conflicting"] == pytest.approx(1 / 3)
     assert found["cosine"] == {"a": pytest.approx(0.2), "b": pytest.approx(0.4), "c": pytest.approx(0.1)}
 
@@ -44,7 +46,7 @@ def test_task_losses_are_those_of_the_update_and_disturb_nothing(architecture):
     )
     critic_losses, actor_losses = agents[0].task_losses(batch, routing)
     with _frozen(agents[0].critics):
-        assert conflict.cosines(actor_losses, list(agents[0].actor.parameters())).shape == (2, 2)
+        assert gradient_conflict.cosines(actor_losses, list(agents[0].actor.parameters())).shape == (2, 2)
     losses = [agent.update(batch, routing) for agent in agents]
     torch.testing.assert_close(losses[0]["critic_loss"], critic_losses.mean())
     assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])

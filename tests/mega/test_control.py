@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from genoevo_mega.build import make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.control import GymnasiumSuite
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.gymnasium import GymnasiumSuite
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_runs.errors import ConfigError
 
 TASKS = ("Pendulum-v1", "MountainCarContinuous-v0")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.build import make_agent
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.crew import Crew, parts_for
-from genoevo_mega.evolve import Evolver
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.agents.threads import Crew, parts_for
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.metaworld import MetaWorldSuite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.training.build import make_agent
 from tests.mega.test_sac import SUITE, _batch
 
 

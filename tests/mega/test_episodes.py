@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from genoevo_mega.episodes import Episodes
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import PHASE
+from genoevo_mega.envs.episodes import Episodes
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.envs.suite import PHASE
 from tests.mega.suites import FaultySuite
 
 

@@ -1,7 +1,8 @@
-from genoevo_mega.build import make_agent, make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.estimate import estimate
-from genoevo_mega.memory import weights_bytes
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments.dry_run import estimate
+from genoevo_mega.training.build import make_agent
+from genoevo_mega.training.memory_check import weights_bytes
 
 
 def test_an_estimate_counts_the_run_and_divides_its_steps_by_the_measured_rate():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from metaworld.policies import ENV_POLICY_MAP
 
-from genoevo_mega.evaluation import Estimate, evaluate
-from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.training.evaluation import Estimate, evaluate
 from tests.mega.suites import FaultySuite
 
 

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from genoevo.decode import decode
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.episodes import Ended
-from genoevo_mega.evolve import Evolver
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.evolution.evolver import Evolver
 
 NAMES = ["a", "b"]
 

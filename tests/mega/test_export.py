@@ -6,9 +6,10 @@ import onnxruntime
 import pytest
 import torch
 
-from genoevo_mega.errors import UserError
-from genoevo_mega.export import export_tasks
-from genoevo_mega.policy import Graph, TaskPolicy
+from genoevo_mega.policies.export import export_tasks
+from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.single_task import TaskPolicy
+from genoevo_runs.errors import UserError
 
 
 @pytest.fixture(scope="module")

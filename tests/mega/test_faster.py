@@ -5,8 +5,8 @@ from metaworld.policies import ENV_POLICY_MAP
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
-from genoevo_mega.faster import numbers
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.envs.fast_metaworld import numbers
+from genoevo_mega.envs.metaworld import MetaWorldSuite
 
 pytestmark = pytest.mark.filterwarnings("ignore:Constant.s. may be too high")  # said by the scripted policies
 TASKS = sorted(ALL_V3_ENVIRONMENTS)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega import runs, training
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import RolloutError
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.errors import RolloutError
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import trainer as training
 from tests.mega.suites import FaultySuite
 
 NAMES = ("reach-v3", "drawer-close-v3")  # the preset's

@@ -6,9 +6,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genoevo_cli.main import cli
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.loggers import NEEDED
-from genoevo_mega.metrics import MetricsWriter
+from genoevo_mega.config.run import build_config, preset
+from genoevo_runs.loggers import NEEDED
+from genoevo_runs.metrics import MetricsWriter
 
 RECORD = {
     "kind": "round",
@@ -22,7 +22,7 @@ RECORD = {
 def _write(directory, loggers, record=RECORD, **since):
     directory.mkdir(exist_ok=True)
     config = build_config(preset("smoke"), {"loggers": loggers})
-    with MetricsWriter(directory, config, **since) as writer:
+    with MetricsWriter(directory, config.loggers, config.model_dump(mode="json"), **since) as writer:
         writer.write(record)
         return writer.mark()[0]
 
@@ -60,7 +60,7 @@ def test_an_unknown_logger_is_refused(tmp_path, capsys):
 
 
 def test_no_logger_is_imported_that_was_not_chosen():
-    code = "import sys, genoevo_mega.metrics; assert not {'wandb', 'mlflow'} & set(sys.modules)"
+    code = "import sys, genoevo_runs.metrics; assert not {'wandb', 'mlflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,10 +1,11 @@
 import pytest
 
-from genoevo_mega.build import make_agent, make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.memory import check_memory, weights_bytes
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.training.build import make_agent
+from genoevo_mega.training.memory_check import check_memory, weights_bytes
+from genoevo_runs.errors import ConfigError
 
 
 def _checked(*settings):

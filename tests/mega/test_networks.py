@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.config import Network
+from genoevo_mega.config.networks import Network
 from genoevo_mega.networks import ModularNetwork, Routing, modular
 
 SIZES = Network(width=12, hidden=7)

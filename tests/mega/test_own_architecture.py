@@ -5,13 +5,14 @@ import torch
 from torch import nn
 
 from genoevo_cli.main import cli
-from genoevo_mega import outside, runs
-from genoevo_mega.build import make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.agents.sizing import sizes
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments import runs
 from genoevo_mega.networks import Routing
-from genoevo_mega.networks.own import make_own
-from genoevo_mega.sizing import sizes
+from genoevo_mega.networks.custom import make_own
+from genoevo_runs import user_code
+from genoevo_runs.errors import ConfigError, UserError
 
 MODULE = """
 import torch
@@ -100,7 +101,7 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "mine" / "nets.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    monkeypatch.setenv(outside.ALLOWED["architecture"], "")
+    monkeypatch.setenv(user_code.ALLOWED["architecture"], "")
     yield tmp_path
     for name in ("mine", "mine.nets"):
         sys.modules.pop(name, None)
@@ -120,7 +121,7 @@ def test_a_network_of_ones_own_trains_and_goes_on_once_it_is_allowed(package, mo
     small = ["--preset", "smoke", "--suite", "point,car", "--set", "evaluation.at_end=false"]
     assert _genoevo("train", *small, "--architecture", NAME, "--run-dir", "run", "--steps", 100) == 0
     assert runs.info(package / "run")["parameters"]["actor"] == 9 * 4 + 4
-    monkeypatch.setenv(outside.ALLOWED["architecture"], "")
+    monkeypatch.setenv(user_code.ALLOWED["architecture"], "")
     capsys.readouterr()
     assert _genoevo("resume", "run", "--steps", 120) == 2
     refused = capsys.readouterr().err
@@ -132,7 +133,7 @@ def test_a_network_of_ones_own_trains_and_goes_on_once_it_is_allowed(package, mo
 
 
 def test_a_run_that_stops_and_goes_on_ends_with_the_same_weights(package, monkeypatch):
-    monkeypatch.setenv(outside.ALLOWED["architecture"], NAME)
+    monkeypatch.setenv(user_code.ALLOWED["architecture"], NAME)
     config = _config(evaluation={"at_end": False})
     runs.create(package / "whole", config, [], print).run(200)
     runs.create(package / "parts", config, [], print).run(120)
@@ -162,9 +163,9 @@ def test_a_network_that_one_task_cannot_be_taken_from_is_refused(package, untrai
 
 
 def test_it_is_not_imported_from_the_run_directory(package, monkeypatch):
-    monkeypatch.setenv(outside.ALLOWED["architecture"], NAME)
+    monkeypatch.setenv(user_code.ALLOWED["architecture"], NAME)
     with pytest.raises(UserError, match=r"architecture mine\.nets:Plain: mine lies in .*, from which no code is run"):
-        outside.check_allowed({"suite": "mt10", "architecture": NAME}, package)
+        user_code.check_allowed({"suite": "mt10", "architecture": NAME}, package)
 
 
 def test_it_gets_the_shapes_of_actor_and_critic_and_the_arithmetic(package):

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 import genoevo
-from genoevo_mega import policy, runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import UserError
-from genoevo_mega.evolve import Evolver
-from genoevo_mega.policy import Graph, TaskPolicy, Trained
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.experiments import runs
+from genoevo_mega.policies import policy
+from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.policy import Trained
+from genoevo_mega.policies.single_task import TaskPolicy
+from genoevo_runs.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,16 @@ import torch
 
 from genoevo import half_softmax as engines
 from genoevo.decode import gene_values
-from genoevo_mega.build import make_agent, make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.crew import Crew
-from genoevo_mega.episodes import Ended
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.evolve import Evolver
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.agents.threads import Crew
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.evolution.relaxed_codes import Relaxed, half_softmax
 from genoevo_mega.networks import Routing
-from genoevo_mega.relaxed import Relaxed, half_softmax
-from genoevo_mega.replay import Batch
+from genoevo_mega.training.build import make_agent
+from genoevo_runs.errors import ConfigError
 
 TASKS, BATCH = 2, 64
 SETTINGS = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.replay import Replay
-from genoevo_mega.rollout import Transition
+from genoevo_mega.agents.replay import Replay
+from genoevo_mega.envs.transition import Transition
 
 
 def _fill(replay, steps, lengths=(5, 3), seed=0):

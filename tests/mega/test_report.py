@@ -14,15 +14,15 @@ from genoevo.genotype import Genotype
 from genoevo.operators import Reproduction
 from genoevo.operators.reproduction import Origin
 from genoevo_cli.main import cli
-from genoevo_mega import runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import UserError
-from genoevo_mega.evaluation import Estimate
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
 from genoevo_mega.report.content import data_of, window_starts
 from genoevo_mega.report.genealogy import donations, lines_of_descent
-from genoevo_mega.report.page import embedded, render
 from genoevo_mega.report.reader import RunReader
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
+from genoevo_mega.training.evaluation import Estimate
+from genoevo_runs.errors import UserError
+from genoevo_runs.report.page import embedded, render
 
 EAGER = {
     "steps": 400,

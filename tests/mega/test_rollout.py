@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega import rollout
-from genoevo_mega.errors import RolloutError
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.tasks import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs import rollout
+from genoevo_mega.envs.errors import RolloutError
+from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs.rollout import RolloutPool
 from tests.mega.suites import FaultySuite
 
 
@@ -94,7 +94,7 @@ def test_closing_ends_the_workers(counting_pool):
 
 
 def test_workers_do_not_load_torch():
-    code = "import sys, genoevo_mega.rollout; assert 'torch' not in sys.modules, 'loaded'"
+    code = "import sys, genoevo_mega.envs.rollout; assert 'torch' not in sys.modules, 'loaded'"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -258,7 +258,7 @@ SIGNALLED = """
 import os, signal, sys, threading, time
 import numpy as np
 sys.path.insert(0, {root!r})
-from genoevo_mega.rollout import RolloutPool
+from genoevo_mega.envs.rollout import RolloutPool
 from tests.mega.suites import CountingSuite
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genoevo_mega import sac
-from genoevo_mega.build import make_agent
-from genoevo_mega.config import Sac, build_config, preset
-from genoevo_mega.crew import Crew
-from genoevo_mega.evolve import Evolver
-from genoevo_mega.replay import Batch
-from genoevo_mega.tasks import MetaWorldSuite
+from genoevo_mega.agents import sac
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.agents.threads import Crew
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.config.sac import Sac
+from genoevo_mega.envs.metaworld import MetaWorldSuite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.training.build import make_agent
 
 TASKS, BATCH = 2, 16
 SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)

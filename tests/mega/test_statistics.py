@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from genoevo_mega.statistics import interquartile_mean, iqm_interval, probability_of_improvement
+from genoevo_runs.statistics import interquartile_mean, iqm_interval, probability_of_improvement
 
 
 def _rng():

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega import build, runs, sweep
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.sizing import sizes
+from genoevo_mega.agents.sizing import sizes
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs import registry
+from genoevo_mega.experiments import runs, sweep
 
 STUDIES = Path(__file__).parents[2] / "studies"
 FILES = sorted(STUDIES.glob("*.yaml"), key=lambda path: path.stem)
@@ -36,7 +37,7 @@ def test_the_baselines_have_megas_size_at_its_largest_pool():
     first = [run.config for run in planned if run.seed == 1]
     for config in first:
         if config.architecture != "mega":
-            found = sizes(config, build.make_suite(config))
+            found = sizes(config, registry.make_suite(config))
             assert found.parameters == pytest.approx(found.target, rel=0.02)
 
 

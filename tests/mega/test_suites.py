@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from genoevo_cli.main import cli
-from genoevo_mega import outside, runs, suites
-from genoevo_mega.build import make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import ConfigError, UserError
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs import custom
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments import runs
+from genoevo_runs import user_code
+from genoevo_runs.errors import ConfigError, UserError
 
 SUITE = """
 from dataclasses import dataclass
@@ -73,7 +75,7 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "mine" / "__init__.py").touch()
     (tmp_path / "mine" / "walks.py").write_text(SUITE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv(outside.ALLOWED["suite"], "")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
     yield tmp_path
     for name in ("mine", "mine.walks"):
         sys.modules.pop(name, None)
@@ -90,12 +92,12 @@ def test_a_suite_in_the_working_directory_trains_resumes_and_is_evaluated(tmp_pa
     (tmp_path / "mine" / "walks.py").write_text(SUITE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv(outside.ALLOWED["suite"], "")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
     name = "mine.walks:make"
     settings = ["--preset", "smoke", "--set", "evaluation.at_end=false", "--suite", name]
     assert _genoevo("train", *settings, "--run-dir", "run", "--steps", 60) == 0
 
-    monkeypatch.setenv(outside.ALLOWED["suite"], "")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
     capsys.readouterr()
     assert _genoevo("resume", "run", "--steps", 80) == 2
     refused = capsys.readouterr().err
@@ -120,16 +122,16 @@ def test_a_run_can_be_looked_at_without_importing_its_suite(package):
 
 
 def test_no_code_is_run_that_lies_in_the_run_directory(package, monkeypatch):
-    monkeypatch.setenv(outside.ALLOWED["suite"], "mine.walks:make")
-    outside.check_allowed({"suite": "mine.walks:make", "architecture": "mega"}, package / "elsewhere")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "mine.walks:make")
+    user_code.check_allowed({"suite": "mine.walks:make", "architecture": "mega"}, package / "elsewhere")
     with pytest.raises(UserError, match=r"mine lies in .*"):
-        outside.check_allowed({"suite": "mine.walks:make", "architecture": "mega"}, package)
+        user_code.check_allowed({"suite": "mine.walks:make", "architecture": "mega"}, package)
 
 
 def test_other_suites_need_no_permission(tmp_path, monkeypatch):
-    monkeypatch.setenv(outside.ALLOWED["suite"], "")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
     for name in ("mt10", "reach-v3,push-v3", "gymnasium:Pendulum-v1"):
-        outside.check_allowed({"suite": name, "architecture": "mega"}, tmp_path)
+        user_code.check_allowed({"suite": name, "architecture": "mega"}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_what_a_suite_lacks_is_named(package, monkeypatch, change, message):
     if "goals" in change:
         monkeypatch.setattr(walks, "make", lambda seed, goals: walks.Line(seed, None))
     with pytest.raises(ConfigError, match=message):
-        suites.make_other("mine.walks:make", 1, 5)
+        custom.make_other("mine.walks:make", 1, 5)
 
 
 def test_metaworlds_episodes_end_at_500_steps_and_others_need_not(monkeypatch):
@@ -179,7 +181,7 @@ def test_metaworlds_episodes_end_at_500_steps_and_others_need_not(monkeypatch):
 
 
 def test_a_run_whose_tasks_end_apart_resumes_as_if_it_had_not_stopped(package, monkeypatch):
-    monkeypatch.setenv(outside.ALLOWED["suite"], "mine.walks:make")
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "mine.walks:make")
     config = build_config(preset("smoke"), {"suite": "mine.walks:make", "evaluation": {"at_end": False}})
     whole, parts = (runs.create(package / name, config, [], print) for name in ("whole", "parts"))
     whole.run(300)

@@ -13,14 +13,15 @@ import yaml
 from click.testing import CliRunner
 
 from genoevo_cli.main import cli
-from genoevo_mega import checkpoint, runs, sweeping
-from genoevo_mega.compare import as_json, collect, compare
-from genoevo_mega.errors import ConfigError, StorageError, UserError
-from genoevo_mega.outside import allow
-from genoevo_mega.picture import check_picture, draw
-from genoevo_mega.sweep import FINISHED, SweepFile, plan, read_sweep
-from genoevo_mega.sweeping import LocalPool, RayPool, train
-from genoevo_mega.verify import verify
+from genoevo_mega.experiments import pools, runs
+from genoevo_mega.experiments.compare import as_json, collect, compare
+from genoevo_mega.experiments.plot import check_picture, draw
+from genoevo_mega.experiments.pools import LocalPool, RayPool, train
+from genoevo_mega.experiments.sweep import FINISHED, SweepFile, plan, read_sweep
+from genoevo_mega.experiments.verify import verify
+from genoevo_mega.training import checkpoint
+from genoevo_runs.errors import ConfigError, StorageError, UserError
+from genoevo_runs.user_code import allow
 
 # Two rounds of two tasks.
 TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
@@ -194,7 +195,7 @@ def test_workers_take_one_run_after_the_other_and_one_that_fails_leaves_the_othe
 
 
 def test_workers_find_a_suite_in_the_working_directory_after_all_that_is_installed(tmp_path, monkeypatch):
-    made = "from genoevo_mega.synthetic import SyntheticSuite\n\n"
+    made = "from genoevo_mega.envs.synthetic import SyntheticSuite\n\n"
     made += "def make(seed, goals):\n    return SyntheticSuite(('point', 'car'), seed, goals)\n"
     (tmp_path / "suite_of_mine.py").write_text(made)
     for name in ("yaml", "pydantic", "queue"):
@@ -234,7 +235,7 @@ def test_two_lines_that_arrive_together_are_both_heard_at_once(tmp_path, quick_w
 
 
 def test_an_error_while_workers_are_started_ends_those_that_there_are(tmp_path, quick_worker, monkeypatch):
-    start, started = sweeping._start, []
+    start, started = pools._start, []
 
     def once():
         if started:
@@ -242,7 +243,7 @@ def test_an_error_while_workers_are_started_ends_those_that_there_are(tmp_path, 
         started.append(start())
         return started[0]
 
-    monkeypatch.setattr(sweeping, "_start", once)
+    monkeypatch.setattr(pools, "_start", once)
     with pytest.raises(OSError, match="no more processes"):
         list(LocalPool(2, ["test"]).run(_plan(tmp_path, seeds=2)))
     assert started[0].poll() == -signal.SIGKILL
@@ -356,7 +357,7 @@ def test_a_stop_reaches_runs_on_ray_and_they_can_be_gone_on_with(ray, swept, tmp
     pool = RayPool(tmp_path, 1, ["test"])
     pool.stop_requested = True
     assert [progress.event for progress in pool.run(planned)] == ["stopped"]
-    assert not (tmp_path / sweeping.STOP).exists()
+    assert not (tmp_path / pools.STOP).exists()
     assert [progress.event for progress in RayPool(tmp_path, 1, ["test"]).run(planned)] == ["done"]
     assert runs.info(planned[0].directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
 

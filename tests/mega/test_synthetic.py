@@ -4,13 +4,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from genoevo_mega import runs
-from genoevo_mega.build import make_suite
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.rollout import RolloutPool
-from genoevo_mega.synthetic import FAMILIES, SKIP, SUITES, SyntheticSuite, SyntheticTask, synthetic_names
-from genoevo_mega.tasks import PHASE
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.envs.suite import PHASE
+from genoevo_mega.envs.synthetic import FAMILIES, SKIP, SUITES, SyntheticSuite, SyntheticTask, synthetic_names
+from genoevo_mega.experiments import runs
+from genoevo_runs.errors import ConfigError
 
 
 def _actions(count, seed=0):

@@ -4,8 +4,8 @@ import metaworld
 import numpy as np
 import pytest
 
-from genoevo_mega.errors import ConfigError
-from genoevo_mega.tasks import MetaWorldSuite, MetaWorldTask, metaworld_names
+from genoevo_mega.envs.metaworld import MetaWorldSuite, MetaWorldTask, metaworld_names
+from genoevo_runs.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

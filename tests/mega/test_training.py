@@ -6,10 +6,12 @@ import torch
 import yaml
 
 from genoevo.operators.reproduction import Origin
-from genoevo_mega import checkpoint, runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import ConfigError, DivergedError, UserError
-from genoevo_mega.metrics import RunningMeans
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_mega.training.errors import DivergedError
+from genoevo_mega.training.losses import RunningMeans
+from genoevo_runs.errors import ConfigError, UserError
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 

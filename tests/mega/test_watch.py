@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from genoevo_mega import runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import UserError
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
 from genoevo_mega.report.server import HOST, Watch
+from genoevo_runs.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -67,8 +67,10 @@ def run_process(directory: Path, suite: str, die_at: int | None, count_file: Pat
     """Train or resume in *directory*, in a process of its own; dies before the call number *die_at* to the disk."""
     import torch
 
-    from genoevo_mega import rollout, runs, training, worker
-    from genoevo_mega.config import build_config, preset
+    from genoevo_mega.config.run import build_config, preset
+    from genoevo_mega.envs import rollout, worker
+    from genoevo_mega.experiments import runs
+    from genoevo_mega.training import trainer as training
 
     os.setsid()
     torch.set_num_threads(1)
@@ -128,7 +130,8 @@ def _guarded(directory: Path, suite: str, die_at: int | None, log: Path) -> None
 
 def outcome(directory: Path) -> dict[str, Any]:
     """What must be the same for every run."""
-    from genoevo_mega import checkpoint, runs
+    from genoevo_mega.experiments import runs
+    from genoevo_mega.training import checkpoint
 
     state = checkpoint.read_state(checkpoint.find(directory))
     same = {name: state[name] for name in ("steps", "updates", "rngs", "losses", "evaluated", "success")}
@@ -139,7 +142,13 @@ def outcome(directory: Path) -> dict[str, Any]:
 def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -> dict[str, Any]:
     """Kill and resume so many runs; how many ended as the one that was never killed, how many refused to resume."""
     multiprocessing.set_forkserver_preload(
-        ["torch", "torch.utils.tensorboard", "metaworld.env_dict", "scipy.spatial.transform", "genoevo_mega.runs"]
+        [
+            "torch",
+            "torch.utils.tensorboard",
+            "metaworld.env_dict",
+            "scipy.spatial.transform",
+            "genoevo_mega.experiments.runs",
+        ]
     )
     began = time.monotonic()
     if code := _in_process(folder / "whole", suite, log=folder / "whole.log"):

@@ -25,9 +25,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import D2r
+from genoevo_mega.config.networks import D2r
 from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
-from genoevo_mega.networks.modular import linear
+from genoevo_mega.networks.layers import linear
 
 
 class D2rNetwork(FixedNetwork):

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.networks.modular import Block, Routing
+from genoevo_mega.networks.layers import Block
+from genoevo_mega.networks.routing import Routing
 
 
 class FixedNetwork(nn.Module):

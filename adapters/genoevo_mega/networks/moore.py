@@ -22,9 +22,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import Moore
+from genoevo_mega.config.networks import Moore
 from genoevo_mega.networks.fixed import FixedNetwork, task_heads, task_vectors
-from genoevo_mega.networks.modular import linear
+from genoevo_mega.networks.layers import linear
 
 _EPSILON = 1e-8
 

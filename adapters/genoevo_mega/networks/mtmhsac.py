@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import Mlp
+from genoevo_mega.config.networks import Mlp
 from genoevo_mega.networks.fixed import FixedNetwork, task_heads
 from genoevo_mega.networks.mtsac import through_torso, torso
 

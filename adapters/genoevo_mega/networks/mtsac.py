@@ -15,9 +15,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import Mlp
+from genoevo_mega.config.networks import Mlp
 from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
-from genoevo_mega.networks.modular import linear
+from genoevo_mega.networks.layers import linear
 
 
 class MlpNetwork(FixedNetwork):

@@ -25,9 +25,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import Paco
+from genoevo_mega.config.networks import Paco
 from genoevo_mega.networks.fixed import FixedNetwork
-from genoevo_mega.networks.modular import linear
+from genoevo_mega.networks.layers import linear
 
 
 class PacoNetwork(FixedNetwork):

@@ -23,9 +23,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genoevo_mega.config import SoftModules
+from genoevo_mega.config.networks import SoftModules
 from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
-from genoevo_mega.networks.modular import linear
+from genoevo_mega.networks.layers import linear
 
 
 class SoftModulesNetwork(FixedNetwork):

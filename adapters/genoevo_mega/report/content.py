@@ -9,25 +9,24 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from genoevo import StagedLayout
-from genoevo_mega.clock import CATEGORIES
-from genoevo_mega.config import Config, build_config, flat, preset
-from genoevo_mega.evaluation import Estimate
-from genoevo_mega.presets import PRESETS
+from genoevo_mega.config.presets import PRESETS
+from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.report import reader
 from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
 from genoevo_mega.report.reader import Log, Run
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
+from genoevo_mega.training.evaluation import Estimate
+from genoevo_runs.arrays import Ints
+from genoevo_runs.clock import CATEGORIES
+from genoevo_runs.settings import flat
 
 WINDOWS = 150
 """Points of a curve at most."""
 EPISODES = 30
 """Episodes of a task that a point counts at least, where the run has enough for :data:`FEWEST` such points."""
 FEWEST = 12
-
-Ints = npt.NDArray[np.int64]
 
 
 def data_of(runs: list[Run]) -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from genoevo.operators.reproduction import Origin
-
-Ints = npt.NDArray[np.int64]
+from genoevo_runs.arrays import Ints
 
 
 @dataclass(frozen=True)

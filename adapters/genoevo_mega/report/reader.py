@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genoevo_mega import checkpoint, runs
-from genoevo_mega.config import Config
-from genoevo_mega.errors import UserError
-from genoevo_mega.metrics import METRICS, TIME
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from genoevo_mega.config.run import Config
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_runs.arrays import Doubles, Ints
+from genoevo_runs.errors import UserError
+from genoevo_runs.metrics import METRICS, TIME
 
 
 @dataclass
@@ -49,8 +48,8 @@ class Log:
     tasks: list[str]
     steps: Ints
     pool_size: Ints
-    success: Floats
-    returns: Floats
+    success: Doubles
+    returns: Doubles
     episodes: Ints
     stage: Ints
     effective: Ints
@@ -68,7 +67,7 @@ class Log:
 
 @dataclass
 class Run:
-    """A run as the report sees it; ``info`` is :func:`genoevo_mega.runs.info`, None before the first checkpoint."""
+    """A run as the report sees it; ``info`` is that of ``experiments.runs``, None before a checkpoint."""
 
     name: str
     directory: Path

@@ -14,10 +14,10 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from genoevo_mega.errors import UserError
 from genoevo_mega.report.content import data_of
-from genoevo_mega.report.page import LIVE_POLICY, render
 from genoevo_mega.report.reader import RunReader
+from genoevo_runs.errors import UserError
+from genoevo_runs.report.page import LIVE_POLICY, render
 
 HOST = "127.0.0.1"
 INTERVAL = 5.0

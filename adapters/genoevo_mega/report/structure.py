@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
 from genoevo import Genotype, Population, StagedLayout, decode
 from genoevo.community import Decoding
 from genoevo.decode import decode_population, output_shares, stages_of
-
-Floats = npt.NDArray[np.float64]
+from genoevo_runs.arrays import Doubles
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,14 @@ def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> Graph:
     return Graph(stage, shares.tolist(), edges)
 
 
-def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Floats:
+def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Doubles:
     """(n, modules + 1): each genotype's :func:`~genoevo.decode.output_shares`."""
     population = Population.from_genotypes(genotypes)
     weights = decode_population(population, layout, decoding.offset, decoding.decimal_scale)
     return output_shares(weights, stages_of(population, layout))
 
 
-def clustered(shares: Floats) -> dict[str, Any]:
+def clustered(shares: Doubles) -> dict[str, Any]:
     """Tasks in the order of average linkage over the cosine distance of their *shares* (tasks, modules + 1).
 
     Returns ``order`` (indices), ``tree`` (for each join the x and y coordinates of its three-sided line, x in

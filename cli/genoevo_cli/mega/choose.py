@@ -24,12 +24,13 @@ def presets(name: str | None, as_json: bool) -> None:
 
         genoevo mega presets demo
     """
-    from genoevo_mega import config
+    from genoevo_mega.config import run as config
+    from genoevo_runs import settings
 
     chosen = {name: config.preset(name)} if name else config.PRESETS
-    defaults = config.flat(config.Config().model_dump(mode="json"))
+    defaults = settings.flat(config.Config().model_dump(mode="json"))
     changed = {
-        each: {setting: value for setting, value in config.flat(values).items() if value != defaults[setting]}
+        each: {setting: value for setting, value in settings.flat(values).items() if value != defaults[setting]}
         for each, values in chosen.items()
     }
     if as_json:
@@ -52,7 +53,7 @@ def tasks(suite: str, as_json: bool) -> None:
 
         genoevo mega tasks --suite mt10
     """
-    from genoevo_mega import catalogue
+    from genoevo_mega.envs import catalogue
 
     described = catalogue.describe(suite)
     if as_json:

@@ -18,9 +18,9 @@ RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 
 def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
     if name is not None:
-        from genoevo_mega import outside
+        from genoevo_runs import user_code
 
-        outside.allow(str(parameter.name), name)
+        user_code.allow(str(parameter.name), name)
 
 
 def trust(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,6 +58,6 @@ def mega() -> None:
 
 def complete_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names of presets, for shells."""
-    from genoevo_mega.presets import PRESETS
+    from genoevo_mega.config.presets import PRESETS
 
     return [name for name in PRESETS if name.startswith(incomplete)]

@@ -24,7 +24,7 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
         genoevo mega evaluate runs/a --episodes 50 --json
     """
     with display.counter("loading"):
-        from genoevo_mega import runs
+        from genoevo_mega.experiments import runs
     with display.counter("evaluating", episodes) as progress:
         estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
     summary = runs.info(run_dir)
@@ -46,7 +46,7 @@ def info(run_dir: Path, as_json: bool) -> None:
         genoevo mega info runs/a --json
     """
     with display.counter("reading"):
-        from genoevo_mega import runs
+        from genoevo_mega.experiments import runs
 
         summary = runs.info(run_dir, display.note)
     if as_json:
@@ -68,7 +68,7 @@ def verify(run_dir: Path, as_json: bool) -> None:
         genoevo mega verify runs/a --json
     """
     with display.counter("checking"):
-        from genoevo_mega.verify import verify as check
+        from genoevo_mega.experiments.verify import verify as check
 
         verdict = check(run_dir)
     if as_json:

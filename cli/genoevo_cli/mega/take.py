@@ -43,8 +43,8 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
         genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
     """
     with display.counter("loading"):
-        from genoevo_mega import export as exporting
-        from genoevo_mega.policy import Trained
+        from genoevo_mega.policies import export as exporting
+        from genoevo_mega.policies.policy import Trained
 
         trained = Trained.of_run(run_dir)
     out = out or run_dir / f"exported-{kind}"
@@ -80,8 +80,8 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
         genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
     """
     with display.counter("loading"):
-        from genoevo_mega.policy import Trained
-        from genoevo_mega.render import Film, render_task
+        from genoevo_mega.policies.film import Film, render_task
+        from genoevo_mega.policies.policy import Trained
 
         trained = Trained.of_run(run_dir)
     total = episodes * trained.config.environment.episode_length

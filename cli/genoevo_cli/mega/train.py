@@ -13,8 +13,8 @@ from genoevo_cli.mega.group import RUN, complete_presets, mega, trust
 from genoevo_cli.signals import stop_on_signal
 
 if TYPE_CHECKING:
-    from genoevo_mega.config import Config
-    from genoevo_mega.training import Trainer
+    from genoevo_mega.config.run import Config
+    from genoevo_mega.training.trainer import Trainer
 
 
 @mega.command()
@@ -109,8 +109,11 @@ def train(
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
     with display.counter("loading"):
-        from genoevo_mega import config, outside, runs
-        from genoevo_mega.profiling import Profiler
+        from genoevo_mega.config import run as config
+        from genoevo_mega.experiments import runs
+        from genoevo_mega.training.profiling import Profiler
+        from genoevo_runs import user_code
+        from genoevo_runs.settings import merge, parse_setting, read_config
 
     size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
     options = {
@@ -122,19 +125,19 @@ def train(
         "loggers": list(loggers) or None,
     }
     machine = {"device": device, "workers": workers, "threads": threads, "minutes": minutes}
-    mine = config.merge(
-        config.read_config(config_file) if config_file else {},
-        *map(config.parse_setting, settings),
+    mine = merge(
+        read_config(config_file) if config_file else {},
+        *map(parse_setting, settings),
         {name: value for name, value in options.items() if value is not None},
         {"machine": {name: value for name, value in machine.items() if value is not None}},
     )
-    typed = config.merge(*map(config.parse_setting, settings))
+    typed = merge(*map(parse_setting, settings))
     for setting, option in (("suite", suite), ("architecture", architecture)):
-        outside.allow(setting, option or str(typed.get(setting, "")))
+        user_code.allow(setting, option or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     if config_file:
-        outside.check_allowed(resolved.code, config_file)
+        user_code.check_allowed(resolved.code, config_file)
     if dry_run:
         _estimate(resolved)
         return
@@ -164,7 +167,7 @@ def resume(run_dir: Path, steps: int | None) -> None:
     """
     view = display.for_terminal()
     with display.counter("loading"):
-        from genoevo_mega import runs
+        from genoevo_mega.experiments import runs
 
         trainer = runs.resume(run_dir, view.update, display.note)
     target = steps or trainer.config.steps
@@ -174,8 +177,8 @@ def resume(run_dir: Path, steps: int | None) -> None:
 
 
 def _estimate(resolved: Config) -> None:
-    from genoevo_mega import config
-    from genoevo_mega.estimate import estimate
+    from genoevo_mega.config import run as config
+    from genoevo_mega.experiments.dry_run import estimate
 
     click.echo(config.dump_config(resolved), nl=False)
     display.note("Building the environments for a probe of ten seconds ...")
@@ -193,7 +196,7 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         display.note(f"Stopped at {trainer.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}")
         return
     if trainer.evaluated is not None:
-        from genoevo_mega import runs
+        from genoevo_mega.experiments import runs
 
         estimates = dict(zip(trainer.suite.names, trainer.evaluated, strict=True))
         display.print_evaluation(runs.info(trainer.directory), estimates)

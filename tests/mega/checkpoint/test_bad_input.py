@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega import checkpoint, files, manifest, runs
-from genoevo_mega.errors import DamagedError, UserError
-from genoevo_mega.verify import verify
+from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.verify import verify
+from genoevo_mega.training import checkpoint
+from genoevo_runs import files, manifest
+from genoevo_runs.errors import DamagedError, UserError
 from tests.mega.checkpoint.tiny import FILES, huge_npy, newest, resealed, resumed_to, rewritten
 
 

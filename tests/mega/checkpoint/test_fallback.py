@@ -2,10 +2,11 @@ import shutil
 
 import pytest
 
-from genoevo_mega import manifest, runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.errors import UserError
-from genoevo_mega.verify import verify
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.verify import verify
+from genoevo_runs import manifest
+from genoevo_runs.errors import UserError
 from tests.mega.checkpoint.tiny import TINY, names, newest, resumed_to
 
 

@@ -3,9 +3,9 @@ import platform
 
 import pytest
 
-from genoevo_mega import runs
-from genoevo_mega.errors import StorageError, UserError
-from genoevo_mega.lock import locked
+from genoevo_mega.experiments import runs
+from genoevo_runs.errors import StorageError, UserError
+from genoevo_runs.lock import locked
 from tests.mega.checkpoint.tiny import resumed_to
 
 

@@ -1,7 +1,8 @@
 import pytest
 
-from genoevo_mega import metrics, runs
-from genoevo_mega.errors import UserError
+from genoevo_mega.experiments import runs
+from genoevo_runs import metrics
+from genoevo_runs.errors import UserError
 
 
 def test_metrics_are_read_as_they_were_written(finished):

@@ -1,9 +1,10 @@
 import pytest
 
-from genoevo_mega import checkpoint, manifest
-from genoevo_mega.errors import UserError
-from genoevo_mega.verify import verify
-from genoevo_mega.writer import Writer
+from genoevo_mega.experiments.verify import verify
+from genoevo_mega.training import checkpoint
+from genoevo_mega.training.writer import Writer
+from genoevo_runs import manifest
+from genoevo_runs.errors import UserError
 from tests.mega.checkpoint.tiny import FILES, newest
 
 

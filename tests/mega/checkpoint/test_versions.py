@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega import runs
-from genoevo_mega.errors import DamagedError, UserError, VersionError
-from genoevo_mega.verify import verify
+from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.verify import verify
+from genoevo_runs.errors import DamagedError, UserError, VersionError
 from tests.mega.checkpoint.tiny import huge_npy, names, newest, rewritten
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genoevo_mega import checkpoint, manifest, runs
-from genoevo_mega.config import build_config, preset
-from genoevo_mega.writer import Writer
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_mega.training.writer import Writer
+from genoevo_runs import manifest
 from tests.mega.checkpoint.tiny import TINY, names, newest, train
 
 

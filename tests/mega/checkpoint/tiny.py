@@ -2,8 +2,9 @@
 
 import json
 
-from genoevo_mega import files, manifest, runs
-from genoevo_mega.config import build_config, preset
+from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.experiments import runs
+from genoevo_runs import files, manifest
 
 TINY = {
     "suite": "drawer-close-v3",

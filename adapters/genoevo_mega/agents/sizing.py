@@ -1,0 +1,127 @@
+"""Networks of a given number of parameters, so that architectures are compared at equal size.
+
+Every width of an architecture (``scaled`` in its group of settings) is its setting times one factor, rounded down
+after adding a part of 1 that differs from width to width: they step up one after the other, which gives finer sizes
+than a common rounding would. The factor is searched by bisection.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from genoevo_mega.config.run import Config
+from genoevo_mega.envs.suite import Suite
+from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.networks.custom import make_own
+from genoevo_runs.errors import ConfigError
+from genoevo_runs.user_code import is_code
+
+TOLERANCE = 0.02
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """An architecture's settings for actor and critics, and the parameters of the actor and of one critic.
+
+    ``target``, what ``match_parameters`` asks them to be; None where it asks for nothing, as of MEGA for MEGA's size.
+    """
+
+    settings: tuple[Any, Any]
+    parameters: tuple[int, int]
+    target: tuple[int, int] | None
+
+
+def network_shapes(suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(inputs, outputs) of actor and critic, the task one-hot not counted."""
+    return (suite.observation_size, 2 * suite.action_size), (suite.observation_size + suite.action_size, 1)
+
+
+def make_network(
+    config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
+) -> nn.Module:
+    """The config's architecture in the given sizes; MEGA has its start stage's modules, one's own decides itself."""
+    given = {"tasks": tasks, "ensemble": ensemble, "rng": rng, "precision": PRECISIONS[config.sac.precision]}
+    if is_code(config.architecture):
+        return make_own(config.architecture, *shape, **given)
+    modules = {"modules": config.genotypes.start_stage} if config.architecture == "mega" else {}
+    network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given, **modules)
+    return network
+
+
+def sizes(config: Config, suite: Suite) -> Sizes:
+    """The sizes of a run's networks; ConfigError where no widths come within 2 % of what is asked for."""
+    shapes, tasks = network_shapes(suite), len(suite.names)
+    own = is_code(config.architecture)
+    if own and config.match_parameters is not None:
+        raise ConfigError(
+            f"match_parameters = {config.match_parameters!r}: must be null; {config.architecture} chooses its sizes"
+        )
+    plain = None if own else getattr(config, ARCHITECTURES[config.architecture].sizes)
+    target = _target(config, tasks, shapes)
+    if target is None:
+        counts = tuple(_count(config, plain, tasks, shape) for shape in shapes)
+        return Sizes((plain, plain), counts, None)
+    scaled = [_scaled_to(wanted, config, plain, tasks, shape) for wanted, shape in zip(target, shapes, strict=True)]
+    (actor, of_actor), (critic, of_critic) = scaled
+    return Sizes((actor, critic), (of_actor, of_critic), target)
+
+
+def _target(config: Config, tasks: int, shapes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int] | None:
+    asked = config.match_parameters
+    if config.architecture == "mega" and isinstance(asked, str):
+        return None  # MEGA itself
+    if asked is None or isinstance(asked, int):
+        return asked and (asked, asked)
+    stage = int(asked.partition(":")[2] or config.genotypes.start_stage)
+    genotypes = config.genotypes.model_copy(update={"start_stage": stage})
+    mega = config.model_copy(update={"architecture": "mega", "genotypes": genotypes})
+    actor, critic = (_count(mega, mega.network, tasks, shape) for shape in shapes)
+    return actor, critic
+
+
+def _count(config: Config, settings: Any, tasks: int, shape: tuple[int, int]) -> int:
+    with torch.device("meta"):  # shapes without numbers
+        count: int = make_network(config, settings, tasks, shape, 1, torch.Generator("cpu")).parameter_count
+    return count
+
+
+def _scaled_to(wanted: int, config: Config, plain: Any, tasks: int, shape: tuple[int, int]) -> tuple[Any, int]:
+    def at(factor: float) -> tuple[Any, int]:
+        settings = scaled(plain, factor)
+        return settings, _count(config, settings, tasks, shape)
+
+    low, high = 0.0, 1.0
+    while at(high)[1] < wanted:
+        low, high = high, 2 * high
+    while at(low)[0] != at(high)[0] and high - low > 1e-5 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle)[1] < wanted else (low, middle)
+    settings, count = min((at(low), at(high)), key=lambda found: abs(found[1] - wanted))
+    if abs(count - wanted) > TOLERANCE * wanted:
+        widths = ", ".join(f"{name} = {getattr(settings, name)}" for name in settings.scaled)
+        raise ConfigError(
+            f"match_parameters = {config.match_parameters!r}: no widths of {config.architecture} come within "
+            f"{TOLERANCE:.0%} of {wanted:,} parameters; the nearest have {count:,} ({widths})"
+        )
+    return settings, count
+
+
+def scaled(settings: Any, factor: float) -> Any:
+    """A copy of *settings* whose widths are multiplied by *factor*, as the head of this file says."""
+    values = {name: getattr(settings, name) for name in settings.scaled}
+    total = sum(len(value) if isinstance(value, tuple) else 1 for value in values.values())
+    parts = iter(range(total))
+
+    def times(width: int) -> int:
+        return max(1, math.floor(factor * width + (next(parts) + 0.5) / total))
+
+    update = {
+        name: tuple(map(times, value)) if isinstance(value, tuple) else times(value) for name, value in values.items()
+    }
+    return settings.model_copy(update=update)

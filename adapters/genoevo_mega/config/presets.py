@@ -1,0 +1,95 @@
+"""Named settings: what each preset changes from the defaults of :mod:`genoevo_mega.config.run`.
+
+``mt10`` and ``mt50`` carry every number the paper's summaries give [P]: episode length 200, embedding 2 x 400, module
+dimension 400, module size 128, start stage 3, precision 2 / 4, population 3 / 4. Learning rates, batch and buffer
+sizes, gamma, tau, clipping and the step counts are those of MEGA's closest relatives [O]; all else is [O].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What the paper says of the agent, whatever the suite [P].
+_PAPER: dict[str, Any] = {
+    "environment": {"episode_length": 200},
+    "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mt10": {
+        "suite": "mt10",
+        "steps": 20_000_000,
+        **_PAPER,
+        "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
+        "sac": {"batch_size": 128, "buffer_size": 1_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
+    },
+    "mt50": {
+        "suite": "mt50",
+        "steps": 100_000_000,
+        **_PAPER,
+        "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
+        "sac": {
+            "batch_size": 128,
+            "buffer_size": 5_000_000,
+            "learning_rate": 3e-4,
+            "gamma": 0.99,
+            "tau": 0.005,
+            "random_steps": 80,
+        },
+        "evaluation": {"episodes": 10},
+    },
+    "demo": {
+        "suite": "drawer-close-v3,door-close-v3,button-press-v3,handle-press-v3,pick-place-v3,peg-insert-side-v3",
+        "steps": 360_000,
+        "network": {"width": 64, "hidden": 32},
+        "growth": {"warmup_rounds": 8, "patience": 8},
+        "reproduction": {"crossover_threshold": 0.7, "mutation_threshold": 1.0, "mutation_rate": 0.02},
+        "sac": {
+            "batch_size": 48,
+            "buffer_size": 400_000,
+            "learning_rate": 7e-4,
+            "n_step": 8,
+            "reward_scale": 0.1,
+            "gamma": 0.97,
+            "tau": 0.01,
+            "average": 0.002,
+            "gradient_clip": 10.0,
+            "random_steps": 1000,
+            "random_hold": 20,
+            "initial_temperature": 0.02,
+        },
+        "machine": {"threads": 1, "minutes": 11},
+    },
+    "synthetic": {
+        "suite": "synthetic",
+        "steps": 200_000,
+        "environment": {"episode_length": 60},
+        "network": {"width": 32, "hidden": 16},
+        "growth": {"warmup_rounds": 8, "patience": 8, "max_modules": 8},
+        "sac": {
+            "batch_size": 32,
+            "buffer_size": 400_000,
+            "learning_rate": 1e-3,
+            "n_step": 3,
+            "gamma": 0.97,
+            "tau": 0.01,
+            "gradient_clip": 10.0,
+            "random_steps": 300,
+            "random_hold": 3,
+            "initial_temperature": 0.1,
+            "updates_per_step": 0.5,
+        },
+        "machine": {"checkpoint_every": 0},
+    },
+    "smoke": {
+        "suite": "reach-v3,drawer-close-v3",
+        "steps": 1_000,
+        "environment": {"episode_length": 20, "goals": 4},
+        "network": {"width": 16, "hidden": 8},
+        "genotypes": {"population_size": 2, "start_stage": 2},
+        "growth": {"warmup_rounds": 2, "patience": 2, "max_modules": 4},
+        "sac": {"batch_size": 8, "buffer_size": 10_000, "random_steps": 20},
+        "evaluation": {"episodes": 2},
+        "machine": {"workers": 1, "threads": 1, "checkpoint_every": 400},
+    },
+}

@@ -1,0 +1,138 @@
+"""The one typed configuration of a run.
+
+Every number that the paper's summaries give is marked [P], every reconstruction [R], every choice of ours [O]. The
+rules of the genetic algorithm are the engine's own settings, see :mod:`genoevo.community` and
+:class:`genoevo.operators.Reproduction`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from genoevo.community import Decoding, Growth, Mating
+from genoevo.operators import Reproduction
+from genoevo_mega.config.evolution import Genotypes
+from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
+from genoevo_mega.config.presets import PRESETS
+from genoevo_mega.config.sac import Sac
+from genoevo_mega.config.training import Environment, Evaluation, Machine
+from genoevo_runs.errors import ConfigError, abbreviated, nearest
+from genoevo_runs.settings import Count, Settings, explain, flat, merge
+from genoevo_runs.user_code import is_code
+
+_MOST_PARAMETERS = 10**10
+
+
+class Config(Settings):
+    """All settings of a run."""
+
+    suite: str = "mt10"
+    """mt10, mt25, mt50, or Meta-World tasks separated by commas; synthetic and its kin
+    (:mod:`genoevo_mega.envs.synthetic`); gymnasium:ID,ID; or package.module:callable, which is imported
+    (:mod:`genoevo_mega.envs.custom`)."""
+    architecture: str = "mega"
+    """The network of actor and critics, one of ARCHITECTURES, or package.module:callable, which is imported; all but
+    ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
+    match_parameters: str | int | None = None
+    """Size of actor and of each critic, met within 2 % by choice of the network's widths: ``mega``, MEGA's with the
+    modules of its start stage, ``mega:5``, with a pool of 5, or a number of parameters."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    steps: Count = 20_000_000
+    """Environment steps of all tasks together."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where the numbers of metrics.jsonl go beside that file."""
+    environment: Environment = Environment()
+    network: Network = Network()
+    mlp: Mlp = Mlp()
+    soft_modules: SoftModules = SoftModules()
+    paco: Paco = Paco()
+    moore: Moore = Moore()
+    d2r: D2r = D2r()
+    genotypes: Genotypes = Genotypes()
+    decoding: Decoding = Decoding()
+    reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)
+    mating: Mating = Mating()
+    growth: Growth = Growth()
+    sac: Sac = Sac()
+    evaluation: Evaluation = Evaluation()
+    machine: Machine = Machine()
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The settings that may name code to import, see :mod:`genoevo_runs.user_code`."""
+        return {"suite": self.suite, "architecture": self.architecture}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.architecture not in ARCHITECTURES and not is_code(self.architecture):
+            raise ValueError(
+                f"architecture = {abbreviated(self.architecture)}: must be {', '.join(ARCHITECTURES)} or "
+                f"package.module:callable{nearest(self.architecture, list(ARCHITECTURES))}"
+            )
+        size = self.match_parameters
+        if not (
+            size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))
+        ):
+            raise ValueError(f"match_parameters = {size!r}: must be mega, mega:STAGE or a number of parameters")
+        if str(size).isdigit() and int(str(size)) > _MOST_PARAMETERS:
+            raise ValueError(f"match_parameters = {abbreviated(size)}: must be at most {_MOST_PARAMETERS:,}")
+        if self.genotypes.start_stage > self.growth.max_modules:
+            raise ValueError(
+                f"genotypes.start_stage = {self.genotypes.start_stage}: "
+                f"must be at most growth.max_modules, which is {self.growth.max_modules}"
+            )
+        if self.genotypes.hybrid_rate is not None:
+            self._check_hybrid()
+        if self.sac.precision == "tf32" and self.machine.device != "cuda":
+            raise ValueError("sac.precision = 'tf32': needs machine.device = 'cuda'; a CPU has fp32 and bf16")
+        if self.reproduction.changes_lengths:
+            raise ValueError(
+                "reproduction: children must keep their length, which is that of their task's stage; "
+                "crossover = 'cut_and_splice' and resize_rate above 0 change it"
+            )
+        return self
+
+    def _check_hybrid(self) -> None:
+        rate = f"genotypes.hybrid_rate = {self.genotypes.hybrid_rate}: must be null"
+        if self.architecture != "mega":
+            raise ValueError(f"{rate} for architecture = {self.architecture!r}, which has no genotypes")
+        if self.genotypes.update_with == "stored":
+            raise ValueError(
+                f"{rate} for genotypes.update_with = 'stored': most genotypes of stored transitions are no more; "
+                "sample and elite can be trained"
+            )
+
+
+def build_config(*layers: dict[str, Any]) -> Config:
+    """Validate nested dicts of settings, later ones over earlier ones.
+
+    Raises :class:`ConfigError` that names the setting, its value and what is allowed.
+    """
+    try:
+        return Config.model_validate(merge(*layers))
+    except ValidationError as error:
+        raise ConfigError(explain(error, setting_names())) from None
+    except (OverflowError, RecursionError) as error:
+        raise ConfigError(f"settings: {error}") from None
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings that a preset changes; ConfigError for an unknown name."""
+    if name not in PRESETS:
+        known = list(PRESETS)
+        raise ConfigError(f"preset = {name!r}: must be one of {', '.join(known)}{nearest(name, known)}")
+    return PRESETS[name]
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML that :func:`read_config` takes."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def setting_names() -> list[str]:
+    """Every setting's dotted name."""
+    return list(flat(Config().model_dump()))

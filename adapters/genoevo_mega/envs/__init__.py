@@ -1,0 +1,1 @@
+"""Suites, tasks, and their rollouts. No torch: spawned workers import it."""

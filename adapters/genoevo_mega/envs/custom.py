@@ -1,0 +1,68 @@
+"""Suites that are not Meta-World: gymnasium's environments, and your own, imported by name.
+
+``gymnasium:Pendulum-v1,MountainCarContinuous-v0`` names gymnasium's tasks. ``mypackage.mysuite:make`` names a
+callable that is called as ``make(seed=..., goals=...)`` and returns a :class:`~genoevo_mega.envs.suite.Suite`; see
+:mod:`genoevo_runs.user_code`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+from genoevo_mega.envs.suite import Suite
+from genoevo_runs import user_code
+from genoevo_runs.errors import ConfigError
+
+_GYMNASIUM = "gymnasium:"
+
+
+def is_other(name: str) -> bool:
+    """Whether :func:`make_other` makes the suite of that name."""
+    return ":" in name
+
+
+def make_other(name: str, seed: int, goals: int) -> Suite:
+    """The suite that *name* names; ConfigError, one line, where it cannot be made or lacks what a suite has."""
+    if name.startswith(_GYMNASIUM):
+        from genoevo_mega.envs.gymnasium import GymnasiumSuite
+
+        return GymnasiumSuite.of(name.removeprefix(_GYMNASIUM).split(","), seed, goals)
+    if not user_code.is_code(name):
+        raise ConfigError(f"suite = {name!r}: must be gymnasium:ID,ID or package.module:callable")
+    make = user_code.imported("suite", name)
+    try:
+        suite: Suite = make(seed=seed, goals=goals)
+    except Exception as error:
+        raise ConfigError(
+            f"suite = {name!r}: calling it with seed and goals failed: {user_code.line(error)}"
+        ) from error
+    if problem := _problem(suite):
+        raise ConfigError(f"suite = {name!r}: what it returns {problem}; see docs/tutorials/suite.rst")
+    return suite
+
+
+def _problem(suite: Any) -> str:
+    """What keeps an object from being a suite, or nothing."""
+    names = getattr(suite, "names", None)
+    if not _sequence_of(names, str) or not names or len(set(names)) < len(names):
+        return f"must have names, a tuple of different texts, and has {names!r}"
+    for name in ("observation_size", "action_size", "goals"):
+        value = getattr(suite, name, None)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            return f"must have {name}, a whole number above 0, and has {value!r}"
+    costs = getattr(suite, "costs", None)
+    if not _sequence_of(costs, (int, float)) or len(costs) != len(names) or min(costs) <= 0:
+        return f"must have costs, a number above 0 for each of its {len(names)} tasks, and has {costs!r}"
+    if not callable(getattr(suite, "make", None)):
+        return "must have a method make(task)"
+    try:
+        pickle.dumps(suite)
+    except Exception as error:
+        return f"must travel to worker processes by pickle: {user_code.line(error)}"
+    return ""
+
+
+def _sequence_of(value: Any, kind: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, kind) for one in value)

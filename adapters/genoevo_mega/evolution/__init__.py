@@ -1,0 +1,1 @@
+"""Which modules each task uses."""

@@ -1,0 +1,93 @@
+"""Decoded weights of genotypes, by the number that replay knows them by."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genoevo import Community, StagedLayout
+from genoevo.decode import stages_of
+from genoevo.population import Population
+from genoevo.state import population_from_state
+from genoevo_mega.networks import Routing
+from genoevo_runs.arrays import Ints
+
+
+class _Archive:
+    """Decoded weights by genotype number; of the present generation, or (*keep*) of all generations."""
+
+    def __init__(self, community: Community, *, keep: bool) -> None:
+        self._community, self._keep = community, keep
+        self._restart()
+        self.extend()
+
+    def _restart(self) -> None:
+        self._generations: list[Population] = []
+        self._stages = np.zeros(len(self._community.tasks), np.int64)
+        self.first_id = 0
+
+    def extend(self) -> None:
+        """Take in the community's present generation."""
+        self._append(self._community.population.copy())
+
+    def routing(self, ids: Ints) -> Routing:
+        """*ids* (tasks, B) genotype numbers."""
+        rows = torch.from_numpy(ids)
+        return Routing(self._inputs[rows], self._output[rows], tuple(self._stages.tolist()))
+
+    def _append(self, generation: Population) -> None:
+        community = self._community
+        weights = community.weights(generation)
+        stages = stages_of(generation, community.layout)
+        inputs, output = map(torch.from_numpy, routing_weights(weights, stages, community.growth.max_modules))
+        used = stages.reshape(-1, community.size)[:, 0]
+        if not self._keep or not self._generations:
+            self._generations, self._inputs, self._output, self._stages = [generation], inputs, output, used
+            return
+        self.first_id = len(self._inputs)
+        self._generations.append(generation)
+        self._inputs, self._output = torch.cat([self._inputs, inputs]), torch.cat([self._output, output])
+        # A stored genotype may be of a stage that its task has given back.
+        self._stages = np.maximum(self._stages, used)
+
+    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        if not self._keep:
+            return {}
+        past = Population.concatenate(self._generations)
+        return {"archive_words": past.words, "archive_lengths": past.lengths}
+
+    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        if not self._keep:
+            return
+        present = self._community.population
+        words, lengths = arrays["archive_words"], arrays["archive_lengths"]
+        state = {"words": words, "lengths": lengths, "fitness": np.full((len(words), 2), np.nan)}
+        past = population_from_state({**state, "weights": list(present.weights)})
+        if len(past) % len(present) or not len(past):
+            raise ValueError(f"an archive of {len(past)} genotypes is not of generations of {len(present)}")
+        if stages_of(past, self._community.layout).max() > self._community.growth.max_modules:
+            raise ValueError("a genotype of the archive is of a stage above growth.max_modules")
+        self._restart()
+        for first in range(0, len(past), len(present)):
+            self._append(past[first : first + len(present)])
+
+    def check(self, lowest: int, highest: int) -> None:
+        if lowest < 0 or highest >= len(self._inputs):
+            raise ValueError(f"transitions of genotypes {lowest} to {highest}; there are {len(self._inputs)}")
+
+
+def routing_weights(
+    weights: npt.NDArray[np.float64], stages: Ints, modules: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Decoded weights (n, G) as dense arrays: module inputs (n, modules - 1, modules), output (n, modules + 1)."""
+    n = len(weights)
+    inputs = np.zeros((n, max(modules - 1, 1), modules), np.float32)
+    output = np.zeros((n, modules + 1), np.float32)
+    slices = StagedLayout(1).segments(int(stages.max()))
+    for stage in np.unique(stages):
+        rows = stages == stage
+        for module, segment in enumerate(slices[: stage - 1], 2):
+            inputs[rows, module - 2, :module] = weights[rows, segment]
+        output[rows, : stage + 1] = weights[rows, slices[stage - 1]]
+    return inputs, output

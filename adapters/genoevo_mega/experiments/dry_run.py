@@ -1,0 +1,86 @@
+"""What a run will take, before it is started: sizes from its config, speed from a short probe."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from genoevo_mega.config.run import Config
+from genoevo_mega.experiments import runs
+from genoevo_mega.training.memory_check import weights_bytes
+from genoevo_mega.training.status import Status
+
+_SETTLING = 0.2  # share of the probe that is not counted
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Sizes in numbers and bytes, rates per second of this machine, and how long ``steps`` would take with them.
+
+    ``weights_bytes`` are those of :func:`~genoevo_mega.training.memory_check.weights_bytes`. The pool is that of
+    the start stage: tasks that grow make a run slower than ``seconds`` says.
+    """
+
+    tasks: int
+    actor_parameters: int
+    critic_parameters: int
+    replay_bytes: int
+    weights_bytes: int
+    building_seconds: float
+    steps_per_second: float
+    updates_per_second: float
+    seconds: float
+
+
+def estimate(
+    config: Config, seconds: float = 10.0, progress: Callable[[float], None] = lambda elapsed: None
+) -> Estimate:
+    """Build the run of *config* in a temporary directory and train it for *seconds*, without random steps first.
+
+    *progress* is called with the seconds of the probe so far, building not counted.
+    """
+    seen: list[tuple[float, int, int]] = []
+
+    def observe(status: Status) -> None:
+        now = time.monotonic()
+        seen.append((now, status.steps, status.updates))
+        progress(now - seen[0][0])
+        trainer.stop_requested = now - seen[0][0] >= seconds
+
+    with tempfile.TemporaryDirectory(prefix="genoevo-probe-") as place:
+        trainer = runs.create(Path(place) / "run", _probed(config), [], observe)
+        agent = trainer.agent
+        actor, critics = agent.actor.parameter_count, agent.critics.parameter_count
+        replay = trainer.replay.nbytes
+        began = time.monotonic()
+        trainer.run(2**62)
+    # The first steps warm caches and allocators.
+    settled = next(one for one in seen if one[0] - seen[0][0] >= _SETTLING * seconds or one is seen[-1])
+    elapsed = seen[-1][0] - settled[0]
+    steps, updates = (((seen[-1][i] - settled[i]) / elapsed if elapsed else 0.0) for i in (1, 2))
+    return Estimate(
+        tasks=len(trainer.suite.names),
+        actor_parameters=actor,
+        critic_parameters=critics,
+        replay_bytes=replay,
+        weights_bytes=weights_bytes(config, trainer.suite),
+        building_seconds=round(seen[0][0] - began, 1),
+        steps_per_second=round(steps, 1),
+        updates_per_second=round(updates, 1),
+        seconds=round(min(config.steps / steps if steps else math.inf, 60 * (config.machine.minutes or math.inf))),
+    )
+
+
+def _probed(config: Config) -> Config:
+    """The same work per step, from the first step on, and nothing but steps."""
+    changes: dict[str, object] = {
+        "loggers": (),
+        "sac": config.sac.model_copy(update={"random_steps": 0}),
+        "evaluation": config.evaluation.model_copy(update={"every": 0, "at_end": False}),
+        "machine": config.machine.model_copy(update={"checkpoint_every": 0, "minutes": None}),
+    }
+    return config.model_copy(update=changes)

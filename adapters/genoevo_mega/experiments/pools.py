@@ -1,0 +1,277 @@
+"""A sweep's runs on this machine's processes, or on Ray.
+
+A worker process trains one run after the other, in a session of its own: Ctrl-C reaches the sweep alone, which asks
+every worker to save. A worker whose parent is gone saves and ends too. Messages are JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genoevo_mega.config.run import build_config
+from genoevo_mega.envs.errors import RolloutError
+from genoevo_mega.experiments.sweep import FINISHED, Run
+from genoevo_mega.training.errors import DivergedError
+from genoevo_runs import files
+from genoevo_runs.errors import StorageError, UserError
+from genoevo_runs.user_code import allow, allow_inherited, inherited
+
+STOP = "stop"
+"""A file of this name in a sweep's directory asks the runs on Ray to save and end."""
+_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What became of a run: ``event`` is ``began``, ``steps``, ``done``, ``stopped`` or ``failed`` (see ``text``)."""
+
+    run: Run
+    event: str
+    steps: int = 0
+    success: float | None = None
+    text: str = ""
+
+
+def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
+    """Bring one run to its end, from its last checkpoint where it has one; what became of it, as JSON values.
+
+    *run* has ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for once a second.
+    What is foreseen to go wrong with a run is its outcome ``failed``.
+    """
+    from genoevo_mega.experiments import runs
+    from genoevo_mega.training.status import Status
+
+    directory, shown, steps = Path(run["directory"]), 0.0, 0
+
+    def observe(status: Status) -> None:
+        nonlocal shown, steps
+        steps = status.steps
+        if time.monotonic() - shown < _INTERVAL:
+            return
+        shown = time.monotonic()
+        known = [value for value in status.success if value is not None]
+        tell({"event": "steps", "steps": status.steps, "success": sum(known) / len(known) if known else None})
+        trainer.stop_requested |= stop()
+
+    try:
+        if runs.is_run(directory):
+            trainer = runs.resume(directory, observe)
+        else:
+            trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
+        finished = trainer.run(trainer.config.steps)
+        if finished:
+            summary = {"steps": trainer.steps, "updates": trainer.agent.updates}
+            files.replace(directory / FINISHED, json.dumps(summary))
+    except (UserError, RolloutError, DivergedError, StorageError, OSError) as error:
+        return {"event": "failed", "steps": steps, "text": str(error)}
+    return {"event": "done" if finished else "stopped", "steps": trainer.steps}
+
+
+class LocalPool:
+    """Worker processes of this machine.
+
+    Parameters
+    ----------
+    processes
+        Runs at a time.
+    command
+        Noted in each run's ``run.json``.
+
+    """
+
+    def __init__(self, processes: int, command: list[str]) -> None:
+        self._processes, self._command = processes, command
+        self.stop_requested = False
+
+    def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
+        """Train them all; after :attr:`stop_requested` those under way save and no other begins."""
+        queue = list(waiting)
+        busy: dict[subprocess.Popen[bytes], Run] = {}
+        asked = False
+        with selectors.DefaultSelector() as selector:
+            try:
+                for _ in range(min(self._processes, len(queue))):
+                    worker = _start()
+                    busy[worker] = queue.pop(0)
+                    selector.register(_out(worker), selectors.EVENT_READ, worker)
+                    yield self._assign(worker, busy[worker])
+                while busy:
+                    if self.stop_requested and not asked:
+                        asked = True
+                        for worker in busy:
+                            worker.send_signal(signal.SIGTERM)
+                    for key, _ in selector.select(timeout=0.2):
+                        worker = key.data
+                        line = _out(worker).readline()
+                        run = busy[worker]
+                        message = json.loads(line) if line else _death(worker, asked)
+                        yield Progress(run, **message)
+                        if message["event"] == "steps":
+                            continue
+                        del busy[worker]
+                        if not line or not queue or self.stop_requested:
+                            selector.unregister(_out(worker))
+                            _end(worker)
+                            if line or not queue or self.stop_requested:
+                                continue
+                            worker = _start()
+                            selector.register(_out(worker), selectors.EVENT_READ, worker)
+                        busy[worker] = queue.pop(0)
+                        yield self._assign(worker, busy[worker])
+            finally:
+                for worker in busy:
+                    worker.kill()
+                    _end(worker)
+
+    def _assign(self, worker: subprocess.Popen[bytes], run: Run) -> Progress:
+        assert worker.stdin is not None
+        worker.stdin.write(json.dumps(_as_json(run, self._command)).encode() + b"\n")
+        return Progress(run, "began")
+
+
+class RayPool:
+    """Tasks of a Ray cluster, or of this machine where none is running; the sweep's directory must be shared.
+
+    Parameters
+    ----------
+    directory
+        The sweep's: Ctrl-C reaches the tasks through the file ``stop`` in it.
+    cores
+        That each run asks Ray for.
+    command
+        Noted in each run's ``run.json``.
+
+    """
+
+    def __init__(self, directory: Path, cores: int, command: list[str]) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise UserError("--ray needs ray: pip install 'genoevo[ray]'") from None
+        self._ray, self._cores, self._command = ray, cores, command
+        self._flag = directory.absolute() / STOP  # Ray's workers are elsewhere
+        self.stop_requested = False
+
+    def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
+        """As :meth:`LocalPool.run`; steps are not reported."""
+        self._flag.unlink(missing_ok=True)
+        started_here = not self._ray.is_initialized()
+        if started_here:
+            self._start()
+        remote = self._ray.remote(num_cpus=self._cores, max_retries=0)(_ray_task)
+        try:
+            pending = {remote.remote(_as_json(run, self._command), str(self._flag)): run for run in waiting}
+            while pending:
+                if self.stop_requested:
+                    self._flag.touch()
+                ready, _ = self._ray.wait(list(pending), num_returns=1, timeout=0.5)
+                for task in ready:
+                    run = pending.pop(task)
+                    try:
+                        yield Progress(run, **self._ray.get(task))
+                    except self._ray.exceptions.RayError as error:
+                        yield Progress(run, "failed", text=str(error))
+        finally:
+            self._flag.unlink(missing_ok=True)
+            if started_here:
+                self._ray.shutdown()
+
+    def _start(self) -> None:
+        try:
+            self._ray.init(log_to_driver=False, include_dashboard=False)
+        except Exception as error:  # Ray's own errors of starting are bare ones
+            raise UserError(f"--ray: Ray does not start: {error}") from None
+
+
+def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
+    for setting, name in run["allowed"]:  # a cluster has an environment of its own
+        allow(setting, name)
+    stop = Path(flag)
+    if stop.exists():
+        return {"event": "stopped"}
+    return train(run, lambda message: None, stop.exists)
+
+
+def _as_json(run: Run, command: list[str]) -> dict[str, Any]:
+    return {
+        "directory": str(run.directory.absolute()),
+        "config": run.config.model_dump(mode="json"),
+        "command": command,
+        "allowed": inherited(),
+    }
+
+
+def _start() -> subprocess.Popen[bytes]:
+    # torch's pool of threads is as large as a run asks for, but BLAS's would be as large as the machine.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "genoevo_mega.experiments.pools",
+        ],  # -P: no module of the working directory goes first
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,  # a line that waited in a buffer of ours would not wake the selector
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _out(worker: subprocess.Popen[bytes]) -> Any:
+    return worker.stdout
+
+
+def _death(worker: subprocess.Popen[bytes], asked: bool) -> dict[str, Any]:
+    code = worker.wait()
+    if code == -signal.SIGTERM and asked:
+        return {"event": "stopped"}  # while it was still importing, before it could answer a signal
+    return {"event": "failed", "text": f"its process died (exit code {code})"}
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    assert worker.stdin is not None
+    worker.stdin.close()
+    _out(worker).close()
+    worker.wait()
+
+
+def _serve() -> None:
+    # What a run prints must not come between the messages.
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    parent, stopping = os.getppid(), False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    def tell(message: dict[str, Any]) -> None:
+        try:
+            channel.write(json.dumps(message) + "\n")
+        except BrokenPipeError:
+            stop(0, None)
+
+    signal.signal(signal.SIGTERM, stop)
+    allow_inherited()
+    while line := sys.stdin.readline():
+        try:
+            tell(train(json.loads(line), tell, lambda: stopping or os.getppid() != parent))
+        except Exception:
+            tell({"event": "failed", "text": traceback.format_exc()})
+
+
+if __name__ == "__main__":
+    _serve()

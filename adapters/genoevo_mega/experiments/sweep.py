@@ -1,0 +1,189 @@
+"""Many runs from one file: what it may say, and which runs it means.
+
+A sweep's file is YAML::
+
+    question: Does the start stage matter?
+    preset: synthetic
+    settings: {steps: 60000}                  # of every run; names may be dotted
+    seeds: 5                                  # 1 to 5; or a list
+    grid:                                     # every combination
+      genotypes.start_stage: [1, 3]
+      growth.fill: [random, preserve]
+    runs:                                     # and each of these with every combination
+      grows: {}
+      fixed: {growth.max_modules: 3}
+    scales:                                   # what changes with --scale
+      paper: {preset: mt10, seeds: 3, settings: {steps: 20000000}}
+
+Each run has a directory of its own, ``DIR/NAME/SEED``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from genoevo_mega.config.run import Config, build_config, preset
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.experiments import runs
+from genoevo_runs.errors import ConfigError, UserError, nearest
+from genoevo_runs.settings import Settings, explain, merge, nested, read_config
+from genoevo_runs.user_code import check_allowed
+
+FINISHED = "finished.json"
+"""What a run's directory holds once it has come to its end."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=1)]
+Values = dict[str, Any]
+Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
+Seeds = Count | Annotated[list[Seed], Field(min_length=1)]
+
+
+class Scale(Settings):
+    """What a scale changes."""
+
+    preset: str | None = None
+    settings: Values = Field(default_factory=dict)
+    grid: Grid | None = None
+    runs: dict[str, Values] | None = None
+    seeds: Seeds | None = None
+
+
+class SweepFile(Settings):
+    """What a sweep's file may say; the module's head has an example."""
+
+    question: str = ""
+    """What the runs are to answer, for readers."""
+    preset: str = "mt10"
+    settings: Values = Field(default_factory=dict)
+    grid: Grid = Field(default_factory=dict)
+    runs: dict[str, Values] = Field(default_factory=dict)
+    seeds: Seeds = 5
+    scales: dict[str, Scale] = Field(default_factory=dict)
+
+    def at(self, scale: str | None) -> SweepFile:
+        """The same file at that scale; ConfigError where it has no such scale."""
+        if scale is None:
+            return self
+        if scale not in self.scales:
+            known = list(self.scales)
+            allowed = f"one of {', '.join(known)}" if known else "left out: this file has no scales"
+            raise ConfigError(f"scale = {scale!r}: must be {allowed}{nearest(scale, known)}")
+        change = self.scales[scale]
+        given = {name: value for name, value in change if value is not None and name != "settings"}
+        settings = merge(nested(self.settings), nested(change.settings))
+        return self.model_copy(update={**given, "settings": settings})
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a sweep."""
+
+    name: str
+    seed: int
+    config: Config
+    directory: Path
+
+    def on(self, machine: Values) -> Run:
+        """The same run with those settings of the machine that its file and preset leave open."""
+        given = self.config.machine
+        left = {name: value for name, value in machine.items() if name not in given.model_fields_set}
+        config = self.config.model_copy(update={"machine": given.model_copy(update=left)})
+        return replace(self, config=config)
+
+    @property
+    def state(self) -> str:
+        """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
+        if not runs.is_run(self.directory):
+            return "new"
+        there = runs.open_config(self.directory)
+        if _comparable(there) != _comparable(self.config):
+            changed = _first_difference(_comparable(there), _comparable(self.config))
+            raise UserError(f"{self.directory} is a run of other settings: {changed}; choose another --dir")
+        return "done" if (self.directory / FINISHED).exists() else "begun"
+
+
+def read_sweep(path: Path, scale: str | None = None) -> SweepFile:
+    """A sweep's file, at a scale; ConfigError names what is wrong in it."""
+    try:
+        return SweepFile.model_validate(read_config(path)).at(scale)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
+
+
+def plan(sweep: SweepFile, file: Path, directory: Path) -> list[Run]:
+    """The runs that *sweep* means, seed by seed, so that every method has its first result early.
+
+    *file* is where it was read. ConfigError, before anything is run, names the run whose settings are not allowed;
+    UserError code nobody allowed.
+    """
+    seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
+    if len(set(seeds)) != len(seeds):
+        raise ConfigError(f"seeds = {seeds}: each may be named once")
+    planned = []
+    for seed in seeds:
+        for name, settings in _variants(sweep):
+            layers = preset(sweep.preset), nested(sweep.settings), nested(settings), {"seed": seed}
+            try:
+                config = build_config(*layers)
+                check_allowed(config.code, file)
+                make_suite(config)
+            except ConfigError as error:
+                raise ConfigError(f"run {name!r}: {error}") from None
+            planned.append(Run(name, seed, config, directory / name / str(seed)))
+    return planned
+
+
+def prepare(directory: Path, sweep: SweepFile) -> None:
+    """Make the sweep's directory and keep what it was asked for; UserError where it cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(sweep.model_dump(mode="json", exclude={"scales"}), sort_keys=False)
+        (directory / "sweep.yaml").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
+
+
+def _variants(sweep: SweepFile) -> list[tuple[str, Values]]:
+    names = _short_names(list(sweep.grid))
+    variants = []
+    for run, settings in (sweep.runs or {"": {}}).items():
+        if run and ("/" in run or run.startswith(".")):
+            raise ConfigError(f"runs: {run!r} names a directory, so it must hold no / and begin with no dot")
+        for values in itertools.product(*sweep.grid.values()):
+            parts = [f"{names[key]}={_plain(value)}" for key, value in zip(sweep.grid, values, strict=True)]
+            name = ",".join([run, *parts] if run else parts) or "run"
+            variants.append((name, {**dict(zip(sweep.grid, values, strict=True)), **settings}))
+    if len({name for name, _ in variants}) != len(variants):
+        raise ConfigError("grid: each value may be named once")
+    return variants
+
+
+def _short_names(keys: Sequence[str]) -> dict[str, str]:
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
+
+
+def _plain(value: Any) -> str:
+    return str(value).replace("/", "_")
+
+
+def _comparable(config: Config) -> Values:
+    return config.model_dump(exclude={"machine"})
+
+
+def _first_difference(there: Values, asked: Values, prefix: str = "") -> str:
+    for name, value in asked.items():
+        if there.get(name) == value:
+            continue
+        if isinstance(value, dict) and isinstance(there.get(name), dict):
+            return _first_difference(there[name], value, f"{prefix}{name}.")
+        return f"{prefix}{name} is {there.get(name)!r} there, {value!r} is asked for"
+    return "it has settings that this version does not know"

@@ -1,0 +1,107 @@
+"""Whether every file of a run is what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genoevo_mega.config.run import Config
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint, migrate
+from genoevo_runs import manifest, metrics
+from genoevo_runs.errors import DamagedError, UserError
+
+
+class _Report:
+    """What was checked and what was found."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.damaged: list[dict[str, str]] = []
+        self.checked: set[Path] = set()
+
+    def tell(self, path: Path, problem: str) -> None:
+        place = str(path.relative_to(self.directory)) if path.is_relative_to(self.directory) else str(path)
+        self._add([{"place": place, "problem": problem}])
+
+    def add(self, other: _Report) -> None:
+        """Take over what another report has."""
+        self._add(other.damaged)
+        self.checked |= other.checked
+
+    def _add(self, damaged: list[dict[str, str]]) -> None:
+        self.damaged += [entry for entry in damaged if entry not in self.damaged]
+
+    def run(self, path: Path, check: Callable[[], Any]) -> Any:
+        """What *check* of *path* gives, None where it finds damage."""
+        self.checked.add(path)
+        try:
+            return check()
+        except DamagedError as error:
+            self.tell(error.path, error.problem)
+        except UserError as error:
+            self.tell(path, str(error))
+        return None
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """Check ``config.yaml``, ``run.json``, ``metrics.jsonl`` and all files of all checkpoints, as JSON values.
+
+    ``sound``; ``checkpoints`` and ``files`` that were looked at; ``damaged``: a list of ``place``, relative to
+    *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too: a checkpoint
+    that it removes meanwhile does not count.
+    """
+    if not runs.is_run(directory):
+        raise UserError(f"{directory} is no run: it has no run.json")
+    report = _Report(directory)
+    config = None
+    if report.run(directory / "run.json", lambda: runs.read_origin(directory)):
+        config = report.run(directory / "config.yaml", lambda: runs.open_config(directory))
+    paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
+    report.checked.discard(directory / manifest.CHECKPOINTS)
+    found = [(path, _checkpoint(directory, path, config)) for path in paths]
+    # Training renames a checkpoint before it removes anything of it.
+    found = [(path, of_path) for path, of_path in found if path.exists()]
+    for _, of_path in found:
+        report.add(of_path)
+    if (directory / metrics.METRICS).exists():
+        report.run(directory / metrics.METRICS, lambda: metrics.read(directory / metrics.METRICS))
+    return {
+        "sound": not report.damaged,
+        "checkpoints": len(found),
+        "files": len(report.checked),
+        "damaged": report.damaged,
+    }
+
+
+def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
+    report = _Report(directory)
+    if migrate.is_version_2(path):
+        report.checked.update(file for file in path.rglob("*") if file.is_file())
+    else:
+        report.checked.add(path / manifest.MANIFEST)
+        content = report.run(path / manifest.MANIFEST, lambda: manifest.read(path))
+        if content is None:
+            return report
+        report.checked.update(path / entry.name for entry in content.files)
+        report.checked.update(directory / manifest.REPLAY / entry.name for entry in content.replay)
+        problems = list(manifest.problems(directory, path, content))
+        for problem in problems:
+            report.tell(problem.path, problem.problem)
+        if problems:
+            return report
+    report.checked.add(path / manifest.STATE)
+    state = report.run(path / manifest.STATE, lambda: checkpoint.read_state(path))
+    if state is not None:
+        mark = state["metrics_offset"], state["metrics_sha256"]
+        report.run(directory / metrics.METRICS, lambda: metrics.check_prefix(directory, *mark))
+    if config is not None:
+        report.run(path, lambda: _fill(directory, path, config))
+    return report
+
+
+def _fill(directory: Path, path: Path, config: Config) -> None:
+    # Checksums tell that a file is as it was written; that it can be taken up is told by taking it up.
+    trainer = runs.Trainer(config, directory)
+    checkpoint.load_one(trainer, path)

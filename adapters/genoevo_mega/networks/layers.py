@@ -1,0 +1,46 @@
+"""Layers of an ensemble, with their parameters in one tensor."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Tensors of an ensemble in one flat parameter.
+
+    The optimiser, gradient norms and moving averages then take one operation for a block, not one for each of its
+    tensors.
+    """
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        super().__init__()
+        self.shapes = [tensor.shape for tensor in tensors]
+        self._sizes = [shape.numel() for shape in self.shapes]
+        self.flat = nn.Parameter(torch.cat([tensor.flatten() for tensor in tensors]))
+        self._own: list[Tensor] = []
+
+    def tensors(self, flat: Tensor | None = None) -> list[Tensor]:
+        """Views of the parameter, or of *flat*, which is shaped like it."""
+        parts = torch.split_with_sizes(self.flat if flat is None else flat, self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def own_tensors(self, precision: torch.dtype) -> list[Tensor]:
+        """The parameter's tensors in *precision*, without gradients; views, where it is the parameter's own.
+
+        Views are made once for as long as the parameter stays where it is.
+        """
+        if precision != self.flat.dtype:
+            return self.tensors(self.flat.detach().to(precision))
+        if not self._own or self._own[0].data_ptr() != self.flat.data_ptr():
+            self._own = self.tensors(self.flat.detach())
+        return self._own
+
+
+def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
+    """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*; biases (ensemble, 1, outputs), 0."""
+    bound = gain * math.sqrt(6 / inputs)
+    weight = torch.empty(ensemble, inputs, outputs).uniform_(-bound, bound, generator=rng)
+    return [weight, torch.zeros(ensemble, 1, outputs)]

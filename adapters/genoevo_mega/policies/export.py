@@ -1,0 +1,186 @@
+"""Policies as files that run without this project: ONNX or TorchScript, one for each task.
+
+Each holds one task's greedy policy: decoded weights as constants, modules of no use to the task cut out; of the
+architectures whose structure does not evolve, all but what belongs to the other tasks. A file is written, read back
+by the runtime that it is for, and compared with the policy as it trained.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from genoevo_mega.networks import FixedNetwork
+from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.policy import Trained
+from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
+from genoevo_runs.arrays import Floats
+from genoevo_runs.errors import ConfigError, UserError
+
+Format = Literal["onnx", "torchscript"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
+THRESHOLD = 1e-8
+"""Share of the output up to which an edge is cut. What is cut together then changes no action by 1e-5."""
+_PROBES, _CALLS = 256, 300
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One task's file and what it costs; of MEGA, beside a policy that uses the whole pool (``full_``, else None).
+
+    ``multiply_adds`` are of one observation, ``microseconds`` the median time for one in the file's own runtime on
+    one thread; ``difference`` is the largest of any action from the policy as it trained, over random observations.
+    """
+
+    task: str
+    file: str
+    modules: list[int]
+    parameters: int
+    multiply_adds: int
+    full_multiply_adds: int | None
+    microseconds: float
+    full_microseconds: float | None
+    difference: float
+
+
+def export_tasks(
+    trained: Trained,
+    out: Path,
+    tasks: str = "all",
+    kind: Format = "onnx",
+    threshold: float = THRESHOLD,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Exported]:
+    """Write the chosen tasks' policies and ``policies.json`` into *out*, which must be new or empty.
+
+    *progress* is called with the tasks done. Raises UserError for an unknown task, a directory that is not empty or
+    what is not installed.
+    """
+    if kind == "onnx" and (missing := [p for p in ("onnx", "onnxruntime") if not importlib.util.find_spec(p)]):
+        raise UserError(f"--format onnx needs {' and '.join(missing)}: pip install 'genoevo[export]'")
+    if not 0 <= threshold < 1:
+        raise ConfigError(f"threshold = {threshold}: must be at least 0 and below 1")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"out = {str(out)!r}: exists and is not empty; choose another")
+    chosen, exporter = trained.tasks(tasks), _Exporter(trained, kind, threshold)
+    trained.policy(chosen[0])  # refuses before anything is written
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out = {str(out)!r}: cannot be written: {error.strerror}") from None
+    exported = []
+    for done, task in enumerate(chosen, 1):
+        exported.append(exporter.export(task, out))
+        progress(done)
+    content: dict[str, Any] = {**exporter.notes, "threshold": threshold, "cut": cut(trained, threshold)}
+    content["policies"] = [asdict(one) for one in exported]
+    (out / "policies.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return exported
+
+
+def cut(trained: Trained, threshold: float) -> str:
+    """What the files leave out, for people."""
+    network = trained.agent.averaged
+    if isinstance(network, FixedNetwork):
+        return network.of_other_tasks
+    return f"connections whose share of the output is not above {threshold:g}, and modules without any"
+
+
+class _Exporter:
+    def __init__(self, trained: Trained, kind: Format, threshold: float) -> None:
+        self.trained, self.kind, self.threshold = trained, kind, threshold
+        suite, config = trained.suite, trained.config
+        self.notes: dict[str, Any] = {
+            "format": kind,
+            "suite": config.suite,
+            "observation_size": suite.observation_size,
+            "action_size": suite.action_size,
+            "episode_length": config.environment.episode_length,
+        }
+        rng = torch.Generator().manual_seed(0)
+        self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
+        self.expected = trained.greedy(self.probes).numpy()
+        network, modules = trained.agent.averaged, len(trained.agent.averaged.pool)
+        full = TaskPolicy(network, 0, Graph.full(modules), suite.action_size, squash=True) if modules else None
+        self.full = full
+
+    def export(self, task: int, out: Path) -> Exported:
+        name = self.trained.suite.names[task]
+        policy = self.trained.policy(task, threshold=self.threshold)
+        path = out / f"{_file_name(name)}{SUFFIXES[self.kind]}"
+        runs = [self._write(policy, path, name)]
+        with tempfile.TemporaryDirectory() as place:
+            if self.full is not None:
+                runs.append(self._write(self.full, Path(place) / path.name, name))
+            microseconds = [round(1e6 * s, 1) for s in _latencies(runs, self.probes[task, :1].numpy())]
+        return Exported(
+            task=name,
+            file=path.name,
+            modules=list(policy.graph.inputs) if isinstance(policy, TaskPolicy) else [],
+            parameters=policy.parameter_count,
+            multiply_adds=policy.multiply_adds,
+            full_multiply_adds=self.full.multiply_adds if self.full is not None else None,
+            microseconds=microseconds[0],
+            full_microseconds=microseconds[1] if self.full is not None else None,
+            difference=float(np.abs(runs[0](self.probes[task].numpy()) - self.expected[task]).max()),
+        )
+
+    def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:
+        """Write a file and return it as its runtime runs it."""
+        if self.kind == "torchscript":
+            return _torchscript(policy, path, self.trained.suite.observation_size)
+        import onnxruntime
+
+        from genoevo_mega.policies.onnx import INPUT, write_onnx
+
+        write_onnx(policy, path, {"task": task, **{name: str(value) for name, value in self.notes.items()}})
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return lambda observations: np.asarray(session.run(None, {INPUT: observations})[0])
+
+
+def _torchscript(policy: TaskPolicy | FixedPolicy, path: Path, observation_size: int) -> Callable[[Floats], Floats]:
+    with warnings.catch_warnings():
+        # torch advises torch.export instead, whose files need Python.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
+        torch.jit.trace(policy, torch.zeros(1, observation_size)).save(path)
+        loaded = torch.jit.load(path)
+
+    @torch.no_grad()
+    def run(observations: Floats) -> Floats:
+        return np.asarray(loaded(torch.from_numpy(observations)).numpy())
+
+    return run
+
+
+def _latencies(runs: list[Callable[[Floats], Floats]], observation: Floats) -> list[float]:
+    """Median seconds of a call of each, taken in turn so that both see the same machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times: list[list[float]] = [[] for _ in runs]
+        for _ in range(_CALLS):
+            for run, seconds in zip(runs, times, strict=True):
+                began = time.perf_counter()
+                run(observation)
+                seconds.append(time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
+    return [statistics.median(seconds) for seconds in times]
+
+
+def _file_name(task: str) -> str:
+    # A suite's names may hold what a file's may not: gymnasium's do, such as ALE/Pong-v5.
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in task)

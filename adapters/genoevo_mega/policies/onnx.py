@@ -1,0 +1,100 @@
+"""A task's policy as an ONNX graph.
+
+MEGA's is written node by node with onnx's own helpers: a few matrix products and sums, for which torch's exporters
+take seconds, and one needs a package more, the other is to be removed. The other architectures, whose operations are
+many, are left to the one that needs no package.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from genoevo_mega.policies.module_graph import Edges
+from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
+
+INPUT, OUTPUT = "observation", "action"
+_OPSET, _IR = 13, 8  # what every onnxruntime since 2021 and 2022 reads
+
+
+def write_onnx(policy: TaskPolicy | FixedPolicy, path: Path, notes: dict[str, str]) -> None:
+    """Write *policy*, float32: ``observation`` (batch, observation_size) in, ``action`` (batch, outputs) out."""
+    model = _node_by_node(policy) if isinstance(policy, TaskPolicy) else _by_torch(policy)
+    helper.set_model_props(model, notes)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _by_torch(policy: FixedPolicy) -> onnx.ModelProto:
+    file = io.BytesIO()
+    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
+    axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
+    with warnings.catch_warnings():
+        # torch advises its newer exporter, which needs onnxscript.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        example = (torch.zeros(1, policy.inputs),)
+        torch.onnx.export(policy, example, file, dynamo=False, opset_version=_OPSET, dynamic_axes=axes, **names)
+    return onnx.load_from_string(file.getvalue())
+
+
+def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
+    graph = _Builder()
+    hidden = {0: graph.layers(policy.embedding, INPUT, "embedding")}
+    for k, edges in policy.graph.inputs.items():
+        hidden[k] = graph.layers(policy.pool[str(k)], graph.mixed(edges, hidden, f"input{k}"), f"module{k}")
+    out = graph.layers([policy.head], graph.mixed(policy.graph.output, hidden, "mixed"), "head")
+    graph.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
+    sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "policy", ends[:1], ends[1:], graph.constants),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR,
+        producer_name="genoevo",
+    )
+
+
+class _Builder:
+    """Nodes and constants so far; every method returns the name of what it adds."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: int) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def constant(self, value: np.ndarray, name: str) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def layers(self, layers: nn.Sequential | list[nn.Linear], source: str, name: str) -> str:
+        """Linear layers and rectifiers, one after the other."""
+        for i, layer in enumerate(layers):
+            if isinstance(layer, nn.Linear):
+                own = [
+                    self.constant(getattr(layer, part).numpy(), f"{name}.{i}.{part}") for part in ("weight", "bias")
+                ]
+                source = self.node("Gemm", [source, *own], f"{name}.{i}", transB=1)
+            else:
+                source = self.node("Relu", [source], f"{name}.{i}")
+        return source
+
+    def mixed(self, edges: Edges, hidden: dict[int, str], name: str) -> str:
+        """The weighted sum of outputs."""
+        total = ""
+        for j, weight in edges.items():
+            term = hidden[j]
+            if weight != 1.0:
+                factor = self.constant(np.array(weight, np.float32), f"{name}.weight{j}")
+                term = self.node("Mul", [term, factor], f"{name}.term{j}")
+            total = self.node("Add", [total, term], f"{name}.sum{j}") if total else term
+        return total

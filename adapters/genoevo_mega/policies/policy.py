@@ -1,0 +1,151 @@
+"""Trained policies of a run, one task at a time: an object with ``predict``.
+
+The network of one task is :class:`~genoevo_mega.policies.single_task.TaskPolicy` for MEGA and
+:class:`~genoevo_mega.policies.single_task.FixedPolicy` for the other architectures.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genoevo_mega.agents.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
+from genoevo_mega.config.run import Config
+from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.envs.suite import Suite
+from genoevo_mega.experiments import runs
+from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
+from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
+from genoevo_mega.training import checkpoint
+from genoevo_runs.arrays import Floats
+from genoevo_runs.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has learnt: its agent, and the routing of every task's elite genotype, if it has genotypes."""
+
+    config: Config
+    suite: Suite
+    agent: Agent
+    routing: Routing
+
+    @classmethod
+    def of_run(cls, directory: Path) -> Trained:
+        """From the newest checkpoint, on the CPU wherever it trained; UserError where there is none."""
+        config = runs.open_config(directory)
+        config = config.model_copy(update={"machine": config.machine.model_copy(update={"device": "cpu"})})
+        suite = make_suite(config)
+        agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
+        return cls(config, suite, agent, evolver.elite())
+
+    def tasks(self, chosen: str) -> list[int]:
+        """Indices of ``all`` or of a task's name; UserError for another."""
+        names = list(self.suite.names)
+        if chosen != "all" and chosen not in names:
+            raise UserError(f"task = {chosen!r}: must be all or one of {', '.join(names)}{nearest(chosen, names)}")
+        return list(range(len(names))) if chosen == "all" else [names.index(chosen)]
+
+    def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
+        """One task's greedy policy, or the mean and log standard deviation of its Gaussian.
+
+        *threshold* is that of :meth:`~genoevo_mega.policies.module_graph.Graph.of_task`; without genotypes there is
+        nothing that it could cut. UserError for a custom architecture that is not a
+        :class:`~genoevo_mega.networks.fixed.FixedNetwork`.
+        """
+        network, outputs = self.agent.averaged if greedy else self.agent.actor, self.suite.action_size
+        outputs = outputs if greedy else 2 * outputs
+        if isinstance(network, FixedNetwork):
+            return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
+        if not isinstance(network, ModularNetwork):
+            raise UserError(
+                f"architecture = {self.config.architecture!r}: one task's policy can be taken from a network only "
+                "where it is a genoevo_mega.networks.FixedNetwork"
+            )
+        return TaskPolicy(network, task, Graph.of_task(self.routing, task, threshold), outputs, squash=greedy)
+
+    @torch.no_grad()
+    def greedy(self, observations: Tensor) -> Tensor:
+        """Actions (tasks, batch, action_size) of the network as it trained; for (tasks, batch, observation_size)."""
+        return torch.tanh(self.agent.averaged(observations, self.routing)[0].chunk(2, dim=-1)[0])
+
+
+class Policy:
+    """The greedy policies of a run, in the manner of stable-baselines3.
+
+    Attributes
+    ----------
+    tasks : tuple of str
+        The names that :meth:`predict` takes.
+    observation_size, action_size : int
+
+    """
+
+    def __init__(self, trained: Trained, seed: int | None = None) -> None:
+        self.tasks = tuple(trained.suite.names)
+        self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
+        self._rng = np.random.default_rng(seed)
+        self._network = functools.cache(trained.policy)  # made when first asked for: a suite may have many tasks
+
+    @torch.no_grad()
+    def predict(
+        self, observation: npt.ArrayLike, task: str | int, *, deterministic: bool = True
+    ) -> tuple[Floats, None]:
+        """The action for one observation, or for each of a batch of one task's.
+
+        Parameters
+        ----------
+        observation
+            (observation_size,) or (batch, observation_size), as the task's environment gives it.
+        task
+            Its name or its place in :attr:`tasks`.
+        deterministic
+            False draws from the policy's Gaussian, from the seed given to :func:`load_policy`.
+
+        Returns
+        -------
+        (action_size,) or (batch, action_size) float32 in [-1, 1]; and None, where stable-baselines3 has the state of
+        a recurrent policy.
+
+        Raises
+        ------
+        ValueError
+            For an unknown task, or an observation of another shape or with values that are not finite.
+
+        """
+        index, rows = self._index(task), np.asarray(observation, np.float32)
+        if rows.ndim not in (1, 2) or rows.shape[-1] != self.observation_size:
+            size = self.observation_size
+            raise ValueError(f"observation must have shape ({size},) or (batch, {size}), got {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError("observation must be finite")
+        batch = torch.from_numpy(np.atleast_2d(rows))
+        if deterministic:
+            actions = self._network(index)(batch).numpy()
+        else:
+            mean, log_std = self._network(index, greedy=False)(batch).chunk(2, dim=-1)
+            noise = self._rng.standard_normal(mean.shape, np.float32)
+            actions = np.tanh(mean.numpy() + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp().numpy() * noise)
+        return (actions[0] if rows.ndim == 1 else actions), None
+
+    def _index(self, task: str | int) -> int:
+        names = list(self.tasks)
+        if isinstance(task, str) and task in names:
+            return names.index(task)
+        if isinstance(task, (int, np.integer)) and 0 <= task < len(names):
+            return int(task)
+        raise ValueError(
+            f"task must be one of {', '.join(names)} or its index, got {task!r}{nearest(str(task), names)}"
+        )
+
+
+def load_policy(directory: Path, *, seed: int | None = None) -> Policy:
+    """The policies of a run's newest checkpoint; UserError where *directory* holds none."""
+    return Policy(Trained.of_run(Path(directory)), seed)

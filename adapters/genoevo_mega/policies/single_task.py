@@ -1,0 +1,120 @@
+"""One task's policy as a plain network.
+
+Training computes all tasks in one pass. :class:`TaskPolicy` is MEGA's arithmetic for a single task, as ordinary
+layers: the genotype's weights are constants, the task's one-hot is part of a bias, and modules that are not on a path
+of any weight to the output are left out. :class:`FixedPolicy` is that of the other architectures: their own, without
+what belongs to the other tasks.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from genoevo_mega.networks import FixedNetwork, ModularNetwork
+from genoevo_mega.policies.module_graph import Edges, Graph
+from genoevo_runs.errors import UserError
+
+
+class TaskPolicy(nn.Module):
+    """The first *outputs* outputs of an actor for one task: (batch, observation_size) -> (batch, outputs).
+
+    Plain linear layers and additions in fp32, a static graph. With *squash* the outputs pass through tanh and are the
+    greedy action.
+    """
+
+    def __init__(self, network: ModularNetwork, task: int, graph: Graph, outputs: int, *, squash: bool) -> None:
+        super().__init__()
+        task_bias, *core = [tensor.detach()[0] for tensor in network.core.tensors()]
+        layers = [core[i : i + 2] for i in range(0, len(core), 2)]
+        layers[0] = [layers[0][0], layers[0][1] + task_bias[task]]
+        self.graph, self.squash = graph, squash
+        self.embedding = nn.Sequential(*(part for layer in layers[:-1] for part in (_linear(*layer), nn.ReLU())))
+        self.pool = nn.ModuleDict({str(k): _module(network, k) for k in graph.inputs})
+        head, bias = layers[-1]
+        self.head = _linear(head[:, :outputs], bias[:, :outputs])
+
+    def hidden(self, observations: Tensor) -> dict[int, Tensor]:
+        """The embedding (number 0) and every module's output, (batch, width) each."""
+        hidden = {0: self.embedding(observations)}
+        for k, edges in self.graph.inputs.items():
+            hidden[k] = self.pool[str(k)](_mixed(edges, hidden))
+        return hidden
+
+    def output(self, hidden: dict[int, Tensor]) -> Tensor:
+        """The output from what :meth:`hidden` gives."""
+        out = self.head(_mixed(self.graph.output, hidden))
+        return torch.tanh(out) if self.squash else out
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """See the class."""
+        return self.output(self.hidden(observations))
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all layers."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one observation: those of the layers, and one for each number that a weight of the genotype scales."""
+        products = sum(layer.weight.numel() for layer in self.modules() if isinstance(layer, nn.Linear))
+        sums = [*self.graph.inputs.values(), self.graph.output]
+        scaled = sum(len(edges) for edges in sums if list(edges.values()) != [1.0])
+        return products + scaled * self.head.in_features
+
+
+class FixedPolicy(nn.Module):
+    """:class:`TaskPolicy` for an architecture whose structure does not evolve.
+
+    UserError where the network still answers for several tasks: its ``by_task`` then names too few tensors.
+    """
+
+    def __init__(self, network: FixedNetwork, task: int, inputs: int, outputs: int, *, squash: bool) -> None:
+        super().__init__()
+        self.squash, self.inputs, self._outputs, self._compute = squash, inputs, outputs, network.compute
+        for i, tensor in enumerate(network.alone(task)):
+            self.register_buffer(f"tensor{i}", tensor)
+        answers = self._compute(torch.zeros(1, 1, 1, inputs), list(self.buffers()))
+        if answers.shape[1] != 1:
+            raise UserError(
+                f"{type(network).__name__}: by_task must name every tensor whose second axis is the tasks"
+            )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """See :class:`TaskPolicy`."""
+        out = self._compute(observations[None, None], list(self.buffers()))[0, 0, :, : self._outputs]
+        return torch.tanh(out) if self.squash else out
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all tensors, the part of the head for the standard deviation among them."""
+        return sum(tensor.numel() for tensor in self.buffers())
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one observation, those of all matrix products."""
+        with FlopCounterMode(display=False) as counter:
+            self(torch.zeros(1, self.inputs))
+        return counter.get_total_flops() // 2
+
+
+def _mixed(edges: Edges, hidden: dict[int, Tensor]) -> Tensor:
+    terms = [hidden[j] if weight == 1.0 else weight * hidden[j] for j, weight in edges.items()]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(*weight.shape, device="meta")
+    layer.weight = nn.Parameter(weight.T.contiguous(), requires_grad=False)
+    layer.bias = nn.Parameter(bias.reshape(-1).clone(), requires_grad=False)
+    return layer
+
+
+def _module(network: ModularNetwork, number: int) -> nn.Sequential:
+    inner, inner_bias, outer, outer_bias = [tensor.detach()[0] for tensor in network.pool[number - 1].tensors()]
+    return nn.Sequential(_linear(inner, inner_bias), nn.ReLU(), _linear(outer, outer_bias), nn.ReLU())

@@ -1,0 +1,63 @@
+"""From a config to the parts of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from genoevo_mega.agents.replay import Replay
+from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.sizing import make_network, network_shapes, sizes
+from genoevo_mega.agents.threads import parts_for
+from genoevo_mega.config.run import Config
+from genoevo_mega.envs.suite import Suite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.evolution.static import Steady
+from genoevo_runs.errors import ConfigError
+
+
+def make_device(config: Config) -> torch.device:
+    """The learner's device, prepared for the config's precision; ConfigError where there is none."""
+    if config.machine.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("machine.device = 'cuda': torch finds no CUDA device here; cpu is there")
+    torch.set_float32_matmul_precision("high" if config.sac.precision == "tf32" else "highest")
+    return torch.device(config.machine.device)
+
+
+def make_replay(config: Config, suite: Suite) -> Replay:
+    """Empty replay; on the learner's device where it takes at most half of what is free there."""
+    tasks, device = len(suite.names), make_device(config)
+    capacity = config.sac.buffer_size // tasks
+    row = 4 * (suite.observation_size + suite.action_size)
+    if device.type == "cuda" and tasks * capacity * row > torch.cuda.mem_get_info()[0] // 2:
+        device = torch.device("cpu")
+    sizes = suite.observation_size, suite.action_size
+    return Replay(tasks, capacity, *sizes, config.environment.episode_length, device)
+
+
+def make_agent(config: Config, suite: Suite) -> Agent:
+    """A fresh agent with the start stage's modules, its weights drawn from the config's seed."""
+    rng = torch.Generator().manual_seed(config.seed)
+    settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
+
+    def network(inputs: int, outputs: int, ensemble: int) -> nn.Module:
+        shape = inputs, outputs
+        return make_network(config, settings[shape], len(suite.names), shape, ensemble, rng)
+
+    device = make_device(config)
+    parts = parts_for(config.machine.threads, config.sac.batch_size) if device.type == "cpu" else 1
+    shape = suite.observation_size, suite.action_size, len(suite.names)
+    return Agent(network, *shape, config.sac, rng, parts=parts, device=device)
+
+
+def make_evolver(config: Config, tasks: list[str], seed: int) -> Evolver | Steady:
+    """What decides the structure of a fresh run."""
+    return Evolver.fresh(config, tasks, seed) if config.architecture == "mega" else Steady(config, tasks)
+
+
+def evolver_from_state(config: Config, tasks: list[str] | None, state: dict[str, Any]) -> Evolver | Steady:
+    """What decides the structure of a run, from its ``state_dict``; see each one's ``from_state``."""
+    kind = Evolver if config.architecture == "mega" else Steady
+    return kind.from_state(config, tasks, state)

@@ -1,0 +1,368 @@
+"""A run's whole state, exactly: what is in a checkpoint, and how a run is made of one again.
+
+``agent.safetensors`` holds weights, averages, targets, temperatures, optimiser state and torch's generator,
+``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
+pending fitness, relaxed codes where there are any, and the replay's unfinished rows, ``state.json`` counters,
+generators and times; the replay's finished rows lie in segments, see :mod:`genoevo_runs.manifest`. Nothing is
+pickled. :mod:`genoevo_mega.training.writer` writes it.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from genoevo import state as engine_state
+from genoevo_mega.agents.sac import Agent
+from genoevo_mega.config.run import Config
+from genoevo_mega.envs.suite import Suite
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.evolution.static import Steady
+from genoevo_mega.training import agent_state, migrate
+from genoevo_mega.training.build import evolver_from_state, make_agent
+from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.losses import RunningMeans
+from genoevo_mega.training.memory_check import check_memory
+from genoevo_mega.training.throughput import Work
+from genoevo_runs import files, manifest, metrics
+from genoevo_runs.arrays import Arrays
+from genoevo_runs.clock import CATEGORIES, Clock
+from genoevo_runs.errors import DamagedError, UserError, abbreviated
+from genoevo_runs.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSION, Count, Record, Score, Segment
+
+if TYPE_CHECKING:
+    from genoevo_mega.training.trainer import Trainer
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Tell = Callable[[str], None]
+
+
+class Losses(Record):
+    """Sums of losses since the last round, by task where they are counted so."""
+
+    count: Count
+    sums: dict[str, float | list[float]]
+
+
+class EstimateRecord(Record):
+    """An :class:`~genoevo_mega.training.evaluation.Estimate`."""
+
+    success: Share
+    low: Share
+    high: Share
+    episodes: Count
+
+
+class State(Record):
+    """``state.json``."""
+
+    format: Literal["genoevo-mega-checkpoint"] = FORMAT
+    version: Literal[3] = VERSION
+    steps: Count
+    updates: Count
+    pool_size: Annotated[int, Field(ge=0, le=10**6)]
+    parameters: dict[Literal["actor", "critics"], Count]
+    replay_bytes: Count
+    rngs: dict[str, dict[str, Any]]
+    losses: Losses
+    time: dict[Literal[CATEGORIES], Seconds]  # type: ignore[valid-type]
+    work: dict[Literal["operations", "rollout_seconds", "matrix_rate"], Seconds]
+    metrics_offset: Count
+    metrics_sha256: manifest.Sha256 | None
+    evaluation_due: bool
+    evaluated: list[EstimateRecord] | None
+    evaluated_at: Count
+    success: list[Share | None]
+    masked: list[Count] | None = None  # up to the last round, where sac.mask_loss_above is set
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a checkpoint holds but the replay's finished rows; shares nothing with the run that goes on."""
+
+    step: int
+    score: Score | None
+    tensors: dict[str, torch.Tensor]
+    community: engine_state.State
+    arrays: Arrays
+    state: State
+
+
+@dataclass
+class Loaded:
+    """What a trainer was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
+
+    path: Path | None = None
+    segments: list[Segment] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+
+
+def snapshot(trainer: Trainer) -> Snapshot:
+    """Copy everything that goes on changing."""
+    arrays = {
+        **_prefixed("episodes/", trainer.episodes.state_arrays()),
+        **_prefixed("evolver/", trainer.evolver.state_arrays()),
+        **_prefixed("replay/", trainer.replay.state_arrays()),
+    }
+    return Snapshot(
+        trainer.steps,
+        _score(trainer),
+        agent_state.tensors(trainer.agent),
+        copy.deepcopy(trainer.evolver.state_dict()),
+        {name: np.array(array, order="C") for name, array in arrays.items()},
+        _state(trainer),
+    )
+
+
+def _score(trainer: Trainer) -> Score | None:
+    if trainer.evaluated is not None:
+        success = [estimate.success for estimate in trainer.evaluated]
+        return Score(evaluated=True, success=float(np.mean(success)), step=trainer.evaluated_at)
+    shares = [share for share in trainer.status.success if share is not None]
+    return Score(evaluated=False, success=float(np.mean(shares)), step=trainer.steps) if shares else None
+
+
+def _state(trainer: Trainer) -> State:
+    agent = trainer.agent
+    return State(
+        steps=trainer.steps,
+        updates=agent.updates,
+        pool_size=len(agent.actor.pool),
+        parameters={"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
+        replay_bytes=trainer.replay.nbytes,
+        rngs={name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
+        losses=Losses(count=trainer.losses.count, sums=trainer.losses.sums_as_floats()),
+        time=trainer.clock.snapshot(),
+        work=asdict(trainer.work),
+        metrics_offset=trainer.metrics_offset,
+        metrics_sha256=trainer.metrics_sha256,
+        evaluation_due=trainer.evaluation_due,
+        evaluated=trainer.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in trainer.evaluated],
+        evaluated_at=trainer.evaluated_at,
+        success=trainer.status.success,
+        masked=trainer.masked,
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- finding
+
+
+def candidates(directory: Path) -> list[Path]:
+    """All checkpoints of a run directory, newest first."""
+    return [*manifest.newest_first(directory), *of_version_2(directory)]
+
+
+def of_version_2(directory: Path) -> list[Path]:
+    """Checkpoints where genoevo wrote them before version 3."""
+    paths = [directory / name for name in migrate.CHECKPOINTS]
+    return [files.inside(directory, path) for path in paths if (path / STATE).exists()]
+
+
+def find(directory: Path, tell: Tell = lambda line: None) -> Path:
+    """The newest checkpoint whose own files are whole; its replay is not looked at.
+
+    *tell* gets a line for each that was passed over. UserError where there is none.
+    """
+    for path in (found := candidates(directory)):
+        try:
+            _check(directory, path, replay=False)
+        except DamagedError as error:
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return path
+    if found:
+        raise UserError(f"{directory} has no checkpoint that is whole; genoevo mega verify {directory} tells why")
+    raise UserError(f"{directory} holds no checkpoint yet; genoevo mega resume {directory} starts it anew")
+
+
+def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
+    if migrate.is_version_2(path):  # it has no checksums
+        read_state(path)
+        return []
+    content = manifest.read(path)
+    manifest.check(directory, path, content, replay=replay)
+    return content.replay
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Counters, generators and times of a checkpoint, whatever its version; DamagedError where they are not whole."""
+    file = path / STATE
+    content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
+    with files.reading(file):
+        state = manifest.parse(State, migrate.state(content))
+        for name, rng in state.rngs.items():
+            try:
+                engine_state.generator_from_state(rng)
+            except ValueError as error:
+                raise ValueError(f"rngs.{name}: {error}") from None
+    return dict(state.model_dump())
+
+
+# --------------------------------------------------------------------------------------------------------- loading
+
+
+def load(trainer: Trainer, tell: Tell = lambda line: None) -> None:
+    """Fill a fresh trainer from its run directory's newest checkpoint that is whole.
+
+    *tell* gets a line for each that is not and why, and where there is none at all: the trainer then stays at its
+    beginning. UserError where there are some and none is whole.
+    """
+    first: DamagedError | None = None
+    for path in candidates(trainer.directory):
+        try:
+            load_one(trainer, path)
+        except DamagedError as error:
+            first = first or error
+            trainer.loaded.damaged.append(path)
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return
+    if first is not None:
+        raise UserError(f"{trainer.directory} has no checkpoint that is whole: {first}")
+    tell(f"{trainer.directory} holds no checkpoint yet: it starts from the beginning")
+
+
+def load_one(trainer: Trainer, path: Path) -> None:
+    """Fill a trainer from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
+    segments = _check(trainer.directory, path, replay=True)
+    state, tasks = read_state(path), len(trainer.suite.names)
+    metrics.check_prefix(trainer.directory, state["metrics_offset"], state["metrics_sha256"])
+    with files.reading(path / STATE):
+        if state["rngs"].keys() != trainer.rngs.keys():
+            raise ValueError(f"rngs: must be {', '.join(trainer.rngs)}, got {', '.join(state['rngs'])}")
+        if len(state["success"]) != tasks or len(state["evaluated"] or state["success"]) != tasks:
+            raise ValueError(f"success and evaluated must be of {tasks} tasks")
+        _check_masked(state, tasks)
+    trainer.agent, trainer.evolver = load_policy(path, trainer.config, trainer.suite)
+    arrays = _read_arrays(path)
+    with files.reading(path / ARRAYS):
+        trainer.episodes.load_arrays(_under("episodes/", arrays))
+    _load_replay(trainer, path, segments, _under("replay/", arrays))
+    for name, rng in trainer.rngs.items():
+        rng.bit_generator.state = state["rngs"][name]
+    trainer.steps = state["steps"]
+    trainer.losses = RunningMeans(**state["losses"])
+    trainer.clock = Clock(state["time"])
+    trainer.work = Work(**state["work"])
+    trainer.metrics_offset = state["metrics_offset"]
+    trainer.evaluation_due = state["evaluation_due"]
+    trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
+    trainer.evaluated_at = state["evaluated_at"]
+    trainer.status.success = state["success"]
+    if trainer.masked is not None:
+        trainer.masked = state["masked"] or trainer.masked
+    trainer.loaded.path, trainer.loaded.segments = path, segments
+
+
+def _check_masked(state: dict[str, Any], tasks: int) -> None:
+    sums = state["losses"]["sums"]
+    if any(isinstance(value, list) != (name == "masked") for name, value in sums.items()):
+        raise ValueError("losses.sums: masked must be counts by task, all else numbers")
+    if any(len(counts or range(tasks)) != tasks for counts in (state["masked"], sums.get("masked"))):
+        raise ValueError(f"masked must be of {tasks} tasks")
+
+
+def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: Arrays) -> None:
+    replay, folder = trainer.replay, trainer.directory / manifest.REPLAY
+    replay.clear()
+    if migrate.is_version_2(path):
+        migrate.load_replay(path / "replay", replay)
+    else:
+        reached = np.zeros(len(replay.head), np.int64)
+        for segment in segments:
+            first, last = segment.bounds
+            with files.reading(folder / segment.name):
+                if (
+                    first.shape != reached.shape
+                    or (first > last).any()
+                    or (last - first > replay.valid.shape[1]).any()
+                ):
+                    raise ValueError(f"its rows {segment.first} to {segment.last} do not fit the replay")
+            rows = files.read_arrays(folder / segment.name, manifest.SEGMENT, manifest.SEGMENT_VERSION)
+            with files.reading(folder / segment.name):
+                replay.load_rows(first, last, rows)
+            reached = last
+        with files.reading(path / ARRAYS):
+            replay.load_arrays(begun)
+            if (reached != replay.written).any():
+                raise ValueError(f"the replay's segments end at {reached.tolist()}, not at {replay.written.tolist()}")
+    with files.reading(path / ARRAYS):
+        trainer.evolver.check_stored(replay.genotypes[replay.valid])
+
+
+def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver | Steady]:
+    """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
+    state = read_state(path)
+    evolver = read_evolver(path, config, list(suite.names))
+    with files.reading(path / STATE):
+        pool, (least, most) = state["pool_size"], evolver.modules
+        if not least <= pool <= most:
+            raise ValueError(f"pool_size = {pool}: must be from {least} to {most}")
+    check_memory(config, suite)
+    agent = make_agent(config, suite)
+    while len(agent.actor.pool) < pool:
+        agent.grow()
+    agent_state.load(path / AGENT, agent)
+    agent.updates = state["updates"]
+    arrays = _under("evolver/", _read_arrays(path))
+    with files.reading(path / ARRAYS):
+        evolver.load_arrays(arrays)
+    return agent, evolver
+
+
+def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Evolver | Steady:
+    """What decides the structure, without pending episodes; DamagedError where the file is not whole."""
+    state = _read_structure(path)
+    with files.reading(path / COMMUNITY):
+        return evolver_from_state(config, tasks, state)
+
+
+def _read_structure(path: Path) -> engine_state.State:
+    file = files.inside(path.parent, path / COMMUNITY)
+    files.check_npz(file)
+    with files.reading(file):
+        state = engine_state.load(file)
+        if not isinstance(state, dict) or not isinstance(state.get("population", {}), dict):
+            raise ValueError(f"its state must be values by name, got {abbreviated(state)}")
+        return state
+
+
+def digest(path: Path) -> str:
+    """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
+    population = _read_structure(path).get("population", {})
+    arrays = _under("evolver/", _read_arrays(path))
+    parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}
+    del parts[agent_state.RNG]
+    parts |= {f"population/{name}": np.asarray(value) for name, value in population.items()}
+    with files.reading(path / ARRAYS):
+        parts |= {f"pending/{name}": arrays[name] for name in ("episodes", "successes", "returns")}
+        parts |= {name: array for name, array in arrays.items() if name.startswith("relaxed_")}
+    total = hashlib.sha256()
+    for name in sorted(parts):
+        array = np.ascontiguousarray(parts[name])
+        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def _read_arrays(path: Path) -> Arrays:
+    if migrate.is_version_2(path):
+        return migrate.read_arrays(path)
+    return files.read_arrays(files.inside(path.parent, path / ARRAYS), FORMAT, VERSION)
+
+
+def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
+def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

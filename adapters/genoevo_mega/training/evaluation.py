@@ -1,0 +1,86 @@
+"""Success of the greedy policy on goals that training never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genoevo_mega.agents.sac import Agent
+from genoevo_mega.envs.rollout import RolloutPool
+from genoevo_mega.networks import Routing
+from genoevo_runs.arrays import Floats
+
+Policy = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A success rate with its 95 % Wilson interval."""
+
+    success: float
+    low: float
+    high: float
+    episodes: int
+
+    @classmethod
+    def of(cls, successes: int, episodes: int) -> Estimate:
+        """From counts; ValueError for no episodes."""
+        # Takes most of a second, for which commands that evaluate nothing need not wait.
+        from scipy.stats import binomtest
+
+        interval = binomtest(successes, episodes).proportion_ci(method="wilson")
+        return cls(successes / episodes, float(interval.low), float(interval.high), episodes)
+
+
+def greedy(agent: Agent, routing: Routing) -> Policy:
+    """The policy that takes the mean action of each task's given genotype."""
+    return lambda observations: agent.act(torch.from_numpy(observations), routing, greedy=True).numpy()
+
+
+def evaluate(
+    pool: RolloutPool,
+    policy: Policy,
+    episodes: int,
+    episode_length: int,
+    progress: Callable[[int], None] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
+    first_goal: int = 0,
+) -> list[Estimate] | None:
+    """Run *episodes* of every task, one environment each, on the evaluation goals in order from *first_goal*.
+
+    An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
+    to finish among several copies would count the successful ones. The pool is left in the last episode.
+    None where *stop* said so between two episodes.
+    """
+    tasks = len(pool.suite.names)
+    successes = np.zeros(tasks, np.int64)
+    for episode in range(episodes):
+        if stop():
+            return None
+        goals = np.full(tasks, first_goal + episode)
+        successes += _episode(pool, policy, goals, episode_length)
+        progress(episode + 1)
+    return [Estimate.of(int(count), episodes) for count in successes]
+
+
+def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
+    success = np.zeros(len(goals), np.bool_)
+    due = np.ones(len(goals), np.bool_)
+    while due.any():  # more than once where episodes are lost
+        observations = pool.reset(goals, due, evaluation=True)
+        active = due & ~pool.lost
+        for _ in range(length):
+            if not active.any():
+                break
+            step = pool.step(policy(observations), active)
+            success |= step.success & active
+            # A task that has succeeded has nothing left to show, and its last flags must not be read again.
+            active &= ~(step.terminated | success | step.lost)
+            observations = step.observations
+        due &= pool.lost
+        success &= ~due
+    return success

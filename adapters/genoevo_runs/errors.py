@@ -1,0 +1,50 @@
+"""Errors a user can act on; the command line prints them as one line."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """Something the user asked for cannot be done; the message names it, its value and what is allowed."""
+
+
+class ConfigError(UserError):
+    """A setting, preset, task or directory that is not allowed."""
+
+
+class DamagedError(UserError):
+    """A file of a run is not what it should be; ``path`` and ``problem`` say which and why."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, " ".join(problem.split())
+        super().__init__(f"{path} is damaged: {self.problem}")
+
+
+class VersionError(UserError):
+    """A file is of a later format than this version reads."""
+
+
+class RunError(Exception):
+    """A run cannot continue; its last checkpoint is intact."""
+
+
+class StorageError(RunError):
+    """A run cannot be written any more: the disk is full, or taken away."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return ``(did you mean X?)`` with the known name most like *name*, or nothing."""
+    match = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {match[0]}?)" if match else ""
+
+
+def abbreviated(value: Any) -> str:
+    """At most a line of *value*."""
+    if isinstance(value, dict | list | tuple | set):
+        return f"{type(value).__name__} of {len(value)}"
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits have none
+        text = f"a whole number of {value.bit_length()} bits"
+    return text if len(text) <= 80 else f"{text[:77]}..."

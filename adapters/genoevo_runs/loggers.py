@@ -1,0 +1,132 @@
+"""Where a run's numbers can be watched beside its files: TensorBoard, Weights & Biases, MLflow.
+
+A package is imported when its logger is chosen, never before. Files that the services need to take a run up again
+after a pause lie in the run directory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from genoevo_runs.errors import UserError
+from genoevo_runs.settings import flat
+
+Values = list[tuple[str, float]]
+PROJECT = "genoevo"
+_BATCH = 1000  # metrics that MLflow takes in one request
+
+NEEDED = {
+    "tensorboard": ("tensorboard", "tensorboard"),
+    "wandb": ("wandb", "wandb"),
+    "mlflow": ("mlflow", "mlflow"),
+}
+"""For each logger the module that it imports and the package that brings it."""
+
+
+class Logger(Protocol):
+    """Takes named numbers as they come."""
+
+    def log(self, values: Values, step: int) -> None:
+        """Numbers of the environment step *step*; steps never go back."""
+
+    def close(self) -> None:
+        """Nothing more will come; what is buffered is written."""
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """UserError where a logger is none, or its package is missing."""
+    for name in names:
+        if name not in NEEDED:
+            raise UserError(f"loggers = {name!r}: must be among {', '.join(NEEDED)}")
+        module, package = NEEDED[name]
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"loggers = {name!r}: needs {package}, which is not installed: pip install {package}")
+
+
+def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any]) -> Logger:
+    """The logger of that name for the run in *directory*, which has taken *step* steps already.
+
+    *settings* are the run's own, shown by the services. Raises UserError as :func:`check_loggers` does.
+    """
+    check_loggers([name])
+    if name == "tensorboard":
+        return _TensorBoard(directory, step)
+    if name == "wandb":
+        return _WeightsAndBiases(directory, settings)
+    return _MLflow(directory, settings)
+
+
+class _TensorBoard:
+    def __init__(self, directory: Path, step: int) -> None:
+        board, folder = importlib.import_module("torch.utils.tensorboard"), directory / "tensorboard"
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # the board's own thread would fail with a traceback where it cannot write
+        self._board = board.SummaryWriter(folder, purge_step=step + 1 if step else None)
+
+    def log(self, values: Values, step: int) -> None:
+        for name, value in values:
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._board.close()
+
+
+class _WeightsAndBiases:
+    """Where to, and whether at once, is wandb's own business: ``wandb login``, WANDB_MODE, WANDB_PROJECT."""
+
+    def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+        kept = directory / "wandb-run"
+        if not kept.exists():
+            kept.write_text(uuid.uuid4().hex, encoding="utf-8")
+        self._run = importlib.import_module("wandb").init(
+            project=PROJECT,
+            name=directory.resolve().name,
+            dir=str(directory),
+            id=kept.read_text(encoding="utf-8").strip(),
+            resume="allow",
+            config=settings,
+        )
+
+    def log(self, values: Values, step: int) -> None:
+        self._run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class _MLflow:
+    """Where to is MLflow's own business: MLFLOW_TRACKING_URI."""
+
+    def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+        entities = importlib.import_module("mlflow.entities")
+        self._metric, parameter = entities.Metric, entities.Param
+        self._client = importlib.import_module("mlflow").MlflowClient()
+        kept = directory / "mlflow-run"
+        if kept.exists():
+            self._run = kept.read_text(encoding="utf-8").strip()
+            self._client.update_run(self._run, status="RUNNING")
+            return
+        experiment = self._client.get_experiment_by_name(PROJECT)
+        number = self._client.create_experiment(PROJECT) if experiment is None else experiment.experiment_id
+        self._run = self._client.create_run(number, run_name=directory.resolve().name).info.run_id
+        kept.write_text(self._run, encoding="utf-8")
+        parameters = [parameter(name, str(value)) for name, value in flat(settings).items()]
+        for first in range(0, len(parameters), 100):  # as many as one request may hold
+            self._client.log_batch(self._run, params=parameters[first : first + 100])
+
+    def log(self, values: Values, step: int) -> None:
+        now = int(time.time() * 1000)
+        metrics = [self._metric(name, value, now, step) for name, value in values]
+        for first in range(0, len(metrics), _BATCH):
+            self._client.log_batch(self._run, metrics=metrics[first : first + _BATCH])
+
+    def close(self) -> None:
+        self._client.set_terminated(self._run)

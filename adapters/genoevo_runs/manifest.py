@@ -1,0 +1,194 @@
+"""What a checkpoint consists of: names, sizes and checksums of its files, and of the replay that it shares.
+
+::
+
+    checkpoints/000000500000/manifest.json, agent.safetensors, arrays.safetensors, community.npz, state.json
+    replay/000001.safetensors, ...
+
+A checkpoint's own files lie beside its manifest. Finished rows of the replay lie in segments, which are written once
+and which later checkpoints name again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genoevo_runs import files
+from genoevo_runs.errors import DamagedError, abbreviated
+
+FORMAT, VERSION = "genoevo-mega-checkpoint", 3
+SEGMENT, SEGMENT_VERSION = "genoevo-mega-replay", 1
+CHECKPOINTS, REPLAY, MANIFEST = "checkpoints", "replay", "manifest.json"
+AGENT, ARRAYS, COMMUNITY, STATE = "agent.safetensors", "arrays.safetensors", "community.npz", "state.json"
+
+_CHECKPOINT = re.compile(r"(\d{12})(?:-(\d+))?")
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Counts = Annotated[list[Count], Field(min_length=1, max_length=1_000_000)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(BaseModel):
+    """A part of a file: unknown, missing and mistyped fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class File(Record):
+    """One file; *name* has no directory."""
+
+    name: Literal["agent.safetensors", "arrays.safetensors", "community.npz", "state.json"]
+    size: Count
+    sha256: Sha256
+
+
+class Segment(Record):
+    """Rows *first* to *last* (last excluded) of the replay of every task."""
+
+    name: Annotated[str, Field(pattern=r"^\d{6,12}\.safetensors$")]
+    size: Count
+    sha256: Sha256
+    first: Counts
+    last: Counts
+
+    @property
+    def bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """*first* and *last* as arrays (tasks,)."""
+        return np.array(self.first, np.int64), np.array(self.last, np.int64)
+
+
+class Score(Record):
+    """How good a checkpoint's policy is: mean success of the last evaluation, or of training's last round.
+
+    *step* is when that was measured; evaluations count more than training.
+    """
+
+    evaluated: bool
+    success: Annotated[float, Field(ge=0, le=1)]
+    step: Count
+
+
+class Manifest(Record):
+    """All files of a checkpoint."""
+
+    format: Literal["genoevo-mega-checkpoint"] = FORMAT
+    version: Literal[3] = VERSION
+    step: Count
+    score: Score | None
+    files: Annotated[list[File], Field(max_length=4)]
+    replay: list[Segment]
+
+
+def write(path: Path, manifest: Manifest) -> None:
+    """Write a checkpoint's manifest, with a checksum of its own."""
+    content = manifest.model_dump()
+    (path / MANIFEST).write_text(json.dumps({**content, "checksum": _checksum(content)}), encoding="utf-8")
+
+
+def read(path: Path) -> Manifest:
+    """The manifest of a checkpoint; DamagedError where it is not whole, VersionError where it is newer."""
+    file = path / MANIFEST
+    content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
+    with files.reading(file):
+        if content.pop("checksum", None) != _checksum(content):
+            raise ValueError("its checksum differs")
+        manifest = parse(Manifest, content)
+        if {entry.name for entry in manifest.files} != {AGENT, ARRAYS, COMMUNITY, STATE}:
+            raise ValueError(f"files: must name {AGENT}, {ARRAYS}, {COMMUNITY} and {STATE}")
+    return manifest
+
+
+def parse(model: type[Any], content: Any) -> Any:
+    """*content* as that model; ValueError names the field that is wrong, its value and what is allowed."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        value = "" if first["type"] == "missing" else f" = {abbreviated(first['input'])}"
+        raise ValueError(f"{where}{value}: {first['msg']}") from None
+
+
+def check(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> None:
+    """DamagedError for the first file of a checkpoint whose size or SHA-256 is not as its manifest says."""
+    for problem in problems(directory, path, manifest, replay=replay):
+        raise problem
+
+
+def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> Iterable[DamagedError]:
+    """Every file of a checkpoint that is missing or not as its manifest says."""
+    entries: list[tuple[Path, File | Segment]] = [(path / entry.name, entry) for entry in manifest.files]
+    if replay:
+        entries += [(directory / REPLAY / entry.name, entry) for entry in manifest.replay]
+    # Sizes first: they cost nothing.
+    wrong = [(file, entry, _wrong_size(directory, file, entry)) for file, entry in entries]
+    yield from (problem for _, _, problem in wrong if problem)
+    for file, entry, problem in wrong:
+        if problem is None:
+            try:
+                with files.reading(file):
+                    if files.sha256(file) != entry.sha256:
+                        raise ValueError("its SHA-256 differs from the manifest's")
+            except DamagedError as error:
+                yield error
+
+
+def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> DamagedError | None:
+    try:
+        with files.reading(files.inside(directory, file)):
+            if not file.is_file():
+                raise ValueError("there is no such file")
+            if (size := file.stat().st_size) != entry.size:
+                raise ValueError(f"it has {size} bytes, not {entry.size}")
+    except DamagedError as error:
+        return error
+    return None
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def newest_first(directory: Path) -> list[Path]:
+    """A run directory's checkpoints; those that are being written or removed are not among them."""
+    found = {}
+    folder = directory / CHECKPOINTS
+    with files.reading(folder):
+        for path in files.inside(directory, folder).iterdir() if folder.is_dir() else ():
+            if match := _CHECKPOINT.fullmatch(path.name):
+                found[int(match[1]), int(match[2] or 1)] = files.inside(directory, path)
+    return [found[key] for key in sorted(found, reverse=True)]
+
+
+def name_after(directory: Path, step: int) -> str:
+    """The name of a checkpoint at *step*, later than any other of that step."""
+    taken = [path.name for path in newest_first(directory) if path.name.startswith(f"{step:012d}")]
+    if not taken:
+        return f"{step:012d}"
+    match = _CHECKPOINT.fullmatch(taken[0])
+    assert match
+    return f"{step:012d}-{int(match[2] or 1) + 1}"
+
+
+def best(manifests: dict[Path, Manifest]) -> Path | None:
+    """The checkpoint of the best policy: the first that was written after the best evaluation.
+
+    Where nothing was evaluated, the last one whose round of training succeeded most. None where there is no score.
+    """
+
+    def merit(path: Path) -> tuple[bool, float, int, int]:
+        manifest, score = manifests[path], manifests[path].score
+        assert score is not None
+        return score.evaluated, score.success, score.step, -manifest.step
+
+    scored = [path for path, manifest in manifests.items() if manifest.score is not None]
+    return max(scored, key=merit, default=None)

@@ -1,0 +1,163 @@
+"""What a run writes while it trains: JSON lines, and the same numbers for the loggers that it has.
+
+``metrics.jsonl`` holds what the seed decides and nothing else, so that a run that was interrupted writes the same
+bytes as one that was not. Wall time goes to ``time.jsonl``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from genoevo_runs import files
+from genoevo_runs.errors import StorageError, UserError, abbreviated
+from genoevo_runs.loggers import open_logger
+
+METRICS, TIME = "metrics.jsonl", "time.jsonl"
+
+
+class MetricsWriter:
+    """Appends records to a run directory.
+
+    Parameters
+    ----------
+    directory
+        The run directory.
+    loggers
+        Their names, see :mod:`genoevo_runs.loggers`.
+    settings
+        The run's settings as JSON values, for loggers that keep them.
+    offset
+        Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off. UserError where
+        there are fewer.
+    step
+        Environment steps of that checkpoint.
+
+    Raises
+    ------
+    StorageError
+        From any method, where the disk does not take it.
+
+    """
+
+    def __init__(
+        self, directory: Path, loggers: Sequence[str], settings: dict[str, Any], offset: int = 0, step: int = 0
+    ) -> None:
+        self._directory, self._size = directory, offset
+        with self._storing():
+            path = directory / METRICS
+            self._digest = check_prefix(directory, offset)
+            self._metrics = path.open("ab")
+            self._metrics.truncate(offset)
+            self._time = (directory / TIME).open("ab")
+            self._loggers = [open_logger(name, directory, step, settings) for name in loggers]
+
+    def write(self, record: dict[str, Any]) -> None:
+        """One line; ``record["step"]`` places its numbers on the loggers' axis."""
+        with self._storing():
+            line = _append(self._metrics, record)
+            self._digest.update(line)
+            self._size += len(line)
+            values = _scalars("", record)
+            for logger in self._loggers:
+                logger.log(values, record["step"])
+
+    def write_time(self, record: dict[str, Any]) -> None:
+        """One line of wall-clock figures."""
+        with self._storing():
+            _append(self._time, record)
+
+    def mark(self) -> tuple[int, str]:
+        """Bytes of ``metrics.jsonl`` and their SHA-256."""
+        return self._size, self._digest.hexdigest()
+
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._storing():
+            self._metrics.close()
+            self._time.close()
+            for logger in self._loggers:
+                logger.close()
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self._directory}: metrics cannot be written: {error.strerror or error}; the last checkpoint is as "
+                f"it was: mend that, then genoevo mega resume {self._directory}"
+            ) from error
+
+
+def _append(file: Any, record: dict[str, Any]) -> bytes:
+    line = json.dumps(record, allow_nan=False).encode() + b"\n"
+    file.write(line)
+    file.flush()
+    return line
+
+
+def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
+    """A SHA-256 that has taken in the first *size* bytes of ``metrics.jsonl``.
+
+    DamagedError where they are fewer, or others than those of *sha256*.
+    """
+    path, digest = directory / METRICS, hashlib.sha256()
+    if not size:
+        return digest
+    with files.reading(files.inside(directory, path)), path.open("rb") as file:
+        left = size
+        while left and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+        if left:
+            raise ValueError(f"it is shorter than the {size} bytes that its checkpoint knows of")
+        if sha256 is not None and digest.hexdigest() != sha256:
+            raise ValueError(f"its first {size} bytes are not those that its checkpoint knows of")
+    return digest
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All records of a ``metrics.jsonl`` or ``time.jsonl``; UserError names the line that is none.
+
+    A last line without its end is left out: it is being written, or was when the run was killed; resuming cuts it.
+    """
+    records = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    records.append(_record(path, number, line))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return records
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    with files.reading(Path(f"{path}, line {number}")):
+        record = json.loads(line, parse_constant=files.refuse_constant)
+        if not isinstance(record, dict):
+            raise ValueError(f"a JSON object is expected, got {type(record).__name__}")
+        step = record.get("step")
+        if type(step) is not int or step < 0:
+            raise ValueError(f"step = {abbreviated(step)}: must be a whole number, at least 0")
+        if not isinstance(record.get("kind", ""), str):
+            raise ValueError(f"kind = {abbreviated(record['kind'])}: must be a name")
+    return record
+
+
+def _scalars(prefix: str, record: dict[str, Any]) -> list[tuple[str, float]]:
+    found = []
+    for name, value in record.items():
+        path = f"{prefix}/{name}" if prefix else name
+        if isinstance(value, dict):
+            found += _scalars(path, value)
+        elif isinstance(value, int | float) and name not in ("step", "kind"):
+            found.append((path, float(value)))
+    return found

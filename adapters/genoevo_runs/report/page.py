@@ -1,0 +1,64 @@
+"""Puts data, style and scripts into one HTML file that asks nothing of the network."""
+
+from __future__ import annotations
+
+import html
+import json
+from importlib.resources import files
+from typing import Any
+
+_ASSETS = files("genoevo_runs.report") / "assets"
+SCRIPTS = {"mega": ("charts.js", "drawings.js", "mega.js"), "evolution": ("charts.js", "drawings.js", "evolution.js")}
+
+# Nothing may be loaded from anywhere, except, where the page is served, its own data.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+LIVE_POLICY = f"{POLICY}; connect-src 'self'"
+
+
+def render(data: dict[str, Any], *, live: float | None = None) -> str:
+    """The page of *data*, whose ``kind`` names its scripts.
+
+    Parameters
+    ----------
+    data
+        JSON values with at least ``kind`` and ``title``; names in them may hold anything.
+    live
+        Seconds between two looks at ``data.json`` beside the page; None for a page that stays as it is.
+
+    """
+    scripts = "\n".join(_asset(name) for name in SCRIPTS[data["kind"]])
+    refresh = "" if live is None else f' data-live="{live:g}"'
+    policy = POLICY if live is None else LIVE_POLICY
+    return f"""<!doctype html>
+<html lang="en"{refresh}>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{html.escape(data["title"])}</title>
+<link rel="icon" href="data:,">
+<style>
+{_asset("page.css")}</style>
+</head>
+<body>
+<noscript><p>This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
+<div id="page"></div>
+<script type="application/json" id="data">{embedded(data)}</script>
+<script>
+{scripts}</script>
+</body>
+</html>
+"""
+
+
+def embedded(data: dict[str, Any]) -> str:
+    """*data* as JSON that no content of it can end the script element of."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")

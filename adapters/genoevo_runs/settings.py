@@ -1,0 +1,134 @@
+"""Typed settings: their base class, how they are read, merged and explained."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genoevo_runs.errors import ConfigError, abbreviated, nearest
+
+Count = Annotated[int, Field(ge=1)]
+_LARGEST = 10_000  # values of a config file; there are some 70 settings
+_DEEPEST = 4  # names in a row
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown names and non-finite numbers are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A YAML file of settings as nested dicts; ConfigError where it cannot be read."""
+    try:
+        content = _load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"config file {path} is no YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"config file {path} must hold settings by name, got {type(content).__name__}")
+    return content
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """``sac.batch_size=64`` as a nested dict; the value is read as YAML. ConfigError for any other form."""
+    name, equals, value = text.partition("=")
+    parts = name.strip().split(".")
+    if not equals or not all(parts) or len(parts) > _DEEPEST:
+        raise ConfigError(f"--set {text!r}: must have the form name=value, for example sac.batch_size=64")
+    try:
+        parsed: Any = _load_yaml(value)
+    except ValueError:
+        raise ConfigError(f"--set {text!r}: the value {value!r} is no YAML") from None
+    # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
+    if isinstance(parsed, str):
+        with suppress(ValueError):
+            parsed = float(parsed)
+    return nested({name.strip(): parsed})
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by dotted names as nested dicts: ``{"sac.tau": 0.01}`` is ``{"sac": {"tau": 0.01}}``."""
+    layers = []
+    for name, value in settings.items():
+        layer: Any = nested(value) if isinstance(value, dict) else value
+        for part in reversed(str(name).split(".")):
+            layer = {part: layer}
+        layers.append(layer)
+    return merge(*layers)
+
+
+def _load_yaml(text: str) -> Any:
+    """One document, by the safe loader; ValueError where it is none.
+
+    Aliases may name a part again, but not so often that a short text stands for a long one.
+    """
+    loader = None
+    try:
+        loader = yaml.SafeLoader(text)
+        document = loader.get_single_node()
+        left, count = [document] if document else [], 0
+        while left:
+            node, count = left.pop(), count + 1
+            if count > _LARGEST:
+                raise ValueError(f"it unfolds to more than {_LARGEST:,} values")
+            if isinstance(node, yaml.MappingNode):
+                left += [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                left += node.value
+        return loader.construct_document(document) if document else None
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError, TypeError) as error:
+        # Apart from YAMLError, what Python makes of dates and numbers that are none, and of endless nesting.
+        raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def merge(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Nested dicts of settings as one, later ones over earlier ones; the layers are left as they are."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge(merged, layer)
+    return merged
+
+
+def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = dict(value) if isinstance(value, dict) else value
+
+
+def explain(error: ValidationError, known: list[str]) -> str:
+    """One line on the first error: the setting, its value and what is allowed; *known* are the names there are."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        shown = name if name.isprintable() and len(name) <= 80 else abbreviated(name)
+        return f"{shown}: there is no such setting{nearest(name, known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":  # ours: it names the setting and its value already
+        return f"{name}.{message}" if name else message
+    hint = ""
+    if first["type"] == "literal_error":
+        hint = nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}{hint}"
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        dotted = f"{prefix}{name}"
+        values |= flat(value, f"{dotted}.") if isinstance(value, dict) else {dotted: value}
+    return values
