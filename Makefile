@@ -14,7 +14,7 @@ DEMO =
 # Two tests at a time, those of a file by one process: they share what its fixtures take long to make.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test lint test-engine test-rest test-slow torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs linkcheck figures try-wheel clean
+.PHONY: demo test lint test-engine test-rest test-slow same-as torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs linkcheck figures try-wheel clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN) $(DEMO)
@@ -32,11 +32,17 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/$(PYTEST) tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/$(PYTEST) tests/mega tests/cli tests/docs tests/examples tests/supply
+	$(BIN)/$(PYTEST) tests/mega tests/cli tests/docs tests/examples tests/supply tests/same_as
 
 # Tests that take minutes.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest tests -m slow
+
+# Whether this checkout trains and searches as the commit REV does, bit for bit: five minutes on two cores, half of
+# them where REV's own runs are still in .same-as/. WITH="--only 'mega-*'" or WITH=--quick for some of the runs.
+same-as: .venv/dev
+	@test -n "$(REV)" || { echo "say which commit to compare with: make same-as REV=main" >&2; exit 2; }
+	$(BIN)/python -m tests.same_as $(REV) $(WITH)
 
 # Runs and searches killed a hundred times each and gone on with, and 20,000 spoilt files: half an hour on two cores.
 torture: .venv/dev torture-engine

@@ -1,0 +1,161 @@
+"""Whether this checkout trains and searches as another revision does, bit for bit: ``python -m tests.same_as REV``.
+
+Every run of the list (:mod:`tests.same_as.runs`) is made by both, each in processes of its own, with the same Python
+on the same machine, and compared value by value: weights, optimiser state, populations, generators, metrics. What REV
+came to is kept in ``.same-as/``. Exit code 0 where all are equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.same_as import execute
+from tests.same_as.compare import Facts, differences
+from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, Training, translated
+from tests.same_as.sides import ROOT, FailedError, Memory, Side, commit_of, fresh, worktree
+
+_SHOWN = 6  # differences of one run that are printed
+_OF_RUNS = ("compare.py", "execute.py", "sides.py")
+_OF_SEARCHES = (*_OF_RUNS, "searches.py")
+
+Run = Training | Search
+
+
+@dataclass
+class Outcome:
+    """What became of one comparison: nothing in ``problems`` where both are equal."""
+
+    run: Run
+    problems: list[str]
+    seconds: float
+    seconds_there: float
+    """0 where it was remembered."""
+
+
+@dataclass
+class Comparison:
+    """This checkout against another revision."""
+
+    here: Side
+    there: Side
+    memory: Memory
+    known_here: list[str]
+    known_there: list[str]
+
+    @classmethod
+    def with_revision(cls, revision: str, place: Path) -> Comparison:
+        """Against *revision*, with *place* for its worktree and results; FailedError where it cannot run."""
+        commit = commit_of(revision)
+        here = Side(ROOT, ROOT / ".same-as" / "here")
+        there = Side(worktree(commit, place), place / "results" / commit[:12])
+        memory = Memory(there.scratch, commit)
+        here.check()
+        path = memory.path("settings", None, ("sides.py",))
+        if (known := memory.read(path)) is None:
+            there.check()
+            known = there.known_settings()
+            memory.write(path, known)
+        return cls(here, there, memory, here.known_settings(), known)
+
+    def compare(self, run: Run) -> Outcome:
+        """Make *run* on both sides; at most one process of it runs at a time."""
+        began = time.monotonic()
+        seconds_there = 0.0
+        try:
+            there, given = self._there(run)
+            seconds_there, began = time.monotonic() - began, time.monotonic()
+            here = self._facts(self.here, run, given, self.known_here)
+            problems = differences(here, there, NAMES)
+            if isinstance(run, Training):
+                problems += [f"proves nothing: not {what}" for what in run.unproved(here)]
+        except (FailedError, OSError, ValueError, KeyError) as error:
+            problems = [f"fails: {error}"]
+        return Outcome(run, problems, time.monotonic() - began, seconds_there)
+
+    def _there(self, run: Run) -> tuple[Facts, Path | None]:
+        """The other revision's facts, remembered or made, and what it began for this checkout to go on from."""
+        is_search = isinstance(run, Search)
+        settings = None if is_search else translated(run.settings, self.known_there, SETTINGS)
+        definition = [run.name, getattr(run, "how", None), settings]
+        path = self.memory.path(run.name, definition, _OF_SEARCHES if is_search else _OF_RUNS)
+        given = self.there.scratch / run.name / "half.npz" if is_search else None
+        if not is_search and run.how == "begun":
+            given = path.with_suffix(".begun")
+        facts: Facts | None = self.memory.read(path)
+        if facts is None or (given is not None and not given.exists()):
+            if settings is not None and given is not None:
+                execute.begin(self.there, run, settings, fresh(given))
+            facts = self._facts(self.there, run, None if is_search else given, self.known_there)
+            self.memory.write(path, facts)
+        return facts, given
+
+    def _facts(self, side: Side, run: Run, given: Path | None, known: list[str]) -> Facts:
+        if isinstance(run, Search):
+            return execute.search(side, run, given)
+        return execute.train(side, run, translated(run.settings, known, SETTINGS), given)
+
+
+def _line(outcome: Outcome) -> str:
+    there = f" (and {outcome.seconds_there:.1f} s there)" if outcome.seconds_there > 0.1 else ""
+    said = "DIFFERS" if outcome.problems else "equal"
+    lines = [f"{outcome.run.name:<28} {said:<8} {outcome.seconds:6.1f} s{there}"]
+    lines += [f"    {problem}" for problem in outcome.problems[:_SHOWN]]
+    if len(outcome.problems) > _SHOWN:
+        lines.append(f"    and {len(outcome.problems) - _SHOWN} more")
+    return "\n".join(lines)
+
+
+def _chosen(patterns: list[str], quick: bool) -> list[Run]:
+    runs: list[Run] = [*TRAININGS, *SEARCHES]
+    if patterns:
+        runs = [run for run in runs if any(fnmatch.fnmatch(run.name, pattern) for pattern in patterns)]
+    return [run for run in runs if run.quick or not quick]
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.same_as", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("revision", metavar="REV", help="the commit to compare with")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PATTERN", help="runs of such names, e.g. 'mega-*'"
+    )
+    parser.add_argument("--quick", action="store_true", help="a third of the runs")
+    parser.add_argument("--list", action="store_true", help="print the names of the runs alone")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time  [default: 2]")
+    parser.add_argument(
+        "--keep", type=Path, default=ROOT / ".same-as", help="for what REV comes to  [default: .same-as]"
+    )
+    arguments = parser.parse_args()
+    runs = _chosen(arguments.only, arguments.quick)
+    if not runs:
+        parser.error(f"no run has such a name: {', '.join(arguments.only)}")
+    if arguments.list:
+        print(*(run.name for run in runs), sep="\n")
+        return 0
+    began = time.monotonic()
+    try:
+        comparison = Comparison.with_revision(arguments.revision, arguments.keep.resolve())
+    except FailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    differing = []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for future in as_completed([pool.submit(comparison.compare, run) for run in runs]):
+            outcome = future.result()
+            print(_line(outcome), flush=True)
+            differing += [outcome.run.name] if outcome.problems else []
+    print(f"{len(runs) - len(differing)} of {len(runs)} runs are equal, in {time.monotonic() - began:.0f} s")
+    if differing:
+        print(f"not equal: {', '.join(differing)}; runs of this checkout are in {comparison.here.scratch},")
+        print(f"those of {arguments.revision} in {comparison.there.scratch}")
+    return int(bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
