@@ -18,7 +18,9 @@ from sybil.parsers.rest import CodeBlockParser, DocTestParser
 from sybil.typing import Parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(page.relative_to(ROOT) for top in ("docs", "studies") for page in (ROOT / top).rglob("*.rst"))
+PAGES = sorted(
+    page.relative_to(ROOT) for top in ("docs", "studies", "benchmarks") for page in (ROOT / top).rglob("*.rst")
+)
 PAGES = [Path("README.rst"), *PAGES]
 OF_THE_ENGINE = [
     Path("README.rst"),

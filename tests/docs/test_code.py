@@ -1,4 +1,4 @@
-"""All code of the README, of docs/ and of studies/ runs. What cannot is named here, with the reason."""
+"""All code of the README, docs/, studies/ and benchmarks/ runs. What cannot is named here, with the reason."""
 
 import re
 import shlex
@@ -21,6 +21,7 @@ from tests.pages import PAGES, ROOT
 NOT_RUN = {
     r"genoevo mega watch .*": "serves until Ctrl-C; tests/mega/test_watch.py",
     r"python studies/.*": "asks for runs of hours; tests/mega/test_studies.py",
+    r"python benchmarks/.*": "takes a minute and packages to compare with; tests/engine/test_benchmark.py",
     r"python examples/architecture_search\.py": "minutes; tests/examples",
     r"python examples/spread_fitness\.py .*": "starts processes or Ray; tests/examples",
     r"ray start .*": "needs the machines of a cluster",
