@@ -1,8 +1,13 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "genoevo"
 copyright = "2026, the genoevo developers"
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "command_line"]
 autodoc_member_order = "bysource"
 html_theme = "furo"
 exclude_patterns = ["_build"]

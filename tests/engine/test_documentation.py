@@ -5,6 +5,8 @@ import pytest
 
 from tests import pages
 
+README = pages.OF_THE_ENGINE[0]
+
 
 @pytest.mark.parametrize("module", ["genoevo.layout", "genoevo.evolution", "genoevo.history"])
 def test_examples_in_docstrings_run(module):
@@ -16,10 +18,10 @@ def test_examples_in_docstrings_run(module):
 @pytest.mark.parametrize("page", pages.OF_THE_ENGINE, ids=str)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert pages.run(page, pages.python()) >= 2
+    assert pages.run(page, pages.python()) >= (1 if page == README else 2)
 
 
 def test_the_readmes_code_prints_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    pages.run(pages.OF_THE_ENGINE[0], pages.python())
-    assert capsys.readouterr().out == "(100.0,)\ntarget 40\n"
+    pages.run(README, pages.python())
+    assert capsys.readouterr().out == "target 40\n"

@@ -1,0 +1,70 @@
+"""The reference of the command line, made of the commands themselves: the directive ``commands`` of Sphinx."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+
+def commands(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
+    """A command's full name, itself and its context; for a group, those of its commands in order of name."""
+    if not isinstance(command, click.Group):
+        yield context.command_path, command, context
+        return
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None
+        yield from commands(below, click.Context(below, info_name=name, parent=context))
+
+
+def section(name: str, command: click.Command, context: click.Context) -> list[str]:
+    """The lines of reStructuredText about one command: usage, help, options, examples."""
+    told = inspect.cleandoc(command.help or "")
+    text, *examples = re.split(r"^Examples?:$", told, maxsplit=1, flags=re.MULTILINE)
+    lines = [name, "-" * len(name), "", f"``{name} {' '.join(command.collect_usage_pieces(context))}``", ""]
+    lines += [*_escaped(text).splitlines(), ""]
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if isinstance(option, click.Option) and record is not None and "--help" not in option.opts:
+            names, meaning = record
+            lines += [f"``{names}``", f"    {_escaped(' '.join(meaning.split()))}"]
+    typed = [f"    $ {line.strip()}" for line in "".join(examples).splitlines() if line.strip()]
+    if typed:
+        lines += ["", ".. code-block:: console", "", *typed]
+    return [*lines, ""]
+
+
+def _escaped(text: str) -> str:
+    """Plain text as reStructuredText: options are literals, for two hyphens would become a dash."""
+    return re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"``\1``", text.replace("*", r"\*").replace("|", r"\|"))
+
+
+def reference() -> list[str]:
+    """All lines of the reference."""
+    from genoevo_cli.main import cli
+
+    top = click.Context(cli, info_name="genoevo")
+    return [line for found in commands(cli, top) for line in section(*found)]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx's hook."""
+    from docutils import nodes
+    from docutils.parsers.rst import Directive
+    from docutils.statemachine import StringList
+    from sphinx.util.nodes import nested_parse_with_titles
+
+    class Commands(Directive):
+        def run(self) -> list[nodes.Node]:
+            self.state.document.settings.env.note_reread()  # the page's source never changes
+            found = nodes.section()
+            found.document = self.state.document
+            nested_parse_with_titles(self.state, StringList(reference(), source="the command line"), found)
+            return found.children
+
+    app.add_directive("commands", Commands)
+    return {"parallel_read_safe": True}
