@@ -25,7 +25,7 @@ NOT_RUN = {
     r"python examples/architecture_search\.py": "minutes; tests/examples",
     r"python examples/spread_fitness\.py .*": "starts processes or Ray; tests/examples",
     r"ray start .*": "needs the machines of a cluster",
-    r"make \w+(-\w+)*": "its target is looked up",
+    r"make \w+(-\w+)*( [A-Z]+=.*)?": "its target is looked up",
     r"git clone <this repository> genoevo && cd genoevo": "there is no address yet",
     r"pip install .*": "needs the network; its extras are looked up, tests/wheel.sh installs",
 }
@@ -152,7 +152,7 @@ def test_every_target_and_extra_that_is_named_exists():
     text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"(?:``|\$ )make ([\w -]+?)(?:``|$)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:``|\$ )make ([\w -]+?)(?:``|$| +#| [A-Z]+=)", text, re.MULTILINE))
     assert {name for names in named for name in names.split()} <= targets
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     asked = {extra for found in re.findall(r"(?:genoevo|\.)\[([\w,]+)\]", text) for extra in found.split(",")}
