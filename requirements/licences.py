@@ -49,12 +49,13 @@ FIELDS = {"Apache 2.0": "Apache-2.0", "3-Clause BSD License": "BSD-3-Clause", "M
 HEAD = """Licences
 ========
 
-genoevo is under the MIT licence. Written by ``make licences``: what each package that an extra brings, directly or
-not, says of its own licence. All are permissive but those marked \\*, whose licence (LGPL, MPL) asks that changes to
-the package itself are given on; genoevo contains no code of any of them, so it can be under MIT beside them.
+genoevo is under the MIT licence. ``make licences`` generates this page. It lists every package that
+an extra installs, directly or not, with the licence that the package states. All licences are
+permissive except those marked \\*. Those (LGPL, MPL) require that changes to the package itself are
+passed on. genoevo contains no code of any of these packages, so it can be under MIT.
 
-PyPI's build of torch for Linux further brings NVIDIA's CUDA packages, which are under NVIDIA's own licence. The CPU
-build brings none of them.
+PyPI's build of torch for Linux also installs NVIDIA's CUDA packages, which are under NVIDIA's own
+licence. The CPU build installs none of them.
 
 """
 
