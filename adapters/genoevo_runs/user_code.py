@@ -16,15 +16,32 @@ from typing import Any
 
 from genoevo_runs.errors import ConfigError, UserError
 
-ALLOWED = {"suite": "GENOEVO_ALLOW_SUITE", "architecture": "GENOEVO_ALLOW_ARCHITECTURE"}
+ALLOWED: dict[str, str] = {}
 """The settings that may name code, and the environment variable of each: names, separated by commas, that a file or
-a run directory may have imported."""
+a run directory may have imported. Adapters fill it with :func:`register`."""
+_NAMES_CODE: dict[str, Callable[[str], bool]] = {}
 _CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def is_code(name: str) -> bool:
-    """Whether a setting's value has the form of a callable to import; gymnasium's tasks are none."""
-    return bool(_CODE.fullmatch(name)) and not name.startswith("gymnasium:")
+    """Whether a name has the form of a callable to import."""
+    return bool(_CODE.fullmatch(name))
+
+
+def register(setting: str, variable: str, names_code: Callable[[str], bool] = is_code) -> None:
+    """Let *setting* name code, once the user allows it.
+
+    Parameters
+    ----------
+    setting
+        The setting, which is also the option of the command line that allows a name.
+    variable
+        The environment variable that holds the allowed names.
+    names_code
+        Whether a value of the setting is code; :func:`is_code`, or narrower.
+
+    """
+    ALLOWED[setting], _NAMES_CODE[setting] = variable, names_code
 
 
 def imported(setting: str, name: str) -> Callable[..., Any]:
@@ -46,7 +63,7 @@ def allow(setting: str, name: str) -> None:
 
     For a name that the user has typed. Names that are no code are left alone.
     """
-    if not is_code(name):
+    if not _NAMES_CODE[setting](name):
         return
     os.environ[ALLOWED[setting]] = ",".join(dict.fromkeys([*_allowed(setting), name]))
     if (here := os.getcwd()) not in sys.path:
@@ -69,12 +86,12 @@ def check_allowed(named: dict[str, str], origin: Path) -> None:
 
     *origin* is the run directory or the file that the names stand in.
     """
-    for setting in ALLOWED:
-        _check(setting, named[setting], origin)
+    for setting, name in named.items():
+        _check(setting, name, origin)
 
 
 def _check(setting: str, name: str, origin: Path) -> None:
-    if not is_code(name):
+    if not _NAMES_CODE[setting](name):
         return
     if name not in _allowed(setting):
         raise UserError(

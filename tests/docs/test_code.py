@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from genoevo_cli.main import cli
-from genoevo_runs import user_code
 from tests import pages
 from tests.console import Smaller, typed, words_of
 from tests.pages import PAGES, ROOT
@@ -81,7 +80,7 @@ def place(tmp_path, monkeypatch):
     """An empty directory to work in, as a user has one: with the studies, and searched for modules."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    for variable in user_code.ALLOWED.values():
+    for variable in ("GENOEVO_ALLOW_SUITE", "GENOEVO_ALLOW_ARCHITECTURE"):
         monkeypatch.setenv(variable, "")
     shutil.copytree(ROOT / "studies", "studies", ignore=shutil.ignore_patterns("results"))
     before = set(sys.modules)

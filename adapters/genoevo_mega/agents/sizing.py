@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from genoevo_mega.config.code import is_code
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.networks import ARCHITECTURES
 from genoevo_mega.networks.custom import make_own
 from genoevo_runs.errors import ConfigError
-from genoevo_runs.user_code import is_code
 
 TOLERANCE = 0.02
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}

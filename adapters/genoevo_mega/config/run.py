@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from genoevo.community import Decoding, Growth, Mating
 from genoevo.operators import Reproduction
+from genoevo_mega.config.code import is_code
 from genoevo_mega.config.evolution import Genotypes
 from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
 from genoevo_mega.config.presets import PRESETS
@@ -22,7 +23,6 @@ from genoevo_mega.config.sac import Sac
 from genoevo_mega.config.training import Environment, Evaluation, Machine
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
 from genoevo_runs.settings import Count, Settings, explain, flat, merge
-from genoevo_runs.user_code import is_code
 
 _MOST_PARAMETERS = 10**10
 

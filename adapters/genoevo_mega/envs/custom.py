@@ -11,11 +11,10 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
+from genoevo_mega.config.code import GYMNASIUM, is_code
 from genoevo_mega.envs.suite import Suite
 from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError
-
-_GYMNASIUM = "gymnasium:"
 
 
 def is_other(name: str) -> bool:
@@ -25,11 +24,11 @@ def is_other(name: str) -> bool:
 
 def make_other(name: str, seed: int, goals: int) -> Suite:
     """The suite that *name* names; ConfigError, one line, where it cannot be made or lacks what a suite has."""
-    if name.startswith(_GYMNASIUM):
+    if name.startswith(GYMNASIUM):
         from genoevo_mega.envs.gymnasium import GymnasiumSuite
 
-        return GymnasiumSuite.of(name.removeprefix(_GYMNASIUM).split(","), seed, goals)
-    if not user_code.is_code(name):
+        return GymnasiumSuite.of(name.removeprefix(GYMNASIUM).split(","), seed, goals)
+    if not is_code(name):
         raise ConfigError(f"suite = {name!r}: must be gymnasium:ID,ID or package.module:callable")
     make = user_code.imported("suite", name)
     try:

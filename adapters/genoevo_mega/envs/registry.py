@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from genoevo_mega.config.code import is_code
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.custom import is_other, make_other
 from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.envs.synthetic import CHANGE, SyntheticSuite, is_synthetic, synthetic_names
 from genoevo_runs.errors import ConfigError
-from genoevo_runs.user_code import is_code
 
 METAWORLD_STEPS = 500
 

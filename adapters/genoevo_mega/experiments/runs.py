@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from genoevo_mega.agents.sizing import sizes
+from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config, build_config, dump_config
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
@@ -29,7 +30,6 @@ from genoevo_mega.training.trainer import Trainer
 from genoevo_runs import files
 from genoevo_runs.errors import ConfigError, UserError
 from genoevo_runs.settings import read_config
-from genoevo_runs.user_code import check_allowed
 
 FORMAT, VERSION = "genoevo-mega-run", 2  # of run.json, and with it of config.yaml and metrics.jsonl
 _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from genoevo_mega.agents.sizing import sizes
+from genoevo_mega.config.code import is_code
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.networks import ARCHITECTURES
 from genoevo_runs.errors import ConfigError, abbreviated
-from genoevo_runs.user_code import is_code
 
 _FLOAT = 4
 _PARAMETER = 5 * _FLOAT  # its value, one that follows it, its gradient and Adam's two moments

@@ -18,9 +18,9 @@ RUN = click.argument("run_dir", type=click.Path(path_type=Path))
 
 def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
     if name is not None:
-        from genoevo_runs import user_code
+        from genoevo_mega.config.code import allow
 
-        user_code.allow(str(parameter.name), name)
+        allow(str(parameter.name), name)
 
 
 def trust(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -110,9 +110,9 @@ def train(
     """
     with display.counter("loading"):
         from genoevo_mega.config import run as config
+        from genoevo_mega.config.code import allow, check_allowed
         from genoevo_mega.experiments import runs
         from genoevo_mega.training.profiling import Profiler
-        from genoevo_runs import user_code
         from genoevo_runs.settings import merge, parse_setting, read_config
 
     size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
@@ -133,11 +133,11 @@ def train(
     )
     typed = merge(*map(parse_setting, settings))
     for setting, option in (("suite", suite), ("architecture", architecture)):
-        user_code.allow(setting, option or str(typed.get(setting, "")))
+        allow(setting, option or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
     resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
     if config_file:
-        user_code.check_allowed(resolved.code, config_file)
+        check_allowed(resolved.code, config_file)
     if dry_run:
         _estimate(resolved)
         return
