@@ -19,11 +19,11 @@ from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli import convergence, display, search
-from genoevo_cli.evolution_page import Course
 from genoevo_cli.progress import SearchProgress
 from genoevo_cli.report import check_parent, write_page
 from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_runs.errors import nearest
+from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
 
 PLOT_FORMATS = (".png", ".svg")

@@ -57,11 +57,13 @@ def watch(run_dir: Path, port: int) -> None:
         genoevo mega watch runs/a --port 8000
     """
     with display.counter("loading"):
-        from genoevo_mega.report.server import Watch
+        from genoevo_mega.report.content import data_of
+        from genoevo_mega.report.reader import RunReader
+        from genoevo_runs.report.server import Watch
 
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
-    with Watch(run_dir, port) as server:
+    with Watch(RunReader(run_dir), data_of, port) as server:
         display.note(f"{run_dir} is at {server.url} until Ctrl-C")
         try:
             server.serve_forever(poll_interval=0.2)

@@ -4,13 +4,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from genoevo_mega.report.server import Watch
+from genoevo_mega.report.content import data_of
+from genoevo_mega.report.reader import RunReader
+from genoevo_runs.report.server import Watch
 from tests.browser.conftest import SIZES
 
 
 @contextmanager
 def _served(directory):
-    with Watch(directory, interval=0.3) as server:
+    with Watch(RunReader(directory), data_of, interval=0.3) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from genoevo import Evolution, Population
 from genoevo.evolution import Memory
 from genoevo.operators.reproduction import Origin
-from genoevo_cli.evolution_page import Course, diversity
 from genoevo_cli.main import cli
+from genoevo_runs.report.evolution import Course, diversity
 
 RESULT = {
     "problem": "onemax",
@@ -69,7 +69,7 @@ def test_every_generation_is_told_as_it_was():
 
 
 def test_a_long_search_is_thinned_out_to_its_last_generation(monkeypatch):
-    monkeypatch.setattr("genoevo_cli.evolution_page.POINTS", 10)
+    monkeypatch.setattr("genoevo_runs.report.evolution.POINTS", 10)
     _, data = _evolved(31)
     assert data["columns"]["generation"] == [1, 4, 8, 11, 14, 18, 21, 24, 28, 31]
 
@@ -139,8 +139,9 @@ def test_a_page_without_a_directory_is_refused_before_anything_runs(capsys):
     assert (captured.err.count("\n"), captured.out) == (1, "")
 
 
-def test_the_page_needs_no_torch(tmp_path):
-    code = "import sys; sys.modules['torch'] = None; from genoevo_cli import main; main()"
+def test_the_page_needs_nothing_that_the_command_line_does_not_install(tmp_path):
+    missing = ("torch", "pydantic", "yaml", "scipy", "gymnasium", "metaworld", "safetensors", "genoevo_mega")
+    code = f"import sys; sys.modules |= dict.fromkeys({missing}); from genoevo_cli import main; main()"
     arguments = ["evolve", "--problem", "onemax", "--size", "20", "--report", str(tmp_path / "page.html")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert _page_data(tmp_path / "page.html")["kind"] == "evolution"

@@ -13,8 +13,10 @@ import pytest
 
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
-from genoevo_mega.report.server import HOST, Watch
+from genoevo_mega.report.content import data_of
+from genoevo_mega.report.reader import RunReader
 from genoevo_runs.errors import UserError
+from genoevo_runs.report.server import HOST, Watch
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +27,13 @@ def run(tmp_path_factory):
     return directory
 
 
+def _watch(directory, port=0):
+    return Watch(RunReader(directory), data_of, port)
+
+
 @contextmanager
 def _served(directory):
-    with Watch(directory) as server:
+    with _watch(directory) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -68,7 +74,7 @@ def test_without_the_token_everything_is_forbidden(run, path):
 
 
 def test_every_server_has_a_token_of_its_own(run):
-    with Watch(run) as first, Watch(run) as second:
+    with _watch(run) as first, _watch(run) as second:
         assert first.token != second.token
         assert len(first.token) >= 32
 
@@ -86,7 +92,7 @@ def test_nothing_can_be_changed(run, method):
 
 
 def test_only_this_machine_is_served(run):
-    with Watch(run) as server:
+    with _watch(run) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
 
@@ -138,7 +144,7 @@ def test_a_port_that_is_taken_is_named(run):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port = {port}: cannot be opened"):
-            Watch(run, port)
+            _watch(run, port)
 
 
 def test_ctrl_c_ends_it_cleanly_and_leaves_the_run_as_it_was(run):

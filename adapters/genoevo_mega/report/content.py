@@ -6,6 +6,7 @@ Rates and shares are whole numbers of thousandths, because a page of fifty tasks
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from genoevo_mega.report.structure import clustered, graph_of, shares_of
 from genoevo_mega.training.evaluation import Estimate
 from genoevo_runs.arrays import Ints
 from genoevo_runs.clock import CATEGORIES
+from genoevo_runs.report.page import register
 from genoevo_runs.settings import flat
 
 WINDOWS = 150
@@ -27,6 +29,8 @@ WINDOWS = 150
 EPISODES = 30
 """Episodes of a task that a point counts at least, where the run has enough for :data:`FEWEST` such points."""
 FEWEST = 12
+
+register("mega", files("genoevo_mega.report") / "assets" / "mega.js")
 
 
 def data_of(runs: list[Run]) -> dict[str, Any]:

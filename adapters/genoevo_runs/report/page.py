@@ -5,14 +5,21 @@ from __future__ import annotations
 import html
 import json
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
-_ASSETS = files("genoevo_runs.report") / "assets"
-SCRIPTS = {"mega": ("charts.js", "drawings.js", "mega.js"), "evolution": ("charts.js", "drawings.js", "evolution.js")}
+ASSETS = files("genoevo_runs.report") / "assets"
+_SHARED = tuple(ASSETS / name for name in ("charts.js", "drawings.js"))
+_SCRIPTS: dict[str, Traversable] = {}
 
 # Nothing may be loaded from anywhere, except, where the page is served, its own data.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 LIVE_POLICY = f"{POLICY}; connect-src 'self'"
+
+
+def register(kind: str, script: Traversable) -> None:
+    """Name the script that draws pages of that kind, with the charts and drawings that all kinds share."""
+    _SCRIPTS[kind] = script
 
 
 def render(data: dict[str, Any], *, live: float | None = None) -> str:
@@ -21,12 +28,13 @@ def render(data: dict[str, Any], *, live: float | None = None) -> str:
     Parameters
     ----------
     data
-        JSON values with at least ``kind`` and ``title``; names in them may hold anything.
+        JSON values with at least ``kind``, one that was given to :func:`register`, and ``title``; names in them may
+        hold anything.
     live
         Seconds between two looks at ``data.json`` beside the page; None for a page that stays as it is.
 
     """
-    scripts = "\n".join(_asset(name) for name in SCRIPTS[data["kind"]])
+    scripts = "\n".join(_text(script) for script in (*_SHARED, _SCRIPTS[data["kind"]]))
     refresh = "" if live is None else f' data-live="{live:g}"'
     policy = POLICY if live is None else LIVE_POLICY
     return f"""<!doctype html>
@@ -39,7 +47,7 @@ def render(data: dict[str, Any], *, live: float | None = None) -> str:
 <title>{html.escape(data["title"])}</title>
 <link rel="icon" href="data:,">
 <style>
-{_asset("page.css")}</style>
+{_text(ASSETS / "page.css")}</style>
 </head>
 <body>
 <noscript><p>This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
@@ -60,5 +68,5 @@ def embedded(data: dict[str, Any]) -> str:
     return text
 
 
-def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text(encoding="utf-8")
+def _text(asset: Traversable) -> str:
+    return asset.read_text(encoding="utf-8")

@@ -11,11 +11,14 @@ import numpy.typing as npt
 from genoevo import Evolution, Population
 from genoevo.lineage import Lineage
 from genoevo.operators.reproduction import Origin
+from genoevo_runs.report.page import ASSETS, register
 
 POINTS = 500
 """Generations that a curve shows at most, evenly spaced, the last among them."""
 
 Columns = dict[str, list[float | None]]
+
+register("evolution", ASSETS / "evolution.js")
 
 
 class Course:

@@ -7,15 +7,13 @@ import hmac
 import json
 import secrets
 import sys
+from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from genoevo_mega.report.content import data_of
-from genoevo_mega.report.reader import RunReader
 from genoevo_runs.errors import UserError
 from genoevo_runs.report.page import LIVE_POLICY, render
 
@@ -24,13 +22,26 @@ INTERVAL = 5.0
 """Seconds between two looks of the page at its data."""
 
 
+class Reader(Protocol):
+    """Reads a run again and again while it grows."""
+
+    @property
+    def version(self) -> Hashable:
+        """Changes whenever the run does."""
+
+    def read(self) -> Any:
+        """The run as it is now; UserError or OSError if it cannot be read."""
+
+
 class Watch(ThreadingHTTPServer):
     """The server of one run.
 
     Parameters
     ----------
-    directory
-        The run directory; nothing is written to it. UserError where it is no run.
+    reader
+        The run's reader, which writes nothing.
+    data_of
+        Makes the page's data, see :func:`~genoevo_runs.report.page.render`, from a list of what *reader* has read.
     port
         0 for any free one. UserError where it is taken.
     interval
@@ -47,9 +58,15 @@ class Watch(ThreadingHTTPServer):
     # Otherwise a second server would quietly share the port of a first.
     allow_reuse_port = False
 
-    def __init__(self, directory: Path, port: int = 0, interval: float = INTERVAL) -> None:
-        self._reader, self._interval, self._lock = RunReader(directory), interval, Lock()
-        self._cached: tuple[tuple[int | str, ...], dict[str, Any], bytes] | None = None
+    def __init__(
+        self,
+        reader: Reader,
+        data_of: Callable[[list[Any]], dict[str, Any]],
+        port: int = 0,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._reader, self._data_of, self._interval, self._lock = reader, data_of, interval, Lock()
+        self._cached: tuple[Hashable, dict[str, Any], bytes] | None = None
         self.token = secrets.token_urlsafe(24)
         try:
             super().__init__((HOST, port), _Handler)
@@ -67,7 +84,7 @@ class Watch(ThreadingHTTPServer):
         with self._lock:
             version = self._reader.version
             if self._cached is None or self._cached[0] != version:
-                data = data_of([self._reader.read()])
+                data = self._data_of([self._reader.read()])
                 self._cached = version, data, json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
             return self._cached[1:]
 
@@ -84,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._allowed():
             self._answer(
-                HTTPStatus.FORBIDDEN, "text/plain", b"This needs the address that genoevo mega watch printed.\n"
+                HTTPStatus.FORBIDDEN, "text/plain", b"This needs the whole address that the command printed.\n"
             )
             return
         name = urlsplit(self.path).path.rpartition("/")[2]
