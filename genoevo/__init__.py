@@ -4,14 +4,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from genoevo.community import Community
 from genoevo.decode import decode, half_softmax
-from genoevo.evolution import Evolution, Memory
+from genoevo.evolution import Evolution, Islands, Memory, Selection, Stop, Survival
 from genoevo.genotype import Genotype
-from genoevo.islands import Islands
 from genoevo.layout import FlatLayout, StagedLayout
 from genoevo.policies import load_policy
 from genoevo.population import Population
-from genoevo.stops import Stop
-from genoevo.survival import Selection, Survival
 
 try:
     __version__ = version("genoevo")

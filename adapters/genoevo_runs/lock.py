@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from genoevo.lock import InUseError, NoLocksError, fcntl, held
+from genoevo.state.lock import InUseError, NoLocksError, fcntl, held
 from genoevo_runs.errors import StorageError, UserError
 
 

@@ -342,7 +342,9 @@ def test_a_function_that_cannot_travel_is_refused():
 
 def test_a_worker_that_cannot_start_is_an_error_whatever_the_rule(population, monkeypatch):
     pool = ProcessPool(length, workers=1, failure=WORST)
-    monkeypatch.setattr("genoevo.pools._serve", os.abort)  # is called with arguments that it does not take
+    monkeypatch.setattr(
+        "genoevo.evaluation.pools.process_pool._serve", os.abort
+    )  # is called with arguments that it does not take
     with pytest.raises(RuntimeError, match=r"a worker could not start: it ended its worker process \(exit code 1\)"):
         evaluated(pool, population)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from genoevo import Evolution, Genotype, Memory, Population
 from genoevo.evaluation import Vectorised
-from genoevo.history import (
+from genoevo.evolution.history import (
     COLUMNS,
     PopulationStatistics,
     hall_state,

@@ -1,37 +1,26 @@
-"""A run's whole state as one value, to and from one file.
+"""The parts of a state: populations, generators, settings and counts, as arrays and JSON values and back.
 
-A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive: the arrays, and
-one JSON text for all the rest. Nothing is pickled, and reading runs no code. :class:`genoevo.checkpoint.Checkpoint`
-saves a search as it goes.
+A state is a dict of numpy arrays, JSON values and further such dicts; :mod:`genoevo.state.file` keeps one in a file.
+What comes back is checked: it may be anybody's.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
-from genoevo import _archive
 from genoevo._bits import prefix_mask
 from genoevo._check import check_whole
-from genoevo._migrate import migrated
 from genoevo.population import Population
 
 State = dict[str, Any]
 T = TypeVar("T")
-
-FORMAT = "genoevo-state"
-VERSION = 2
-_JSON = "json"
-_ARRAY = "$array"
 
 
 def check_state(what: str, state: object, keys: Iterable[str], kind: str | None = None) -> None:
@@ -160,70 +149,3 @@ def counts(state: State, names: Iterable[str]) -> dict[str, int]:
     for name in names:
         check_whole(name, state[name], 0)
     return {name: state[name] for name in names}
-
-
-def save(path: str | os.PathLike[str], state: State) -> None:
-    """Write *state* to one file, atomically: the old file stays until the new one is on disk.
-
-    Raises OSError where it cannot be written; TypeError or ValueError for what could not be read back.
-    """
-    arrays: _archive.Arrays = {}
-    text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
-    arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
-    _archive.write(Path(path), arrays)
-
-
-def load(path: str | os.PathLike[str]) -> State:
-    """Read what :func:`save` wrote, of this or an earlier format version.
-
-    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one.
-    Takes a few times the memory of the file at most, whatever the file says.
-    """
-    try:
-        arrays = _archive.read(Path(path))
-        text = check_array(_JSON, arrays.pop(_JSON, None), np.uint8, (None,))
-        content = json.loads(text.tobytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is no state file of genoevo")
-    version = content.get("version")
-    if type(version) is not int or not 1 <= version <= VERSION:
-        raise ValueError(f"{path} has format version {version!r:.80}; this genoevo reads 1 to {VERSION}")
-    try:
-        state: State = _join(content["state"], arrays)
-        return migrated(state) if version < VERSION else state
-    except KeyError as error:
-        raise ValueError(f"{path} is damaged: it has no {error}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _split(value: Any, name: str, arrays: _archive.Arrays) -> Any:
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind not in _archive.KINDS or not value.dtype.itemsize:
-            raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
-        # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
-        entry = f"{len(arrays)}.{name}"
-        arrays[entry] = value
-        return {_ARRAY: entry}
-    if isinstance(value, dict):
-        if set(value) == {_ARRAY}:
-            raise ValueError(f"the one key {_ARRAY!r} of {name or 'the state'} stands for an array in the file")
-        return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _join(value: Any, arrays: _archive.Arrays) -> Any:
-    if isinstance(value, dict):
-        if set(value) == {_ARRAY}:
-            entry = value[_ARRAY]
-            if not isinstance(entry, str):
-                raise ValueError(f"an array must have a name, got {entry!r:.80}")
-            if entry not in arrays:
-                raise KeyError(entry[:80])
-            return arrays[entry]
-        return {key: _join(item, arrays) for key, item in value.items()}
-    return [_join(item, arrays) for item in value] if isinstance(value, list) else value

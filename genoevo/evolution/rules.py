@@ -156,6 +156,15 @@ class Survival:
         kept = self._best(children, parents, old, size - young.shape[1])
         return np.concatenate([kept, young], axis=1).reshape(-1)
 
+    def succession(self, children: Population, parents: Population, islands: int = 1) -> tuple[Ints, Ints]:
+        """As :meth:`survivors`: the rows of the parents that stay, and the order of these before all children."""
+        order, n = self.survivors(children, parents, islands), len(children)
+        old = order >= n
+        stay = order[old] - n
+        order += len(stay)
+        order[old] = np.arange(len(stay))
+        return stay, order
+
     def _best(self, children: Population, parents: Population, rows: Ints, count: int) -> Ints:
         if self.method == "best":
             merit = _merit(children, parents)[rows]

@@ -22,6 +22,8 @@ _HOLDER = re.compile(r"process \d+ on [\w.-]{1,80} since [\d:T+-]{1,40}")
 class InUseError(RuntimeError):
     """Another process is at work on something; the message names both, the process's machine and since when."""
 
+    __module__ = "genoevo.checkpoint"  # tracebacks name the path that users import
+
 
 class NoLocksError(OSError):
     """The file system has no locks, as some network mounts have none."""

@@ -51,6 +51,8 @@ class Failure:
 class EvaluationError(RuntimeError):
     """No fitness for a genotype. ``genotype`` is the first that failed; ``__cause__`` the function's exception."""
 
+    __module__ = "genoevo.evaluation"  # tracebacks and pickles name the path that users import
+
     def __init__(self, message: str, genotype: Genotype) -> None:
         super().__init__(message)
         self.genotype = genotype

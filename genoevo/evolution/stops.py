@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from genoevo._check import check_at_least
+from genoevo.genotype import Genotype
 
-if TYPE_CHECKING:
-    from genoevo.evolution import Evolution
+
+class Progress(Protocol):
+    """The progress of a run as far as a stop reads it; an :class:`~genoevo.Evolution` has all of it."""
+
+    best: Genotype | None
+    stagnant: int
+    evaluations: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class Stop:
     """
 
     target: float | None = None
-    predicate: Callable[[Evolution], bool] | None = None
+    predicate: Callable[[Any], bool] | None = None
     stagnation: int | None = None
     evaluations: int | None = None
     generations: int | None = None
@@ -53,7 +60,7 @@ class Stop:
             if getattr(self, name) is not None:
                 check_at_least(name, getattr(self, name), 0)
 
-    def reason(self, evolution: Evolution, began: float) -> str | None:
+    def reason(self, evolution: Progress, began: float) -> str | None:
         """The name of the first condition that holds; None where none does. *began* is of ``time.monotonic``."""
         if self.target is not None and evolution.best is not None:
             fitness = evolution.best.fitness

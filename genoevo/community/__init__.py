@@ -1,0 +1,8 @@
+"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA)."""
+
+from genoevo.community.community import Community
+from genoevo.community.growth_rule import Growth
+from genoevo.community.round import Round
+from genoevo.community.settings import Decoding, Mating
+
+__all__ = ["Community", "Decoding", "Growth", "Mating", "Round"]

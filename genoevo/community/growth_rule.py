@@ -1,0 +1,160 @@
+"""When a task gets another module or gives one back, and the history of each task that decides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Floats, Ints
+from genoevo._check import check_at_least, check_between, check_choice
+from genoevo.layout import StagedLayout
+from genoevo.operators import growth as growing
+from genoevo.population import Population
+from genoevo.state import State, check_array, check_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """When a task gets another module [P]; every number is our choice [O].
+
+    Parameters
+    ----------
+    mastery
+        A task whose performance reaches this is mastered and does not grow.
+    min_gain
+        The least improvement that counts: of the best score, or, while performance is 0, of the mean return as a
+        fraction of its own running range.
+    patience
+        Rounds without improvement before a task grows.
+    warmup_rounds
+        No task grows before this many rounds.
+    fill
+        ``random`` or ``preserve``, see :func:`genoevo.operators.growth.grow`.
+    max_modules
+        No task grows past this stage.
+    shrink
+        A task above its start stage that is mastered with fewer effective modules than its stage gives one back.
+
+    """
+
+    mastery: float = 0.8
+    min_gain: float = 0.05
+    patience: int = 10
+    warmup_rounds: int = 10
+    fill: growing.Fill = "preserve"
+    max_modules: int = 10
+    shrink: bool = False
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        check_between("mastery", self.mastery, 0, 1)
+        check_at_least("min_gain", self.min_gain, 0)
+        check_at_least("patience", self.patience, 1)
+        check_at_least("warmup_rounds", self.warmup_rounds, 0)
+        check_choice("fill", self.fill, get_args(growing.Fill))
+        check_at_least("max_modules", self.max_modules, 1)
+
+
+@dataclass(slots=True)
+class GrowthHistory:
+    """The history of each task as far as the growth rule needs it; every array is (tasks,)."""
+
+    stagnant: Ints  # rounds since the last improvement
+    best_score: Floats
+    best_return: Floats
+    lowest_return: Floats
+    highest_return: Floats
+
+    @classmethod
+    def fresh(cls, tasks: int) -> GrowthHistory:
+        """Return the history of *tasks* before their first round."""
+        low, high = np.full(tasks, -np.inf), np.full(tasks, np.inf)
+        return cls(np.zeros(tasks, np.int64), low.copy(), low.copy(), high.copy(), low.copy())
+
+    def update(self, performance: Floats, scores: Floats, mean_return: Floats, rule: Growth) -> None:
+        """Add a round: (tasks, size) each of performance, scores and mean returns."""
+        task_return, task_score = mean_return.mean(axis=1), scores.max(axis=1)
+        self.lowest_return = np.minimum(self.lowest_return, task_return)
+        self.highest_return = np.maximum(self.highest_return, task_return)
+        needed = rule.min_gain * (self.highest_return - self.lowest_return)
+        better_return = task_return > np.where(np.isfinite(self.best_return), self.best_return + needed, -np.inf)
+        better_score = task_score > self.best_score + rule.min_gain
+        succeeds = performance.max(axis=1) > 0
+        better = np.where(succeeds, better_score, better_return)
+        self.best_score = np.where(better & succeeds, task_score, self.best_score)
+        self.best_return = np.where(better, np.maximum(task_return, self.best_return), self.best_return)
+        # A mastered task has nothing to gain: one unlucky round after many must not look like stagnation.
+        mastered = performance.mean(axis=1) >= rule.mastery
+        self.stagnant = np.where(better | mastered, 0, self.stagnant + 1)
+
+    def forget(self, tasks: list[int]) -> None:
+        """After a change of stage the task has `patience` rounds to show what the new stage gives."""
+        self.stagnant[tasks] = 0
+        self.best_score[tasks] = -np.inf
+        self.best_return[tasks] = -np.inf
+
+    @classmethod
+    def from_state(cls, state: State, tasks: int) -> GrowthHistory:
+        """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
+        names = cls.__slots__
+        check_state("a community's memory", state, names)
+        kinds = dict.fromkeys(names, np.float64) | {"stagnant": np.int64}
+        return cls(**{name: check_array(name, state[name], kinds[name], (tasks,)) for name in names})
+
+    def as_arrays(self) -> dict[str, Any]:
+        """Return the five arrays by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def stage_changes(
+    rule: Growth,
+    history: GrowthHistory,
+    *,
+    performance: Floats,
+    effective: Ints,
+    stages: Ints,
+    start_stage: int,
+    rounds: int,
+    held: npt.NDArray[np.bool_],
+    budget: int | None,
+) -> tuple[list[int], list[int]]:
+    """The tasks that grow and those that give a module back; every array is (tasks,).
+
+    *performance* is the mean over a task's genotypes, *effective* the effective modules of its elite; tasks that are
+    *held* keep their stage. Of tasks that would grow, those without improvement for longest go first while all
+    *stages* together are within the *budget*.
+    """
+    mastered = performance >= rule.mastery
+    insufficient = ~held & ~mastered & (history.stagnant >= rule.patience)
+    grown = insufficient & (stages < rule.max_modules) & (rounds >= rule.warmup_rounds)
+    shrunk = rule.shrink & ~held & mastered & (effective < stages) & (stages > start_stage)
+    tasks = np.flatnonzero(grown)
+    if budget is not None:
+        room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)
+        longest_first = np.argsort(-history.stagnant[tasks], kind="stable")
+        tasks = np.sort(tasks[longest_first[:room]])
+    return tasks.tolist(), np.flatnonzero(shrunk).tolist()
+
+
+def resized(
+    population: Population,
+    grown: list[int],
+    shrunk: list[int],
+    size: int,
+    layout: StagedLayout,
+    fill: growing.Fill,
+    rng: np.random.Generator,
+) -> Population:
+    """*population*, of *size* genotypes for each task, with the tasks *grown* and *shrunk* by a stage."""
+    within = np.arange(size)
+    if grown:
+        rows = (np.array(grown)[:, None] * size + within).ravel()
+        population = population.replaced(rows, growing.grow(population[rows], layout, rng, fill=fill))
+    if shrunk:
+        rows = (np.array(shrunk)[:, None] * size + within).ravel()
+        population = population.replaced(rows, growing.shrink(population[rows], layout))
+    return population

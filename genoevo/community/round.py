@@ -1,0 +1,92 @@
+"""One round: what it saw and did, and the generation that it breeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Floats, Ints
+from genoevo.community.settings import Mating
+from genoevo.layout import StagedLayout
+from genoevo.operators.reproduction import Origin, Reproduction
+from genoevo.operators.selection import tournament_within
+from genoevo.population import Population
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round saw and did. Arrays are (tasks, size), indices count within a task's population.
+
+    ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``, ``restored``: task indices.
+    ``parents`` (tasks, size - 1, 2) int64: the rows of the evaluated ``Community.population`` that each new
+    genotype comes from, -1 where there is none; ``origins`` (tasks, size - 1) int8 codes of
+    :class:`~genoevo.operators.reproduction.Origin`.
+    """
+
+    scores: Floats
+    effective_modules: Ints
+    elites: Ints
+    grown: list[int]
+    shrunk: list[int]
+    parents: Ints
+    origins: npt.NDArray[np.int8]
+    restored: list[int]
+
+
+def check_result(name: str, values: npt.ArrayLike, tasks: list[str], size: int) -> Floats:
+    """*values* as a (tasks, size) float64 array; ValueError for another shape, or a number that is not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    expected = (len(tasks), size)
+    if array.shape != expected:
+        raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+    if not np.isfinite(array).all():
+        task, row = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(f"{name} of genotype {row} of {tasks[task]} is {array[task, row]}, must be finite")
+    return array
+
+
+def elite_first(elites: Ints, size: int) -> Ints:
+    """(tasks, size) rows of the population, each task's elite first, the others in their order."""
+    order: Ints = (np.arange(size) != elites[:, None]).argsort(axis=1, kind="stable")
+    return order + np.arange(len(elites))[:, None] * size
+
+
+def unchanged(elites: Ints, size: int) -> tuple[Ints, npt.NDArray[np.int8]]:
+    """Parents and origins of genotypes that stay: each is its own parent's mutant, with nothing changed."""
+    own = elite_first(elites, size)[:, 1:]
+    origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
+    return np.stack([own, np.full_like(own, -1)], axis=2), origins
+
+
+def next_generation(
+    population: Population,
+    merit: Floats,
+    elites: Ints,
+    mating: Mating,
+    reproduction: Reproduction,
+    layout: StagedLayout,
+    rng: np.random.Generator,
+) -> tuple[Population, Ints, npt.NDArray[np.int8]]:
+    """Each task's elite and its children, and the children's parents and origins as in :class:`Round`."""
+    tasks = len(elites)
+    size = len(population) // tasks
+    children = size - 1
+    task = np.repeat(np.arange(tasks), children)
+    first = tournament_within(merit, task * size, size, rng, size=mating.tournament_size)
+    abroad = (rng.random(len(task)) < mating.community_rate) & (tasks > 1)
+    # A uniform draw among the other tasks; where there is none, `abroad` is false everywhere.
+    other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
+    donor = np.where(abroad, other, task)
+    second = tournament_within(merit, donor * size, size, rng, size=mating.tournament_size)
+    bred, origins = reproduction.children(population[first], population[second], rng, layout)
+    survivors = population[np.arange(tasks) * size + elites]
+    order = np.empty((tasks, size), dtype=np.int64)
+    order[:, 0] = np.arange(tasks)
+    order[:, 1:] = tasks + np.arange(len(task)).reshape(tasks, children)
+    rows = np.stack([first, second], axis=1)
+    rows[origins != Origin.CROSSOVER, 1] = -1
+    rows[origins == Origin.FRESH, 0] = -1
+    parents = rows.reshape(tasks, children, 2)
+    return Population.concatenate([survivors, bred])[order.ravel()], parents, origins.reshape(tasks, children)

@@ -1,0 +1,56 @@
+"""How a community decodes its genotypes and who mates with whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from genoevo._check import check_at_least, check_between
+from genoevo.decode import OFFSET, check_offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How bits become weights: HalfSoftmax's *offset* in [0, 1) and *decimal_scale* >= 0 [O]."""
+
+    offset: float = OFFSET
+    decimal_scale: float = 1.0
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        check_offset(self.offset)
+        check_at_least("decimal_scale", self.decimal_scale, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mating:
+    """Who mates with whom.
+
+    Parameters
+    ----------
+    tournament_size
+        Contenders for each parent [O].
+    community_rate
+        Probability that the second parent comes from another task's population [O].
+    usage_cost
+        ``score = performance * (1 - usage_cost * effective_modules / stage)`` [O] ("efficient module usage" [P]). It
+        counts in proportion to performance: a task that does not succeed yet would otherwise be selected for leaving
+        its modules out, whatever its return.
+    usage_threshold
+        A module is effective where its share of the output exceeds this [O].
+
+    """
+
+    tournament_size: int = 2
+    community_rate: float = 0.2
+    usage_cost: float = 0.01
+    usage_threshold: float = 0.05
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        check_at_least("tournament_size", self.tournament_size, 1)
+        check_between("community_rate", self.community_rate, 0, 1)
+        check_between("usage_cost", self.usage_cost, 0, 1)
+        check_between("usage_threshold", self.usage_threshold, 0, 1)

@@ -1,0 +1,95 @@
+"""A bounded memory of fitness by genotype, for functions that are deterministic and slow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import isfinite
+
+import numpy as np
+
+from genoevo._bits import Floats, word_count
+from genoevo._check import check_at_least
+from genoevo.evaluation.fitness import Evaluator, evaluated
+from genoevo.population import Population
+from genoevo.state import State, check_state, counts, population_from_state, population_state
+
+_Key = tuple[int, bytes]
+_KEYS = ("size", "hits", "misses", "entries")
+
+
+class Cache:
+    """Fitness of the last *size* different genotypes that were asked for.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Genotypes that were not evaluated again, and that were. A genotype that stands twice in one population is
+        evaluated once.
+
+    """
+
+    def __init__(self, size: int) -> None:
+        check_at_least("size", size, 1)
+        self.size, self.hits, self.misses = size, 0, 0
+        self._entries: OrderedDict[_Key, list[float]] = OrderedDict()  # least recently asked for first
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def evaluated(self, evaluator: Evaluator, population: Population) -> Floats:
+        """As :func:`genoevo.evaluation.evaluated`; only genotypes that are not known are evaluated."""
+        keys = _keys(population)
+        unknown: dict[_Key, int] = {}
+        for row, key in enumerate(keys):
+            if key not in self._entries:
+                unknown.setdefault(key, row)
+        known = {key: self._entries[key] for key in keys if key not in unknown}
+        if unknown:
+            fitness = evaluated(evaluator, population[list(unknown.values())])
+            known |= zip(unknown, fitness.reshape(len(unknown), -1).tolist(), strict=True)
+        self.hits += len(keys) - len(unknown)
+        self.misses += len(unknown)
+        self._remember(known)
+        return np.array([known[key] for key in keys]).reshape(population.fitness.shape)
+
+    def _remember(self, known: dict[_Key, list[float]]) -> None:
+        for key, fitness in known.items():
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            elif all(map(isfinite, fitness)):  # the fitness of a failure is no property of its genotype
+                self._entries[key] = fitness
+        while len(self._entries) > self.size:
+            self._entries.popitem(last=False)
+
+    def state_dict(self) -> State:
+        """Size, counts and entries; the entries as a population, or None."""
+        entries = None
+        if self._entries:
+            lengths = np.array([length for length, _ in self._entries], dtype=np.int64)
+            words = np.zeros((len(lengths), word_count(int(lengths.max()))), dtype=np.uint64)
+            for row, (_, data) in zip(words, self._entries, strict=True):
+                row[: len(data) // 8] = np.frombuffer(data, dtype=np.uint64)
+            fitness = np.array(list(self._entries.values()))
+            entries = population_state(Population(words, lengths, fitness, np.ones(fitness.shape[1]).tolist()))
+        return {"size": self.size, "hits": self.hits, "misses": self.misses, "entries": entries}
+
+    @classmethod
+    def from_state(cls, state: State, objectives: int = 1) -> Cache:
+        """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
+        check_state("a cache", state, _KEYS)
+        size, hits, misses = counts(state, _KEYS[:3]).values()
+        cache = cls(size)
+        cache.hits, cache.misses = hits, misses
+        if state["entries"] is not None:
+            entries = population_from_state(state["entries"])
+            entries.check_evaluated()
+            if len(entries.weights) != objectives or len(entries) > size:
+                raise ValueError(f"a cache must hold {size} at most of {objectives} objectives, got {entries}")
+            values = entries.fitness.reshape(len(entries), -1).tolist()
+            cache._entries = OrderedDict(zip(_keys(entries), values, strict=True))
+        return cache
+
+
+def _keys(population: Population) -> list[_Key]:
+    rows = zip(population.lengths.tolist(), population.words, strict=True)
+    return [(length, row[: word_count(length)].tobytes()) for length, row in rows]

@@ -1,0 +1,208 @@
+"""What all pools have in common: batches, deadlines, and the replacement of workers."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from genoevo._bits import Floats, Ints, Words
+from genoevo._check import check_at_least
+from genoevo.evaluation.fitness import (
+    Attempt,
+    Evaluator,
+    Failure,
+    Fault,
+    FitnessFunction,
+    InProcess,
+    Vectorised,
+    as_evaluator,
+)
+from genoevo.population import Population
+
+Cargo = tuple[Words, Ints, tuple[float, ...]]
+Answer = tuple[Floats, dict[int, tuple[str, str]]]
+"""Fitness, and for each row that failed what happened and the traceback."""
+
+
+class WorkerLost(Exception):  # noqa: N818
+    """A worker ended before it answered."""
+
+
+class Worker(ABC):
+    """One worker: takes one batch at a time."""
+
+    @abstractmethod
+    def wait_until_ready(self) -> None:
+        """Return once the worker can take work; raises WorkerLost where it cannot start."""
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether a worker that waits for work has not ended."""
+
+    @abstractmethod
+    def send(self, cargo: Cargo) -> None:
+        """Hand over a batch."""
+
+    @abstractmethod
+    def receive(self) -> Answer:
+        """Take the answer to the batch; raises WorkerLost where there will be none."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the worker, whatever it is doing."""
+
+
+W = TypeVar("W", bound=Worker)
+
+
+class Pool(ABC, Generic[W]):
+    """What pools have in common: batches, deadlines, replacing workers."""
+
+    def __init__(
+        self,
+        function: FitnessFunction | InProcess | Vectorised,
+        *,
+        workers: int | None = None,
+        batch: int | None = None,
+        timeout: float | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        if workers is not None:
+            check_at_least("workers", workers, 1)
+        if batch is not None:
+            check_at_least("batch", batch, 1)
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {timeout!r}")
+        self.evaluator = as_evaluator(function)
+        self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
+        self._idle: list[W] = []
+        self._busy: dict[W, tuple[Ints, float]] = {}  # the rows each is at, and when it must have answered
+        self._prepare()
+        self.workers = self._cores() if workers is None else workers
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """What must be before the first worker can start; all settings have been checked."""
+
+    @abstractmethod
+    def _cores(self) -> int:
+        """How many workers there are unless it is said."""
+
+    @abstractmethod
+    def _start(self) -> W:
+        """Begin to start one worker."""
+
+    @abstractmethod
+    def _wait(self, workers: Sequence[W], seconds: float | None) -> list[W]:
+        """Those of *workers* that have answered or ended, after at most so many seconds."""
+
+    def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
+        """Fitness of every genotype, in order."""
+        values = np.full((len(population), len(population.weights)), np.nan)
+        faults: dict[int, Fault] = {}
+        batch = self.batch or -(-len(population) // (4 * self.workers))
+        queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
+        self._drop_ended()
+        try:
+            while queue or self._busy:
+                if hasty and faults:
+                    queue.clear()
+                self._hand_out(queue, population)
+                for worker, rows in self._answered():
+                    self._take(worker, rows, values, faults, queue)
+        finally:
+            for worker in self._busy:  # nobody waits for these any more
+                worker.kill()
+            self._busy.clear()
+        return Attempt(values, faults)
+
+    def _drop_ended(self) -> None:
+        # Whoever ended while idle did not do so over a genotype that it would now be given.
+        ended = [worker for worker in self._idle if not worker.is_alive()]
+        self._idle = [worker for worker in self._idle if worker not in ended]
+        for worker in ended:
+            worker.kill()
+
+    def _hand_out(self, queue: deque[Ints], population: Population) -> None:
+        wanted = min(self.workers - len(self._busy), len(queue))
+        self._idle += self._started(wanted - len(self._idle))
+        for _ in range(wanted):
+            worker, rows = self._idle.pop(), queue.popleft()
+            part = population[rows]
+            worker.send((part.words, part.lengths, part.weights))
+            limit = np.inf if self.timeout is None else self.timeout * len(rows)
+            self._busy[worker] = rows, time.monotonic() + limit
+
+    def _started(self, count: int) -> list[W]:
+        """So many new workers that can take work; where that fails or is interrupted, none of them stays."""
+        fresh: list[W] = []
+        try:
+            for _ in range(count):
+                fresh.append(self._start())
+            for worker in fresh:
+                worker.wait_until_ready()
+        except BaseException as error:
+            for worker in fresh:
+                worker.kill()
+            if isinstance(error, WorkerLost):
+                raise RuntimeError(f"a worker could not start: it {error}") from error
+            raise
+        return fresh
+
+    def _answered(self) -> list[tuple[W, Ints]]:
+        """Workers that have answered, ended or hung, and their rows; those that hang have been killed."""
+        if not self._busy:
+            return []
+        first = min(deadline for _, deadline in self._busy.values())
+        seconds = None if first == np.inf else max(0.0, first - time.monotonic())
+        ready = self._wait(list(self._busy), seconds)
+        now = time.monotonic()
+        late = [w for w, (_, deadline) in self._busy.items() if w not in ready and deadline <= now]
+        for worker in late:
+            worker.kill()
+        return [(worker, self._busy.pop(worker)[0]) for worker in ready + late]
+
+    def _take(self, worker: W, rows: Ints, values: Floats, faults: dict[int, Fault], queue: deque[Ints]) -> None:
+        try:
+            found, failed = worker.receive()
+        except WorkerLost as lost:
+            worker.kill()
+            if len(rows) > 1:
+                queue.extend(np.split(rows, len(rows)))
+            else:
+                faults[int(rows[0])] = Fault(str(lost))
+            return
+        self._idle.append(worker)
+        values[rows] = found
+        for row, (what, trace) in failed.items():
+            faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
+
+    def close(self) -> None:
+        """End all workers; a later evaluation starts new ones."""
+        for worker in [*self._idle, *self._busy]:
+            worker.kill()
+        self._idle.clear()
+        self._busy.clear()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def compute(evaluator: Evaluator, cargo: Cargo) -> Answer:
+    """The answer to a batch. Exceptions become text: not every one can be pickled."""
+    words, lengths, weights = cargo
+    values, faults = evaluator.attempt(Population(words, lengths, weights=weights))
+    return values, {row: (fault.what, _trace(fault.cause)) for row, fault in faults.items()}
+
+
+def _trace(error: BaseException | None) -> str:
+    return "" if error is None else "".join(traceback.format_exception(error))

@@ -1,0 +1,22 @@
+"""Evolution: a genetic algorithm over one population, or over islands of it, as ask and tell."""
+
+from genoevo.evolution.evolution import Callback, Evolution
+from genoevo.evolution.history import PopulationStatistics
+from genoevo.evolution.islands import Islands
+from genoevo.evolution.lineage import Lineage
+from genoevo.evolution.record import Memory
+from genoevo.evolution.rules import Selection, Survival
+from genoevo.evolution.stops import Progress, Stop
+
+__all__ = [
+    "Callback",
+    "Evolution",
+    "Islands",
+    "Lineage",
+    "Memory",
+    "PopulationStatistics",
+    "Progress",
+    "Selection",
+    "Stop",
+    "Survival",
+]

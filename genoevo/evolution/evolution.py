@@ -1,0 +1,291 @@
+"""Evolution: a genetic algorithm over one population, or over islands of it, as ask and tell.
+
+One generation: :class:`Selection` of pairs of parents, one child per pair by :class:`Reproduction`, evaluation,
+:class:`Survival`, and migration where there are :class:`Islands`. Everything random comes from one generator that
+is part of the state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from deap.tools import Logbook, MultiStatistics, Statistics
+
+from genoevo._bits import Ints
+from genoevo._check import check_at_least
+from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator, evaluated
+from genoevo.evolution import history
+from genoevo.evolution.islands import Islands
+from genoevo.evolution.pending import Pending
+from genoevo.evolution.record import Kept, Memory
+from genoevo.evolution.rules import Selection, Survival
+from genoevo.evolution.snapshot import CHANGING, PARTS, Snapshot, check_layout, layout_name
+from genoevo.evolution.stops import Stop
+from genoevo.genotype import Genotype
+from genoevo.layout import Layout
+from genoevo.operators.reproduction import Reproduction
+from genoevo.population import Population
+from genoevo.state import State, check_state, rebuild, seeded
+
+Callback = Callable[["Evolution"], object]
+
+
+class Evolution:
+    """A genetic algorithm that is asked for genotypes and told their fitness.
+
+    Parameters
+    ----------
+    evaluate
+        A function of one :class:`Genotype`, or an evaluator, see :mod:`genoevo.evaluation` and
+        :mod:`genoevo.pools`; None where only ask and tell are used.
+    population
+        The first generation; its genotypes keep their lengths' distribution by inheritance. With islands, the
+        genotypes of the first island, then those of the second, and so on.
+    seed
+        Of the generator that makes every random decision.
+    reproduction, selection, survival, islands
+        The rules of one generation.
+    layout
+        Needed by operators that know segments.
+    memory
+        What to keep beside the population.
+    statistics
+        DEAP's ``Statistics`` or ``MultiStatistics`` over each generation's population, added to its record in the
+        logbook, so none may be named like a column of its own (see *logbook*; ValueError).
+        :class:`~genoevo.history.PopulationStatistics` are fast ones.
+    callbacks
+        Functions of the evolution, called in turn after each generation.
+
+    Attributes
+    ----------
+    population : Population
+        The current generation.
+    generation : int
+        Generations told so far; the first is the given population.
+    evaluations : int
+        Genotypes told so far.
+    best : Genotype or None
+        The best genotype seen so far; with several objectives, in lexicographic order.
+    stagnant : int
+        Generations since *best* was last bettered.
+    logbook : deap.tools.Logbook
+        One record per generation: generation, evaluations, best, mean (both of the first objective, the mean over
+        finite values), length (mean), failed (genotypes told whose fitness is infinite), and the statistics.
+    hall_of_fame : deap.tools.HallOfFame or None
+    pareto_front : deap.tools.ParetoFront or None
+    lineage : Lineage or None
+    cache : Cache or None
+        As *memory* asks for.
+    numbers : numpy.ndarray
+        (n,) int64: which genotype of the lineage, in the order of evaluation, stands in each row of *population*.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoevo import Evolution, Population
+    >>> start = Population.random(20, 32, np.random.default_rng(1))
+    >>> evolution = Evolution(lambda genotype: genotype.bits.sum(), start, seed=1)
+    >>> evolution.run(40)
+    'generations'
+    >>> evolution.best.fitness.values
+    (32.0,)
+
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluator | FitnessFunction | None,
+        population: Population,
+        *,
+        seed: int,
+        reproduction: Reproduction | None = None,
+        selection: Selection | None = None,
+        survival: Survival | None = None,
+        islands: Islands | None = None,
+        layout: Layout | None = None,
+        memory: Memory | None = None,
+        statistics: Statistics | MultiStatistics | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.reproduction = reproduction or Reproduction()
+        self.selection = selection or Selection()
+        self.survival = survival or Survival()
+        self.islands = islands or Islands()
+        self.memory = memory or Memory()
+        self._offspring = self.survival.children(self.islands.size(len(population)))
+        self.reproduction.check_layout(layout, population)
+        self.layout = layout
+        if statistics is not None:
+            history.check_names(statistics)
+        self.statistics = statistics
+        self.callbacks = tuple(callbacks)
+        self.population = population.copy()
+        self.numbers: Ints = np.arange(len(population))
+        self.rng = seeded(seed)
+        self.generation = 0
+        self.evaluations = 0
+        self.best: Genotype | None = None
+        self.stagnant = 0
+        self.logbook = Logbook()
+        self._keep(Kept.empty(self.memory, population.weights))
+        self._pending: Pending | None = None
+        self._evaluator = None if evaluate is None else as_evaluator(evaluate)
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        self.hall_of_fame, self.pareto_front = kept.hall_of_fame, kept.pareto_front
+        self.lineage, self.cache = kept.lineage, kept.cache
+
+    def ask(self) -> Population:
+        """Genotypes to evaluate: the given population at first, then each generation's children.
+
+        Asked again before :meth:`tell`, it returns the same genotypes and draws nothing.
+        """
+        if self._pending is None:
+            self._pending = Pending.given(self.population) if self.generation == 0 else self._breed()
+        return self._pending.population.copy()
+
+    def tell(self, fitness: npt.ArrayLike) -> None:
+        """Take the fitness of the genotypes last asked for: (n,) or (n, objectives), in their order.
+
+        Numbers are finite, but for a genotype whose evaluation failed: it may have the worst infinity under its
+        weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before :meth:`ask`, ValueError
+        for a wrong shape, NaN, or an infinity that is not the worst; the state is then unchanged.
+        """
+        if self._pending is None:
+            raise RuntimeError("tell() before ask(): there are no genotypes to tell the fitness of")
+        told = self._pending.evaluated(fitness)
+        self.generation += 1
+        self._kept.add(told, self.generation)
+        self._update_best(told.population)
+        if self.generation == 1:
+            self.population = told.population
+        else:
+            self._succeed(told.population)
+        self.evaluations += len(told.population)
+        self._pending = None
+        if self.islands.is_due(self.generation):
+            self._take_rows(self.islands.migrated(self.population.merit(), self.rng))
+        compiled = {} if self.statistics is None else history.plain(self.statistics.compile(self.population))
+        self.logbook.record(**history.columns(self, self.population, told.population), **compiled)
+        for callback in self.callbacks:
+            callback(self)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether genotypes that :meth:`ask` gave wait for their fitness."""
+        return self._pending is not None
+
+    def step(self) -> None:
+        """One generation: ask, evaluate, tell.
+
+        Where the evaluation raises, the generation is not lost: the same genotypes are evaluated at the next call,
+        and can be asked for and told.
+        """
+        if self._evaluator is None:
+            raise RuntimeError("this evolution has no evaluate function; use ask() and tell()")
+        compute = evaluated if self.cache is None else self.cache.evaluated
+        self.tell(compute(self._evaluator, self.ask()))
+
+    def run(self, generations: int | None = None, *, stop: Stop | None = None) -> str:
+        """That many further generations, or fewer where *stop* says so; the first evaluates the given population.
+
+        Returns why it ended: ``generations`` or the name of the :class:`Stop`'s condition. Raises ValueError where
+        neither is given.
+        """
+        if generations is None and stop is None:
+            raise ValueError("run() needs a number of generations or a stop")
+        if generations is not None:
+            check_at_least("generations", generations, 0)
+        began, last = time.monotonic(), np.inf if generations is None else self.generation + generations
+        while True:
+            reason = None if stop is None else stop.reason(self, began)
+            if reason is not None:
+                return reason
+            if self.generation >= last:
+                return "generations"
+            self.step()
+
+    def _breed(self) -> Pending:
+        n = self._offspring
+        rows = self.selection.parents(self.population, 2 * n, self.rng, self.islands.count)
+        first, second = rows[:, :n].reshape(-1), rows[:, n:].reshape(-1)
+        brood = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
+        return Pending.bred(brood, self.numbers[first], self.numbers[second])
+
+    def _update_best(self, evaluated: Population) -> None:
+        top = int(evaluated.merit().argmax())
+        weighted = evaluated.fitness.reshape(len(evaluated), -1)[top] * evaluated.weights
+        self.stagnant += 1
+        if self.best is None or tuple(weighted) > self.best.fitness.wvalues:
+            self.best, self.stagnant = evaluated[top], 0
+
+    def _succeed(self, children: Population) -> None:
+        stay, order = self.survival.succession(children, self.population, self.islands.count)
+        fresh = np.arange(self.evaluations, self.evaluations + len(children))
+        self.numbers = np.concatenate([self.numbers[stay], fresh])
+        self.population = Population.concatenate([self.population[stay], children])
+        if not np.array_equal(order, np.arange(len(self.population))):
+            self._take_rows(order)
+
+    def _take_rows(self, rows: Ints) -> None:
+        self.population, self.numbers = self.population[rows], self.numbers[rows]
+
+    def state_dict(self) -> State:
+        """The whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
+        snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
+        return {
+            "kind": "evolution",
+            **{name: asdict(getattr(self, name)) for name in _SETTINGS},
+            "layout": layout_name(self.layout),
+            **snapshot.as_state(),
+            **self._kept.as_state(),
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        state: State,
+        evaluate: Evaluator | FitnessFunction | None = None,
+        *,
+        layout: Layout | None = None,
+        statistics: Statistics | MultiStatistics | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Evolution:
+        """Continue where :meth:`state_dict` was taken, bit for bit. Functions and the layout are given again.
+
+        Raises ValueError where *state* is not an evolution's or lacks a part, which it names, and where its layout
+        was another, as their ``repr`` tells.
+        """
+        check_state("an evolution", state, _PARTS, kind="evolution")
+        check_layout(state, layout)
+        snapshot = Snapshot.from_state(state)
+        evolution = cls(
+            evaluate,
+            snapshot.population,
+            seed=0,
+            **{name: rebuild(settings, state[name]) for name, settings in _SETTINGS.items()},
+            layout=layout,
+            statistics=statistics,
+            callbacks=callbacks,
+        )
+        for name in CHANGING:
+            setattr(evolution, name, getattr(snapshot, name))
+        evolution._pending = snapshot.pending
+        evolution._keep(Kept.from_state(state, evolution.memory, evolution.population.weights))
+        return evolution
+
+
+_SETTINGS: dict[str, Any] = {
+    "reproduction": Reproduction,
+    "selection": Selection,
+    "survival": Survival,
+    "islands": Islands,
+    "memory": Memory,
+}
+_PARTS = (*_SETTINGS, "layout", *PARTS, "hall_of_fame", "pareto_front", "lineage", "cache")

@@ -1,0 +1,152 @@
+"""What a run keeps: DEAP's hall of fame, Pareto front, statistics and logbook, fed from packed populations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
+
+from genoevo.evolution.stops import Progress
+from genoevo.population import Population
+from genoevo.state import State, check_state, population_from_state, population_state
+
+COLUMNS = ("generation", "evaluations", "best", "mean", "length", "failed")
+"""What every record of a run's log holds beside its statistics."""
+
+
+class PopulationStatistics(Statistics):  # type: ignore[misc]
+    """DEAP's ``Statistics`` whose key takes the whole :class:`~genoevo.Population` and returns an array.
+
+    The registered functions get that array, so that no genotype is made into an object. It goes wherever DEAP's own
+    goes, also into a ``MultiStatistics``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> statistics = PopulationStatistics(lambda population: population.lengths)
+    >>> statistics.register("longest", np.max)
+    >>> int(statistics.compile(Population.from_genotypes(["01", "01101"]))["longest"])
+    5
+
+    """
+
+    def compile(self, data: Population) -> dict[str, Any]:
+        """Each registered function of the key's array."""
+        values = self.key(data)
+        return {name: function(values) for name, function in self.functions.items()}
+
+
+def check_names(statistics: Statistics | MultiStatistics) -> None:
+    """Raise ValueError where a name of *statistics* is one of the log's own :data:`COLUMNS`."""
+    names = set(statistics.fields)
+    if isinstance(statistics, MultiStatistics):  # DEAP writes the log's own columns into every chapter, over its own
+        names.update(*(part.fields for part in statistics.values()))
+    if taken := sorted(names & set(COLUMNS)):
+        raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of its own so named")
+
+
+def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
+    """As ``hall.update(population)``, but only genotypes that could enter become objects.
+
+    Among equals the one found first stays.
+    """
+    merit = population.merit()
+    rows = np.arange(len(population))
+    if len(hall) == hall.maxsize:  # nobody enters whose first objective is below the last one's
+        first = population.fitness.reshape(len(population), -1)[:, 0] * population.weights[0]
+        worst = hall[-1].fitness.wvalues[0]
+        rows = np.flatnonzero(first > worst if len(population.weights) == 1 else first >= worst)
+    rows = rows[np.argsort(-merit[rows], kind="stable")]
+    while len(rows):
+        best = population[int(rows[0])]
+        if len(hall) == hall.maxsize and not best.fitness > hall[-1].fitness:
+            return
+        hall.update([best])
+        twin = (population.words[rows] == population.words[rows[0]]).all(axis=1)
+        rows = rows[~twin | (population.lengths[rows] != population.lengths[rows[0]])]
+
+
+def update_pareto_front(front: ParetoFront, population: Population) -> None:
+    """As ``front.update(population)``, but only genotypes that it does not dominate become objects, and once each."""
+    if len(front):
+        weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
+        members = np.array([genotype.fitness.wvalues for genotype in front])
+        dominated = np.all(members >= weighted, axis=2) & np.any(members > weighted, axis=2)
+        population = population[np.flatnonzero(~dominated.any(axis=1))]
+    rows = np.column_stack([population.lengths.astype(np.uint64), population.words])
+    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    front.update(list(population[first]))
+
+
+def hall_state(hall: HallOfFame) -> State | None:
+    """The genotypes of a hall of fame or Pareto front, best first; None for an empty one."""
+    return population_state(Population.from_genotypes(hall)) if len(hall) else None
+
+
+def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) -> None:
+    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front; ValueError where it cannot be."""
+    if state is None:
+        return
+    population = population_from_state(state)
+    population.check_evaluated()
+    most = hall.maxsize or len(population)
+    if population.weights != weights or len(population) > most:
+        raise ValueError(f"a hall of fame must hold {most} at most of weights {weights}, got {population}")
+    for genotype in reversed(list(population)):
+        hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
+
+
+def columns(run: Progress, population: Population, evaluated: Population) -> dict[str, float]:
+    """A generation's :data:`COLUMNS`: of its *population*, and of the genotypes *evaluated* for it."""
+    assert run.best is not None
+    first = population.fitness.reshape(len(population), -1)[:, 0]
+    finite = first[np.isfinite(first)]
+    return {
+        "generation": run.generation,
+        "evaluations": run.evaluations,
+        "best": run.best.fitness.values[0],
+        "mean": float(finite.mean() if finite.size else first[0]),
+        "length": float(population.lengths.mean()),
+        "failed": int(np.isinf(evaluated.fitness.reshape(len(evaluated), -1)).any(axis=1).sum()),
+    }
+
+
+def log_state(logbook: Logbook) -> State:
+    """The records of a logbook and of its chapters."""
+    return {
+        "records": [dict(record) for record in logbook],
+        "chapters": {name: log_state(chapter) for name, chapter in logbook.chapters.items()},
+    }
+
+
+def log_from_state(state: State) -> Logbook:
+    """The inverse of :func:`log_state`; ValueError names what is missing."""
+    check_state("a log", state, ("records", "chapters"))
+    logbook = Logbook()
+    records, chapters = state["records"], state["chapters"]
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError("the records of a log must be a list of dicts")
+    if not isinstance(chapters, dict):
+        raise ValueError(f"the chapters of a log must be a dict, got {type(chapters).__name__}")
+    logbook.extend(dict(record) for record in records)
+    for name, chapter in chapters.items():
+        logbook.chapters[name] = log_from_state(chapter)
+    return logbook
+
+
+def check_log(logbook: Logbook, generation: int) -> None:
+    """Raise ValueError unless *logbook* has a record with all :data:`COLUMNS` for each generation so far."""
+    if len(logbook) != generation:
+        raise ValueError(f"the log of {generation} generations has {len(logbook)} records")
+    for record in logbook:
+        for name in COLUMNS:
+            if not isinstance(record.get(name), int | float):
+                raise ValueError(f"a record of the log must have a number {name!r}, got {record.get(name)!r:.80}")
+
+
+def plain(value: Any) -> Any:
+    """*value* with numpy's scalars as Python's numbers, also inside dicts: as a saved log gives them back."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

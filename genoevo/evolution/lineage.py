@@ -1,0 +1,117 @@
+"""Lineage: who came from whom, by which operator."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from genoevo._bits import Floats, Ints
+from genoevo._check import check_between
+from genoevo._optional import optional
+from genoevo.operators.reproduction import Origin
+from genoevo.state import State, check_array, check_state
+
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+
+GIVEN = -1
+_NAMES = {GIVEN: "given"} | {origin.value: origin.name.lower() for origin in Origin}
+
+
+class Lineage:
+    """One entry for each genotype evaluated; genotype i is the i-th, counted from 0."""
+
+    def __init__(self, objectives: int) -> None:
+        # One array of each kind per generation; joined when somebody looks.
+        self._parents = [np.zeros((0, 2), np.int64)]
+        self._origins = [np.zeros(0, np.int8)]
+        self._generations = [np.zeros(0, np.int64)]
+        self._fitness = [np.zeros((0, objectives))]
+
+    def record(self, parents: Ints, origins: npt.NDArray[np.int8], generation: int, fitness: Floats) -> None:
+        """Append a generation's genotypes, in order; the arrays as in the attributes."""
+        self._parents.append(parents)
+        self._origins.append(origins)
+        self._generations.append(np.full(len(parents), generation))
+        self._fitness.append(fitness.reshape(len(parents), -1))
+
+    @property
+    def parents(self) -> Ints:
+        """(n, 2) int64: the parents' numbers, -1 where there is none.
+
+        Mutation has one parent; fresh genotypes and those of the first generation have none.
+        """
+        return _joined(self._parents)
+
+    @property
+    def origins(self) -> npt.NDArray[np.int8]:
+        """(n,) int8 of :class:`~genoevo.operators.reproduction.Origin`; -1 for genotypes of the first generation."""
+        return _joined(self._origins)
+
+    @property
+    def generations(self) -> Ints:
+        """(n,) int64: the generation that evaluated it, the first being 1."""
+        return _joined(self._generations)
+
+    @property
+    def fitness(self) -> Floats:
+        """(n, objectives) float64."""
+        return _joined(self._fitness)
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def ancestors(self, number: int) -> Ints:
+        """The sorted numbers of all genotypes that genotype *number* descends from, and its own.
+
+        Raises ValueError where there is no such genotype.
+        """
+        check_between("number", number, 0, len(self) - 1)
+        found = np.zeros(len(self), dtype=bool)
+        newest = np.array([number])
+        while len(newest):
+            found[newest] = True
+            parents = np.unique(self.parents[newest])
+            newest = parents[(parents >= 0) & ~found[parents]]
+        return np.flatnonzero(found)
+
+    def graph(self) -> Any:
+        """A ``networkx.DiGraph`` with an edge from each parent to its child.
+
+        Nodes are numbers, with ``origin`` (``given``, ``crossover``, ``mutation`` or ``fresh``), ``generation`` and
+        ``fitness``, a tuple. Raises ImportError where networkx is not installed.
+        """
+        graph = optional("networkx", "a lineage's graph", "networkx").DiGraph()
+        columns = self.origins.tolist(), self.generations.tolist(), self.fitness.tolist()
+        for number, (origin, generation, fitness) in enumerate(zip(*columns, strict=True)):
+            graph.add_node(number, origin=_NAMES[origin], generation=generation, fitness=tuple(fitness))
+        child, side = np.nonzero(self.parents >= 0)
+        graph.add_edges_from(zip(self.parents[child, side].tolist(), child.tolist(), strict=True))
+        return graph
+
+    def state_dict(self) -> State:
+        """The four arrays."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def from_state(cls, state: State, objectives: int | None = None) -> Lineage:
+        """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
+        check_state("a lineage", state, _ARRAYS)
+        parents = check_array("a lineage's parents", state["parents"], np.int64, (None, 2))
+        n = len(parents)
+        fitness = check_array("a lineage's fitness", state["fitness"], np.float64, (n, objectives))
+        lineage = cls(fitness.shape[1])
+        lineage._parents, lineage._fitness = [parents], [fitness]
+        lineage._origins = [check_array("a lineage's origins", state["origins"], np.int8, (n,))]
+        lineage._generations = [check_array("a lineage's generations", state["generations"], np.int64, (n,))]
+        return lineage
+
+
+_ARRAYS = ("parents", "origins", "generations", "fitness")
+
+
+def _joined(parts: list[Array]) -> Array:
+    if len(parts) > 1:
+        parts[:] = [np.concatenate(parts)]  # type: ignore[list-item]
+    return parts[0]

@@ -1,0 +1,95 @@
+"""What a run keeps beside its population: hall of fame, Pareto front, lineage and cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from deap.tools import HallOfFame, ParetoFront
+
+from genoevo._check import check_at_least
+from genoevo.evaluation.cache import Cache
+from genoevo.evolution import history
+from genoevo.evolution.lineage import Lineage
+from genoevo.evolution.pending import Pending
+from genoevo.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a run keeps beside its population; all of it is part of the state.
+
+    Parameters
+    ----------
+    hall_of_fame
+        How many of the best different genotypes ever evaluated; 0 for none.
+    pareto_front
+        Whether to keep every genotype that no other dominates.
+    lineage
+        Whether to keep who came from whom: 33 bytes for each genotype ever evaluated, and 8 for each
+        objective past the first.
+    cache
+        For how many genotypes the fitness is remembered instead of computed again; 0 for none. For fitness that
+        is the same whenever it is computed.
+
+    """
+
+    hall_of_fame: int = 0
+    pareto_front: bool = False
+    lineage: bool = False
+    cache: int = 0
+
+    def __post_init__(self) -> None:
+        check_at_least("hall_of_fame", self.hall_of_fame, 0)
+        check_at_least("cache", self.cache, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one run keeps; None for each that it does not."""
+
+    hall_of_fame: HallOfFame | None
+    pareto_front: ParetoFront | None
+    lineage: Lineage | None
+    cache: Cache | None
+
+    @classmethod
+    def empty(cls, wanted: Memory, weights: tuple[float, ...]) -> Kept:
+        """All that is wanted, of a run that begins, with the objectives' *weights*."""
+        return cls(
+            HallOfFame(wanted.hall_of_fame) if wanted.hall_of_fame else None,
+            ParetoFront() if wanted.pareto_front else None,
+            Lineage(len(weights)) if wanted.lineage else None,
+            Cache(wanted.cache) if wanted.cache else None,
+        )
+
+    def add(self, evaluated: Pending, generation: int) -> None:
+        """Add a generation's genotypes, which have their fitness."""
+        population = evaluated.population
+        if self.lineage is not None:
+            self.lineage.record(evaluated.parents, evaluated.origins, generation, np.array(population.fitness))
+        if self.hall_of_fame is not None:
+            history.update_hall_of_fame(self.hall_of_fame, population)
+        if self.pareto_front is not None:
+            history.update_pareto_front(self.pareto_front, population)
+
+    def as_state(self) -> State:
+        """Return the state of each, None for what is not kept."""
+        return {
+            "hall_of_fame": None if self.hall_of_fame is None else history.hall_state(self.hall_of_fame),
+            "pareto_front": None if self.pareto_front is None else history.hall_state(self.pareto_front),
+            "lineage": None if self.lineage is None else self.lineage.state_dict(),
+            "cache": None if self.cache is None else self.cache.state_dict(),
+        }
+
+    @classmethod
+    def from_state(cls, state: State, wanted: Memory, weights: tuple[float, ...]) -> Kept:
+        """The inverse of :meth:`as_state`; ValueError says what is missing or does not fit."""
+        kept = cls.empty(wanted, weights)
+        if kept.hall_of_fame is not None:
+            history.refill(kept.hall_of_fame, state["hall_of_fame"], weights)
+        if kept.pareto_front is not None:
+            history.refill(kept.pareto_front, state["pareto_front"], weights)
+        lineage = Lineage.from_state(state["lineage"], len(weights)) if wanted.lineage else None
+        cache = Cache.from_state(state["cache"], len(weights)) if wanted.cache else None
+        return cls(kept.hall_of_fame, kept.pareto_front, lineage, cache)

@@ -1,0 +1,105 @@
+"""Whatever changes as an evolution runs, as its saved state holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from deap.tools import Logbook
+
+from genoevo._bits import Ints
+from genoevo.evolution import history
+from genoevo.evolution.pending import Pending
+from genoevo.genotype import Genotype
+from genoevo.layout import Layout
+from genoevo.population import Population
+from genoevo.state import (
+    State,
+    check_array,
+    counts,
+    generator_from_state,
+    generator_state,
+    population_from_state,
+    population_state,
+)
+
+_COUNTS = ("generation", "evaluations", "stagnant")
+PARTS = ("population", "numbers", "asked", "best", "rng", *_COUNTS, "log")
+"""The entries of a state that a snapshot gives and takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The attributes of an :class:`~genoevo.Evolution` that change from one generation to the next."""
+
+    population: Population
+    numbers: Ints
+    pending: Pending | None
+    best: Genotype | None
+    rng: np.random.Generator
+    generation: int
+    evaluations: int
+    stagnant: int
+    logbook: Logbook
+
+    def as_state(self) -> State:
+        """Return the entries :data:`PARTS` of the evolution's state."""
+        return {
+            "population": population_state(self.population),
+            "numbers": self.numbers,
+            "asked": None if self.pending is None else self.pending.as_state(),
+            "best": None if self.best is None else population_state(Population.from_genotypes([self.best])),
+            "rng": generator_state(self.rng),
+            **{name: getattr(self, name) for name in _COUNTS},
+            "log": history.log_state(self.logbook),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Snapshot:
+        """Return what :meth:`as_state` gave; ValueError says what does not fit. *state* has all :data:`PARTS`."""
+        population = population_from_state(state["population"])
+        numbers = check_array("numbers", state["numbers"], np.int64, (len(population),))
+        pending = None
+        if state["asked"] is not None:
+            pending = Pending.from_state(state["asked"])
+            _check_weights("asked genotypes", pending.population, population.weights)
+        rng, so_far = generator_from_state(state["rng"]), counts(state, _COUNTS)
+        best = _best(state["best"], population, so_far["generation"])
+        logbook = history.log_from_state(state["log"])
+        history.check_log(logbook, so_far["generation"])
+        return cls(population, numbers, pending, best, rng, logbook=logbook, **so_far)
+
+
+CHANGING = tuple(field.name for field in fields(Snapshot) if field.name != "pending")
+
+
+def layout_name(layout: Layout | None) -> str:
+    """What a state says of its layout."""
+    # The repr that a class gets from object is another in each process.
+    return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
+
+
+def check_layout(state: State, layout: Layout | None) -> None:
+    """Raise ValueError where *state* says that its layout was another."""
+    if state["layout"] not in (None, layout_name(layout)):  # None: of an early version, which did not record it
+        was = f"{state['layout']!s:.80}"
+        raise ValueError(f"this is the state of an evolution with layout {was}, got {layout_name(layout)}")
+
+
+def _best(state: State | None, population: Population, generation: int) -> Genotype | None:
+    if (state is None) != (generation == 0):
+        raise ValueError(f"an evolution of {generation} generations has best {state!r:.80}")
+    if state is None:
+        return None
+    population.check_evaluated()
+    best = population_from_state(state)
+    best.check_evaluated()
+    _check_weights("the best", best, population.weights)
+    return best[0]
+
+
+def _check_weights(what: str, population: Population, weights: tuple[float, ...]) -> None:
+    if population.weights != weights:
+        raise ValueError(
+            f"the weights of {what} must be those of the population, {weights}, got {population.weights}"
+        )

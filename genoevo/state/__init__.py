@@ -1,0 +1,37 @@
+"""A run's whole state as one value, to and from one file.
+
+A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive: the arrays, and
+one JSON text for all the rest. Nothing is pickled, and reading runs no code. :class:`genoevo.checkpoint.Checkpoint`
+saves a search as it goes.
+"""
+
+from genoevo.state.file import FORMAT, VERSION, load, save
+from genoevo.state.parts import (
+    State,
+    check_array,
+    check_state,
+    counts,
+    generator_from_state,
+    generator_state,
+    population_from_state,
+    population_state,
+    rebuild,
+    seeded,
+)
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "State",
+    "check_array",
+    "check_state",
+    "counts",
+    "generator_from_state",
+    "generator_state",
+    "load",
+    "population_from_state",
+    "population_state",
+    "rebuild",
+    "save",
+    "seeded",
+]

@@ -1,0 +1,170 @@
+"""A search that survives: its state saved as it goes, one process at a time, and Ctrl-C between two generations."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, Self
+
+from genoevo._check import check_at_least, check_whole
+from genoevo.state.file import load, save
+from genoevo.state.lock import InUseError, held
+from genoevo.state.parts import State
+
+__all__ = ["Checkpoint", "InUseError", "Interrupted", "Stateful", "check_about"]
+
+
+class Stateful(Protocol):
+    """What can be saved: an :class:`~genoevo.Evolution`, a :class:`~genoevo.Community`."""
+
+    def state_dict(self) -> State:
+        """The whole state."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM came, the generation under way is complete, and its state is saved."""
+
+    __module__ = "genoevo.checkpoint"  # tracebacks name the path that users import
+
+
+class Checkpoint:
+    """Saves a search to one file as it goes; a callback of :class:`~genoevo.Evolution`, and a context manager.
+
+    Within the context the file is this process's alone, and SIGINT (Ctrl-C) and SIGTERM end the search after the
+    generation under way, saved, by :class:`Interrupted`; a second one ends it at once, as ever. Leaving the context
+    normally saves what is not saved yet. Each save is atomic, so whatever ends the process, the file holds the state
+    of a whole generation. Signals are left alone outside the main thread.
+
+    Parameters
+    ----------
+    path
+        The file. Its directory must be there.
+    every
+        Generations from one save to the next; None for *seconds* alone.
+    seconds
+        Seconds after which the next generation saves, at the latest; infinity for *every* alone.
+    about
+        JSON values that say what the search is, kept in the file under ``about``: :meth:`load` refuses a file with
+        others.
+
+    Raises
+    ------
+    InUseError
+        On entering, where another process has the file.
+    OSError
+        On entering and saving, where the file cannot be written; it is then as it was.
+
+    Examples
+    --------
+    ::
+
+        with Checkpoint("search.npz", every=100) as checkpoint:
+            state = checkpoint.load()
+            if state is None:
+                evolution = Evolution(evaluate, start, seed=1, callbacks=[checkpoint])
+            else:
+                evolution = Evolution.from_state(state, evaluate, callbacks=[checkpoint])
+            evolution.run(stop=Stop(generations=1000))
+
+    With other callbacks, put it last.
+
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int | None = None,
+        seconds: float = 10.0,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        if every is not None:
+            check_whole("every", every, 1)
+        check_at_least("seconds", seconds, 0)
+        self.path, self.every, self.seconds = Path(path), every, seconds
+        self.about = None if about is None else dict(about)
+        self.interrupted = False
+        self._unsaved: Stateful | None = None
+        self._since, self._saved_at = 0, time.monotonic()
+        self._context = ExitStack()
+
+    def load(self) -> State | None:
+        """The state in the file, None where there is none.
+
+        ValueError for a file that is no state, and, naming the entry, for one about another search.
+        """
+        try:
+            state = load(self.path)
+        except FileNotFoundError:
+            return None
+        if self.about is not None:
+            check_about(self.path, state, self.about)
+        return state
+
+    def __call__(self, search: Stateful) -> None:
+        """Save *search*, whose generation is complete, where it is time to."""
+        self._unsaved = search
+        self._since += 1
+        if self._since == self.every or time.monotonic() - self._saved_at >= self.seconds or self.interrupted:
+            self.save(search)
+        if self.interrupted:
+            raise Interrupted
+
+    def save(self, search: Stateful) -> None:
+        """Save *search* now."""
+        about = {} if self.about is None else {"about": self.about}
+        save(self.path, {**search.state_dict(), **about})
+        self._unsaved, self._since, self._saved_at = None, 0, time.monotonic()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as context:
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            context.enter_context(held(lock, f"{self.path} is being worked on"))
+            for left in self.path.parent.glob(f"{_escaped(self.path.name)}.*.tmp"):
+                left.unlink()  # of a process that was killed while it saved
+            context.enter_context(self._signals())
+            self._context = context.pop_all()
+        self._saved_at = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        with self._context:
+            if kind is None and self._unsaved is not None:
+                self.save(self._unsaved)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+
+def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the entry, unless the *state* from *path* is of a search that *about* is true of."""
+    known = state.get("about")
+    if not isinstance(known, dict):
+        raise ValueError(f"{path} does not say what search it is of")
+    for name, value in about.items():
+        if known.get(name) != value or type(known.get(name)) is not type(value):
+            raise ValueError(f"{path} is of a search with {name} {known.get(name)!r:.80}, got {value!r:.80}")
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -1,0 +1,89 @@
+"""A state in one file: an npz archive of its arrays, and one JSON text for all the rest.
+
+Nothing is pickled, and reading runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genoevo.state import _npz
+from genoevo.state._migrate import migrated
+from genoevo.state.parts import State, check_array
+
+FORMAT = "genoevo-state"
+VERSION = 2
+_JSON = "json"
+_ARRAY = "$array"
+
+
+def save(path: str | os.PathLike[str], state: State) -> None:
+    """Write *state* to one file, atomically: the old file stays until the new one is on disk.
+
+    Raises OSError where it cannot be written; TypeError or ValueError for what could not be read back.
+    """
+    arrays: _npz.Arrays = {}
+    text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
+    arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
+    _npz.write(Path(path), arrays)
+
+
+def load(path: str | os.PathLike[str]) -> State:
+    """Read what :func:`save` wrote, of this or an earlier format version.
+
+    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one.
+    Takes a few times the memory of the file at most, whatever the file says.
+    """
+    try:
+        arrays = _npz.read(Path(path))
+        text = check_array(_JSON, arrays.pop(_JSON, None), np.uint8, (None,))
+        content = json.loads(text.tobytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} is no state file of genoevo")
+    version = content.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise ValueError(f"{path} has format version {version!r:.80}; this genoevo reads 1 to {VERSION}")
+    try:
+        state: State = _join(content["state"], arrays)
+        return migrated(state) if version < VERSION else state
+    except KeyError as error:
+        raise ValueError(f"{path} is damaged: it has no {error}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _split(value: Any, name: str, arrays: _npz.Arrays) -> Any:
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in _npz.KINDS or not value.dtype.itemsize:
+            raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
+        # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
+        entry = f"{len(arrays)}.{name}"
+        arrays[entry] = value
+        return {_ARRAY: entry}
+    if isinstance(value, dict):
+        if set(value) == {_ARRAY}:
+            raise ValueError(f"the one key {_ARRAY!r} of {name or 'the state'} stands for an array in the file")
+        return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _join(value: Any, arrays: _npz.Arrays) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_ARRAY}:
+            entry = value[_ARRAY]
+            if not isinstance(entry, str):
+                raise ValueError(f"an array must have a name, got {entry!r:.80}")
+            if entry not in arrays:
+                raise KeyError(entry[:80])
+            return arrays[entry]
+        return {key: _join(item, arrays) for key, item in value.items()}
+    return [_join(item, arrays) for item in value] if isinstance(value, list) else value
