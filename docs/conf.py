@@ -18,7 +18,10 @@ nitpick_ignore_regex = [
     # Shapes and sentences that napoleon takes for types.
     ("py:class", r"[nkG]|\d+|u?int\d+|float\d+|.*\s.*"),
     # Aliases and variables of types, and what is public but not part of the reference.
-    ("py:class", r"genoevo\.state\.T|Tensor|Floats|(genoevo\.genotype\.)?Fitness"),
+    (
+        "py:class",
+        r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|(genoevo\.genotype\.)?Fitness",
+    ),
     ("py:class", r"genoevo_mega\.(config\.run\.Config|agents\.sac\.Agent|networks\.modular\.ModularNetwork)"),
 ]
 

@@ -68,7 +68,10 @@ def test_no_source_unpickles_or_evaluates(source):
         elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
             found += [] if isinstance(node.value, ast.Constant) and node.value.value is False else ["allow_pickle"]
     # Whether a function can be sent to workers is asked by writing it, and what was written is thrown away.
-    asking = {ROOT / "genoevo/evaluation/pools/process_pool.py", ROOT / "adapters" / "genoevo_mega" / "envs" / "custom.py"}
+    asking = {
+        ROOT / "genoevo" / "evaluation" / "pools" / "process_pool.py",
+        ROOT / "adapters" / "genoevo_mega" / "envs" / "custom.py",
+    }
     assert sorted(found) == (["pickle", "pickle.dumps"] if source in asking else [])
 
 
