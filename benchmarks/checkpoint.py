@@ -3,7 +3,7 @@
     python benchmarks/checkpoint.py [--quick] [--json]
 
 The replay of one million transitions is filled with random rows, and three checkpoints are written: the first of all
-of it, later ones after as many new rows as the default interval has (``machine.checkpoint_every``). ``stalled_share``
+of it, later ones after as many new rows as the default interval has (``checkpoints.every``). ``stalled_share``
 is the time that training is held up by a later one over the wall time of an interval: the wait for the copy, and
 what the thread that writes takes from updates and steps made meanwhile, which are timed with and without it. The wall
 time of an interval is its steps at the rate of steps, updates and sampling timed here without any checkpoint.
@@ -95,22 +95,22 @@ def written_by(writer: Writer, directory: Path, before: set[Path]) -> int:
 
 def settings() -> Config:
     """The preset on all cores."""
-    machine = {"workers": CORES, "threads": CORES}
-    return build_config(preset("mt10"), {"evaluation": {"at_end": False}, "machine": machine})
+    compute = {"workers": CORES, "threads": CORES}
+    return build_config(preset("mt10"), {"evaluation": {"at_end": False}, "compute": compute})
 
 
 def measure(quick: bool) -> Measured:
     """One run's checkpoints."""
     config, rng, turns = settings(), np.random.default_rng(1), 8 if quick else 60
-    interval = config.machine.checkpoint_every // 10  # steps of each task
+    interval = config.checkpoints.every // 10  # steps of each task
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
         trainer = runs.create(directory, config, ["benchmark"], lambda status: None)
         fill(trainer.replay, trainer.replay.valid.shape[1], rng)
         with (
-            RolloutPool(trainer.suite, config.machine.workers) as pool,
+            RolloutPool(trainer.suite, config.compute.workers) as pool,
             MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-            Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as writer,
+            Writer(directory, config.checkpoints.keep, trainer.loaded) as writer,
         ):
             pool.reset(np.zeros(10, np.int64))
             trainer.checkpoints = writer

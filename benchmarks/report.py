@@ -45,7 +45,7 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     length = config.environment.episode_length
     with (
         MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-        Writer(directory, config.machine.keep_checkpoints, trainer.loaded) as trainer.checkpoints,
+        Writer(directory, config.checkpoints.keep, trainer.loaded) as trainer.checkpoints,
     ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))

@@ -51,7 +51,8 @@ def settings(steps: int) -> Config:
             "environment": {"episode_length": EPISODE},
             "sac": {"random_steps": RANDOM, "buffer_size": 20_000},
             "evaluation": {"at_end": False},
-            "machine": {"workers": CORES, "threads": CORES, "checkpoint_every": 0},
+            "compute": {"workers": CORES, "threads": CORES},
+            "checkpoints": {"every": 0},
         },
     )
 

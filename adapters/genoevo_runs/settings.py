@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,16 @@ class Settings(BaseModel):
     """A group of settings: unknown names and non-finite numbers are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    compared: ClassVar[bool] = True
+    """Whether two runs that differ in this group are runs of different settings."""
+
+
+def comparable(config: BaseModel) -> dict[str, Any]:
+    """Return those settings in which runs must agree to be runs of the same settings, as a nested dict."""
+    groups = type(config).model_fields
+    return config.model_dump(
+        exclude={name for name in groups if not getattr(groups[name].annotation, "compared", True)}
+    )
 
 
 def read_config(path: Path) -> dict[str, Any]:

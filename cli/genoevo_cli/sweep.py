@@ -44,8 +44,8 @@ def sweep(
     chosen = plans.read_sweep(file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
     cores = display.machine_defaults()["threads"]
-    planned = plans.plan(chosen, file, root)
-    at_once = min(processes or max(1, cores // max(run.config.machine.threads for run in planned)), len(planned))
+    planned = plans.plan(chosen, file, root, display.note)
+    at_once = min(processes or max(1, cores // max(run.config.compute.threads for run in planned)), len(planned))
     share = max(1, cores // at_once)
     planned = [run.on({"workers": share, "threads": share}) for run in planned]
     states = {run: run.state for run in planned}

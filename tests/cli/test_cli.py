@@ -226,7 +226,7 @@ BAD_TRAIN = [
     (["--preset", "smoke", "--set", "growth.mastery=7"], "growth.mastery must be between 0 and 1"),
     (["--preset", "smoke", "--steps", "0"], "steps = 0"),
     (["--preset", "smoke", "--seed", "-4"], "seed = -4"),
-    (["--preset", "smoke", "--workers", "0"], "machine.workers = 0"),
+    (["--preset", "smoke", "--workers", "0"], "compute.workers = 0"),
     (["--preset", "smoke", "--config", "no-such.yaml"], "no-such.yaml cannot be read"),
     (["--preset", "smoke", "--steps", "many"], "'many' is not a valid integer"),
     (["--preset", "smoke", "--sead", "3"], "--seed"),

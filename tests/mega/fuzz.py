@@ -135,7 +135,7 @@ class Fuzzer:
         self.tried: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.largest = 0
-        config = {"evaluation": {"at_end": False}, "machine": {"checkpoint_every": 10}, "steps": 46}
+        config = {"evaluation": {"at_end": False}, "checkpoints": {"every": 10}, "steps": 46}
         old = shutil.copytree(FIXTURES / "run_v2", folder / "old")
         self.config = build_config(runs.open_config(old).model_dump(), config)
         self.text = dump_config(self.config)

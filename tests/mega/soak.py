@@ -30,7 +30,7 @@ LIMIT = 1.0  # MB per 10,000 environment steps
 def command(directory: Path, minutes: float, *more: str) -> list[str]:
     """``genoevo mega train`` of MT10 at the demo's sizes."""
     train = [sys.executable, "-m", "genoevo_cli", "mega", "train", "--suite", "mt10", "--preset", "demo"]
-    settings = ["--steps", "100000000", "--minutes", str(minutes), "--set", "machine.checkpoint_every=50000"]
+    settings = ["--steps", "100000000", "--minutes", str(minutes), "--set", "checkpoints.every=50000"]
     return [*train, *settings, *more, "--run-dir", str(directory)]
 
 

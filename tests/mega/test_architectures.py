@@ -424,7 +424,7 @@ RUN = {
     "environment": {"episode_length": 10, "goals": 2},
     "sac": {"random_steps": 10, "batch_size": 4},
     "evaluation": {"every": 80, "episodes": 1, "at_end": False},
-    "machine": {"checkpoint_every": 0},
+    "checkpoints": {"every": 0},
 }
 
 

@@ -149,7 +149,7 @@ def test_outputs_of_an_earlier_replay_are_not_overwritten():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
 def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision):
-    settings = {"sac": {"batch_size": 64, "precision": precision}, "machine": {"device": "cuda"}}
+    settings = {"sac": {"batch_size": 64, "precision": precision}, "compute": {"device": "cuda"}}
     there = make_agent(build_config(preset("smoke"), settings), SUITE)
     config = build_config(preset("smoke"), {"sac": {"batch_size": 64}})
     here = make_agent(config, SUITE)

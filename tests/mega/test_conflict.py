@@ -58,7 +58,7 @@ def test_a_run_logs_conflict_on_its_interval(tmp_path):
         "environment": {"episode_length": 10, "goals": 2},
         "sac": {"random_steps": 10, "conflict_every": 5},
         "evaluation": {"at_end": False},
-        "machine": {"checkpoint_every": 0},
+        "checkpoints": {"every": 0},
     }
     config = build_config(preset("smoke"), settings)
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)

@@ -56,5 +56,5 @@ def test_an_update_in_parts_is_the_same_update(update_with):
 
 def test_the_config_decides_the_parts():
     suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
-    settings = {"machine": {"threads": 2}, "sac": {"batch_size": 64}}
+    settings = {"compute": {"threads": 2}, "sac": {"batch_size": 64}}
     assert make_agent(build_config(preset("smoke"), settings), suite).parts == 2

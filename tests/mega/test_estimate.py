@@ -7,7 +7,7 @@ from genoevo_mega.training.memory_check import weights_bytes
 
 def test_an_estimate_counts_the_run_and_divides_its_steps_by_the_measured_rate():
     settings = {"suite": "gymnasium:Pendulum-v1,MountainCarContinuous-v0", "steps": 10**6}
-    config = build_config(preset("smoke"), settings, {"machine": {"minutes": None}})
+    config = build_config(preset("smoke"), settings, {"schedule": {"time_limit_minutes": None}})
     seen = []
     found = estimate(config, 1.0, seen.append)
     agent = make_agent(config, make_suite(config))
@@ -22,6 +22,6 @@ def test_an_estimate_counts_the_run_and_divides_its_steps_by_the_measured_rate()
 
 def test_an_estimate_ends_with_the_time_budget():
     config = build_config(
-        preset("smoke"), {"suite": "gymnasium:Pendulum-v1", "steps": 10**12, "machine": {"minutes": 2}}
+        preset("smoke"), {"suite": "gymnasium:Pendulum-v1", "steps": 10**12, "schedule": {"time_limit_minutes": 2}}
     )
     assert estimate(config, 0.5).seconds == 120

@@ -12,13 +12,14 @@ from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import trainer as training
+from genoevo_runs.settings import nested
 from tests.mega.suites import FaultySuite
 
 NAMES = ("reach-v3", "drawer-close-v3")  # the preset's
 
 
-def _config(**machine):
-    return build_config(preset("smoke"), {"steps": 160, "evaluation": {"at_end": False}}, {"machine": machine})
+def _config(**settings):
+    return build_config(preset("smoke"), {"steps": 160, "evaluation": {"at_end": False}}, nested(settings))
 
 
 def _faults(directory):
@@ -32,13 +33,13 @@ def _parameters(trainer):
 
 
 @pytest.mark.parametrize(
-    ("sent", "machine", "reason"),
+    ("sent", "settings", "reason"),
     [
-        (signal.SIGKILL, {"workers": 2}, "died (exit code -9)"),
-        (signal.SIGSTOP, {"worker_timeout": 6}, "did not answer"),
+        (signal.SIGKILL, {"compute.workers": 2}, "died (exit code -9)"),
+        (signal.SIGSTOP, {"faults.worker_timeout": 6}, "did not answer"),
     ],
 )
-def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, machine, reason):
+def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, settings, reason):
     signalled = []
 
     def observe(status):
@@ -46,7 +47,7 @@ def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, machin
             signalled.append(trainer.pool._workers[0].process.pid)
             os.kill(signalled[0], sent)
 
-    trainer = runs.create(tmp_path / "run", _config(**machine), ["test"], observe)
+    trainer = runs.create(tmp_path / "run", _config(**settings), ["test"], observe)
     assert trainer.run(160)
     assert len(signalled) == 1
     (fault,) = _faults(tmp_path / "run")
@@ -63,7 +64,7 @@ def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_pat
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite(fault, step=4, names=NAMES))
     digests, faults = [], []
     for name in ("first", "second"):
-        trainer = runs.create(tmp_path / name, _config(fault_limit=1000), ["test"], lambda status: None)
+        trainer = runs.create(tmp_path / name, _config(**{"faults.limit": 1000}), ["test"], lambda status: None)
         trainer.run(160)
         digests.append(runs.info(tmp_path / name)["digest"])
         faults.append(_faults(tmp_path / name))
@@ -80,7 +81,7 @@ def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_pat
 
 def test_transitions_of_a_run_with_lost_episodes_are_all_true_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite("exception", step=4, names=NAMES))
-    trainer = runs.create(tmp_path / "run", _config(fault_limit=1000), ["test"], lambda status: None)
+    trainer = runs.create(tmp_path / "run", _config(**{"faults.limit": 1000}), ["test"], lambda status: None)
     trainer.run(160)
     batch = trainer.replay.sample(3000, np.random.default_rng(0), gamma=0.99)
     before, after = batch.observations, batch.next_observations
@@ -92,7 +93,7 @@ def test_transitions_of_a_run_with_lost_episodes_are_all_true_ones(tmp_path, mon
 def test_a_task_that_fails_again_and_again_ends_the_run_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite("exception", step=4, names=NAMES))
     trainer = runs.create(
-        tmp_path / "run", _config(fault_limit=3, checkpoint_every=20), ["test"], lambda status: None
+        tmp_path / "run", _config(**{"faults.limit": 3, "checkpoints.every": 20}), ["test"], lambda status: None
     )
     with pytest.raises(RolloutError) as failure:
         trainer.run(160)

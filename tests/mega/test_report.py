@@ -30,7 +30,7 @@ EAGER = {
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 2, "max_modules": 3},
     "sac": {"random_steps": 10},
     "evaluation": {"every": 200},
-    "machine": {"checkpoint_every": 0},
+    "checkpoints": {"every": 0},
 }
 
 

@@ -101,7 +101,7 @@ def test_the_actors_step_leaves_no_gradient_in_the_critics():
 
 
 @pytest.mark.parametrize(
-    ("share", "follower", "network"), [("tau", "targets", "critics"), ("average", "averaged", "actor")]
+    ("share", "follower", "network"), [("tau", "targets", "critics"), ("actor_ema_tau", "averaged", "actor")]
 )
 def test_targets_and_average_move_by_their_share(share, follower, network):
     agent, routing = _agent(**{share: 0.25})
@@ -114,7 +114,7 @@ def test_targets_and_average_move_by_their_share(share, follower, network):
 
 
 def test_greedy_actions_use_the_moving_average_of_the_actor():
-    agent, routing = _agent(average=0.25)
+    agent, routing = _agent(actor_ema_tau=0.25)
     agent.update(_batch(), routing)
     observations = _batch().observations[:, 0]
     mean, _ = agent.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)

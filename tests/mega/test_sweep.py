@@ -132,14 +132,14 @@ def test_another_number_of_threads_does_not_make_it_another_run(swept):
     directory, *_ = swept
     sweep = SweepFile.model_validate({**TINY, "grid": {"genotypes.start_stage": [1, 2]}})
     preset = plan(sweep, directory / "s.yaml", directory)[0]
-    machine = preset.config.machine.model_copy(update={"threads": 2})
-    assert replace(preset, config=preset.config.model_copy(update={"machine": machine})).state == "done"
+    compute = preset.config.compute.model_copy(update={"threads": 2})
+    assert replace(preset, config=preset.config.model_copy(update={"compute": compute})).state == "done"
 
 
 def test_the_machines_share_fills_in_what_the_file_leaves_open(tmp_path):
-    settings = {**TINY["settings"], "machine.threads": 3}
+    settings = {**TINY["settings"], "compute.threads": 3}
     run = _plan(tmp_path, preset="mt10", settings=settings, seeds=1)[0].on({"workers": 2, "threads": 2})
-    assert (run.config.machine.workers, run.config.machine.threads) == (2, 3)
+    assert (run.config.compute.workers, run.config.compute.threads) == (2, 3)
 
 
 def test_a_stopped_run_is_gone_on_with_to_the_same_end(swept, tmp_path):

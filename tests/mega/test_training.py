@@ -22,7 +22,7 @@ EAGER = {
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 4, "max_modules": 3},
     "sac": {"random_steps": 10},
     "evaluation": {"at_end": False},
-    "machine": {"checkpoint_every": 0},
+    "checkpoints": {"every": 0},
 }
 
 
@@ -165,7 +165,7 @@ def test_a_run_in_two_parts_equals_the_run_in_one(tmp_path, update_with, lag):
         genotypes={"update_with": update_with},
         growth={"warmup_rounds": 1},
         evaluation={"every": 80},
-        machine={"lag": lag},
+        schedule={"update_lag": lag},
     )
     whole = tmp_path / "whole"
     _train(whole, config)
@@ -235,7 +235,12 @@ def test_the_digest_tells_relaxed_codes_apart(tmp_path):
 
 
 def test_a_run_with_two_threads_halves_and_a_longer_lag_is_resumed_exactly(tmp_path):
-    config = _config(steps=120, sac={"batch_size": 64}, machine={"threads": 2, "halves": True, "lag": 3})
+    config = _config(
+        steps=120,
+        sac={"batch_size": 64},
+        compute={"threads": 2},
+        schedule={"double_buffering": True, "update_lag": 3},
+    )
     _train(tmp_path / "whole", config)
     assert _train(tmp_path / "parts", config, steps=76).agent.parts == 2
     runs.resume(tmp_path / "parts").run(config.steps)
@@ -265,7 +270,7 @@ def test_another_seed_gives_another_run(tmp_path):
 
 @pytest.mark.parametrize(("lag", "updates"), [(0, 10), (1, 9), (5, 8)])
 def test_fewer_updates_than_steps(tmp_path, lag, updates):
-    settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "machine": {"lag": lag}}
+    settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "schedule": {"update_lag": lag}}
     trainer = _train(tmp_path / "run", _config(steps=100, **settings))
     assert trainer.agent.updates == updates
 
@@ -275,7 +280,12 @@ def test_the_number_of_workers_does_not_change_a_run(tmp_path, lag):
     digests = []
     for workers in (1, 2):
         directory = tmp_path / str(workers)
-        _train(directory, _config(steps=160, growth={"warmup_rounds": 1}, machine={"lag": lag, "workers": workers}))
+        _train(
+            directory,
+            _config(
+                steps=160, growth={"warmup_rounds": 1}, schedule={"update_lag": lag}, compute={"workers": workers}
+            ),
+        )
         digests.append(runs.info(directory)["digest"])
     assert digests[0] == digests[1]
 
@@ -284,7 +294,7 @@ def test_the_lag_changes_nothing_but_when_updates_are_made(tmp_path):
     digests, updates = [], []
     for lag in (0, 1, 4):
         directory = tmp_path / str(lag)
-        same = {"steps": 160, "growth": {"warmup_rounds": 1}, "machine": {"lag": lag}}
+        same = {"steps": 160, "growth": {"warmup_rounds": 1}, "schedule": {"update_lag": lag}}
         _train(directory / "fixed", _config(sac={"updates_per_step": 0}, **same))
         digests.append(runs.info(directory / "fixed")["digest"])
         updates.append(_train(directory / "learning", _config(**same)).agent.updates)
@@ -295,7 +305,11 @@ def test_the_lag_changes_nothing_but_when_updates_are_made(tmp_path):
 def test_stepping_in_halves_changes_no_environment(tmp_path):
     replays = []
     for halves in (False, True):
-        settings = {"sac": {"random_steps": 100, "random_hold": 100}, "machine": {"halves": halves, "workers": 2}}
+        settings = {
+            "sac": {"random_steps": 100, "random_action_repeat": 100},
+            "schedule": {"double_buffering": halves},
+            "compute": {"workers": 2},
+        }
         trainer = _train(tmp_path / str(halves), _config(steps=40, **settings))
         replays.append(trainer.replay)
     # Actions are held from the first step on; each half takes them from a draw of its own.
@@ -325,7 +339,7 @@ def test_a_stop_during_the_last_evaluation_leaves_it_due(tmp_path):
 
 
 def test_a_run_ends_with_its_time_budget_evaluated_and_can_be_resumed(tmp_path):
-    config = _config(steps=10**6, evaluation={"at_end": True}, machine={"minutes": 1e-9})
+    config = _config(steps=10**6, evaluation={"at_end": True}, schedule={"time_limit_minutes": 1e-9})
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
     assert trainer.run(config.steps)
     assert trainer.steps == 2
@@ -367,7 +381,7 @@ def test_the_budget_compares_the_run_with_its_machine(grown):
 
 
 def test_the_simulators_rate_does_not_count_workers_without_a_task(tmp_path):
-    _train(tmp_path / "run", _config(steps=100, machine={"workers": 64}))
+    _train(tmp_path / "run", _config(steps=100, compute={"workers": 64}))
     work = checkpoint.read_state(checkpoint.find(tmp_path / "run"))["work"]
     rate = runs.info(tmp_path / "run")["budget"]["simulator_steps_per_second"]
     assert rate == pytest.approx(100 * 2 / work["rollout_seconds"])
@@ -414,7 +428,7 @@ def test_episodes_of_random_actions_are_credited_to_no_genotype(tmp_path):
 
 
 def test_random_actions_are_held(tmp_path):
-    trainer = _train(tmp_path / "run", _config(steps=40, sac={"random_steps": 20, "random_hold": 5}))
+    trainer = _train(tmp_path / "run", _config(steps=40, sac={"random_steps": 20, "random_action_repeat": 5}))
     actions = trainer.replay.actions[0, : trainer.replay.filled[0]][
         trainer.replay.valid[0, : trainer.replay.filled[0]]
     ]

@@ -38,7 +38,7 @@ SETTINGS = {
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 1, "max_modules": 3},
     "sac": {"random_steps": 0, "buffer_size": 60},
     "evaluation": {"every": 50, "episodes": 1, "at_end": True},
-    "machine": {"checkpoint_every": 6},
+    "checkpoints": {"every": 6},
 }
 # What changes the disk; a checkpoint is as good as what is there between any two of them.
 CALLS = ("fsync", "rename", "replace", "mkdir", "rmdir", "unlink", "open")

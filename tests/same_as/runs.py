@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from genoevo_mega.config.renamed import RENAMED
 from tests.same_as.compare import Facts
 
-SETTINGS: dict[str, str] = {}
+SETTINGS: dict[str, str] = {new: old for old, new in RENAMED.items()}
 """Renamed settings: dotted name here -> dotted name before. A name that was changed twice has two lines."""
 
 NAMES: dict[str, str] = {}
@@ -122,8 +123,8 @@ GROWTH = {
 MEGA = {**SYNTHETIC, **GROWTH}
 HYBRID = {"genotypes.hybrid_rate": 0.5}
 MASKED = {"sac.mask_loss_above": 4.0}
-TWO_WORKERS = {"machine.workers": 2}
-TWO_THREADS = {"machine.threads": 2}
+TWO_WORKERS = {"compute.workers": 2}
+TWO_THREADS = {"compute.threads": 2}
 FIXED: dict[str, dict[str, Any]] = {
     "mtsac": {"mlp.layers": [18, 16]},
     "mtmhsac": {"mlp.layers": [18, 16]},
@@ -155,8 +156,8 @@ TRAININGS = (
     _mega("hybrid", HYBRID, quick=True),
     _mega("hybrid-elite", {**HYBRID, "genotypes.update_with": "elite", "genotypes.precision": 4}),
     _mega("masked", MASKED, "masked", quick=True),
-    _mega("halves", {**TWO_WORKERS, "machine.halves": True}),
-    _mega("two-workers", {**TWO_WORKERS, "machine.lag": 0}),
+    _mega("halves", {**TWO_WORKERS, "schedule.double_buffering": True}),
+    _mega("two-workers", {**TWO_WORKERS, "schedule.update_lag": 0}),
     _mega("two-threads", TWO_THREADS, quick=True),
     _mega("two-threads-stored-masked", {**TWO_THREADS, **MASKED, "genotypes.update_with": "stored"}, "masked"),
     _mega("two-threads-hybrid-masked", {**TWO_THREADS, **MASKED, **HYBRID}, "masked"),
@@ -164,13 +165,13 @@ TRAININGS = (
         "n-step-average",
         {
             "sac.n_step": 5,
-            "sac.average": 0.01,
+            "sac.actor_ema_tau": 0.01,
             "sac.reward_scale": 0.5,
-            "sac.random_hold": 4,
+            "sac.random_action_repeat": 4,
             "sac.gradient_clip": 10.0,
         },
     ),
-    _mega("lag-conflict", {"machine.lag": 3, "sac.conflict_every": 50}, "measured conflict"),
+    _mega("lag-conflict", {"schedule.update_lag": 3, "sac.conflict_every": 50}, "measured conflict"),
     _mega("rare-updates", {"sac.updates_per_step": 1.5, "genotypes.episodes": 2, "genotypes.population_size": 3}),
     _mega("wide", {"network.width": 64, "network.hidden": 32, "sac.batch_size": 48, "steps": 500}),
     _mega("limits", {"genotypes.module_budget": 12, "genotypes.rollback": 0.2, "growth.fill": "random"}),
@@ -182,7 +183,7 @@ TRAININGS = (
     _mega("killed", {**MASKED, "sac.n_step": 3, "steps": 1800}, "masked", how="killed"),
     _mega("stored-stopped", {"genotypes.update_with": "stored", "steps": 1800, **TWO_WORKERS}, how="stopped"),
     _mega("begun", {**HYBRID, **MASKED, "steps": 1500}, "masked", how="begun", quick=True),
-    _fixed("mtsac", {"match_parameters": "mega:4", "sac.average": 0.01}),
+    _fixed("mtsac", {"match_parameters": "mega:4", "sac.actor_ema_tau": 0.01}),
     _fixed("mtmhsac", quick=True),
     _fixed("mtmhsac", {**MASKED, **TWO_THREADS}, "-masked-two-threads", must=("masked",)),
     _fixed("mtmhsac", {"steps": 1500}, "-begun", how="begun"),

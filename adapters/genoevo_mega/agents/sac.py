@@ -205,7 +205,7 @@ class Agent:
         of_temperature = _only(kept, -(log_prob + self.target_entropy)[:, None])[:, 0]
         temperature_norm = self._descend("temperature", [self.log_temperature], [of_temperature])
         self._follow(self.targets, self.critics, self.config.tau)
-        self._follow(self.averaged, self.actor, self.config.average)
+        self._follow(self.averaged, self.actor, self.config.actor_ema_tau)
         return {
             "critic_loss": sum(critic_losses),
             "actor_loss": sum(actor_losses),

@@ -20,7 +20,7 @@ from genoevo_mega.config.evolution import Genotypes
 from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
 from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.sac import Sac
-from genoevo_mega.config.training import Environment, Evaluation, Machine
+from genoevo_mega.config.training import Checkpoints, Compute, Environment, Evaluation, Faults, Schedule
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
 from genoevo_runs.settings import Count, Settings, explain, flat, merge
 
@@ -59,7 +59,10 @@ class Config(Settings):
     growth: Growth = Growth()
     sac: Sac = Sac()
     evaluation: Evaluation = Evaluation()
-    machine: Machine = Machine()
+    compute: Compute = Compute()
+    schedule: Schedule = Schedule()
+    checkpoints: Checkpoints = Checkpoints()
+    faults: Faults = Faults()
 
     @property
     def code(self) -> dict[str, str]:
@@ -87,8 +90,8 @@ class Config(Settings):
             )
         if self.genotypes.hybrid_rate is not None:
             self._check_hybrid()
-        if self.sac.precision == "tf32" and self.machine.device != "cuda":
-            raise ValueError("sac.precision = 'tf32': needs machine.device = 'cuda'; a CPU has fp32 and bf16")
+        if self.sac.precision == "tf32" and self.compute.device != "cuda":
+            raise ValueError("sac.precision = 'tf32': needs compute.device = 'cuda'; a CPU has fp32 and bf16")
         if self.reproduction.changes_lengths:
             raise ValueError(
                 "reproduction: children must keep their length, which is that of their task's stage; "

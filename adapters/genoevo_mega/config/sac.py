@@ -28,7 +28,7 @@ class Sac(Settings):
     bias [O]."""
     tau: Fraction = 0.005
     """Share of the critics that moves into their targets at each update."""
-    average: Annotated[float, Field(gt=0, le=1)] = 1.0
+    actor_ema_tau: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the actor that moves at each update into the averaged one that greedy episodes use; 1 is the actor
     itself [O]."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
@@ -42,7 +42,7 @@ class Sac(Settings):
     """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions before learning starts."""
-    random_hold: Count = 1
+    random_action_repeat: Count = 1
     """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
     conflict_every: Annotated[int, Field(ge=0)] = 0

@@ -1,8 +1,8 @@
-"""Settings of episodes, evaluation and the machine."""
+"""Settings of episodes and evaluation, and of how a run is carried out."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,29 +32,47 @@ class Evaluation(Settings):
     at_end: bool = True
 
 
-class Machine(Settings):
-    """What the run may use. Results depend on device and threads in their last bits, so both are part of the run."""
+class Compute(Settings):
+    """The hardware that a run uses. Results depend on device and threads in their last bits."""
 
+    compared: ClassVar = False
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks and, if it fits, replay lie."""
-
     workers: Count = 1
     """Rollout processes."""
-    worker_timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds that a rollout process may take for one answer; then it is replaced, and its episodes begin anew."""
-    fault_limit: Count = 10
-    """Faults of one task (its process died or hung, its simulator failed) that end the run."""
     threads: Count = 1
     """Threads of the learner."""
-    lag: Annotated[int, Field(ge=0, le=16)] = 1
+
+
+class Schedule(Settings):
+    """The order of simulation and learning, and how long a run may take."""
+
+    compared: ClassVar = False
+    update_lag: Annotated[int, Field(ge=0, le=16)] = 1
     """Vector steps that an update's data are behind: 0 makes updates after each step, 1 or more while the next one is
     simulated, whose actions do not know of them yet. As reproducible as strict alternation."""
-    halves: bool = False
+    double_buffering: bool = False
     """Whether one half of the tasks steps while actions of the other are computed; worth it where acting takes longer
     than a message to the workers and cores are left for it."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    time_limit_minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
-    checkpoint_every: Annotated[int, Field(ge=0)] = 500_000
+
+
+class Checkpoints(Settings):
+    """When a run is saved, and what is kept."""
+
+    compared: ClassVar = False
+    every: Annotated[int, Field(ge=0)] = 500_000
     """Environment steps between checkpoints; 0 for one at the end alone."""
-    keep_checkpoints: Count = 2
+    keep: Count = 2
     """The newest ones that are kept, beside that of the best policy."""
+
+
+class Faults(Settings):
+    """What a run tolerates of its rollout processes."""
+
+    compared: ClassVar = False
+    worker_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that a rollout process may take for one answer; then it is replaced, and its episodes begin anew."""
+    limit: Count = 10
+    """Faults of one task (its process died or hung, its simulator failed) that end the run."""

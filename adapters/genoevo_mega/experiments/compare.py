@@ -13,7 +13,7 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
 from genoevo_runs import metrics
 from genoevo_runs.errors import UserError, nearest
-from genoevo_runs.settings import flat
+from genoevo_runs.settings import comparable, flat
 from genoevo_runs.statistics import (
     FEW_SEEDS,
     LEAST_SEEDS,
@@ -287,12 +287,12 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
 
 def _differences(directories: list[Path]) -> dict[Path, str]:
     configs = {path: runs.open_config(path, runs_code=False) for path in directories}
-    settings = {path: flat(config.model_dump(exclude={"machine", "seed"})) for path, config in configs.items()}
+    settings = {path: flat(comparable(config)) for path, config in configs.items()}
     names = {name for flat in settings.values() for name in flat}
     differing = sorted(
         name
         for name in names
-        if len({repr(flat.get(name)) for flat in settings.values()}) > 1 and name != "architecture"
+        if len({repr(flat.get(name)) for flat in settings.values()}) > 1 and name not in ("architecture", "seed")
     )
     return {
         path: ",".join([flat["architecture"], *(f"{name.rpartition('.')[2]}={flat.get(name)}" for name in differing)])

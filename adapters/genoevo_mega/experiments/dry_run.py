@@ -61,6 +61,7 @@ def estimate(
     # The first steps warm caches and allocators.
     settled = next(one for one in seen if one[0] - seen[0][0] >= _SETTLING * seconds or one is seen[-1])
     elapsed = seen[-1][0] - settled[0]
+    limit = 60 * (config.schedule.time_limit_minutes or math.inf)
     steps, updates = (((seen[-1][i] - settled[i]) / elapsed if elapsed else 0.0) for i in (1, 2))
     return Estimate(
         tasks=len(trainer.suite.names),
@@ -71,7 +72,7 @@ def estimate(
         building_seconds=round(seen[0][0] - began, 1),
         steps_per_second=round(steps, 1),
         updates_per_second=round(updates, 1),
-        seconds=round(min(config.steps / steps if steps else math.inf, 60 * (config.machine.minutes or math.inf))),
+        seconds=round(min(config.steps / steps if steps else math.inf, limit)),
     )
 
 
@@ -81,6 +82,7 @@ def _probed(config: Config) -> Config:
         "loggers": (),
         "sac": config.sac.model_copy(update={"random_steps": 0}),
         "evaluation": config.evaluation.model_copy(update={"every": 0, "at_end": False}),
-        "machine": config.machine.model_copy(update={"checkpoint_every": 0, "minutes": None}),
+        "schedule": config.schedule.model_copy(update={"time_limit_minutes": None}),
+        "checkpoints": config.checkpoints.model_copy(update={"every": 0}),
     }
     return config.model_copy(update=changes)

@@ -31,7 +31,7 @@ from genoevo_runs import files
 from genoevo_runs.errors import ConfigError, UserError
 from genoevo_runs.settings import read_config
 
-FORMAT, VERSION = "genoevo-mega-run", 2  # of run.json, and with it of config.yaml and metrics.jsonl
+FORMAT, VERSION = "genoevo-mega-run", 3  # of run.json, and with it of config.yaml and metrics.jsonl
 _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
 
 _BEGUN = ".begun"
@@ -106,8 +106,8 @@ def evaluate_run(
     latest = checkpoint.find(directory, tell)
     agent, evolver = checkpoint.load_policy(latest, config, suite)
     first = first_goal(config.environment.change_at, checkpoint.read_state(latest)["steps"])
-    torch.set_num_threads(config.machine.threads)
-    with RolloutPool(suite, config.machine.workers, timeout=config.machine.worker_timeout) as pool:
+    torch.set_num_threads(config.compute.threads)
+    with RolloutPool(suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
         policy, length = greedy(agent, evolver.elite()), config.environment.episode_length
         estimates = evaluate(pool, policy, episodes, length, progress, first_goal=first)
     return dict(zip(suite.names, estimates, strict=True))
@@ -160,7 +160,7 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
         "tasks": tasks,
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
         "budget": throughput.summary(
-            throughput.Work(**state["work"]), state["steps"], state["time"], min(config.machine.workers, len(tasks))
+            throughput.Work(**state["work"]), state["steps"], state["time"], min(config.compute.workers, len(tasks))
         ),
         "checkpoint": latest.name,
         "digest": checkpoint.digest(latest),

@@ -29,11 +29,12 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from genoevo_mega.config.renamed import Tell, with_new_names
 from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
 from genoevo_runs.errors import ConfigError, UserError, nearest
-from genoevo_runs.settings import Settings, explain, merge, nested, read_config
+from genoevo_runs.settings import Settings, comparable, explain, merge, nested, read_config
 from genoevo_runs.user_code import check_allowed
 
 FINISHED = "finished.json"
@@ -91,11 +92,11 @@ class Run:
     config: Config
     directory: Path
 
-    def on(self, machine: Values) -> Run:
-        """The same run with those settings of the machine that its file and preset leave open."""
-        given = self.config.machine
-        left = {name: value for name, value in machine.items() if name not in given.model_fields_set}
-        config = self.config.model_copy(update={"machine": given.model_copy(update=left)})
+    def on(self, compute: Values) -> Run:
+        """The same run with those settings of the group ``compute`` that its file and preset leave open."""
+        given = self.config.compute
+        left = {name: value for name, value in compute.items() if name not in given.model_fields_set}
+        config = self.config.model_copy(update={"compute": given.model_copy(update=left)})
         return replace(self, config=config)
 
     @property
@@ -104,8 +105,8 @@ class Run:
         if not runs.is_run(self.directory):
             return "new"
         there = runs.open_config(self.directory)
-        if _comparable(there) != _comparable(self.config):
-            changed = _first_difference(_comparable(there), _comparable(self.config))
+        if comparable(there) != comparable(self.config):
+            changed = _first_difference(comparable(there), comparable(self.config))
             raise UserError(f"{self.directory} is a run of other settings: {changed}; choose another --dir")
         return "done" if (self.directory / FINISHED).exists() else "begun"
 
@@ -118,26 +119,29 @@ def read_sweep(path: Path, scale: str | None = None) -> SweepFile:
         raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
 
 
-def plan(sweep: SweepFile, file: Path, directory: Path) -> list[Run]:
+def plan(sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line: None) -> list[Run]:
     """The runs that *sweep* means, seed by seed, so that every method has its first result early.
 
-    *file* is where it was read. ConfigError, before anything is run, names the run whose settings are not allowed;
+    *file* is where it was read; *tell* gets a line for each old name of a setting.
+    ConfigError, before anything is run, names the run whose settings are not allowed;
     UserError code nobody allowed.
     """
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
         raise ConfigError(f"seeds = {seeds}: each may be named once")
-    planned = []
+    planned, lines = [], []
     for seed in seeds:
         for name, settings in _variants(sweep):
-            layers = preset(sweep.preset), nested(sweep.settings), nested(settings), {"seed": seed}
             try:
-                config = build_config(*layers)
+                given = with_new_names(merge(nested(sweep.settings), nested(settings)), lines.append)
+                config = build_config(preset(sweep.preset), given, {"seed": seed})
                 check_allowed(config.code, file)
                 make_suite(config)
             except ConfigError as error:
                 raise ConfigError(f"run {name!r}: {error}") from None
             planned.append(Run(name, seed, config, directory / name / str(seed)))
+    for line in dict.fromkeys(lines):
+        tell(line)
     return planned
 
 
@@ -173,10 +177,6 @@ def _short_names(keys: Sequence[str]) -> dict[str, str]:
 
 def _plain(value: Any) -> str:
     return str(value).replace("/", "_")
-
-
-def _comparable(config: Config) -> Values:
-    return config.model_dump(exclude={"machine"})
 
 
 def _first_difference(there: Values, asked: Values, prefix: str = "") -> str:

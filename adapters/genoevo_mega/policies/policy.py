@@ -41,7 +41,7 @@ class Trained:
     def of_run(cls, directory: Path) -> Trained:
         """From the newest checkpoint, on the CPU wherever it trained; UserError where there is none."""
         config = runs.open_config(directory)
-        config = config.model_copy(update={"machine": config.machine.model_copy(update={"device": "cpu"})})
+        config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
         agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
         return cls(config, suite, agent, evolver.elite())

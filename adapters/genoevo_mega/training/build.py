@@ -20,10 +20,10 @@ from genoevo_runs.errors import ConfigError
 
 def make_device(config: Config) -> torch.device:
     """The learner's device, prepared for the config's precision; ConfigError where there is none."""
-    if config.machine.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("machine.device = 'cuda': torch finds no CUDA device here; cpu is there")
+    if config.compute.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("compute.device = 'cuda': torch finds no CUDA device here; cpu is there")
     torch.set_float32_matmul_precision("high" if config.sac.precision == "tf32" else "highest")
-    return torch.device(config.machine.device)
+    return torch.device(config.compute.device)
 
 
 def make_replay(config: Config, suite: Suite) -> Replay:
@@ -47,7 +47,7 @@ def make_agent(config: Config, suite: Suite) -> Agent:
         return make_network(config, settings[shape], len(suite.names), shape, ensemble, rng)
 
     device = make_device(config)
-    parts = parts_for(config.machine.threads, config.sac.batch_size) if device.type == "cpu" else 1
+    parts = parts_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     return Agent(network, *shape, config.sac, rng, parts=parts, device=device)
 

@@ -1,7 +1,8 @@
 """Files of earlier versions, as today's.
 
 run.json
-    1: ``config.yaml`` has ``machine.overlap``; 2: ``machine.lag``.
+    1: ``config.yaml`` has ``machine.overlap``; 2: ``machine.lag``; 3: the names of today, see
+    :mod:`genoevo_mega.config.renamed`.
 checkpoint
     2: in ``checkpoint/``, the replay in one npy file for each of its rings, ``arrays.npz``, no manifest; 3: today's.
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genoevo_mega.agents.replay import Replay
+from genoevo_mega.config.renamed import with_new_names
 from genoevo_runs import files
 from genoevo_runs.arrays import Arrays
 
@@ -22,12 +24,14 @@ CHECKPOINTS = ("checkpoint", "checkpoint.old")  # of version 2
 
 def config(content: dict[str, Any], version: int) -> dict[str, Any]:
     """The settings of a run whose ``run.json`` has that version."""
+    if version >= 3:
+        return content
     machine = content.get("machine")
     if version < 2 and isinstance(machine, dict) and "overlap" in machine:
         # A flag: whether updates lag behind by one step.
         rest = {name: value for name, value in machine.items() if name != "overlap"}
-        return {**content, "machine": {**rest, "lag": int(machine["overlap"] is True)}}
-    return content
+        content = {**content, "machine": {**rest, "lag": int(machine["overlap"] is True)}}
+    return with_new_names(content)
 
 
 def state(content: dict[str, Any]) -> dict[str, Any]:

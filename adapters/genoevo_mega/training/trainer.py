@@ -108,28 +108,28 @@ class Trainer:
 
         Either way the state is saved. :attr:`stop_requested` stops after the present vector step. Raises
         DivergedError where gradients are no longer finite, RolloutError where rollouts fail more than
-        ``machine.fault_limit`` allows, StorageError where the directory cannot be written; the last checkpoint is
+        ``faults.limit`` allows, StorageError where the directory cannot be written; the last checkpoint is
         then as it was.
         """
         settings = self.config
-        deadline = time.monotonic() + 60 * (settings.machine.minutes or math.inf)
+        deadline = time.monotonic() + 60 * (settings.schedule.time_limit_minutes or math.inf)
         self.status.target = steps
         self._describe_tasks()
-        torch.set_num_threads(settings.machine.threads)
+        torch.set_num_threads(settings.compute.threads)
         self.work.matrix_rate = measure_matrix_rate(self.agent.device)
-        torch.set_num_threads(max(1, settings.machine.threads // self.agent.parts))
+        torch.set_num_threads(max(1, settings.compute.threads // self.agent.parts))
         with (
             locked(self.directory),
             _saying_how_to_go_on(self.directory),
             RolloutPool(
                 self.suite,
-                settings.machine.workers,
-                groups=1 + settings.machine.halves,
-                timeout=settings.machine.worker_timeout,
-                fault_limit=settings.machine.fault_limit,
+                settings.compute.workers,
+                groups=1 + settings.schedule.double_buffering,
+                timeout=settings.faults.worker_timeout,
+                fault_limit=settings.faults.limit,
             ) as self.pool,
             # First: it refuses a state that is no longer the newest, before any metrics are cut off.
-            Writer(self.directory, settings.machine.keep_checkpoints, self.loaded) as self.checkpoints,
+            Writer(self.directory, settings.checkpoints.keep, self.loaded) as self.checkpoints,
             MetricsWriter(
                 self.directory, settings.loggers, settings.model_dump(mode="json"), self.metrics_offset, self.steps
             ) as self.metrics,
@@ -146,7 +146,7 @@ class Trainer:
                     self._round()
                 over = self.steps >= steps or time.monotonic() >= deadline
                 self.evaluation_due = (over and settings.evaluation.at_end) or self._passed(settings.evaluation.every)
-                if self._passed(settings.machine.checkpoint_every) and (self.evaluation_due or not over):
+                if self._passed(settings.checkpoints.every) and (self.evaluation_due or not over):
                     self.save()
                 self.checkpoints.check()
                 self._show()
@@ -158,7 +158,7 @@ class Trainer:
         observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()
         busy = self.pool.busy_seconds
         actions = self._begin_step(observations)
-        if self.config.machine.lag:
+        if self.config.schedule.update_lag:
             self._updates()
         transition = self._simulate(lambda pool: pool.finish_step())
         ended = self.episodes.advance(actions, transition)
@@ -171,7 +171,7 @@ class Trainer:
             self.evolver.record(ended.only(began >= self.config.sac.random_steps))
         self._simulate(lambda pool: self._begin_episodes(pool, ended.mask))
         self.work.rollout_seconds += self.pool.busy_seconds - busy
-        if not self.config.machine.lag:
+        if not self.config.schedule.update_lag:
             self._updates()
 
     def _begin_step(self, observations: Floats) -> Floats:
@@ -205,14 +205,14 @@ class Trainer:
     def _actions(self, observations: Floats) -> Floats:
         sac = self.config.sac
         if self._vector_steps < sac.random_steps:
-            if self._vector_steps % sac.random_hold:
+            if self._vector_steps % sac.random_action_repeat:
                 return self.episodes.last_actions
             shape = len(observations), self.suite.action_size
             return self.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
         return self.agent.act(torch.from_numpy(observations), self.evolver.acting()).numpy()
 
     def _updates(self) -> None:
-        sac, newest = self.config.sac, max(0, self.config.machine.lag - 1)
+        sac, newest = self.config.sac, max(0, self.config.schedule.update_lag - 1)
         learning = self._vector_steps - newest - sac.random_steps
         if learning <= 0 or not self.replay.ready(newest):
             return

@@ -111,6 +111,7 @@ def train(
     with display.counter("loading"):
         from genoevo_mega.config import run as config
         from genoevo_mega.config.code import allow, check_allowed
+        from genoevo_mega.config.renamed import with_new_names
         from genoevo_mega.experiments import runs
         from genoevo_mega.training.profiling import Profiler
         from genoevo_runs.settings import merge, parse_setting, read_config
@@ -124,18 +125,19 @@ def train(
         "seed": seed,
         "loggers": list(loggers) or None,
     }
-    machine = {"device": device, "workers": workers, "threads": threads, "minutes": minutes}
+    compute = {"device": device, "workers": workers, "threads": threads}
+    typed = with_new_names(merge(*map(parse_setting, settings)), display.note)
     mine = merge(
-        read_config(config_file) if config_file else {},
-        *map(parse_setting, settings),
+        with_new_names(read_config(config_file), display.note) if config_file else {},
+        typed,
         {name: value for name, value in options.items() if value is not None},
-        {"machine": {name: value for name, value in machine.items() if value is not None}},
+        {"compute": {name: value for name, value in compute.items() if value is not None}},
+        {"schedule": {"time_limit_minutes": minutes}} if minutes is not None else {},
     )
-    typed = merge(*map(parse_setting, settings))
     for setting, option in (("suite", suite), ("architecture", architecture)):
         allow(setting, option or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
-    resolved = config.build_config({"machine": display.machine_defaults()}, config.preset(base), mine)
+    resolved = config.build_config({"compute": display.machine_defaults()}, config.preset(base), mine)
     if config_file:
         check_allowed(resolved.code, config_file)
     if dry_run:

@@ -22,7 +22,7 @@ def test_the_last_checkpoints_are_kept_and_nothing_else_is_there(run):
 def test_a_later_checkpoint_does_not_write_the_earlier_replay_again(tmp_path):
     # Rings of 10,052 rows: a checkpoint of 200 has more than a 64th of them and is not joined with the next.
     settings = {"environment": {"episode_length": 200}, "sac": {"buffer_size": 10_000, "updates_per_step": 0}}
-    train(tmp_path / "run", steps=600, machine={"checkpoint_every": 200, "keep_checkpoints": 3}, **settings)
+    train(tmp_path / "run", steps=600, checkpoints={"every": 200, "keep": 3}, **settings)
     later, middle, early = (manifest.read(path).replay for path in manifest.newest_first(tmp_path / "run"))
     assert [len(early), len(middle), len(later)] == [1, 2, 3]
     assert later[:2] == middle

@@ -15,7 +15,7 @@ TINY = {
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 1, "max_modules": 3},
     "sac": {"random_steps": 10, "batch_size": 4, "buffer_size": 500},
     "evaluation": {"at_end": False},
-    "machine": {"checkpoint_every": 10, "keep_checkpoints": 2},
+    "checkpoints": {"every": 10, "keep": 2},
 }
 
 

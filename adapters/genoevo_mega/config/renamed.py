@@ -1,0 +1,58 @@
+"""Settings that were renamed. Old names are read in what users write, and in the files of old runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from genoevo_runs.errors import ConfigError, nearest
+
+RENAMED: dict[str, str] = {
+    "machine.device": "compute.device",
+    "machine.workers": "compute.workers",
+    "machine.threads": "compute.threads",
+    "machine.lag": "schedule.update_lag",
+    "machine.halves": "schedule.double_buffering",
+    "machine.minutes": "schedule.time_limit_minutes",
+    "machine.checkpoint_every": "checkpoints.every",
+    "machine.keep_checkpoints": "checkpoints.keep",
+    "machine.worker_timeout": "faults.worker_timeout",
+    "machine.fault_limit": "faults.limit",
+    "sac.average": "sac.actor_ema_tau",
+    "sac.random_hold": "sac.random_action_repeat",
+}
+"""Dotted name before -> dotted name now, each of the form ``group.name``. The only place that knows both."""
+
+_REMOVED_GROUPS = ("machine",)
+
+Tell = Callable[[str], None]
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def with_new_names(settings: dict[str, Any], tell: Tell = _silent) -> dict[str, Any]:
+    """Return nested *settings* with every old name replaced by the new one; the argument is left as it is.
+
+    *tell* gets one line for each old name. ConfigError when a setting is given under both of its names, or when
+    a removed group has a setting that never existed.
+    """
+    result = {name: dict(value) if isinstance(value, dict) else value for name, value in settings.items()}
+    for old, new in RENAMED.items():
+        (old_group, old_name), (group, name) = old.split("."), new.split(".")
+        source, target = result.get(old_group), result.get(group, {})
+        # A group that is not a dict is left for the validation of all settings, which explains it.
+        if not (isinstance(source, dict) and old_name in source and isinstance(target, dict)):
+            continue
+        if name in target:
+            raise ConfigError(f"{old} and {new} are two names of the same setting: give only {new}")
+        result[group] = {**target, name: source[old_name]}
+        del result[old_group][old_name]
+        tell(f"{old} is now called {new}")
+    for group in _REMOVED_GROUPS:
+        rest = result.pop(group) if isinstance(result.get(group), dict) else {}
+        for unknown in (f"{group}.{name}" for name in rest):
+            if unknown not in RENAMED:
+                raise ConfigError(f"{unknown}: there is no such setting{nearest(unknown, list(RENAMED))}")
+    return result
