@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from pathlib import Path
 from tests.same_as import execute
 from tests.same_as.compare import Facts, differences
 from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, Training, translated
-from tests.same_as.sides import ROOT, FailedError, Memory, Side, commit_of, fresh, worktree
+from tests.same_as.sides import ROOT, FailedError, Memory, Side, commit_of, fresh, locked, worktree
 
 _SHOWN = 6  # differences of one run that are printed
 _OF_RUNS = ("compare.py", "execute.py", "sides.py")
@@ -45,7 +46,6 @@ class Comparison:
     here: Side
     there: Side
     memory: Memory
-    known_here: list[str]
     known_there: list[str]
 
     @classmethod
@@ -53,15 +53,17 @@ class Comparison:
         """Against *revision*, with *place* for its worktree and results; FailedError where it cannot run."""
         commit = commit_of(revision)
         here = Side(ROOT, ROOT / ".same-as" / "here")
-        there = Side(worktree(commit, place), place / "results" / commit[:12])
+        with locked(place / "worktree.lock"):
+            there = Side(worktree(commit, place), place / "results" / commit[:12])
         memory = Memory(there.scratch, commit)
         here.check()
-        path = memory.path("settings", None, ("sides.py",))
-        if (known := memory.read(path)) is None:
-            there.check()
-            known = there.known_settings()
-            memory.write(path, known)
-        return cls(here, there, memory, here.known_settings(), known)
+        with locked(there.scratch / "settings.lock"):
+            path = memory.path("settings", None, ("sides.py",))
+            if (known := memory.read(path)) is None:
+                there.check()
+                known = there.known_settings()
+                memory.write(path, known)
+        return cls(here, there, memory, known)
 
     def compare(self, run: Run) -> Outcome:
         """Make *run* on both sides; at most one process of it runs at a time."""
@@ -70,7 +72,7 @@ class Comparison:
         try:
             there, given = self._there(run)
             seconds_there, began = time.monotonic() - began, time.monotonic()
-            here = self._facts(self.here, run, given, self.known_here)
+            here = self._here(run, given)
             problems = differences(here, there, NAMES)
             if isinstance(run, Training):
                 problems += [f"proves nothing: not {what}" for what in run.unproved(here)]
@@ -80,25 +82,35 @@ class Comparison:
 
     def _there(self, run: Run) -> tuple[Facts, Path | None]:
         """The other revision's facts, remembered or made, and what it began for this checkout to go on from."""
-        is_search = isinstance(run, Search)
-        settings = None if is_search else translated(run.settings, self.known_there, SETTINGS)
-        definition = [run.name, getattr(run, "how", None), settings]
-        path = self.memory.path(run.name, definition, _OF_SEARCHES if is_search else _OF_RUNS)
-        given = self.there.scratch / run.name / "half.npz" if is_search else None
-        if not is_search and run.how == "begun":
-            given = path.with_suffix(".begun")
-        facts: Facts | None = self.memory.read(path)
-        if facts is None or (given is not None and not given.exists()):
-            if settings is not None and given is not None:
-                execute.begin(self.there, run, settings, fresh(given))
-            facts = self._facts(self.there, run, None if is_search else given, self.known_there)
-            self.memory.write(path, facts)
-        return facts, given
+        with locked(self.there.scratch / f"{run.name}.lock"):
+            if isinstance(run, Search):
+                return self._search_there(run)
+            settings = translated(run.settings, self.known_there, SETTINGS)
+            path = self.memory.path(run.name, [run.name, run.how, settings], _OF_RUNS)
+            begun = path.with_suffix(".begun") if run.how == "begun" else None
+            facts: Facts | None = self.memory.read(path)
+            if facts is None or (begun is not None and not begun.exists()):
+                if begun is not None:
+                    execute.begin(self.there, run, settings, fresh(begun))
+                facts = execute.train(self.there, run, settings, begun)
+                self.memory.write(path, facts)
+            return facts, begun
 
-    def _facts(self, side: Side, run: Run, given: Path | None, known: list[str]) -> Facts:
-        if isinstance(run, Search):
-            return execute.search(side, run, given)
-        return execute.train(side, run, translated(run.settings, known, SETTINGS), given)
+    def _search_there(self, run: Search) -> tuple[Facts, Path]:
+        path = self.memory.path(run.name, run.name, _OF_SEARCHES)
+        half = path.with_suffix(".npz")
+        facts: Facts | None = self.memory.read(path)
+        if facts is None or not half.exists():
+            facts = execute.search(self.there, run, None)
+            shutil.copy(execute.half_of(self.there, run), half)
+            self.memory.write(path, facts)
+        return facts, half
+
+    def _here(self, run: Run, given: Path | None) -> Facts:
+        with locked(self.here.scratch / f"{run.name}.lock"):
+            if isinstance(run, Search):
+                return execute.search(self.here, run, given)
+            return execute.train(self.here, run, run.settings, given)
 
 
 def _line(outcome: Outcome) -> str:

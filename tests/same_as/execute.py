@@ -26,7 +26,7 @@ def begin(side: Side, run: Training, settings: dict[str, object], directory: Pat
 
 
 def train(side: Side, run: Training, settings: dict[str, object], begun: Path | None) -> Facts:
-    """The facts of *run* with these *settings*, in the names of that side; *begun* is what it goes on from."""
+    """The facts of *run* with these *settings*, in the names of that side; *begun*: what it goes on from."""
     directory = fresh(side.scratch / run.name)
     if begun is not None:
         shutil.copytree(begun, directory)
@@ -89,12 +89,17 @@ def _wait(process: subprocess.Popen[str], come: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def half_of(side: Side, run: Search) -> Path:
+    """Where a search leaves its state after half of its generations."""
+    return side.scratch / run.name / "half.npz"
+
+
 def search(side: Side, run: Search, half: Path | None) -> Facts:
     """The facts of a search, whole, and resumed from its own half and, where there is one, from another's *half*."""
     directory = fresh(side.scratch / run.name)
     directory.mkdir()
     side.python(_WORKER, "run", run.name, directory)
-    own = directory / "half.npz"
+    own = half_of(side, run)
     side.python(_WORKER, "resume", run.name, own, directory / "rest.npz")
     side.python(_WORKER, "resume", run.name, half or own, directory / "migrated.npz")
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,6 +10,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +117,15 @@ def fresh(directory: Path) -> Path:
         shutil.rmtree(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """One at a time: several checkouts may share what they remember of a revision."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def commit_of(revision: str) -> str:

@@ -167,7 +167,7 @@ def comparison(tmp_path, monkeypatch):
     here, there = (Side(tmp_path, tmp_path / name) for name in facts)
     (there.scratch / "plus").mkdir(parents=True)
     (there.scratch / "plus" / "half.npz").touch()
-    made = Comparison(here, there, Memory(there.scratch, "0" * 40), [], [])
+    made = Comparison(here, there, Memory(there.scratch, "0" * 40), [])
     made.facts = facts
     return made
 
