@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.same_as import execute
-from tests.same_as.compare import Facts, differences
+from tests.same_as.compare import differences
+from tests.same_as.facts import Facts
 from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, Training, translated
 from tests.same_as.sides import ROOT, FailedError, Memory, Side, commit_of, fresh, locked, worktree
 
-_SHOWN = 6  # differences of one run that are printed
-_OF_RUNS = ("compare.py", "execute.py", "sides.py")
-_OF_SEARCHES = (*_OF_RUNS, "searches.py")
+_SHOWN = 3  # differences that are printed of each part of a run
 
 Run = Training | Search
 
@@ -58,7 +57,7 @@ class Comparison:
         memory = Memory(there.scratch, commit)
         here.check()
         with locked(there.scratch / "settings.lock"):
-            path = memory.path("settings", None, ("sides.py",))
+            path = memory.path("settings", None)
             if (known := memory.read(path)) is None:
                 there.check()
                 known = there.known_settings()
@@ -78,6 +77,9 @@ class Comparison:
                 problems += [f"proves nothing: not {what}" for what in run.unproved(here)]
         except (FailedError, OSError, ValueError, KeyError) as error:
             problems = [f"fails: {error}"]
+        list_of = self.here.scratch / f"{run.name}.differences"
+        list_of.parent.mkdir(parents=True, exist_ok=True)
+        list_of.write_text("".join(f"{problem}\n" for problem in problems), encoding="utf-8")
         return Outcome(run, problems, time.monotonic() - began, seconds_there)
 
     def _there(self, run: Run) -> tuple[Facts, Path | None]:
@@ -86,7 +88,7 @@ class Comparison:
             if isinstance(run, Search):
                 return self._search_there(run)
             settings = translated(run.settings, self.known_there, SETTINGS)
-            path = self.memory.path(run.name, [run.name, run.how, settings], _OF_RUNS)
+            path = self.memory.path(run.name, [run.how, settings])
             begun = path.with_suffix(".begun") if run.how == "begun" else None
             facts: Facts | None = self.memory.read(path)
             if facts is None or (begun is not None and not begun.exists()):
@@ -97,7 +99,7 @@ class Comparison:
             return facts, begun
 
     def _search_there(self, run: Search) -> tuple[Facts, Path]:
-        path = self.memory.path(run.name, run.name, _OF_SEARCHES)
+        path = self.memory.path(run.name, execute.WORKER.read_text(encoding="utf-8"))
         half = path.with_suffix(".npz")
         facts: Facts | None = self.memory.read(path)
         if facts is None or not half.exists():
@@ -117,9 +119,13 @@ def _line(outcome: Outcome) -> str:
     there = f" (and {outcome.seconds_there:.1f} s there)" if outcome.seconds_there > 0.1 else ""
     said = "DIFFERS" if outcome.problems else "equal"
     lines = [f"{outcome.run.name:<28} {said:<8} {outcome.seconds:6.1f} s{there}"]
-    lines += [f"    {problem}" for problem in outcome.problems[:_SHOWN]]
-    if len(outcome.problems) > _SHOWN:
-        lines.append(f"    and {len(outcome.problems) - _SHOWN} more")
+    of_parts: dict[str, list[str]] = {}
+    for problem in outcome.problems:
+        of_parts.setdefault(problem.partition(": ")[0].partition("/")[0], []).append(problem)
+    for part, problems in of_parts.items():
+        lines += [f"    {problem}" for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"    and {len(problems) - _SHOWN} more of {part}")
     return "\n".join(lines)
 
 
@@ -164,7 +170,8 @@ def main() -> int:
             differing += [outcome.run.name] if outcome.problems else []
     print(f"{len(runs) - len(differing)} of {len(runs)} runs are equal, in {time.monotonic() - began:.0f} s")
     if differing:
-        print(f"not equal: {', '.join(differing)}; runs of this checkout are in {comparison.here.scratch},")
+        print(f"not equal: {', '.join(differing)}; lists of all differences and this checkout's runs are in")
+        print(f"{comparison.here.scratch},")
         print(f"those of {arguments.revision} in {comparison.there.scratch}")
     return int(bool(differing))
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import yaml
 
-from tests.same_as.compare import Facts, of_run, of_state
+from tests.same_as.facts import Facts, of_run, of_state
 from tests.same_as.runs import Search, Training, nested
 from tests.same_as.sides import FailedError, Side, fresh, last_line
 
-_WORKER = Path(__file__).parent / "searches.py"
+WORKER = Path(__file__).parent / "searches.py"
 _LONGEST = 300  # seconds until a run must have come to where it is interrupted
 
 
@@ -98,10 +98,10 @@ def search(side: Side, run: Search, half: Path | None) -> Facts:
     """The facts of a search, whole, and resumed from its own half and, where there is one, from another's *half*."""
     directory = fresh(side.scratch / run.name)
     directory.mkdir()
-    side.python(_WORKER, "run", run.name, directory)
+    side.python(WORKER, "run", run.name, directory)
     own = half_of(side, run)
-    side.python(_WORKER, "resume", run.name, own, directory / "rest.npz")
-    side.python(_WORKER, "resume", run.name, half or own, directory / "migrated.npz")
+    side.python(WORKER, "resume", run.name, own, directory / "rest.npz")
+    side.python(WORKER, "resume", run.name, half or own, directory / "migrated.npz")
     return {
         name: value
         for part in ("whole", "half", "rest", "migrated")

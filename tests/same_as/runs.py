@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genoevo_mega.config.renamed import RENAMED
-from tests.same_as.compare import Facts
+from tests.same_as.facts import Facts
 
 SETTINGS: dict[str, str] = {new: old for old, new in RENAMED.items()}
 """Renamed settings: dotted name here -> dotted name before. A name that was changed twice has two lines."""

@@ -19,8 +19,9 @@ from typing import Any
 
 import yaml
 
+from tests.same_as.facts import VERSION
+
 ROOT = Path(__file__).parents[2]
-_SOURCES = {path.name: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py")}
 _LONGEST = 900  # seconds that one process may take
 _PACKAGES = ("genoevo", "genoevo_mega", "genoevo_cli")
 
@@ -177,10 +178,9 @@ class Memory:
     def __init__(self, place: Path, commit: str) -> None:
         self._place, self._common = place, {"commit": commit, **machine()}
 
-    def path(self, name: str, definition: Any, sources: tuple[str, ...]) -> Path:
-        """Where the result of that definition lies, which the *sources* beside this file compute."""
-        texts = {source: _SOURCES[source] for source in sources}
-        key = json.dumps([self._common, definition, texts], sort_keys=True)
+    def path(self, name: str, definition: Any) -> Path:
+        """Where the result of what is so called and so defined lies."""
+        key = json.dumps([self._common, VERSION, definition], sort_keys=True)
         return self._place / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
     @staticmethod

@@ -8,7 +8,8 @@ from safetensors.numpy import save_file
 
 from genoevo.state import save
 from tests.same_as.__main__ import Comparison
-from tests.same_as.compare import differences, flat, of_run, of_state, of_tensors, renamed, without
+from tests.same_as.compare import differences, renamed
+from tests.same_as.facts import flat, of_run, of_state, of_tensors, without
 from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, nested, translated
 from tests.same_as.searches import COMMUNITIES, EVOLUTIONS
 from tests.same_as.sides import FailedError, Memory, Side, commit_of
