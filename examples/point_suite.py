@@ -1,4 +1,4 @@
-"""A suite of one's own: a point on a line that has to reach its goal, slowly or fast.
+"""A custom suite: a point on a line that must reach its goal, slowly or fast.
 
 $ genoevo mega train --preset smoke --suite point_suite:make --run-dir runs/point
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PointSuite:
-    """Two tasks; observations are place, speed and goal."""
+    """A suite of two tasks; observations are place, speed and goal."""
 
     seed: int
     goals: int
@@ -20,24 +20,24 @@ class PointSuite:
     costs: tuple[float, ...] = (1.0, 1.0)
 
     def make(self, task):
-        """Called in a worker process."""
+        """Return the environment of a task; called in a worker process."""
         return Point(self.seed, task, force=(0.01, 0.1)[task])
 
 
 class Point:
-    """Ends where the point rests at its goal."""
+    """An environment that terminates when the point rests at its goal."""
 
     def __init__(self, seed, task, force):
         self.seed, self.task, self.force = seed, task, force
 
     def reset(self, goal, *, evaluation):
-        """The goal's number, and nothing that happened before, decides where it lies."""
+        """Begin an episode. The number of the goal alone decides where the goal lies."""
         rng = np.random.default_rng([self.seed, self.task, evaluation, goal])
         self.place, self.speed, self.goal = 0.0, 0.0, rng.uniform(-1, 1)
         return self._observation()
 
     def step(self, action):
-        """Observation, reward, terminated, success."""
+        """Return observation, reward, terminated and success."""
         self.speed = 0.9 * self.speed + self.force * float(action[0])
         self.place += self.speed
         apart = abs(self.place - self.goal)
@@ -49,5 +49,5 @@ class Point:
 
 
 def make(seed, goals):
-    """What --suite point_suite:make calls."""
+    """Return the suite; ``--suite point_suite:make`` calls this."""
     return PointSuite(seed, goals)

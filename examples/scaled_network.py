@@ -1,4 +1,4 @@
-"""A perceptron whose features each task scales, as in FiLM (Perez et al. 2018): an architecture of one's own.
+"""A custom architecture: a perceptron whose features each task scales, as in FiLM (Perez et al. 2018).
 
 genoevo mega train --preset synthetic --architecture scaled_network:Scaled --run-dir runs/scaled
 """
@@ -11,7 +11,7 @@ WIDTH = 64
 
 
 class Scaled(FixedNetwork):
-    """Two hidden layers; after the first, each task multiplies every feature by a factor of its own."""
+    """A network of two hidden layers; after the first, each task multiplies every feature by its own factor."""
 
     def __init__(self, inputs, outputs, *, tasks, ensemble, rng, precision):
         tensors = [
@@ -24,7 +24,7 @@ class Scaled(FixedNetwork):
         super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[2])
 
     def compute(self, x, tensors):
-        """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        """Map (ensemble, tasks, batch, inputs) to (ensemble, tasks, batch, outputs)."""
         first, first_bias, factor, second, second_bias, head, head_bias = tensors
         h = torch.relu(shared(x, first, first_bias)) * (1 + factor)
         h = torch.relu(shared(h, second, second_bias))

@@ -1,4 +1,4 @@
-"""One search, whoever computes the fitness: this process, worker processes, or the actors of a Ray cluster."""
+"""The same search with its fitness evaluated in this process, in worker processes, or on a Ray cluster."""
 
 import argparse
 import math
@@ -15,7 +15,10 @@ TARGET = 30.0  # metres
 
 
 def simulate(genotype):
-    """How far from the target a ball lands that is thrown with drag: 16 bits of angle, 16 bits of speed."""
+    """Return the distance in metres between the target and where a ball thrown with drag lands.
+
+    A genotype has 16 bits of angle and 16 bits of speed.
+    """
     angle, speed = gene_values(Population.from_genotypes([genotype]), 16)[0] / 65535
     vx, vy = (40 * speed * part(angle * math.pi / 2) for part in (math.cos, math.sin))
     x, y, step = 0.0, 0.0, 0.002
@@ -27,11 +30,11 @@ def simulate(genotype):
 
 
 def main():
-    """Evolve a throw that hits."""
+    """Evolve a throw that hits the target."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--by", choices=["this", "processes", "ray"], default="processes", help="who simulates")
-    parser.add_argument("--workers", type=int, help="processes or actors; one per core if left out")
-    parser.add_argument("--address", help="of a Ray cluster, such as auto; without one, Ray is started here")
+    parser.add_argument("--by", choices=["this", "processes", "ray"], default="processes", help="where to simulate")
+    parser.add_argument("--workers", type=int, help="processes or actors; one per core by default")
+    parser.add_argument("--address", help="Ray cluster to join, such as auto; by default Ray starts on this machine")
     parser.add_argument("--generations", type=int, default=30)
     chosen = parser.parse_args()
 
