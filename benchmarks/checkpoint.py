@@ -63,8 +63,8 @@ def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> 
     """A vector step of training: steps of all tasks beside an update from a batch of the replay."""
     sac = trainer.config.sac
     pool.begin_step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
-    batch = trainer.replay.sample(sac.batch_size, rng, gamma=sac.gamma)
-    trainer.agent.update(batch, trainer.evolver.elite())
+    batch = trainer.state.replay.sample(sac.batch_size, rng, gamma=sac.gamma)
+    trainer.state.agent.update(batch, trainer.state.evolver.elite())
     pool.finish_step()
 
 
@@ -106,11 +106,11 @@ def measure(quick: bool) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
         trainer = runs.create(directory, config, ["benchmark"], lambda status: None)
-        fill(trainer.replay, trainer.replay.valid.shape[1], rng)
+        fill(trainer.state.replay, trainer.state.replay.valid.shape[1], rng)
         with (
             RolloutPool(trainer.suite, config.compute.workers) as pool,
             MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-            Writer(directory, config.checkpoints.keep, trainer.loaded) as writer,
+            Writer(directory, config.checkpoints.keep, trainer.state.loaded) as writer,
         ):
             pool.reset(np.zeros(10, np.int64))
             trainer.checkpoints = writer
@@ -121,8 +121,8 @@ def measure(quick: bool) -> Measured:
             first = written_by(writer, directory, files)
             copies, beside, seconds, later = [], [], [], []
             for _ in range(2):
-                fill(trainer.replay, interval + interval // 200, rng)
-                trainer.steps += 10 * interval
+                fill(trainer.state.replay, interval + interval // 200, rng)
+                trainer.state.steps += 10 * interval
                 began = time.perf_counter()
                 trainer.save()
                 copies.append(time.perf_counter() - began)
@@ -136,13 +136,13 @@ def measure(quick: bool) -> Measured:
                 later.append(written_by(writer, directory, files))
         again = runs.Trainer(config, directory)
         began = time.perf_counter()
-        checkpoint.load(again)
+        checkpoint.load(again.state, directory, config, again.suite)
         resumed = time.perf_counter() - began
-        assert len(again.replay) == len(trainer.replay)
+        assert len(again.state.replay) == len(trainer.state.replay)
         on_disk = size_of(directory)
     stalled, wall = float(np.mean(copies) + np.mean(beside)), interval * plain
     figures = {
-        "transitions": float(len(trainer.replay)),
+        "transitions": float(len(trainer.state.replay)),
         "vector step s": plain,
         "interval s": wall,
         "first checkpoint MB": first / 1e6,

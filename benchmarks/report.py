@@ -40,23 +40,23 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     settings = {"loggers": [], "sac": {"buffer_size": 50_000}, "growth": {"patience": max(rounds // 20, 1)}}
     config = build_config(preset("mt50"), settings)
     trainer = runs.create(directory, config, ["genoevo", "mega", "train", "--preset", "mt50"], lambda status: None)
-    evolver, rng, tasks = trainer.evolver, np.random.default_rng(seed), len(trainer.suite.names)
+    evolver, rng, tasks = trainer.state.evolver, np.random.default_rng(seed), len(trainer.suite.names)
     middle, best = rng.uniform(0.1, 1.6, (tasks, 1)) * rounds, rng.uniform(0.3, 1, (tasks, 1))
     length = config.environment.episode_length
     with (
         MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-        Writer(directory, config.checkpoints.keep, trainer.loaded) as trainer.checkpoints,
+        Writer(directory, config.checkpoints.keep, trainer.state.loaded) as trainer.checkpoints,
     ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))
             evolver.tally.episodes[:] = 1
             evolver.tally.successes[:] = rng.random(evolver.tally.successes.shape) < success
             evolver.tally.returns[:] = length * (evolver.tally.successes + rng.random(evolver.tally.returns.shape))
-            trainer.steps += tasks * evolver.community.size * length
+            trainer.state.steps += tasks * evolver.community.size * length
             trainer._round()
             if number % max(rounds // 10, 1) == 0:
                 greedy = dict(zip(trainer.suite.names, rng.binomial(10, success[:, 0]) / 10, strict=True))
-                record = {"kind": "evaluation", "step": trainer.steps, "episodes": 10, "greedy_success": greedy}
+                record = {"kind": "evaluation", "step": trainer.state.steps, "episodes": 10, "greedy_success": greedy}
                 trainer.metrics.write(record)
         trainer.save()
 

@@ -78,7 +78,7 @@ class Halts:
             if self.steps % EVERY == 0:
                 self.halts += 1
                 cpu, _ = self.learner_alone(parts=1)
-                _, wall = self.learner_alone(self.trainer.agent.parts)
+                _, wall = self.learner_alone(self.trainer.state.agent.parts)
                 self.learner += cpu
                 self.threads += wall
                 self.products_alone()
@@ -95,7 +95,7 @@ class Halts:
 
     def products_alone(self) -> None:
         """A matrix product in one thread, and shared by those of the learner, each with its rows."""
-        crew = self.trainer.agent._crew
+        crew = self.trainer.state.agent._crew
         began = time.process_time()
         self.matrix @ self.matrix
         self.product += time.process_time() - began
@@ -106,15 +106,17 @@ class Halts:
     def learner_alone(self, parts: int) -> tuple[float, float]:
         """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
         trainer, sac = self.trainer, self.trainer.config.sac
-        own, trainer.agent.parts = trainer.agent.parts, parts
+        own, trainer.state.agent.parts = trainer.state.agent.parts, parts
         threads = torch.get_num_threads()
         torch.set_num_threads(1 if parts == 1 else threads)
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(ALONE):
-            batch = trainer.replay.sample(sac.batch_size, trainer.rngs["replay"], gamma=sac.gamma, steps=sac.n_step)
-            trainer.agent.update(batch, trainer.evolver.elite())
+            batch = trainer.state.replay.sample(
+                sac.batch_size, trainer.state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step
+            )
+            trainer.state.agent.update(batch, trainer.state.evolver.elite())
         spent = time.process_time() - cpu, time.perf_counter() - wall
-        trainer.agent.parts = own
+        trainer.state.agent.parts = own
         torch.set_num_threads(threads)
         return spent
 
@@ -127,12 +129,12 @@ def measure(quick: bool) -> Measured:
         halts.trainer = trainer = runs.create(Path(directory) / "run", config, ["benchmark"], halts)
         with RolloutPool(trainer.suite, workers=1) as halts.pool:
             trainer.run(config.steps)
-    seconds = trainer.clock.snapshot()
+    seconds = trainer.state.clock.snapshot()
     rollouts = halts.rollouts / (halts.halts * EPISODE) * halts.steps
     learner, threads = (spent / (halts.halts * ALONE) * halts.steps for spent in (halts.learner, halts.threads))
     floor = (rollouts + learner) / CORES
     figures: dict[str, Any] = {"cores": CORES, "torch threads": torch.get_num_threads(), "steps": halts.steps}
-    figures |= {"wall s": halts.wall, "floor s": floor, "rounds": trainer.evolver.rounds}
+    figures |= {"wall s": halts.wall, "floor s": floor, "rounds": trainer.state.evolver.rounds}
     figures |= {"rollouts alone CPU s": rollouts, "learner alone CPU s": learner}
     figures |= {"learner alone wall s": threads}
     figures |= {f"{name} s": spent for name, spent in seconds.items() if name != "idle"}  # the halts are in it

@@ -179,13 +179,13 @@ class Fuzzer:
         """Everything that is done with a checkpoint."""
         trainer = self.trainers[run]
         checkpoint.digest(path)
-        checkpoint.load_one(trainer, path)
+        checkpoint.load_one(trainer.state, run, path, trainer.config, trainer.suite)
         rng = np.random.default_rng(0)
-        batch = trainer.replay.sample(8, rng, gamma=0.9, steps=3)
-        trainer.evolver.acting()
-        trainer.evolver.elite()
-        trainer.evolver.updating(batch.genotypes, rng)
-        trainer.evolver.community.effective_modules()
+        batch = trainer.state.replay.sample(8, rng, gamma=0.9, steps=3)
+        trainer.state.evolver.acting()
+        trainer.state.evolver.elite()
+        trainer.state.evolver.updating(batch.genotypes, rng)
+        trainer.state.evolver.community.effective_modules()
 
     # ------------------------------------------------------------------------------------------------- targets
 

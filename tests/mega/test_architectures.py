@@ -441,13 +441,13 @@ def test_every_architecture_trains_on_the_real_tasks(tmp_path, architecture):
     trainer = _trained(tmp_path / "run", architecture)
     info = runs.info(tmp_path / "run")
     assert info["architecture"] == architecture
-    assert info["updates"] == trainer.agent.updates > 60
+    assert info["updates"] == trainer.state.agent.updates > 60
     assert info["pool_size"] == 0
-    assert info["parameters"]["actor"] == trainer.agent.actor.parameter_count
+    assert info["parameters"]["actor"] == trainer.state.agent.actor.parameter_count
     assert {task["stage"] for task in info["tasks"].values()} == {0}
     # Eight episodes of a task, two of them random at first: rounds of two, as of a population of two.
     assert info["rounds"] == 3
-    assert math.isfinite(trainer.losses.sums_as_floats()["critic_loss"])
+    assert math.isfinite(trainer.state.losses.sums_as_floats()["critic_loss"])
     found = runs.evaluate_run(tmp_path / "run", 1, lambda done: None)
     assert [estimate.episodes for estimate in found.values()] == [1, 1]
 

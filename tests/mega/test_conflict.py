@@ -65,6 +65,6 @@ def test_a_run_logs_conflict_on_its_interval(tmp_path):
     trainer.run(60)
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     found = [record for record in records if record["kind"] == "conflict"]
-    assert [record["updates"] for record in found] == list(range(0, trainer.agent.updates, 5))
+    assert [record["updates"] for record in found] == list(range(0, trainer.state.agent.updates, 5))
     assert found[-1]["actor"]["cosine"].keys() == set(trainer.suite.names)
     assert all(-1 <= value <= 1 for value in found[-1]["critics"]["cosine"].values())

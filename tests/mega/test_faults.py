@@ -28,7 +28,7 @@ def _faults(directory):
 
 
 def _parameters(trainer):
-    agent = trainer.agent
+    agent = trainer.state.agent
     return [value for network in (agent.actor, agent.critics, agent.targets) for value in network.parameters()]
 
 
@@ -55,7 +55,7 @@ def test_a_run_goes_on_when_a_worker_is_killed_or_stopped(tmp_path, sent, settin
     assert fault["reason"].startswith(reason)
     assert set(fault["tasks"]) <= set(NAMES)
     assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-    assert len(trainer.replay) == 160 - len(fault["tasks"])
+    assert len(trainer.state.replay) == 160 - len(fault["tasks"])
     assert runs.info(tmp_path / "run")["steps"] == 160
 
 
@@ -69,8 +69,8 @@ def test_a_simulator_that_fails_at_a_known_step_gives_the_same_run_twice(tmp_pat
         digests.append(runs.info(tmp_path / name)["digest"])
         faults.append(_faults(tmp_path / name))
         assert all(torch.isfinite(value).all() for value in _parameters(trainer))
-        assert len(trainer.replay) == 160 - len(faults[-1])
-        rows = trainer.replay
+        assert len(trainer.state.replay) == 160 - len(faults[-1])
+        rows = trainer.state.replay
         assert torch.isfinite(rows.observations).all()
         assert np.isfinite(rows.rewards).all()
     assert digests[0] == digests[1]
@@ -83,7 +83,7 @@ def test_transitions_of_a_run_with_lost_episodes_are_all_true_ones(tmp_path, mon
     monkeypatch.setattr(training, "make_suite", lambda config: FaultySuite("exception", step=4, names=NAMES))
     trainer = runs.create(tmp_path / "run", _config(**{"faults.limit": 1000}), ["test"], lambda status: None)
     trainer.run(160)
-    batch = trainer.replay.sample(3000, np.random.default_rng(0), gamma=0.99)
+    batch = trainer.state.replay.sample(3000, np.random.default_rng(0), gamma=0.99)
     before, after = batch.observations, batch.next_observations
     assert torch.equal(after[..., 3], before[..., 3] + 1)  # the steps of an episode
     assert torch.equal(after[..., :3], before[..., :3])  # its task and goal
@@ -104,4 +104,4 @@ def test_a_task_that_fails_again_and_again_ends_the_run_in_one_line(tmp_path, mo
     assert message.endswith(f"genoevo mega resume {tmp_path / 'run'} continues from the last checkpoint")
     assert "\n" not in message
     resumed = runs.resume(tmp_path / "run")
-    assert resumed.steps > 0
+    assert resumed.state.steps > 0

@@ -47,7 +47,7 @@ def test_the_picture_of_specialisation_is_drawn_from_a_run(specialisation, tmp_p
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
     trainer.run(config.steps)
     drawn = specialisation.draw([tmp_path / "run"], tmp_path / "a.png")
-    assert drawn["stage"] == trainer.evolver.community.stages.tolist()
+    assert drawn["stage"] == trainer.state.evolver.community.stages.tolist()
     assert drawn["stage"] > [2, 2]
     assert np.array(drawn["shares"]).shape == (2, config.growth.max_modules + 1)
     assert np.allclose(np.diag(drawn["likeness"]), 1)

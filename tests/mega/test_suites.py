@@ -189,4 +189,4 @@ def test_a_run_whose_tasks_end_apart_resumes_as_if_it_had_not_stopped(package, m
     assert not np.array_equal(parts.episodes.taken, [0, 0])
     runs.resume(package / "parts").run(300)
     assert runs.info(package / "whole")["digest"] == runs.info(package / "parts")["digest"]
-    assert whole.evolver.community.rounds > 1
+    assert whole.state.evolver.community.rounds > 1

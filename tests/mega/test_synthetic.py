@@ -245,9 +245,9 @@ def test_episodes_that_begin_after_the_runs_change_are_of_the_changed_task(tmp_p
     config = build_config(preset("smoke"), settings, {"evaluation": {"at_end": False}})
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
     trainer.run(80)
-    assert (trainer.episodes.goals < PHASE).all()
+    assert (trainer.state.episodes.goals < PHASE).all()
     trainer.run(200)
-    assert (trainer.episodes.goals >= PHASE).all()
+    assert (trainer.state.episodes.goals >= PHASE).all()
 
 
 def test_a_run_goes_on_after_its_change_as_if_it_had_not_stopped(tmp_path):
@@ -259,7 +259,7 @@ def test_a_run_goes_on_after_its_change_as_if_it_had_not_stopped(tmp_path):
         for steps in stops:
             trainer.run(steps)
             trainer = runs.resume(tmp_path / name)
-            assert (trainer.episodes.goals >= PHASE).all()
-            assert trainer.steps == steps
+            assert (trainer.state.episodes.goals >= PHASE).all()
+            assert trainer.state.steps == steps
         digests.append(runs.info(tmp_path / name)["digest"])
     assert digests[0] == digests[1]

@@ -47,10 +47,10 @@ def grown(tmp_path_factory):
     directory = tmp_path_factory.mktemp("run") / "grown"
     trainer = runs.create(directory, _config(), ["test"], lambda status: None)
     before = {}
-    grow = trainer.agent.grow
+    grow = trainer.state.agent.grow
 
     def watched():
-        agent = trainer.agent
+        agent = trainer.state.agent
         for name in ("actor", "critics", "targets"):
             before[name] = {key: (value, value.clone()) for key, value in getattr(agent, name).named_parameters()}
         before["adam"] = {
@@ -73,22 +73,22 @@ def grown(tmp_path_factory):
             for name in ("actor", "critics", "targets")
         }
 
-    trainer.agent.grow = watched
+    trainer.state.agent.grow = watched
     trainer.run(trainer.config.steps)
     return trainer, before
 
 
 def test_growth_gives_the_module_to_actor_both_critics_and_both_targets(grown):
     trainer, _ = grown
-    agent = trainer.agent
+    agent = trainer.state.agent
     assert [len(network.pool) for network in (agent.actor, agent.critics, agent.targets)] == [3, 3, 3]
     assert all(len(weight) == 2 for network in (agent.critics, agent.targets) for weight in network.pool[2].tensors())
-    assert trainer.evolver.community.stages.max() == 3
+    assert trainer.state.evolver.community.stages.max() == 3
 
 
 def test_every_elite_and_where_it_comes_from_is_on_record(grown):
     trainer, _ = grown
-    community, rounds = trainer.evolver.community, _records(trainer.directory, "round")
+    community, rounds = trainer.state.evolver.community, _records(trainer.directory, "round")
     elites = {}
     for record in rounds:
         elites |= record["elite"]
@@ -108,18 +108,18 @@ def test_growth_keeps_earlier_parameters_and_their_optimiser_state(grown):
     assert before["kept"]
     assert all(before["kept"].values())
     for name in ("actor", "critics", "targets"):
-        now = dict(getattr(trainer.agent, name).named_parameters())
+        now = dict(getattr(trainer.state.agent, name).named_parameters())
         assert all(now[key] is value for key, (value, _) in before[name].items())
 
 
 def test_the_optimisers_train_the_new_module(grown):
     trainer, before = grown
     for name in ("actor", "critics", "targets"):
-        module = getattr(trainer.agent, name).pool[-1]
+        module = getattr(trainer.state.agent, name).pool[-1]
         for key, value in module.named_parameters():
             assert not torch.equal(value, before["new"][name][key]), (name, key)
             if name != "targets":
-                assert trainer.agent.optimisers[name].state[value]["step"] > 0
+                assert trainer.state.agent.optimisers[name].state[value]["step"] > 0
 
 
 def test_metrics_tell_success_stage_and_modules_of_every_task(grown):
@@ -128,7 +128,7 @@ def test_metrics_tell_success_stage_and_modules_of_every_task(grown):
     assert [record["round"] for record in records] == list(range(1, 10))
     assert records[-1]["step"] == 380
     assert records[-1]["stage"] == dict(
-        zip(trainer.suite.names, trainer.evolver.community.stages.tolist(), strict=True)
+        zip(trainer.suite.names, trainer.state.evolver.community.stages.tolist(), strict=True)
     )
     assert records[-1]["pool_size"] == 3
     assert all(np.isfinite(list(record["losses"].values())).all() for record in records)
@@ -147,14 +147,14 @@ def test_tensorboard_has_the_same_numbers(grown):
 
 def test_replay_bootstraps_through_the_time_limit(grown):
     trainer, _ = grown
-    assert not trainer.replay.terminated.any()
-    assert len(trainer.replay) == 400
+    assert not trainer.state.replay.terminated.any()
+    assert len(trainer.state.replay) == 400
 
 
 def test_the_clock_accounts_for_all_wall_time(grown):
     trainer, _ = grown
-    seconds = trainer.clock.snapshot()
-    assert sum(seconds.values()) == pytest.approx(trainer.clock.wall, rel=0.05)
+    seconds = trainer.state.clock.snapshot()
+    assert sum(seconds.values()) == pytest.approx(trainer.state.clock.wall, rel=0.05)
     assert min(seconds["simulator"], seconds["learning"], seconds["acting"], seconds["evolving"]) > 0
 
 
@@ -191,7 +191,7 @@ def test_a_run_with_gradient_steps_on_codes_and_masked_losses_is_resumed_exactly
     infos = [runs.info(tmp_path / name) for name in ("whole", "parts")]
     assert infos[0]["digest"] == infos[1]["digest"]
     assert (tmp_path / "parts" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
-    found, again = (each.evolver.state_arrays() for each in (whole, trainer))
+    found, again = (each.state.evolver.state_arrays() for each in (whole, trainer))
     assert found["relaxed_steps"].sum() > 0
     assert all(np.array_equal(found[name], array) for name, array in again.items())
     assert infos[0]["tasks"] == infos[1]["tasks"]
@@ -201,12 +201,12 @@ def test_masked_updates_are_told_by_round_and_in_all(tmp_path):
     config = _config(suite="point,car", steps=150, sac={"mask_loss_above": 0.5})
     trainer = _train(tmp_path / "run", config)
     rounds = [record["masked"] for record in _records(tmp_path / "run", "round")]
-    pending = trainer.losses.masked
+    pending = trainer.state.losses.masked
     assert len(rounds) > 1
     assert pending
     for task, (name, described) in enumerate(runs.info(tmp_path / "run")["tasks"].items()):
         assert described["masked"] == sum(record[name] for record in rounds) + pending[task]
-        assert 0 < described["masked"] <= trainer.agent.updates
+        assert 0 < described["masked"] <= trainer.state.agent.updates
     assert all(np.isfinite(list(record["losses"].values())).all() for record in _records(tmp_path / "run", "round"))
 
 
@@ -217,10 +217,10 @@ def test_a_limit_to_losses_may_be_set_for_a_run_that_goes_on(tmp_path):
     content["sac"]["mask_loss_above"] = 1e-6
     path.write_text(yaml.safe_dump(content))
     trainer = runs.resume(tmp_path / "run")
-    before = trainer.agent.updates
+    before = trainer.state.agent.updates
     trainer.run(200)
     masked = [task["masked"] for task in runs.info(tmp_path / "run")["tasks"].values()]
-    assert masked == [trainer.agent.updates - before] * 2
+    assert masked == [trainer.state.agent.updates - before] * 2
 
 
 def test_the_digest_tells_relaxed_codes_apart(tmp_path):
@@ -228,7 +228,7 @@ def test_the_digest_tells_relaxed_codes_apart(tmp_path):
     digests = set()
     for change in (0.0, 1e-9):
         trainer = runs.create(tmp_path / str(change), config, ["test"], lambda status: None)
-        trainer.evolver._relaxed._codes[0].data.fill_(1 + change)
+        trainer.state.evolver._relaxed._codes[0].data.fill_(1 + change)
         trainer.run(4)  # before any update
         digests.add(runs.info(tmp_path / str(change))["digest"])
     assert len(digests) == 2
@@ -242,7 +242,7 @@ def test_a_run_with_two_threads_halves_and_a_longer_lag_is_resumed_exactly(tmp_p
         schedule={"double_buffering": True, "update_lag": 3},
     )
     _train(tmp_path / "whole", config)
-    assert _train(tmp_path / "parts", config, steps=76).agent.parts == 2
+    assert _train(tmp_path / "parts", config, steps=76).state.agent.parts == 2
     runs.resume(tmp_path / "parts").run(config.steps)
     assert runs.info(tmp_path / "parts")["digest"] == runs.info(tmp_path / "whole")["digest"]
 
@@ -272,7 +272,7 @@ def test_another_seed_gives_another_run(tmp_path):
 def test_fewer_updates_than_steps(tmp_path, lag, updates):
     settings = {"sac": {"updates_per_step": 0.25, "random_steps": 10}, "schedule": {"update_lag": lag}}
     trainer = _train(tmp_path / "run", _config(steps=100, **settings))
-    assert trainer.agent.updates == updates
+    assert trainer.state.agent.updates == updates
 
 
 @pytest.mark.parametrize("lag", [0, 1])
@@ -297,7 +297,7 @@ def test_the_lag_changes_nothing_but_when_updates_are_made(tmp_path):
         same = {"steps": 160, "growth": {"warmup_rounds": 1}, "schedule": {"update_lag": lag}}
         _train(directory / "fixed", _config(sac={"updates_per_step": 0}, **same))
         digests.append(runs.info(directory / "fixed")["digest"])
-        updates.append(_train(directory / "learning", _config(**same)).agent.updates)
+        updates.append(_train(directory / "learning", _config(**same)).state.agent.updates)
     assert len(set(digests)) == 1
     assert updates == [70, 69, 66]
 
@@ -311,7 +311,7 @@ def test_stepping_in_halves_changes_no_environment(tmp_path):
             "compute": {"workers": 2},
         }
         trainer = _train(tmp_path / str(halves), _config(steps=40, **settings))
-        replays.append(trainer.replay)
+        replays.append(trainer.state.replay)
     # Actions are held from the first step on; each half takes them from a draw of its own.
     first, second = (replay.actions[0, 0].tolist() for replay in replays)
     assert first == second
@@ -342,9 +342,9 @@ def test_a_run_ends_with_its_time_budget_evaluated_and_can_be_resumed(tmp_path):
     config = _config(steps=10**6, evaluation={"at_end": True}, schedule={"time_limit_minutes": 1e-9})
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
     assert trainer.run(config.steps)
-    assert trainer.steps == 2
+    assert trainer.state.steps == 2
     assert len(_records(tmp_path / "run", "evaluation")) == 1
-    assert runs.resume(tmp_path / "run").steps == 2
+    assert runs.resume(tmp_path / "run").state.steps == 2
 
 
 def test_gradients_that_stay_not_finite_stop_the_run_and_leave_the_checkpoint(tmp_path):
@@ -352,7 +352,7 @@ def test_gradients_that_stay_not_finite_stop_the_run_and_leave_the_checkpoint(tm
     digest = runs.info(tmp_path / "run")["digest"]
     trainer = runs.resume(tmp_path / "run")
     with torch.no_grad():
-        trainer.agent.critics.core.flat.fill_(torch.nan)
+        trainer.state.agent.critics.core.flat.fill_(torch.nan)
     with pytest.raises(DivergedError, match="no longer finite at step"):
         trainer.run(300)
     assert runs.info(tmp_path / "run")["digest"] == digest
@@ -376,7 +376,7 @@ def test_the_budget_compares_the_run_with_its_machine(grown):
     budget = runs.info(trainer.directory)["budget"]
     assert 0 < budget["steps_per_second"] < budget["simulator_steps_per_second"]
     assert 0 < budget["learner_of_matrix_products"] < 1
-    agent = trainer.agent
+    agent = trainer.state.agent
     assert agent.operations((2, 2)) * agent.updates < budget["operations"] < agent.operations((3, 3)) * agent.updates
 
 
@@ -401,13 +401,13 @@ def test_the_run_directory_tells_where_the_run_came_from(grown):
 
 def test_a_single_gradient_that_is_not_finite_is_counted_and_changes_no_weight(tmp_path):
     trainer = _train(tmp_path / "run", _config(steps=100))
-    before = {name: value.clone() for name, value in trainer.agent.critics.state_dict().items()}
-    batch = trainer.replay.sample(8, np.random.default_rng(0), gamma=0.9)
+    before = {name: value.clone() for name, value in trainer.state.agent.critics.state_dict().items()}
+    batch = trainer.state.replay.sample(8, np.random.default_rng(0), gamma=0.9)
     batch.rewards[0, 0] = torch.inf
-    trainer.losses.add(trainer.agent.update(batch, trainer.evolver.elite()))
-    assert all(torch.equal(value, before[name]) for name, value in trainer.agent.critics.state_dict().items())
-    assert trainer.losses.skipped == 1
-    assert all(np.isfinite(value) for value in trainer.losses.take().values())
+    trainer.state.losses.add(trainer.state.agent.update(batch, trainer.state.evolver.elite()))
+    assert all(torch.equal(value, before[name]) for name, value in trainer.state.agent.critics.state_dict().items())
+    assert trainer.state.losses.skipped == 1
+    assert all(np.isfinite(value) for value in trainer.state.losses.take().values())
 
 
 def test_a_diverged_run_never_overwrites_its_checkpoint(tmp_path):
@@ -415,7 +415,7 @@ def test_a_diverged_run_never_overwrites_its_checkpoint(tmp_path):
     trainer = runs.resume(tmp_path / "run")
     before = runs.info(tmp_path / "run")
     for _ in range(trainer.config.sac.max_skipped):
-        trainer.losses.add({"critic_loss": torch.tensor(torch.nan), "skipped": torch.tensor(1.0)})
+        trainer.state.losses.add({"critic_loss": torch.tensor(torch.nan), "skipped": torch.tensor(1.0)})
     with pytest.raises(DivergedError):
         trainer.save()
     assert runs.info(tmp_path / "run") == before
@@ -424,13 +424,13 @@ def test_a_diverged_run_never_overwrites_its_checkpoint(tmp_path):
 def test_episodes_of_random_actions_are_credited_to_no_genotype(tmp_path):
     trainer = _train(tmp_path / "run", _config(steps=100, sac={"random_steps": 25}))
     # Episodes of 10 steps: those that began at 0, 10 and 20 are random, those at 30 and 40 are not.
-    assert trainer.evolver.community.rounds == 1
+    assert trainer.state.evolver.community.rounds == 1
 
 
 def test_random_actions_are_held(tmp_path):
     trainer = _train(tmp_path / "run", _config(steps=40, sac={"random_steps": 20, "random_action_repeat": 5}))
-    actions = trainer.replay.actions[0, : trainer.replay.filled[0]][
-        trainer.replay.valid[0, : trainer.replay.filled[0]]
+    actions = trainer.state.replay.actions[0, : trainer.state.replay.filled[0]][
+        trainer.state.replay.valid[0, : trainer.state.replay.filled[0]]
     ]
     blocks = actions.reshape(4, 5, 4)
     assert (blocks == blocks[:, :1]).all()

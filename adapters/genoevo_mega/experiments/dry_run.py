@@ -53,9 +53,9 @@ def estimate(
 
     with tempfile.TemporaryDirectory(prefix="genoevo-probe-") as place:
         trainer = runs.create(Path(place) / "run", _probed(config), [], observe)
-        agent = trainer.agent
+        agent = trainer.state.agent
         actor, critics = agent.actor.parameter_count, agent.critics.parameter_count
-        replay = trainer.replay.nbytes
+        replay = trainer.state.replay.nbytes
         began = time.monotonic()
         trainer.run(2**62)
     # The first steps warm caches and allocators.

@@ -71,11 +71,11 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
             trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
         finished = trainer.run(trainer.config.steps)
         if finished:
-            summary = {"steps": trainer.steps, "updates": trainer.agent.updates}
+            summary = {"steps": trainer.state.steps, "updates": trainer.state.agent.updates}
             files.replace(directory / FINISHED, json.dumps(summary))
     except (UserError, RolloutError, DivergedError, StorageError, OSError) as error:
         return {"event": "failed", "steps": steps, "text": str(error)}
-    return {"event": "done" if finished else "stopped", "steps": trainer.steps}
+    return {"event": "done" if finished else "stopped", "steps": trainer.state.steps}
 
 
 class LocalPool:

@@ -93,7 +93,7 @@ def resume(directory: Path, observer: Observer = lambda status: None, tell: chec
     *tell* gets a line where it is not the newest one. UserError where none is whole.
     """
     trainer = Trainer(open_config(directory), directory, observer)
-    checkpoint.load(trainer, tell)
+    checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell)
     return trainer
 
 

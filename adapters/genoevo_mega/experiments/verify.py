@@ -104,4 +104,4 @@ def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
 def _fill(directory: Path, path: Path, config: Config) -> None:
     # Checksums tell that a file is as it was written; that it can be taken up is told by taking it up.
     trainer = runs.Trainer(config, directory)
-    checkpoint.load_one(trainer, path)
+    checkpoint.load_one(trainer.state, directory, path, config, trainer.suite)

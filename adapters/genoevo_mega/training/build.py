@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,9 +13,11 @@ from genoevo_mega.agents.sac import Agent
 from genoevo_mega.agents.sizing import make_network, network_shapes, sizes
 from genoevo_mega.agents.threads import parts_for
 from genoevo_mega.config.run import Config
+from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.static import Steady
+from genoevo_mega.training.state import TrainingState
 from genoevo_runs.errors import ConfigError
 
 
@@ -61,3 +64,20 @@ def evolver_from_state(config: Config, tasks: list[str] | None, state: dict[str,
     """What decides the structure of a run, from its ``state_dict``; see each one's ``from_state``."""
     kind = Evolver if config.architecture == "mega" else Steady
     return kind.from_state(config, tasks, state)
+
+
+def make_state(config: Config, suite: Suite) -> TrainingState:
+    """The state that a run begins with, all of it drawn from the config's seed."""
+    names, length = list(suite.names), config.environment.episode_length
+    streams = ("goals", "random_actions", "replay", "update_genotypes")
+    seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
+    rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
+    return TrainingState(
+        evolver=make_evolver(config, names, int(seeds[0].generate_state(1)[0])),
+        agent=make_agent(config, suite),
+        replay=make_replay(config, suite),
+        episodes=Episodes(len(names), length, suite.action_size, suite.goals, rngs["goals"]),
+        rngs=rngs,
+        success=[None] * len(names),
+        masked=None if config.sac.mask_loss_above is None else [0] * len(names),
+    )

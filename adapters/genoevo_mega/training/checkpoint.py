@@ -12,9 +12,9 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -31,15 +31,13 @@ from genoevo_mega.training.build import evolver_from_state, make_agent
 from genoevo_mega.training.evaluation import Estimate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.memory_check import check_memory
+from genoevo_mega.training.state import TrainingState
 from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
 from genoevo_runs.clock import CATEGORIES, Clock
 from genoevo_runs.errors import DamagedError, UserError, abbreviated
 from genoevo_runs.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSION, Count, Record, Score, Segment
-
-if TYPE_CHECKING:
-    from genoevo_mega.training.trainer import Trainer
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -97,59 +95,50 @@ class Snapshot:
     state: State
 
 
-@dataclass
-class Loaded:
-    """What a trainer was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
-
-    path: Path | None = None
-    segments: list[Segment] = field(default_factory=list)
-    damaged: list[Path] = field(default_factory=list)
-
-
-def snapshot(trainer: Trainer) -> Snapshot:
+def snapshot(state: TrainingState) -> Snapshot:
     """Copy everything that goes on changing."""
     arrays = {
-        **_prefixed("episodes/", trainer.episodes.state_arrays()),
-        **_prefixed("evolver/", trainer.evolver.state_arrays()),
-        **_prefixed("replay/", trainer.replay.state_arrays()),
+        **_prefixed("episodes/", state.episodes.state_arrays()),
+        **_prefixed("evolver/", state.evolver.state_arrays()),
+        **_prefixed("replay/", state.replay.state_arrays()),
     }
     return Snapshot(
-        trainer.steps,
-        _score(trainer),
-        agent_state.tensors(trainer.agent),
-        copy.deepcopy(trainer.evolver.state_dict()),
+        state.steps,
+        _score(state),
+        agent_state.tensors(state.agent),
+        copy.deepcopy(state.evolver.state_dict()),
         {name: np.array(array, order="C") for name, array in arrays.items()},
-        _state(trainer),
+        _counters(state),
     )
 
 
-def _score(trainer: Trainer) -> Score | None:
-    if trainer.evaluated is not None:
-        success = [estimate.success for estimate in trainer.evaluated]
-        return Score(evaluated=True, success=float(np.mean(success)), step=trainer.evaluated_at)
-    shares = [share for share in trainer.status.success if share is not None]
-    return Score(evaluated=False, success=float(np.mean(shares)), step=trainer.steps) if shares else None
+def _score(state: TrainingState) -> Score | None:
+    if state.evaluated is not None:
+        success = [estimate.success for estimate in state.evaluated]
+        return Score(evaluated=True, success=float(np.mean(success)), step=state.evaluated_at)
+    shares = [share for share in state.success if share is not None]
+    return Score(evaluated=False, success=float(np.mean(shares)), step=state.steps) if shares else None
 
 
-def _state(trainer: Trainer) -> State:
-    agent = trainer.agent
+def _counters(state: TrainingState) -> State:
+    agent = state.agent
     return State(
-        steps=trainer.steps,
+        steps=state.steps,
         updates=agent.updates,
         pool_size=len(agent.actor.pool),
         parameters={"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
-        replay_bytes=trainer.replay.nbytes,
-        rngs={name: engine_state.generator_state(rng) for name, rng in trainer.rngs.items()},
-        losses=Losses(count=trainer.losses.count, sums=trainer.losses.sums_as_floats()),
-        time=trainer.clock.snapshot(),
-        work=asdict(trainer.work),
-        metrics_offset=trainer.metrics_offset,
-        metrics_sha256=trainer.metrics_sha256,
-        evaluation_due=trainer.evaluation_due,
-        evaluated=trainer.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in trainer.evaluated],
-        evaluated_at=trainer.evaluated_at,
-        success=trainer.status.success,
-        masked=trainer.masked,
+        replay_bytes=state.replay.nbytes,
+        rngs={name: engine_state.generator_state(rng) for name, rng in state.rngs.items()},
+        losses=Losses(count=state.losses.count, sums=state.losses.sums_as_floats()),
+        time=state.clock.snapshot(),
+        work=asdict(state.work),
+        metrics_offset=state.metrics_offset,
+        metrics_sha256=state.metrics_sha256,
+        evaluation_due=state.evaluation_due,
+        evaluated=state.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in state.evaluated],
+        evaluated_at=state.evaluated_at,
+        success=state.success,
+        masked=state.masked,
     )
 
 
@@ -210,57 +199,57 @@ def read_state(path: Path) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- loading
 
 
-def load(trainer: Trainer, tell: Tell = lambda line: None) -> None:
-    """Fill a fresh trainer from its run directory's newest checkpoint that is whole.
+def load(state: TrainingState, directory: Path, config: Config, suite: Suite, tell: Tell = lambda line: None) -> None:
+    """Fill a fresh state from the newest checkpoint of *directory* that is whole.
 
-    *tell* gets a line for each that is not and why, and where there is none at all: the trainer then stays at its
+    *tell* gets a line for each that is not and why, and where there is none at all: the state then stays at its
     beginning. UserError where there are some and none is whole.
     """
     first: DamagedError | None = None
-    for path in candidates(trainer.directory):
+    for path in candidates(directory):
         try:
-            load_one(trainer, path)
+            load_one(state, directory, path, config, suite)
         except DamagedError as error:
             first = first or error
-            trainer.loaded.damaged.append(path)
+            state.loaded.damaged.append(path)
             tell(f"{path.name} is passed over: {error}")
         else:
             return
     if first is not None:
-        raise UserError(f"{trainer.directory} has no checkpoint that is whole: {first}")
-    tell(f"{trainer.directory} holds no checkpoint yet: it starts from the beginning")
+        raise UserError(f"{directory} has no checkpoint that is whole: {first}")
+    tell(f"{directory} holds no checkpoint yet: it starts from the beginning")
 
 
-def load_one(trainer: Trainer, path: Path) -> None:
-    """Fill a trainer from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
-    segments = _check(trainer.directory, path, replay=True)
-    state, tasks = read_state(path), len(trainer.suite.names)
-    metrics.check_prefix(trainer.directory, state["metrics_offset"], state["metrics_sha256"])
+def load_one(state: TrainingState, directory: Path, path: Path, config: Config, suite: Suite) -> None:
+    """Fill a state from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
+    segments = _check(directory, path, replay=True)
+    found, tasks = read_state(path), len(suite.names)
+    metrics.check_prefix(directory, found["metrics_offset"], found["metrics_sha256"])
     with files.reading(path / STATE):
-        if state["rngs"].keys() != trainer.rngs.keys():
-            raise ValueError(f"rngs: must be {', '.join(trainer.rngs)}, got {', '.join(state['rngs'])}")
-        if len(state["success"]) != tasks or len(state["evaluated"] or state["success"]) != tasks:
+        if found["rngs"].keys() != state.rngs.keys():
+            raise ValueError(f"rngs: must be {', '.join(state.rngs)}, got {', '.join(found['rngs'])}")
+        if len(found["success"]) != tasks or len(found["evaluated"] or found["success"]) != tasks:
             raise ValueError(f"success and evaluated must be of {tasks} tasks")
-        _check_masked(state, tasks)
-    trainer.agent, trainer.evolver = load_policy(path, trainer.config, trainer.suite)
+        _check_masked(found, tasks)
+    state.agent, state.evolver = load_policy(path, config, suite)
     arrays = _read_arrays(path)
     with files.reading(path / ARRAYS):
-        trainer.episodes.load_arrays(_under("episodes/", arrays))
-    _load_replay(trainer, path, segments, _under("replay/", arrays))
-    for name, rng in trainer.rngs.items():
-        rng.bit_generator.state = state["rngs"][name]
-    trainer.steps = state["steps"]
-    trainer.losses = RunningMeans(**state["losses"])
-    trainer.clock = Clock(state["time"])
-    trainer.work = Work(**state["work"])
-    trainer.metrics_offset = state["metrics_offset"]
-    trainer.evaluation_due = state["evaluation_due"]
-    trainer.evaluated = state["evaluated"] and [Estimate(**estimate) for estimate in state["evaluated"]]
-    trainer.evaluated_at = state["evaluated_at"]
-    trainer.status.success = state["success"]
-    if trainer.masked is not None:
-        trainer.masked = state["masked"] or trainer.masked
-    trainer.loaded.path, trainer.loaded.segments = path, segments
+        state.episodes.load_arrays(_under("episodes/", arrays))
+    _load_replay(state, directory, path, segments, _under("replay/", arrays))
+    for name, rng in state.rngs.items():
+        rng.bit_generator.state = found["rngs"][name]
+    state.steps = found["steps"]
+    state.losses = RunningMeans(**found["losses"])
+    state.clock = Clock(found["time"])
+    state.work = Work(**found["work"])
+    state.metrics_offset = found["metrics_offset"]
+    state.evaluation_due = found["evaluation_due"]
+    state.evaluated = found["evaluated"] and [Estimate(**estimate) for estimate in found["evaluated"]]
+    state.evaluated_at = found["evaluated_at"]
+    state.success = found["success"]
+    if state.masked is not None:
+        state.masked = found["masked"] or state.masked
+    state.loaded.path, state.loaded.segments = path, segments
 
 
 def _check_masked(state: dict[str, Any], tasks: int) -> None:
@@ -271,8 +260,8 @@ def _check_masked(state: dict[str, Any], tasks: int) -> None:
         raise ValueError(f"masked must be of {tasks} tasks")
 
 
-def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: Arrays) -> None:
-    replay, folder = trainer.replay, trainer.directory / manifest.REPLAY
+def _load_replay(state: TrainingState, directory: Path, path: Path, segments: list[Segment], begun: Arrays) -> None:
+    replay, folder = state.replay, directory / manifest.REPLAY
     replay.clear()
     if migrate.is_version_2(path):
         migrate.load_replay(path / "replay", replay)
@@ -296,7 +285,7 @@ def _load_replay(trainer: Trainer, path: Path, segments: list[Segment], begun: A
             if (reached != replay.written).any():
                 raise ValueError(f"the replay's segments end at {reached.tolist()}, not at {replay.written.tolist()}")
     with files.reading(path / ARRAYS):
-        trainer.evolver.check_stored(replay.genotypes[replay.valid])
+        state.evolver.check_stored(replay.genotypes[replay.valid])
 
 
 def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver | Steady]:

@@ -19,24 +19,20 @@ import torch
 from genoevo_mega.agents import gradient_conflict
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.config.run import Config
-from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.networks import Routing
-from genoevo_mega.training import checkpoint
-from genoevo_mega.training.build import make_agent, make_evolver, make_replay
+from genoevo_mega.training.build import make_state
 from genoevo_mega.training.errors import DivergedError
-from genoevo_mega.training.evaluation import Estimate, evaluate, greedy
-from genoevo_mega.training.losses import RunningMeans
+from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.process import keep_freed_memory
 from genoevo_mega.training.status import Status
-from genoevo_mega.training.throughput import Work, measure_matrix_rate
+from genoevo_mega.training.throughput import measure_matrix_rate
 from genoevo_mega.training.writer import Writer
 from genoevo_runs.arrays import Flags, Floats
-from genoevo_runs.clock import Clock
 from genoevo_runs.errors import ConfigError
 from genoevo_runs.lock import locked
 from genoevo_runs.loggers import check_loggers
@@ -77,28 +73,11 @@ class Trainer:
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
         check_memory(config, self.suite)
-        names, length = list(self.suite.names), config.environment.episode_length
+        names = list(self.suite.names)
         if config.sac.conflict_every and len(names) < 2:
             raise ConfigError(f"sac.conflict_every = {config.sac.conflict_every}: one task has none to conflict with")
-        streams = ("goals", "random_actions", "replay", "update_genotypes")
-        seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
-        self.rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
-        self.evolver = make_evolver(config, names, int(seeds[0].generate_state(1)[0]))
-        self.agent = make_agent(config, self.suite)
-        self.replay = make_replay(config, self.suite)
-        self.episodes = Episodes(len(names), length, self.suite.action_size, self.suite.goals, self.rngs["goals"])
-        self.steps = 0
-        self.losses = RunningMeans()
-        # Updates that left each task out, up to the last round.
-        self.masked = None if config.sac.mask_loss_above is None else [0] * len(names)
-        self.clock = Clock()
-        self.work = Work()
-        self.metrics_offset, self.metrics_sha256 = 0, None
-        self.loaded = checkpoint.Loaded()
-        self.evaluation_due = False
-        self.evaluated: list[Estimate] | None = None
-        self.evaluated_at = 0
-        self.status = Status(tasks=names, success=[None] * len(names))
+        self.state = make_state(config, self.suite)
+        self.status = Status(tasks=names)
         self.stop_requested = False
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -116,8 +95,8 @@ class Trainer:
         self.status.target = steps
         self._describe_tasks()
         torch.set_num_threads(settings.compute.threads)
-        self.work.matrix_rate = measure_matrix_rate(self.agent.device)
-        torch.set_num_threads(max(1, settings.compute.threads // self.agent.parts))
+        self.state.work.matrix_rate = measure_matrix_rate(self.state.agent.device)
+        torch.set_num_threads(max(1, settings.compute.threads // self.state.agent.parts))
         with (
             locked(self.directory),
             _saying_how_to_go_on(self.directory),
@@ -129,48 +108,54 @@ class Trainer:
                 fault_limit=settings.faults.limit,
             ) as self.pool,
             # First: it refuses a state that is no longer the newest, before any metrics are cut off.
-            Writer(self.directory, settings.checkpoints.keep, self.loaded) as self.checkpoints,
+            Writer(self.directory, settings.checkpoints.keep, self.state.loaded) as self.checkpoints,
             MetricsWriter(
-                self.directory, settings.loggers, settings.model_dump(mode="json"), self.metrics_offset, self.steps
+                self.directory,
+                settings.loggers,
+                settings.model_dump(mode="json"),
+                self.state.metrics_offset,
+                self.state.steps,
             ) as self.metrics,
         ):
-            self._simulate(self.episodes.restore)
-            over = self.steps >= steps
+            self._simulate(self.state.episodes.restore)
+            over = self.state.steps >= steps
             while not self.stop_requested:
-                if self.evaluation_due:
+                if self.state.evaluation_due:
                     self._evaluate()
                 if over:
                     break
                 self._vector_step()
-                if self.evolver.due:
+                if self.state.evolver.due:
                     self._round()
-                over = self.steps >= steps or time.monotonic() >= deadline
-                self.evaluation_due = (over and settings.evaluation.at_end) or self._passed(settings.evaluation.every)
-                if self._passed(settings.checkpoints.every) and (self.evaluation_due or not over):
+                over = self.state.steps >= steps or time.monotonic() >= deadline
+                self.state.evaluation_due = (over and settings.evaluation.at_end) or self._passed(
+                    settings.evaluation.every
+                )
+                if self._passed(settings.checkpoints.every) and (self.state.evaluation_due or not over):
                     self.save()
                 self.checkpoints.check()
                 self._show()
             self.save()
             self.checkpoints.wait()
-        return over and not self.evaluation_due
+        return over and not self.state.evaluation_due
 
     def _vector_step(self) -> None:
-        observations, genotypes = self.episodes.observations, self.evolver.genotype_ids()
+        observations, genotypes = self.state.episodes.observations, self.state.evolver.genotype_ids()
         busy = self.pool.busy_seconds
         actions = self._begin_step(observations)
         if self.config.schedule.update_lag:
             self._updates()
         transition = self._simulate(lambda pool: pool.finish_step())
-        ended = self.episodes.advance(actions, transition)
-        with self.clock("replay"):
-            self.replay.add(observations, actions, transition, ended.mask, genotypes)
-        self.steps += len(genotypes)
+        ended = self.state.episodes.advance(actions, transition)
+        with self.state.clock("replay"):
+            self.state.replay.add(observations, actions, transition, ended.mask, genotypes)
+        self.state.steps += len(genotypes)
         if len(ended.tasks):
             # Random actions show nothing of a genotype.
-            began = self._vector_steps - self.episodes.taken[ended.tasks]
-            self.evolver.record(ended.only(began >= self.config.sac.random_steps))
+            began = self._vector_steps - self.state.episodes.taken[ended.tasks]
+            self.state.evolver.record(ended.only(began >= self.config.sac.random_steps))
         self._simulate(lambda pool: self._begin_episodes(pool, ended.mask))
-        self.work.rollout_seconds += self.pool.busy_seconds - busy
+        self.state.work.rollout_seconds += self.pool.busy_seconds - busy
         if not self.config.schedule.update_lag:
             self._updates()
 
@@ -178,7 +163,7 @@ class Trainer:
         # With two groups, the first one steps while actions of the second are computed.
         actions = np.zeros((len(observations), self.suite.action_size), np.float32)
         for group, tasks in enumerate(self.pool.groups):
-            with self.clock("acting"):
+            with self.state.clock("acting"):
                 actions[tasks] = self._actions(observations)[tasks]
             self._simulate(lambda pool, group=group, tasks=tasks: pool.begin_step(actions[tasks], group=group))
         return actions
@@ -186,9 +171,9 @@ class Trainer:
     def _begin_episodes(self, pool: RolloutPool, ended: Flags) -> None:
         due = ended | pool.lost
         while due.any():  # a reset can lose episodes as well
-            self.replay.cut(np.flatnonzero(pool.lost & (self.episodes.taken > 0)))
-            self.evolver.begin(np.flatnonzero(due))
-            self.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
+            self.state.replay.cut(np.flatnonzero(pool.lost & (self.state.episodes.taken > 0)))
+            self.state.evolver.begin(np.flatnonzero(due))
+            self.state.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
             due = pool.lost.copy()
         self._report_faults()
 
@@ -196,7 +181,13 @@ class Trainer:
         for fault in self.pool.take_faults():
             tasks = list(fault.tasks)
             self.metrics.write(
-                {"kind": "fault", "step": self.steps, "worker": fault.worker, "reason": fault.reason, "tasks": tasks}
+                {
+                    "kind": "fault",
+                    "step": self.state.steps,
+                    "worker": fault.worker,
+                    "reason": fault.reason,
+                    "tasks": tasks,
+                }
             )
             self.status.events.append(
                 f"rollout worker {fault.worker}: {fault.reason}; episodes begin anew: {', '.join(tasks)}"
@@ -206,54 +197,54 @@ class Trainer:
         sac = self.config.sac
         if self._vector_steps < sac.random_steps:
             if self._vector_steps % sac.random_action_repeat:
-                return self.episodes.last_actions
+                return self.state.episodes.last_actions
             shape = len(observations), self.suite.action_size
-            return self.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
-        return self.agent.act(torch.from_numpy(observations), self.evolver.acting()).numpy()
+            return self.state.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
+        return self.state.agent.act(torch.from_numpy(observations), self.state.evolver.acting()).numpy()
 
     def _updates(self) -> None:
         sac, newest = self.config.sac, max(0, self.config.schedule.update_lag - 1)
         learning = self._vector_steps - newest - sac.random_steps
-        if learning <= 0 or not self.replay.ready(newest):
+        if learning <= 0 or not self.state.replay.ready(newest):
             return
         for _ in range(int(learning * sac.updates_per_step) - int((learning - 1) * sac.updates_per_step)):
-            with self.clock("replay"):
-                batch = self.replay.sample(
-                    sac.batch_size, self.rngs["replay"], gamma=sac.gamma, steps=sac.n_step, newest=newest
+            with self.state.clock("replay"):
+                batch = self.state.replay.sample(
+                    sac.batch_size, self.state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step, newest=newest
                 )
-            with self.clock("learning"):
-                routing = self.evolver.updating(batch.genotypes, self.rngs["update_genotypes"])
-                if sac.conflict_every and self.agent.updates % sac.conflict_every == 0:
+            with self.state.clock("learning"):
+                routing = self.state.evolver.updating(batch.genotypes, self.state.rngs["update_genotypes"])
+                if sac.conflict_every and self.state.agent.updates % sac.conflict_every == 0:
                     self._measure_conflict(batch, routing)
-                self.losses.add(self.agent.update(batch, routing))
-                self.evolver.learn()
-            self.work.operations += self.agent.operations(routing.stages)
-            if self.agent.updates % _CHECK_EVERY == 0:
+                self.state.losses.add(self.state.agent.update(batch, routing))
+                self.state.evolver.learn()
+            self.state.work.operations += self.state.agent.operations(routing.stages)
+            if self.state.agent.updates % _CHECK_EVERY == 0:
                 self._check_gradients()
 
     def _measure_conflict(self, batch: Batch, routing: Routing) -> None:
-        found = zip(("critics", "actor"), self.agent.task_losses(batch, routing), strict=True)
-        record: dict[str, Any] = {"kind": "conflict", "step": self.steps, "updates": self.agent.updates}
+        found = zip(("critics", "actor"), self.state.agent.task_losses(batch, routing), strict=True)
+        record: dict[str, Any] = {"kind": "conflict", "step": self.state.steps, "updates": self.state.agent.updates}
         for name, losses in found:
-            cosine = gradient_conflict.cosines(losses, list(getattr(self.agent, name).parameters()))
+            cosine = gradient_conflict.cosines(losses, list(getattr(self.state.agent, name).parameters()))
             record[name] = gradient_conflict.summary(cosine.cpu(), list(self.suite.names))
         self.metrics.write(record)
 
     def _check_gradients(self) -> None:
-        if (skipped := self.losses.skipped) >= self.config.sac.max_skipped:
+        if (skipped := self.state.losses.skipped) >= self.config.sac.max_skipped:
             raise DivergedError(
-                f"gradients are no longer finite at step {self.steps}: {skipped} updates since the last round made "
-                f"no step, sac.max_skipped is {self.config.sac.max_skipped}; the last checkpoint is as it was. "
+                f"gradients are no longer finite at step {self.state.steps}: {skipped} updates since the last round "
+                f"made no step, sac.max_skipped is {self.config.sac.max_skipped}; the last checkpoint is as it was. "
                 "A lower sac.learning_rate or sac.reward_scale may help"
             )
 
     def _round(self) -> None:
         self._check_gradients()
-        with self.clock("evolving"):
-            outcome = self.evolver.evolve(self.episodes.taken > 0)
-            while len(self.agent.actor.pool) < self.evolver.stages.max():
-                self.agent.grow()
-        self.status.success = outcome.success.tolist()
+        with self.state.clock("evolving"):
+            outcome = self.state.evolver.evolve(self.state.episodes.taken > 0)
+            while len(self.state.agent.actor.pool) < self.state.evolver.stages.max():
+                self.state.agent.grow()
+        self.state.success = outcome.success.tolist()
         self._describe_tasks()
         masked = self._count_masked()
         for verb, changed in (("grew", outcome.grown), ("shrank", outcome.shrunk), ("went back", outcome.restored)):
@@ -263,38 +254,38 @@ class Trainer:
         self.metrics.write(
             {
                 "kind": "round",
-                "step": self.steps,
-                "round": self.evolver.rounds,
-                "updates": self.agent.updates,
-                "pool_size": len(self.agent.actor.pool),
+                "step": self.state.steps,
+                "round": self.state.evolver.rounds,
+                "updates": self.state.agent.updates,
+                "pool_size": len(self.state.agent.actor.pool),
                 "success": self._by_task(outcome.success),
                 "return": self._by_task(outcome.mean_return),
                 "score": self._by_task(outcome.best_score),
                 "episodes": self._by_task(outcome.episodes),
-                "stage": self._by_task(self.evolver.stages),
+                "stage": self._by_task(self.state.evolver.stages),
                 "effective_modules": self._by_task(outcome.effective_modules),
                 "restored": [self.suite.names[task] for task in outcome.restored],
-                "temperature": self._by_task(self.agent.log_temperature.detach().exp()),
-                "losses": self.losses.take(),
+                "temperature": self._by_task(self.state.agent.log_temperature.detach().exp()),
+                "losses": self.state.losses.take(),
                 **masked,
                 **outcome.descent,
             }
         )
-        self.metrics.write_time({"step": self.steps, **self.clock.snapshot()})
+        self.metrics.write_time({"step": self.state.steps, **self.state.clock.snapshot()})
 
     def _count_masked(self) -> dict[str, dict[str, int]]:
         """For the round's record: updates since the last one that left each task out, where any may."""
-        if self.masked is None:
+        if self.state.masked is None:
             return {}
-        fresh = self.losses.masked or [0] * len(self.masked)
-        self.masked = [before + new for before, new in zip(self.masked, fresh, strict=True)]
+        fresh = self.state.losses.masked or [0] * len(self.state.masked)
+        self.state.masked = [before + new for before, new in zip(self.state.masked, fresh, strict=True)]
         return {"masked": dict(zip(self.suite.names, fresh, strict=True))}
 
     def _evaluate(self) -> None:
-        act = greedy(self.agent, self.evolver.elite())
+        act = greedy(self.state.agent, self.state.evolver.elite())
 
         def policy(observations: Floats) -> Floats:
-            with self.clock("acting"):
+            with self.state.clock("acting"):
                 return act(observations)
 
         episodes, length = self.config.evaluation.episodes, self.config.environment.episode_length
@@ -309,52 +300,53 @@ class Trainer:
             )
         )
         self.status.evaluating = ""
-        self._simulate(self.episodes.restore)
+        self._simulate(self.state.episodes.restore)
         self._report_faults()
         if estimates is None:
             return  # stopped; it stays due
-        self.evaluation_due, self.evaluated, self.evaluated_at = False, estimates, self.steps
+        self.state.evaluation_due, self.state.evaluated, self.state.evaluated_at = False, estimates, self.state.steps
         success = self._by_task(np.array([estimate.success for estimate in estimates]))
         self.metrics.write(
-            {"kind": "evaluation", "step": self.steps, "episodes": episodes, "greedy_success": success}
+            {"kind": "evaluation", "step": self.state.steps, "episodes": episodes, "greedy_success": success}
         )
 
     # --------------------------------------------------------------------------------------- helpers of the loop
 
     @property
     def _vector_steps(self) -> int:
-        return self.steps // len(self.suite.names)
+        return self.state.steps // len(self.suite.names)
 
     @property
     def _first_goal(self) -> int:
-        return first_goal(self.config.environment.change_at, self.steps)
+        return first_goal(self.config.environment.change_at, self.state.steps)
 
     def _simulate(self, action: Callable[[RolloutPool], Any]) -> Any:
         simulator, transport = self.pool.simulator_seconds, self.pool.transport_seconds
         result = action(self.pool)
-        self.clock.claim("simulator", self.pool.simulator_seconds - simulator)
-        self.clock.claim("transport", self.pool.transport_seconds - transport)
+        self.state.clock.claim("simulator", self.pool.simulator_seconds - simulator)
+        self.state.clock.claim("transport", self.pool.transport_seconds - transport)
         return result
 
     def _passed(self, interval: int) -> bool:
-        before = self.steps - len(self.suite.names)
-        return interval > 0 and self.steps // interval > before // interval
+        before = self.state.steps - len(self.suite.names)
+        return interval > 0 and self.state.steps // interval > before // interval
 
     def _by_task(self, values: Any) -> dict[str, Any]:
         return dict(zip(self.suite.names, values.tolist(), strict=True))
 
     def _describe_tasks(self) -> None:
-        self.status.stages = self.evolver.stages.tolist()
-        self.status.effective_modules = self.evolver.effective_modules().tolist()
+        self.status.success = self.state.success
+        self.status.stages = self.state.evolver.stages.tolist()
+        self.status.effective_modules = self.state.evolver.effective_modules().tolist()
 
     def _show(self) -> None:
-        self.status.steps, self.status.updates = self.steps, self.agent.updates
+        self.status.steps, self.status.updates = self.state.steps, self.state.agent.updates
         self._observe(self.status)
         self.status.events.clear()
 
     def save(self) -> None:
         """Begin to write a checkpoint; DivergedError, and nothing is written, where gradients are not finite."""
         self._check_gradients()
-        with self.clock("checkpointing"):
-            self.metrics_offset, self.metrics_sha256 = self.metrics.mark()
-            self.checkpoints.save(self)
+        with self.state.clock("checkpointing"):
+            self.state.metrics_offset, self.state.metrics_sha256 = self.metrics.mark()
+            self.checkpoints.save(self.state)

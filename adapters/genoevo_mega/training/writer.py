@@ -24,6 +24,7 @@ from safetensors.torch import save_file as save_tensors
 from genoevo import state as engine_state
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.training import checkpoint
+from genoevo_mega.training.state import Loaded, TrainingState
 from genoevo_runs import files, manifest
 from genoevo_runs.arrays import Ints
 from genoevo_runs.errors import DamagedError, StorageError, UserError
@@ -78,7 +79,7 @@ class Writer:
 
     """
 
-    def __init__(self, directory: Path, keep: int, loaded: checkpoint.Loaded) -> None:
+    def __init__(self, directory: Path, keep: int, loaded: Loaded) -> None:
         self.directory, self._keep = directory, keep
         self._loaded = loaded
         self._thread: threading.Thread | None = None
@@ -96,11 +97,11 @@ class Writer:
         except OSError as error:
             raise self._error(error) from None
 
-    def save(self, trainer: checkpoint.Trainer) -> None:
-        """Begin to write the trainer's present state; waits for the one before it."""
+    def save(self, state: TrainingState) -> None:
+        """Begin to write the present *state*; waits for the one before it."""
         self.wait()
-        kept, new = _new_rows(trainer.replay, self._loaded.segments)
-        snapshot = checkpoint.snapshot(trainer)
+        kept, new = _new_rows(state.replay, self._loaded.segments)
+        snapshot = checkpoint.snapshot(state)
         self._thread = threading.Thread(target=self._run, args=(snapshot, kept, new), name="checkpoint")
         self._thread.start()
 

@@ -173,8 +173,8 @@ def resume(run_dir: Path, steps: int | None) -> None:
 
         trainer = runs.resume(run_dir, view.update, display.note)
     target = steps or trainer.config.steps
-    if trainer.steps >= target and not trainer.evaluation_due:
-        raise click.UsageError(f"{run_dir} has {trainer.steps:,} steps already; give --steps above that")
+    if trainer.state.steps >= target and not trainer.state.evaluation_due:
+        raise click.UsageError(f"{run_dir} has {trainer.state.steps:,} steps already; give --steps above that")
     _run(trainer, target, view)
 
 
@@ -195,14 +195,16 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
     if not finished:
-        display.note(f"Stopped at {trainer.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}")
+        display.note(
+            f"Stopped at {trainer.state.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}"
+        )
         return
-    if trainer.evaluated is not None:
+    if trainer.state.evaluated is not None:
         from genoevo_mega.experiments import runs
 
-        estimates = dict(zip(trainer.suite.names, trainer.evaluated, strict=True))
+        estimates = dict(zip(trainer.suite.names, trainer.state.evaluated, strict=True))
         display.print_evaluation(runs.info(trainer.directory), estimates)
-    if trainer.steps < steps:
-        display.note(f"The time budget ended at {trainer.steps:,} of {steps:,} steps. Go on with: {again}")
+    if trainer.state.steps < steps:
+        display.note(f"The time budget ended at {trainer.state.steps:,} of {steps:,} steps. Go on with: {again}")
     else:
-        display.note(f"Done: {trainer.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
+        display.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")

@@ -12,7 +12,7 @@ from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
 from genoevo_runs import files, manifest
 from genoevo_runs.errors import DamagedError, UserError
-from tests.mega.checkpoint.tiny import FILES, huge_npy, newest, resealed, resumed_to, rewritten
+from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, resealed, resumed_to, rewritten
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "a/b", "agent.safetensors/../../x", "", "other.npz"])
@@ -63,7 +63,7 @@ def test_numbers_that_cannot_be_are_refused_by_name(run, name, value):
     (path / "state.json").write_text(json.dumps({**content, name: value}))
     resealed(path)
     with pytest.raises(DamagedError, match=name):
-        checkpoint.load_one(runs.Trainer(runs.open_config(run), run), path)
+        load_one(run, path)
 
 
 def test_a_pool_that_the_populations_do_not_need_is_refused(run):
@@ -72,7 +72,7 @@ def test_a_pool_that_the_populations_do_not_need_is_refused(run):
     (path / "state.json").write_text(json.dumps({**content, "pool_size": 1}))
     resealed(path)
     with pytest.raises(DamagedError, match="pool_size = 1: must be from"):
-        checkpoint.load_one(runs.Trainer(runs.open_config(run), run), path)
+        load_one(run, path)
 
 
 def test_an_npy_header_that_asks_for_terabytes_is_refused_before_they_are_allocated(tmp_path):

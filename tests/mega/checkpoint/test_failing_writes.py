@@ -28,7 +28,7 @@ def test_a_failed_write_stops_the_run_at_once_and_says_how_to_go_on(tmp_path, mo
     ) as stop:
         trainer.run(60)
     assert "\n" not in str(stop.value)
-    assert trainer.steps <= 40  # seen after the step under way, at the latest by the next checkpoint
+    assert trainer.state.steps <= 40  # seen after the step under way, at the latest by the next checkpoint
     assert names(tmp_path / "run") == list(before) == ["000000000020", "000000000010"]
 
 
@@ -52,7 +52,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1_and_the_run_goes_on_when_it_is_
     assert f"genoevo mega resume {run}" in line
     assert "Traceback" not in result.stderr
     assert runs.info(run)["digest"] == runs.info(finished)["digest"]
-    assert resumed_to(run, 80)[0].steps == 80
+    assert resumed_to(run, 80)[0].state.steps == 80
     assert verify(run)["sound"]
 
 

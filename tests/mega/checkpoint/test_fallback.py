@@ -25,7 +25,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_taken(run, 
         path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
     told = []
     trainer = runs.resume(run, tell=told.append)
-    assert trainer.steps == 50
+    assert trainer.state.steps == 50
     [line] = told
     assert line.startswith(f"000000000060 is passed over: {path} is damaged: ")
     assert "\n" not in line
@@ -39,14 +39,14 @@ def test_a_damaged_segment_is_noticed(run):
     if segment.name in {entry.name for entry in manifest.read(manifest.newest_first(run)[1]).replay}:
         pytest.fail("the checkpoint before it needs that segment, too")
     told = []
-    assert runs.resume(run, tell=told.append).steps == 50
+    assert runs.resume(run, tell=told.append).state.steps == 50
     assert f"{segment} is damaged: its SHA-256 differs" in told[0]
 
 
 def test_what_was_passed_over_is_set_aside_and_the_run_ends_the_same(run, finished):
     (newest(run) / "agent.safetensors").write_bytes(b"")
     trainer, _ = resumed_to(run, 60)
-    assert trainer.steps == 60
+    assert trainer.state.steps == 60
     assert names(run) == ["000000000060", "000000000050"]
     assert (run / "checkpoints" / "000000000060.damaged").is_dir()
     assert runs.info(run)["digest"] == runs.info(finished)["digest"]
@@ -76,7 +76,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_beginning(run,
     shutil.rmtree(run / "checkpoints")
     shutil.rmtree(run / "replay")
     trainer, told = resumed_to(run, 60)
-    assert trainer.steps == 60
+    assert trainer.state.steps == 60
     assert told == [f"{run} holds no checkpoint yet: it starts from the beginning"]
     assert runs.info(run)["digest"] == runs.info(finished)["digest"]
     assert (run / "metrics.jsonl").read_bytes() == (finished / "metrics.jsonl").read_bytes()

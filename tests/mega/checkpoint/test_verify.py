@@ -2,6 +2,7 @@ import pytest
 
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
+from genoevo_mega.training.state import Loaded
 from genoevo_mega.training.writer import Writer
 from genoevo_runs import manifest
 from genoevo_runs.errors import UserError
@@ -37,7 +38,7 @@ def test_a_checkpoint_that_training_removes_while_it_is_verified_is_no_damage(ru
     def first_removed(*arguments, **settings):
         if older in arguments and not removed:
             removed.append(older)
-            Writer(run, 1, checkpoint.Loaded(newest(run)))._prune()
+            Writer(run, 1, Loaded(newest(run)))._prune()
         return function(*arguments, **settings)
 
     monkeypatch.setattr(*moment, first_removed)

@@ -30,9 +30,9 @@ def test_a_run_of_version_2_is_read(tmp_path):
 def test_a_run_of_version_2_goes_on_in_the_middle_of_its_episode(tmp_path):
     run = old_run(tmp_path, "run_v2")
     trainer = runs.resume(run)
-    assert (trainer.steps, len(trainer.replay), trainer.episodes.taken.tolist()) == (46, 46, [6])
+    assert (trainer.state.steps, len(trainer.state.replay), trainer.state.episodes.taken.tolist()) == (46, 46, [6])
     rows = np.load(run / "checkpoint" / "replay" / "rewards.npy")
-    assert np.array_equal(trainer.replay.rewards[:, : rows.shape[1]], rows)
+    assert np.array_equal(trainer.state.replay.rewards[:, : rows.shape[1]], rows)
     trainer.run(60)
     assert names(run) == ["000000000060"]
     assert not (run / "checkpoint").exists()

@@ -46,7 +46,7 @@ def test_the_best_checkpoint_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(
         checkpoint,
         "_score",
-        lambda trainer: manifest.Score(evaluated=True, success=next(scores), step=20 if trainer.steps < 31 else 31),
+        lambda state: manifest.Score(evaluated=True, success=next(scores), step=20 if state.steps < 31 else 31),
     )
     train(tmp_path / "run")
     # That of 20 steps is as good as that of 30 and nearer to the evaluation.
@@ -91,24 +91,24 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     # What was written is the state at 10 steps, not that of the steps since.
     assert written == [10, 20]
     again = runs.resume(tmp_path / "run")
-    assert again.steps == 20
+    assert again.state.steps == 20
 
 
 def test_a_snapshot_shares_nothing_with_the_run(run):
     trainer = runs.resume(run)
-    taken = checkpoint.snapshot(trainer)
+    taken = checkpoint.snapshot(trainer.state)
     before = {name: tensor.clone() for name, tensor in taken.tensors.items()}
     arrays = {name: array.copy() for name, array in taken.arrays.items()}
     words = taken.community["population"]["words"].copy()
     with torch.no_grad():
-        for network in (trainer.agent.actor, trainer.agent.critics):
+        for network in (trainer.state.agent.actor, trainer.state.agent.critics):
             for parameter in network.parameters():
                 parameter.add_(1)
     for name in ("episodes", "returns"):
-        getattr(trainer.evolver.tally, name)[:] += 1
-    trainer.evolver.community.population.words[:] ^= 1
-    trainer.replay.observations[:] = 7
-    trainer.episodes.taken[:] = 3
+        getattr(trainer.state.evolver.tally, name)[:] += 1
+    trainer.state.evolver.community.population.words[:] ^= 1
+    trainer.state.replay.observations[:] = 7
+    trainer.state.episodes.taken[:] = 3
     assert all(torch.equal(taken.tensors[name], tensor) for name, tensor in before.items())
     assert all(np.array_equal(taken.arrays[name], array) for name, array in arrays.items())
     assert np.array_equal(taken.community["population"]["words"], words)

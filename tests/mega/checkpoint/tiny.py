@@ -4,6 +4,7 @@ import json
 
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
 from genoevo_runs import files, manifest
 
 TINY = {
@@ -39,6 +40,11 @@ def resumed_to(run, steps):
     trainer = runs.resume(run, tell=told.append)
     trainer.run(steps)
     return trainer, told
+
+
+def load_one(run, path):
+    trainer = runs.Trainer(runs.open_config(run), run)
+    checkpoint.load_one(trainer.state, run, path, trainer.config, trainer.suite)
 
 
 FILES = [

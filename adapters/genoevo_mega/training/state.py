@@ -1,0 +1,78 @@
+"""The state of a run: what training changes and a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from genoevo_mega.agents.replay import Replay
+from genoevo_mega.agents.sac import Agent
+from genoevo_mega.envs.episodes import Episodes
+from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.evolution.static import Steady
+from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.losses import RunningMeans
+from genoevo_mega.training.throughput import Work
+from genoevo_runs.clock import Clock
+from genoevo_runs.manifest import Segment
+
+
+@dataclass
+class Loaded:
+    """What a run was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
+
+    path: Path | None = None
+    segments: list[Segment] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class TrainingState:
+    """Everything that a run goes on from.
+
+    Attributes
+    ----------
+    agent, evolver, replay, episodes
+        The learner, what decides the structure, the transitions and the episodes under way.
+    rngs
+        Generators by purpose: ``goals``, ``random_actions``, ``replay`` and ``update_genotypes``.
+    success
+        Success rate of training by task, in the last round's episodes; None before the first.
+    steps
+        Environment steps of all tasks together.
+    losses
+        Means of the losses since the last round.
+    masked
+        Updates that left each task out, up to the last round; None unless ``sac.mask_loss_above`` is set.
+    evaluation_due
+        Whether an evaluation comes before the next step.
+    evaluated, evaluated_at
+        Success of the last evaluation by task, None before the first, and the environment steps at which it was.
+    clock, work
+        Where the time went, and what was done in it.
+    metrics_offset, metrics_sha256
+        Bytes of ``metrics.jsonl`` at the last checkpoint and their SHA-256.
+    loaded
+        The checkpoint that this state was read from or last written to.
+
+    """
+
+    agent: Agent
+    evolver: Evolver | Steady
+    replay: Replay
+    episodes: Episodes
+    rngs: dict[str, np.random.Generator]
+    success: list[float | None]
+    masked: list[int] | None
+    steps: int = 0
+    losses: RunningMeans = field(default_factory=RunningMeans)
+    evaluation_due: bool = False
+    evaluated: list[Estimate] | None = None
+    evaluated_at: int = 0
+    clock: Clock = field(default_factory=Clock)
+    work: Work = field(default_factory=Work)
+    metrics_offset: int = 0
+    metrics_sha256: str | None = None
+    loaded: Loaded = field(default_factory=Loaded)
