@@ -32,7 +32,8 @@ from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.writer import Writer
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
+from genoevo_runs.checkpoint_store import CheckpointStore
 from genoevo_runs.metrics import MetricsWriter
 
 CORES = os.cpu_count() or 1
@@ -83,7 +84,7 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def written_by(writer: Writer, directory: Path, before: set[Path]) -> int:
+def written_by(writer: CheckpointStore, directory: Path, before: set[Path]) -> int:
     """Bytes of the files that were not there before."""
     writer.wait()
     found = {path for name in ("checkpoints", "replay") for path in (directory / name).rglob("*") if path.is_file()}
@@ -109,8 +110,8 @@ def measure(quick: bool) -> Measured:
         fill(trainer.state.replay, trainer.state.replay.valid.shape[1], rng)
         with (
             RolloutPool(trainer.suite, config.compute.workers) as pool,
-            MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-            Writer(directory, config.checkpoints.keep, trainer.state.loaded) as writer,
+            MetricsWriter(directory, config.loggers, {}, resume="") as trainer.metrics,
+            CheckpointStore(directory, CHECKPOINT, config.checkpoints.keep, trainer.state.loaded, "") as writer,
         ):
             pool.reset(np.zeros(10, np.int64))
             trainer.checkpoints = writer

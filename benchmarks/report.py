@@ -27,7 +27,8 @@ from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
 from genoevo_mega.report.content import data_of
 from genoevo_mega.report.reader import RunReader
-from genoevo_mega.training.writer import Writer
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
+from genoevo_runs.checkpoint_store import CheckpointStore
 from genoevo_runs.metrics import MetricsWriter
 from genoevo_runs.report.page import render
 
@@ -44,8 +45,10 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     middle, best = rng.uniform(0.1, 1.6, (tasks, 1)) * rounds, rng.uniform(0.3, 1, (tasks, 1))
     length = config.environment.episode_length
     with (
-        MetricsWriter(directory, config.loggers, {}) as trainer.metrics,
-        Writer(directory, config.checkpoints.keep, trainer.state.loaded) as trainer.checkpoints,
+        MetricsWriter(directory, config.loggers, {}, resume="") as trainer.metrics,
+        CheckpointStore(
+            directory, CHECKPOINT, config.checkpoints.keep, trainer.state.loaded, ""
+        ) as trainer.checkpoints,
     ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))

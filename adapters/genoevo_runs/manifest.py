@@ -2,7 +2,7 @@
 
 ::
 
-    checkpoints/000000500000/manifest.json, agent.safetensors, arrays.safetensors, community.npz, state.json
+    checkpoints/000000500000/manifest.json, and what its format names
     replay/000001.safetensors, ...
 
 A checkpoint's own files lie beside its manifest. Finished rows of the replay lie in segments, which are written once
@@ -15,8 +15,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +26,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genoevo_runs import files
 from genoevo_runs.errors import DamagedError, abbreviated
 
-FORMAT, VERSION = "genoevo-mega-checkpoint", 3
-SEGMENT, SEGMENT_VERSION = "genoevo-mega-replay", 1
 CHECKPOINTS, REPLAY, MANIFEST = "checkpoints", "replay", "manifest.json"
-AGENT, ARRAYS, COMMUNITY, STATE = "agent.safetensors", "arrays.safetensors", "community.npz", "state.json"
 
 _CHECKPOINT = re.compile(r"(\d{12})(?:-(\d+))?")
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Counts = Annotated[list[Count], Field(min_length=1, max_length=1_000_000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What the checkpoints of one kind of run have in common.
+
+    ``name`` and ``version`` are written into each of their ``files``, whose names every checkpoint has; ``rows`` and
+    ``rows_version`` into the segments of the replay.
+    """
+
+    name: str
+    version: int
+    files: tuple[str, ...]
+    rows: str
+    rows_version: int
 
 
 class Record(BaseModel):
@@ -46,7 +59,7 @@ class Record(BaseModel):
 class File(Record):
     """One file; *name* has no directory."""
 
-    name: Literal["agent.safetensors", "arrays.safetensors", "community.npz", "state.json"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}\.(safetensors|npz|json)$")]
     size: Count
     sha256: Sha256
 
@@ -80,11 +93,11 @@ class Score(Record):
 class Manifest(Record):
     """All files of a checkpoint."""
 
-    format: Literal["genoevo-mega-checkpoint"] = FORMAT
-    version: Literal[3] = VERSION
+    format: str
+    version: int
     step: Count
     score: Score | None
-    files: Annotated[list[File], Field(max_length=4)]
+    files: Annotated[list[File], Field(max_length=100)]
     replay: list[Segment]
 
 
@@ -94,16 +107,21 @@ def write(path: Path, manifest: Manifest) -> None:
     (path / MANIFEST).write_text(json.dumps({**content, "checksum": _checksum(content)}), encoding="utf-8")
 
 
-def read(path: Path) -> Manifest:
+def read(path: Path, kind: Format) -> Manifest:
     """The manifest of a checkpoint; DamagedError where it is not whole, VersionError where it is newer."""
     file = path / MANIFEST
-    content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
+    content = files.read_json(files.inside(path.parent, file), kind.name, kind.version)
     with files.reading(file):
         if content.pop("checksum", None) != _checksum(content):
             raise ValueError("its checksum differs")
         manifest = parse(Manifest, content)
-        if {entry.name for entry in manifest.files} != {AGENT, ARRAYS, COMMUNITY, STATE}:
-            raise ValueError(f"files: must name {AGENT}, {ARRAYS}, {COMMUNITY} and {STATE}")
+        if manifest.version != kind.version:
+            raise ValueError(f"version = {manifest.version}: must be {kind.version}")
+        for number, entry in enumerate(manifest.files):
+            if entry.name not in kind.files:
+                raise ValueError(f"files.{number}.name = {entry.name!r}: must be one of {', '.join(kind.files)}")
+        if sorted(entry.name for entry in manifest.files) != sorted(kind.files):
+            raise ValueError(f"files: must name {', '.join(kind.files)}, each once")
     return manifest
 
 

@@ -36,6 +36,8 @@ class MetricsWriter:
         there are fewer.
     step
         Environment steps of that checkpoint.
+    resume
+        The command that resumes the run, for messages.
 
     Raises
     ------
@@ -45,9 +47,16 @@ class MetricsWriter:
     """
 
     def __init__(
-        self, directory: Path, loggers: Sequence[str], settings: dict[str, Any], offset: int = 0, step: int = 0
+        self,
+        directory: Path,
+        loggers: Sequence[str],
+        settings: dict[str, Any],
+        offset: int = 0,
+        step: int = 0,
+        *,
+        resume: str,
     ) -> None:
-        self._directory, self._size = directory, offset
+        self._directory, self._size, self._resume = directory, offset, resume
         with self._storing():
             path = directory / METRICS
             self._digest = check_prefix(directory, offset)
@@ -92,7 +101,7 @@ class MetricsWriter:
         except OSError as error:
             raise StorageError(
                 f"{self._directory}: metrics cannot be written: {error.strerror or error}; the last checkpoint is as "
-                f"it was: mend that, then genoevo mega resume {self._directory}"
+                f"it was: mend that, then {self._resume}"
             ) from error
 
 

@@ -34,6 +34,7 @@ from genoevo import state as engine_state
 from genoevo_mega.config.run import build_config, dump_config, preset, setting_names
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
+from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, VERSION
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.errors import UserError
 from genoevo_runs.settings import merge, parse_setting, read_config
@@ -217,7 +218,7 @@ class Fuzzer:
     def new_files(self, draw: st.DrawFn) -> None:
         path = manifest.newest_first(self.new)[0]
         own = [path / name for name in ("agent.safetensors", "arrays.safetensors", "community.npz", "state.json")]
-        segments = [self.new / "replay" / segment.name for segment in manifest.read(path).replay]
+        segments = [self.new / "replay" / segment.name for segment in manifest.read(path, CHECKPOINT).replay]
         others = [path / "manifest.json", self.new / "run.json", self.new / "config.yaml", self.new / "metrics.jsonl"]
         file = draw(st.sampled_from([*own, *segments, *others]))
         content = draw(st.one_of(spoilt(file.read_bytes()), st.binary(max_size=64)))
@@ -251,9 +252,9 @@ class Fuzzer:
                 content = edited(draw, engine_state.load(file))
                 engine_state.save(file, content)
             elif name == "arrays.safetensors":
-                content = files.read_arrays(file, manifest.FORMAT, manifest.VERSION)
+                content = files.read_arrays(file, FORMAT, VERSION)
                 key = draw(st.sampled_from(sorted(content)))
-                marks = {"format": manifest.FORMAT, "version": str(manifest.VERSION)}
+                marks = {"format": FORMAT, "version": str(VERSION)}
                 from safetensors.numpy import save_file
 
                 save_file({**content, key: np.array(draw(arrays_like(content[key])), order="C")}, file, marks)

@@ -22,7 +22,7 @@ RECORD = {
 def _write(directory, loggers, record=RECORD, **since):
     directory.mkdir(exist_ok=True)
     config = build_config(preset("smoke"), {"loggers": loggers})
-    with MetricsWriter(directory, config.loggers, config.model_dump(mode="json"), **since) as writer:
+    with MetricsWriter(directory, config.loggers, config.model_dump(mode="json"), resume="", **since) as writer:
         writer.write(record)
         return writer.mark()[0]
 

@@ -186,7 +186,7 @@ def test_a_run_whose_tasks_end_apart_resumes_as_if_it_had_not_stopped(package, m
     whole, parts = (runs.create(package / name, config, [], print) for name in ("whole", "parts"))
     whole.run(300)
     parts.run(152)
-    assert not np.array_equal(parts.episodes.taken, [0, 0])
+    assert not np.array_equal(parts.state.episodes.taken, [0, 0])
     runs.resume(package / "parts").run(300)
     assert runs.info(package / "whole")["digest"] == runs.info(package / "parts")["digest"]
     assert whole.state.evolver.community.rounds > 1

@@ -15,9 +15,13 @@ import numpy.typing as npt
 import torch
 
 from genoevo_mega.envs.transition import Transition
-from genoevo_runs.arrays import Flags, Floats
+from genoevo_runs.arrays import Arrays, Flags, Floats, Ints
+from genoevo_runs.checkpoint_store import NewRows
+from genoevo_runs.manifest import Segment
 
 _CPU = torch.device("cpu")
+# Small segments are joined until they hold this share of the replay: their number is bounded, whatever the interval.
+_JOINED = 1 / 64
 _RINGS = ("observations", "actions", "rewards", "terminated", "genotypes", "valid")
 
 
@@ -91,7 +95,7 @@ class Replay:
         actions: Floats,
         transition: Transition,
         ended: Flags,
-        genotypes: npt.NDArray[np.int64],
+        genotypes: Ints,
     ) -> None:
         """One transition of every task but those lost; *ended* marks an episode's last, terminated or cut by time."""
         tasks = np.flatnonzero(~transition.lost)
@@ -109,7 +113,7 @@ class Replay:
         self.written[tasks] += np.where(ended[tasks], 2, 1)
         self.head = self.written % rows
 
-    def cut(self, tasks: npt.NDArray[np.int64]) -> None:
+    def cut(self, tasks: Ints) -> None:
         """Leave the running episodes of *tasks*, each with a transition at least, as if a time limit had ended them.
 
         The last observation keeps its row, which begins no transition; what is added next belongs to another episode.
@@ -147,7 +151,7 @@ class Replay:
             torch.from_numpy(self.genotypes[tasks, rows].astype(np.int64)),
         )
 
-    def _newest(self, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _newest(self, count: int) -> tuple[Ints, Ints]:
         """Tasks and rows (count, tasks) of each task's newest transitions."""
         tasks, size, row, found = np.arange(len(self.head)), self.valid.shape[1], self.head, []
         for _ in range(count):
@@ -157,18 +161,16 @@ class Replay:
         rows = np.array(found, np.int64).reshape(count, len(tasks))
         return np.broadcast_to(tasks, rows.shape), rows
 
-    def _store(
-        self, ring: torch.Tensor, tasks: npt.NDArray[np.int64], row: npt.NDArray[np.int64], values: Floats
-    ) -> None:
+    def _store(self, ring: torch.Tensor, tasks: Ints, row: Ints, values: Floats) -> None:
         places = self._flat(ring, tasks[:, None], row[:, None])
         ring.flatten(0, 1).index_copy_(0, places, torch.from_numpy(values[tasks]).to(ring.device))
 
-    def _gather(self, ring: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+    def _gather(self, ring: torch.Tensor, rows: Ints) -> torch.Tensor:
         places = self._flat(ring, np.arange(len(rows))[:, None], rows)
         return ring.flatten(0, 1).index_select(0, places).view(*rows.shape, -1)
 
     @staticmethod
-    def _flat(ring: torch.Tensor, tasks: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> torch.Tensor:
+    def _flat(ring: torch.Tensor, tasks: Ints, rows: Ints) -> torch.Tensor:
         """Rows (tasks, n) of *tasks* (tasks, 1) as rows of all tasks in one."""
         return torch.from_numpy((rows + tasks * ring.shape[1]).reshape(-1)).to(ring.device)
 
@@ -181,23 +183,30 @@ class Replay:
     # only the ones it has not taken before. Row `written` is begun: it may hold the next observation.
 
     @property
-    def oldest(self) -> npt.NDArray[np.int64]:
+    def oldest(self) -> Ints:
         """(tasks,) int64: number of each task's oldest row that the ring still holds."""
         return np.maximum(self.written - self.valid.shape[1] + 1, 0)
 
-    def rows(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.generic]]:
+    def new_rows(self, segments: list[Segment]) -> NewRows:
+        """What a checkpoint after that of *segments* takes: the segments to name again, and all later rows."""
+        oldest, last = self.oldest, self.written.copy()
+        kept = [segment for segment in segments if (segment.bounds[1] > oldest).any()]
+        first = np.maximum(kept[-1].bounds[1], oldest) if kept else oldest
+        if not (last > first).any():
+            return NewRows(kept, first, last, None)
+        limit = _JOINED * self.valid.size
+        while kept and sum(kept[-1].last) - sum(kept[-1].first) <= min((last - first).sum(), limit):
+            first = np.maximum(kept.pop().bounds[0], oldest)
+        return NewRows(kept, first, last, self.rows(first, last))
+
+    def rows(self, first: Ints, last: Ints) -> Arrays:
         """Copies of the rows *first* to *last* (tasks,), last excluded: (n, ...) of each ring, task after task."""
         return {
             name: np.concatenate([_to_numpy(ring[task, part]) for task, part in self._parts(first, last)])
             for name, ring in self._rings().items()
         }
 
-    def load_rows(
-        self,
-        first: npt.NDArray[np.int64],
-        last: npt.NDArray[np.int64],
-        rows: dict[str, npt.NDArray[np.generic]],
-    ) -> None:
+    def load_rows(self, first: Ints, last: Ints, rows: Arrays) -> None:
         """Put back what :meth:`rows` gave; ValueError where it does not fit."""
         for name, ring in self._rings().items():
             given, expected = rows[name], ((last - first).sum(), *ring.shape[2:])
@@ -209,7 +218,7 @@ class Replay:
                 _put(ring, (task, part), given[taken : taken + count])
                 taken += count
 
-    def _parts(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
+    def _parts(self, first: Ints, last: Ints) -> Iterator[tuple[int, slice]]:
         # Where rows lie in the ring: one piece for each task, two where they go round its end.
         size = self.valid.shape[1]
         for task, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
@@ -219,13 +228,13 @@ class Replay:
             if count > before_end:
                 yield task, slice(0, count - before_end)
 
-    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def state_arrays(self) -> Arrays:
         """What is not in finished rows: how many there are, and the row that each task has begun."""
         tasks = np.arange(len(self.head))
         begun = {f"begun/{name}": _to_numpy(ring[tasks, self.head]) for name, ring in self._rings().items()}
         return {**begun, "written": self.written.copy(), "filled": self.filled.copy()}
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+    def load_arrays(self, arrays: Arrays) -> None:
         """Take up :meth:`state_arrays` after all its rows; ValueError where they do not fit."""
         written, filled, size = arrays["written"], arrays["filled"], self.valid.shape[1]
         for name, counts in (("written", written), ("filled", filled)):
@@ -245,7 +254,7 @@ class Replay:
         if (self.valid & ~within).any() or ((written > 0) & ~(self.valid & within).any(axis=1)).any():
             raise ValueError("replay valid marks no transition of a task, or one that was never written")
 
-    def load_rings(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+    def load_rings(self, arrays: Arrays) -> None:
         """Take up whole rings, as checkpoints of version 2 hold them; ValueError where they do not fit."""
         head, filled, size = np.array(arrays["head"]), arrays["filled"], self.valid.shape[1]
         if head.shape != self.head.shape or ((head < 0) | (head >= size)).any():

@@ -9,6 +9,7 @@ from typing import Any
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint, migrate
+from genoevo_mega.training.checkpoint_files import CHECKPOINT, STATE
 from genoevo_runs import manifest, metrics
 from genoevo_runs.errors import DamagedError, UserError
 
@@ -81,7 +82,7 @@ def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
         report.checked.update(file for file in path.rglob("*") if file.is_file())
     else:
         report.checked.add(path / manifest.MANIFEST)
-        content = report.run(path / manifest.MANIFEST, lambda: manifest.read(path))
+        content = report.run(path / manifest.MANIFEST, lambda: manifest.read(path, CHECKPOINT))
         if content is None:
             return report
         report.checked.update(path / entry.name for entry in content.files)
@@ -91,8 +92,8 @@ def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
             report.tell(problem.path, problem.problem)
         if problems:
             return report
-    report.checked.add(path / manifest.STATE)
-    state = report.run(path / manifest.STATE, lambda: checkpoint.read_state(path))
+    report.checked.add(path / STATE)
+    state = report.run(path / STATE, lambda: checkpoint.read_state(path))
     if state is not None:
         mark = state["metrics_offset"], state["metrics_sha256"]
         report.run(directory / metrics.METRICS, lambda: metrics.check_prefix(directory, *mark))

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from genoevo_mega.agents.sac import Agent
 from genoevo_mega.training import migrate
+from genoevo_mega.training.checkpoint_files import FORMAT, VERSION
 from genoevo_runs import files
-from genoevo_runs.manifest import FORMAT, VERSION
 
 RNG = "rng"
 _TEMPERATURE = "temperature/weight"

@@ -4,21 +4,18 @@
 ``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
 pending fitness, relaxed codes where there are any, and the replay's unfinished rows, ``state.json`` counters,
 generators and times; the replay's finished rows lie in segments, see :mod:`genoevo_runs.manifest`. Nothing is
-pickled. :mod:`genoevo_mega.training.writer` writes it.
+pickled. :mod:`genoevo_runs.checkpoint_store` writes it.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from pydantic import Field
 
 from genoevo import state as engine_state
 from genoevo_mega.agents.sac import Agent
@@ -28,6 +25,20 @@ from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.static import Steady
 from genoevo_mega.training import agent_state, migrate
 from genoevo_mega.training.build import evolver_from_state, make_agent
+from genoevo_mega.training.checkpoint_files import (
+    AGENT,
+    ARRAYS,
+    CHECKPOINT,
+    COMMUNITY,
+    FORMAT,
+    ROWS,
+    ROWS_VERSION,
+    STATE,
+    VERSION,
+    Counters,
+    EstimateRecord,
+    Losses,
+)
 from genoevo_mega.training.evaluation import Estimate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.memory_check import check_memory
@@ -35,64 +46,10 @@ from genoevo_mega.training.state import TrainingState
 from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.clock import CATEGORIES, Clock
-from genoevo_runs.errors import DamagedError, UserError, abbreviated
-from genoevo_runs.manifest import AGENT, ARRAYS, COMMUNITY, FORMAT, STATE, VERSION, Count, Record, Score, Segment
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
-Tell = Callable[[str], None]
-
-
-class Losses(Record):
-    """Sums of losses since the last round, by task where they are counted so."""
-
-    count: Count
-    sums: dict[str, float | list[float]]
-
-
-class EstimateRecord(Record):
-    """An :class:`~genoevo_mega.training.evaluation.Estimate`."""
-
-    success: Share
-    low: Share
-    high: Share
-    episodes: Count
-
-
-class State(Record):
-    """``state.json``."""
-
-    format: Literal["genoevo-mega-checkpoint"] = FORMAT
-    version: Literal[3] = VERSION
-    steps: Count
-    updates: Count
-    pool_size: Annotated[int, Field(ge=0, le=10**6)]
-    parameters: dict[Literal["actor", "critics"], Count]
-    replay_bytes: Count
-    rngs: dict[str, dict[str, Any]]
-    losses: Losses
-    time: dict[Literal[CATEGORIES], Seconds]  # type: ignore[valid-type]
-    work: dict[Literal["operations", "rollout_seconds", "matrix_rate"], Seconds]
-    metrics_offset: Count
-    metrics_sha256: manifest.Sha256 | None
-    evaluation_due: bool
-    evaluated: list[EstimateRecord] | None
-    evaluated_at: Count
-    success: list[Share | None]
-    masked: list[Count] | None = None  # up to the last round, where sac.mask_loss_above is set
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that a checkpoint holds but the replay's finished rows; shares nothing with the run that goes on."""
-
-    step: int
-    score: Score | None
-    tensors: dict[str, torch.Tensor]
-    community: engine_state.State
-    arrays: Arrays
-    state: State
+from genoevo_runs.checkpoint_store import Snapshot, Tell, newest_whole
+from genoevo_runs.clock import Clock
+from genoevo_runs.errors import UserError, abbreviated
+from genoevo_runs.manifest import Score, Segment
 
 
 def snapshot(state: TrainingState) -> Snapshot:
@@ -102,14 +59,13 @@ def snapshot(state: TrainingState) -> Snapshot:
         **_prefixed("evolver/", state.evolver.state_arrays()),
         **_prefixed("replay/", state.replay.state_arrays()),
     }
-    return Snapshot(
-        state.steps,
-        _score(state),
-        agent_state.tensors(state.agent),
-        copy.deepcopy(state.evolver.state_dict()),
-        {name: np.array(array, order="C") for name, array in arrays.items()},
-        _counters(state),
-    )
+    files: dict[str, dict[str, Any]] = {
+        AGENT: {name: tensor.numpy() for name, tensor in agent_state.tensors(state.agent).items()},
+        ARRAYS: {name: np.array(array, order="C") for name, array in arrays.items()},
+        COMMUNITY: copy.deepcopy(state.evolver.state_dict()),
+        STATE: _counters(state).model_dump(),
+    }
+    return Snapshot(state.steps, _score(state), files)
 
 
 def _score(state: TrainingState) -> Score | None:
@@ -120,9 +76,9 @@ def _score(state: TrainingState) -> Score | None:
     return Score(evaluated=False, success=float(np.mean(shares)), step=state.steps) if shares else None
 
 
-def _counters(state: TrainingState) -> State:
+def _counters(state: TrainingState) -> Counters:
     agent = state.agent
-    return State(
+    return Counters(
         steps=state.steps,
         updates=agent.updates,
         pool_size=len(agent.actor.pool),
@@ -161,13 +117,10 @@ def find(directory: Path, tell: Tell = lambda line: None) -> Path:
 
     *tell* gets a line for each that was passed over. UserError where there is none.
     """
-    for path in (found := candidates(directory)):
-        try:
-            _check(directory, path, replay=False)
-        except DamagedError as error:
-            tell(f"{path.name} is passed over: {error}")
-        else:
-            return path
+    found = candidates(directory)
+    path, _ = newest_whole(found, lambda path: _check(directory, path, replay=False), tell)
+    if path is not None:
+        return path
     if found:
         raise UserError(f"{directory} has no checkpoint that is whole; genoevo mega verify {directory} tells why")
     raise UserError(f"{directory} holds no checkpoint yet; genoevo mega resume {directory} starts it anew")
@@ -177,7 +130,7 @@ def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
     if migrate.is_version_2(path):  # it has no checksums
         read_state(path)
         return []
-    content = manifest.read(path)
+    content = manifest.read(path, CHECKPOINT)
     manifest.check(directory, path, content, replay=replay)
     return content.replay
 
@@ -187,7 +140,7 @@ def read_state(path: Path) -> dict[str, Any]:
     file = path / STATE
     content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
     with files.reading(file):
-        state = manifest.parse(State, migrate.state(content))
+        state = manifest.parse(Counters, migrate.state(content))
         for name, rng in state.rngs.items():
             try:
                 engine_state.generator_from_state(rng)
@@ -205,19 +158,14 @@ def load(state: TrainingState, directory: Path, config: Config, suite: Suite, te
     *tell* gets a line for each that is not and why, and where there is none at all: the state then stays at its
     beginning. UserError where there are some and none is whole.
     """
-    first: DamagedError | None = None
-    for path in candidates(directory):
-        try:
-            load_one(state, directory, path, config, suite)
-        except DamagedError as error:
-            first = first or error
-            state.loaded.damaged.append(path)
-            tell(f"{path.name} is passed over: {error}")
-        else:
-            return
-    if first is not None:
-        raise UserError(f"{directory} has no checkpoint that is whole: {first}")
-    tell(f"{directory} holds no checkpoint yet: it starts from the beginning")
+    path, damaged = newest_whole(
+        candidates(directory), lambda path: load_one(state, directory, path, config, suite), tell
+    )
+    state.loaded.damaged += damaged
+    if path is None and damaged:
+        raise UserError(f"{directory} has no checkpoint that is whole: {next(iter(damaged.values()))}")
+    if path is None:
+        tell(f"{directory} holds no checkpoint yet: it starts from the beginning")
 
 
 def load_one(state: TrainingState, directory: Path, path: Path, config: Config, suite: Suite) -> None:
@@ -276,7 +224,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
                     or (last - first > replay.valid.shape[1]).any()
                 ):
                     raise ValueError(f"its rows {segment.first} to {segment.last} do not fit the replay")
-            rows = files.read_arrays(folder / segment.name, manifest.SEGMENT, manifest.SEGMENT_VERSION)
+            rows = files.read_arrays(folder / segment.name, ROWS, ROWS_VERSION)
             with files.reading(folder / segment.name):
                 replay.load_rows(first, last, rows)
             reached = last

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -15,20 +14,11 @@ from genoevo_mega.evolution.static import Steady
 from genoevo_mega.training.evaluation import Estimate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
+from genoevo_runs.checkpoint_store import Loaded
 from genoevo_runs.clock import Clock
-from genoevo_runs.manifest import Segment
 
 
-@dataclass
-class Loaded:
-    """What a run was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
-
-    path: Path | None = None
-    segments: list[Segment] = field(default_factory=list)
-    damaged: list[Path] = field(default_factory=list)
-
-
-@dataclass
+@dataclass(eq=False)
 class TrainingState:
     """Everything that a run goes on from.
 

@@ -24,15 +24,17 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.networks import Routing
+from genoevo_mega.training import checkpoint
 from genoevo_mega.training.build import make_state
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.errors import DivergedError
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.process import keep_freed_memory
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.throughput import measure_matrix_rate
-from genoevo_mega.training.writer import Writer
 from genoevo_runs.arrays import Flags, Floats
+from genoevo_runs.checkpoint_store import CheckpointStore
 from genoevo_runs.errors import ConfigError
 from genoevo_runs.lock import locked
 from genoevo_runs.loggers import check_loggers
@@ -43,11 +45,11 @@ _CHECK_EVERY = 100
 
 
 @contextmanager
-def _saying_how_to_go_on(directory: Path) -> Iterator[None]:
+def _saying_how_to_go_on(resume: str) -> Iterator[None]:
     try:
         yield
     except RolloutError as error:
-        message = f"{error}; genoevo mega resume {directory} continues from the last checkpoint"
+        message = f"{error}; {resume} continues from the last checkpoint"
         raise RolloutError(message) from error
 
 
@@ -71,6 +73,7 @@ class Trainer:
         check_loggers(config.loggers)
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
+        self._resume = f"genoevo mega resume {directory}"
         self.suite = make_suite(config)
         check_memory(config, self.suite)
         names = list(self.suite.names)
@@ -99,7 +102,7 @@ class Trainer:
         torch.set_num_threads(max(1, settings.compute.threads // self.state.agent.parts))
         with (
             locked(self.directory),
-            _saying_how_to_go_on(self.directory),
+            _saying_how_to_go_on(self._resume),
             RolloutPool(
                 self.suite,
                 settings.compute.workers,
@@ -108,13 +111,21 @@ class Trainer:
                 fault_limit=settings.faults.limit,
             ) as self.pool,
             # First: it refuses a state that is no longer the newest, before any metrics are cut off.
-            Writer(self.directory, settings.checkpoints.keep, self.state.loaded) as self.checkpoints,
+            CheckpointStore(
+                self.directory,
+                CHECKPOINT,
+                settings.checkpoints.keep,
+                self.state.loaded,
+                self._resume,
+                checkpoint.of_version_2,
+            ) as self.checkpoints,
             MetricsWriter(
                 self.directory,
                 settings.loggers,
                 settings.model_dump(mode="json"),
                 self.state.metrics_offset,
                 self.state.steps,
+                resume=self._resume,
             ) as self.metrics,
         ):
             self._simulate(self.state.episodes.restore)
@@ -349,4 +360,5 @@ class Trainer:
         self._check_gradients()
         with self.state.clock("checkpointing"):
             self.state.metrics_offset, self.state.metrics_sha256 = self.metrics.mark()
-            self.checkpoints.save(self.state)
+            new = self.state.replay.new_rows(self.checkpoints.segments)
+            self.checkpoints.save(checkpoint.snapshot(self.state), new)

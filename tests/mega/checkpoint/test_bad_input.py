@@ -10,9 +10,10 @@ import pytest
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_runs import files, manifest
 from genoevo_runs.errors import DamagedError, UserError
-from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, resealed, resumed_to, rewritten
+from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, resealed, resumed_to, rewritten, segments
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "a/b", "agent.safetensors/../../x", "", "other.npz"])
@@ -20,7 +21,7 @@ def test_names_that_lead_out_of_the_run_are_refused(run, name):
     for path, kind in zip(manifest.newest_first(run), ("files", "replay"), strict=True):
         rewritten(path, lambda content, kind=kind: content[kind][0].update(name=name))
         with pytest.raises(DamagedError, match=f"{kind}.0.name"):
-            manifest.read(path)
+            manifest.read(path, CHECKPOINT)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_a_pickle_in_place_of_any_file_runs_nothing(run, tmp_path, monkeypatch, 
     array = io.BytesIO()
     np.save(array, np.array([Malicious()], object), allow_pickle=True)
     if name == "segment":
-        name = f"replay/{manifest.read(newest(run)).replay[0].name}"
+        name = f"replay/{segments(newest(run))[0].name}"
     shutil.rmtree(newest(run))
     for content in (
         pickle.dumps(Malicious()),

@@ -20,7 +20,7 @@ def test_a_failed_write_stops_the_run_at_once_and_says_how_to_go_on(tmp_path, mo
             before.update(dict.fromkeys(names(tmp_path / "run")))
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genoevo_mega.training.writer.files.sha256", lambda path: full(path) or "0" * 64)
+    monkeypatch.setattr("genoevo_runs.checkpoint_store.files.sha256", lambda path: full(path) or "0" * 64)
     config = build_config(preset("smoke"), TINY)
     trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
     with pytest.raises(

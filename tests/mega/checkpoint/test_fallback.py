@@ -7,7 +7,7 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.verify import verify
 from genoevo_runs import manifest
 from genoevo_runs.errors import UserError
-from tests.mega.checkpoint.tiny import TINY, names, newest, resumed_to
+from tests.mega.checkpoint.tiny import TINY, names, newest, resumed_to, segments
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_taken(run, 
 
 
 def test_a_damaged_segment_is_noticed(run):
-    segment = run / "replay" / manifest.read(newest(run)).replay[-1].name
+    segment = run / "replay" / segments(newest(run))[-1].name
     content = bytearray(segment.read_bytes())
     content[-3] ^= 4
     segment.write_bytes(content)
-    if segment.name in {entry.name for entry in manifest.read(manifest.newest_first(run)[1]).replay}:
+    if segment.name in {entry.name for entry in segments(manifest.newest_first(run)[1])}:
         pytest.fail("the checkpoint before it needs that segment, too")
     told = []
     assert runs.resume(run, tell=told.append).state.steps == 50

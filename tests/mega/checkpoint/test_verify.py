@@ -2,11 +2,11 @@ import pytest
 
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.state import Loaded
-from genoevo_mega.training.writer import Writer
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_runs import manifest
+from genoevo_runs.checkpoint_store import CheckpointStore, Loaded
 from genoevo_runs.errors import UserError
-from tests.mega.checkpoint.tiny import FILES, newest
+from tests.mega.checkpoint.tiny import FILES, newest, segments
 
 
 def test_a_sound_run_is_sound(run):
@@ -19,7 +19,7 @@ def test_a_sound_run_is_sound(run):
 @pytest.mark.parametrize("name", [*FILES, "segment"])
 def test_verify_names_every_file_that_was_changed(run, name):
     if name == "segment":
-        name = f"replay/{manifest.read(newest(run)).replay[0].name}"
+        name = f"replay/{segments(newest(run))[0].name}"
     path = run / name
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 0x80
@@ -38,7 +38,7 @@ def test_a_checkpoint_that_training_removes_while_it_is_verified_is_no_damage(ru
     def first_removed(*arguments, **settings):
         if older in arguments and not removed:
             removed.append(older)
-            Writer(run, 1, Loaded(newest(run)))._prune()
+            CheckpointStore(run, CHECKPOINT, 1, Loaded(newest(run)), "")._prune()
         return function(*arguments, **settings)
 
     monkeypatch.setattr(*moment, first_removed)

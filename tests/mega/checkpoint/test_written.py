@@ -7,14 +7,15 @@ import torch
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.writer import Writer
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_runs import manifest
-from tests.mega.checkpoint.tiny import TINY, names, newest, train
+from genoevo_runs.checkpoint_store import CheckpointStore
+from tests.mega.checkpoint.tiny import TINY, names, newest, segments, train
 
 
 def test_the_last_checkpoints_are_kept_and_nothing_else_is_there(run):
     assert names(run) == ["000000000060", "000000000050"]
-    named = {segment.name for path in manifest.newest_first(run) for segment in manifest.read(path).replay}
+    named = {segment.name for path in manifest.newest_first(run) for segment in segments(path)}
     assert {path.name for path in (run / "replay").iterdir()} == named
     assert {path.name for path in (run / "checkpoints").iterdir()} == set(names(run))
 
@@ -23,7 +24,7 @@ def test_a_later_checkpoint_does_not_write_the_earlier_replay_again(tmp_path):
     # Rings of 10,052 rows: a checkpoint of 200 has more than a 64th of them and is not joined with the next.
     settings = {"environment": {"episode_length": 200}, "sac": {"buffer_size": 10_000, "updates_per_step": 0}}
     train(tmp_path / "run", steps=600, checkpoints={"every": 200, "keep": 3}, **settings)
-    later, middle, early = (manifest.read(path).replay for path in manifest.newest_first(tmp_path / "run"))
+    later, middle, early = (segments(path) for path in manifest.newest_first(tmp_path / "run"))
     assert [len(early), len(middle), len(later)] == [1, 2, 3]
     assert later[:2] == middle
     assert middle[:1] == early
@@ -31,12 +32,12 @@ def test_a_later_checkpoint_does_not_write_the_earlier_replay_again(tmp_path):
 
 def test_small_segments_are_joined(tmp_path):
     train(tmp_path / "run", steps=300, sac={"buffer_size": 10_000, "updates_per_step": 0})
-    assert len(manifest.read(newest(tmp_path / "run")).replay) < 8  # of 30 checkpoints
+    assert len(segments(newest(tmp_path / "run"))) < 8  # of 30 checkpoints
 
 
 def test_segments_that_the_ring_has_overwritten_are_removed(tmp_path):
     train(tmp_path / "run", steps=200, sac={"buffer_size": 30, "updates_per_step": 0})
-    replay = manifest.read(newest(tmp_path / "run")).replay
+    replay = segments(newest(tmp_path / "run"))
     assert replay[0].first[0] > 100
     assert len(list((tmp_path / "run" / "replay").iterdir())) <= len(replay) + 2
 
@@ -54,7 +55,7 @@ def test_the_best_checkpoint_is_kept(tmp_path, monkeypatch):
 
 
 def test_an_evaluation_counts_more_than_a_round_of_training(finished):
-    read = manifest.read(newest(finished))
+    read = manifest.read(newest(finished), CHECKPOINT)
     paths = {
         Path(str(number)): read.model_copy(update={"step": number, "score": score})
         for number, score in enumerate(
@@ -71,7 +72,7 @@ def test_an_evaluation_counts_more_than_a_round_of_training(finished):
 
 def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     written, release, steps = [], threading.Event(), []
-    write = Writer._write
+    write = CheckpointStore._write
 
     def slow(self, snapshot, segments):
         release.wait(60)
@@ -83,7 +84,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
         if status.steps == 15:
             release.set()
 
-    monkeypatch.setattr(Writer, "_write", slow)
+    monkeypatch.setattr(CheckpointStore, "_write", slow)
     config = build_config(preset("smoke"), TINY, {"steps": 20})
     trainer = runs.create(tmp_path / "run", config, ["test"], observe)
     trainer.run(20)
@@ -97,9 +98,12 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
 def test_a_snapshot_shares_nothing_with_the_run(run):
     trainer = runs.resume(run)
     taken = checkpoint.snapshot(trainer.state)
-    before = {name: tensor.clone() for name, tensor in taken.tensors.items()}
-    arrays = {name: array.copy() for name, array in taken.arrays.items()}
-    words = taken.community["population"]["words"].copy()
+    arrays = {
+        (file, name): array.copy()
+        for file in ("agent.safetensors", "arrays.safetensors")
+        for name, array in taken.files[file].items()
+    }
+    words = taken.files["community.npz"]["population"]["words"].copy()
     with torch.no_grad():
         for network in (trainer.state.agent.actor, trainer.state.agent.critics):
             for parameter in network.parameters():
@@ -109,6 +113,5 @@ def test_a_snapshot_shares_nothing_with_the_run(run):
     trainer.state.evolver.community.population.words[:] ^= 1
     trainer.state.replay.observations[:] = 7
     trainer.state.episodes.taken[:] = 3
-    assert all(torch.equal(taken.tensors[name], tensor) for name, tensor in before.items())
-    assert all(np.array_equal(taken.arrays[name], array) for name, array in arrays.items())
-    assert np.array_equal(taken.community["population"]["words"], words)
+    assert all(np.array_equal(taken.files[file][name], array) for (file, name), array in arrays.items())
+    assert np.array_equal(taken.files["community.npz"]["population"]["words"], words)

@@ -5,6 +5,7 @@ import json
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_runs import files, manifest
 
 TINY = {
@@ -33,6 +34,10 @@ def names(run):
 
 def newest(run):
     return manifest.newest_first(run)[0]
+
+
+def segments(path):
+    return manifest.read(path, CHECKPOINT).replay
 
 
 def resumed_to(run, steps):

@@ -1,8 +1,8 @@
 """Checkpoints on their way to the disk, beside the training that they are of.
 
-:meth:`Writer.save` copies what training would change; a thread writes it. Everything is written under another name or
-where nothing refers to it yet, brought to the disk and only then renamed, so that at every moment the directory holds
-the checkpoints it held before or one more.
+:meth:`CheckpointStore.save` takes copies of what training would change; a thread writes them. Everything is written
+under another name or where nothing refers to it yet, brought to the disk and only then renamed, so that at every
+moment the directory holds the checkpoints it held before or one more.
 """
 
 from __future__ import annotations
@@ -11,63 +11,96 @@ import itertools
 import json
 import shutil
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import save_file as save_tensors
 
 from genoevo import state as engine_state
-from genoevo_mega.agents.replay import Replay
-from genoevo_mega.training import checkpoint
-from genoevo_mega.training.state import Loaded, TrainingState
 from genoevo_runs import files, manifest
-from genoevo_runs.arrays import Ints
+from genoevo_runs.arrays import Arrays, Ints
 from genoevo_runs.errors import DamagedError, StorageError, UserError
-from genoevo_runs.manifest import AGENT, ARRAYS, CHECKPOINTS, COMMUNITY, REPLAY, STATE, File, Manifest, Segment
+from genoevo_runs.manifest import CHECKPOINTS, REPLAY, File, Format, Manifest, Score, Segment
 from genoevo_runs.metrics import METRICS
 
-# Small segments are joined until they hold this share of the replay: their number is bounded, whatever the interval.
-_JOINED = 1 / 64
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows of the replay that are in no segment yet."""
+class Snapshot:
+    """All that a checkpoint holds but the replay's finished rows; shares nothing with the run that goes on.
 
+    ``files`` are the contents by file name: named arrays for a ``.safetensors``, a state of
+    :mod:`genoevo.state` for an ``.npz``, JSON values for a ``.json``.
+    """
+
+    step: int
+    score: Score | None
+    files: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """A replay since its last checkpoint: ``kept`` segments to name again, and copies of all later ``rows``.
+
+    The rows are numbered from ``first`` to ``last`` (tasks,), last excluded; None where there are none.
+    """
+
+    kept: list[Segment]
     first: Ints
     last: Ints
-    rows: dict[str, npt.NDArray[Any]]
+    rows: Arrays | None
 
 
-def _new_rows(replay: Replay, segments: list[Segment]) -> tuple[list[Segment], _Rows | None]:
-    """The segments to name again, and copies of all later rows."""
-    oldest, last = replay.oldest, replay.written.copy()
-    kept = [segment for segment in segments if (segment.bounds[1] > oldest).any()]
-    first = np.maximum(kept[-1].bounds[1], oldest) if kept else oldest
-    if not (last > first).any():
-        return kept, None
-    limit = _JOINED * replay.valid.size
-    while kept and sum(kept[-1].last) - sum(kept[-1].first) <= min((last - first).sum(), limit):
-        first = np.maximum(kept.pop().bounds[0], oldest)
-    return kept, _Rows(first, last, replay.rows(first, last))
+@dataclass
+class Loaded:
+    """What a run was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
+
+    path: Path | None = None
+    segments: list[Segment] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
 
 
-class Writer:
+def newest_whole(
+    paths: Iterable[Path], read: Callable[[Path], object], tell: Tell
+) -> tuple[Path | None, dict[Path, DamagedError]]:
+    """The first of *paths*, newest first, that *read* takes, and the damage of those before it.
+
+    *tell* gets a line for each that was passed over.
+    """
+    damaged: dict[Path, DamagedError] = {}
+    for path in paths:
+        try:
+            read(path)
+        except DamagedError as error:
+            damaged[path] = error
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return path, damaged
+    return None, damaged
+
+
+class CheckpointStore:
     """Writes the checkpoints of one run, one at a time, and removes those that are no longer kept.
 
     Parameters
     ----------
     directory
         The run directory, which this process has locked.
+    kind
+        The format of its checkpoints.
     keep
         The newest checkpoints that are kept, beside that of the best policy.
     loaded
         What the run goes on from.
+    resume
+        The command that resumes the run, for messages.
+    earlier
+        Finds the checkpoints in a run directory that earlier versions wrote in other places. They are removed after
+        the first checkpoint.
 
     Raises
     ------
@@ -79,12 +112,21 @@ class Writer:
 
     """
 
-    def __init__(self, directory: Path, keep: int, loaded: Loaded) -> None:
-        self.directory, self._keep = directory, keep
-        self._loaded = loaded
+    def __init__(
+        self,
+        directory: Path,
+        kind: Format,
+        keep: int,
+        loaded: Loaded,
+        resume: str,
+        earlier: Callable[[Path], list[Path]] = lambda directory: [],
+    ) -> None:
+        self.directory, self._kind, self._keep = directory, kind, keep
+        self._loaded, self._resume, self._earlier = loaded, resume, earlier
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
-        later = [path for path in checkpoint.candidates(directory) if path not in loaded.damaged]
+        found = [*manifest.newest_first(directory), *earlier(directory)]
+        later = [path for path in found if path not in loaded.damaged]
         if later[:1] != [loaded.path] * len(later[:1]):
             raise UserError(f"{directory} was written by another process in the meantime; resume it again")
         try:
@@ -97,12 +139,16 @@ class Writer:
         except OSError as error:
             raise self._error(error) from None
 
-    def save(self, state: TrainingState) -> None:
-        """Begin to write the present *state*; waits for the one before it."""
+    @property
+    def segments(self) -> list[Segment]:
+        """The segments that the last checkpoint names; waits until it is written."""
         self.wait()
-        kept, new = _new_rows(state.replay, self._loaded.segments)
-        snapshot = checkpoint.snapshot(state)
-        self._thread = threading.Thread(target=self._run, args=(snapshot, kept, new), name="checkpoint")
+        return self._loaded.segments
+
+    def save(self, snapshot: Snapshot, new: NewRows | None = None) -> None:
+        """Begin to write a checkpoint, with the *new* rows of a replay; waits for the one before it."""
+        self.wait()
+        self._thread = threading.Thread(target=self._run, args=(snapshot, new), name="checkpoint")
         self._thread.start()
 
     @property
@@ -128,10 +174,10 @@ class Writer:
         )
         return StorageError(
             f"{self.directory}: the checkpoint cannot be written: {reason}; the last one is as it was: mend that, "
-            f"then genoevo mega resume {self.directory}"
+            f"then {self._resume}"
         )
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> CheckpointStore:
         return self
 
     def __exit__(
@@ -142,28 +188,29 @@ class Writer:
         elif self._thread is not None:
             self._thread.join()  # what ended the run is the error to tell
 
-    def _run(self, snapshot: checkpoint.Snapshot, kept: list[Segment], new: _Rows | None) -> None:
+    def _run(self, snapshot: Snapshot, new: NewRows | None) -> None:
         try:
-            if new is not None:
-                kept = [*kept, self._write_segment(new)]
-            self._loaded.path, self._loaded.segments = self._write(snapshot, kept), kept
+            segments = [] if new is None else list(new.kept)
+            if new is not None and new.rows is not None:
+                segments.append(self._write_segment(new, new.rows))
+            self._loaded.path, self._loaded.segments = self._write(snapshot, segments), segments
             self._prune()
         except BaseException as error:  # told in the thread that trains
             self._failed = error
 
-    def _write_segment(self, new: _Rows) -> Segment:
+    def _write_segment(self, new: NewRows, rows: Arrays) -> Segment:
         self._number += 1
         path = self.directory / REPLAY / f"{self._number:06d}.safetensors"
         if not path.parent.is_dir():
             path.parent.mkdir()
             files.sync(self.directory)
-        save_arrays(new.rows, path, {"format": manifest.SEGMENT, "version": str(manifest.SEGMENT_VERSION)})
+        save_arrays(rows, path, {"format": self._kind.rows, "version": str(self._kind.rows_version)})
         files.sync(path)
         files.sync(path.parent)
         size, digest = path.stat().st_size, files.sha256(path)
         return Segment(name=path.name, size=size, sha256=digest, first=new.first.tolist(), last=new.last.tolist())
 
-    def _write(self, snapshot: checkpoint.Snapshot, segments: list[Segment]) -> Path:
+    def _write(self, snapshot: Snapshot, segments: list[Segment]) -> Path:
         folder = self.directory / CHECKPOINTS
         if not folder.is_dir():
             folder.mkdir()
@@ -172,16 +219,21 @@ class Writer:
         beside = path.with_name(f"{path.name}.new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        marks = {"format": manifest.FORMAT, "version": str(manifest.VERSION)}
-        save_tensors(snapshot.tensors, beside / AGENT, marks)
-        save_arrays(snapshot.arrays, beside / ARRAYS, marks)
-        engine_state.save(beside / COMMUNITY, snapshot.community)
-        (beside / STATE).write_text(json.dumps(snapshot.state.model_dump()), encoding="utf-8")
+        for name, content in snapshot.files.items():
+            _write_file(beside / name, content, {"format": self._kind.name, "version": str(self._kind.version)})
         entries = [
             File(name=name, size=(beside / name).stat().st_size, sha256=files.sha256(beside / name))
-            for name in (AGENT, ARRAYS, COMMUNITY, STATE)
+            for name in snapshot.files
         ]
-        manifest.write(beside, Manifest(step=snapshot.step, score=snapshot.score, files=entries, replay=segments))
+        content = Manifest(
+            format=self._kind.name,
+            version=self._kind.version,
+            step=snapshot.step,
+            score=snapshot.score,
+            files=entries,
+            replay=segments,
+        )
+        manifest.write(beside, content)
         for written in [*beside.iterdir(), beside, self.directory / METRICS]:
             files.sync(written)
         beside.rename(path)
@@ -193,14 +245,14 @@ class Writer:
         manifests: dict[Path, Manifest] = {}
         for path in manifest.newest_first(self.directory):
             try:
-                manifests[path] = manifest.read(path)
+                manifests[path] = manifest.read(path, self._kind)
             except DamagedError:
                 continue  # not ours to remove
         kept = set(list(manifests)[: self._keep]) | {manifest.best(manifests)}
         needed = {segment.name for path in manifests if path in kept for segment in manifests[path].replay}
         for path in manifests.keys() - kept:
             path.rename(path.with_name(f"{path.name}.old"))
-        for path in checkpoint.of_version_2(self.directory):
+        for path in self._earlier(self.directory):
             path.rename(self.directory / CHECKPOINTS / f"{path.name}.old")
         for path in (self.directory / CHECKPOINTS).iterdir():
             if path.suffix in (".old", ".new"):
@@ -208,6 +260,15 @@ class Writer:
         for path in (self.directory / REPLAY).glob("*.safetensors"):
             if path.name not in needed:
                 path.unlink()
+
+
+def _write_file(path: Path, content: dict[str, Any], marks: dict[str, str]) -> None:
+    if path.suffix == ".safetensors":
+        save_arrays(content, path, marks)
+    elif path.suffix == ".npz":
+        engine_state.save(path, content)
+    else:
+        path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _set_aside(damaged: Path) -> None:
