@@ -13,6 +13,7 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
 from genoevo_runs import metrics
 from genoevo_runs.errors import UserError, nearest
+from genoevo_runs.rundir import is_run
 from genoevo_runs.settings import comparable, flat
 from genoevo_runs.statistics import (
     FEW_SEEDS,
@@ -85,16 +86,14 @@ def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: No
     A run in a sweep's directory, or in a method's there, belongs to the method that its directory is named after; one
     that is named itself, to its architecture and the settings by which the runs named so differ.
     """
-    named = [path for path in paths if runs.is_run(path)]
+    named = [path for path in paths if is_run(path)]
     labels = _differences(named)
     found: list[tuple[str, Path]] = []
     for path in paths:
         if path in labels:
             found.append((labels[path], path))
             continue
-        below = sorted(
-            (origin.parent for origin in path.glob("**/run.json") if runs.is_run(origin.parent)), key=_natural
-        )
+        below = sorted((origin.parent for origin in path.glob("**/run.json") if is_run(origin.parent)), key=_natural)
         if not below:
             raise UserError(f"{path} is no run and holds none")
         begun = [directory for directory in below if checkpoint.candidates(directory)]

@@ -25,6 +25,7 @@ from genoevo_mega.experiments.sweep import FINISHED, Run
 from genoevo_mega.training.errors import DivergedError
 from genoevo_runs import files
 from genoevo_runs.errors import StorageError, UserError
+from genoevo_runs.rundir import is_run
 from genoevo_runs.user_code import allow, allow_inherited, inherited
 
 STOP = "stop"
@@ -65,7 +66,7 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
         trainer.stop_requested |= stop()
 
     try:
-        if runs.is_run(directory):
+        if is_run(directory):
             trainer = runs.resume(directory, observe)
         else:
             trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)

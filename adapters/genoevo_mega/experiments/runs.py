@@ -6,12 +6,7 @@ measured, ``time.jsonl`` where the time went, ``checkpoints/`` and ``replay/`` i
 
 from __future__ import annotations
 
-import json
-import platform
-import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +22,11 @@ from genoevo_mega.training import checkpoint, migrate, throughput
 from genoevo_mega.training.evaluation import Estimate, evaluate, greedy
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.trainer import Trainer
-from genoevo_runs import files
-from genoevo_runs.errors import ConfigError, UserError
+from genoevo_runs import files, rundir
 from genoevo_runs.settings import read_config
 
 FORMAT, VERSION = "genoevo-mega-run", 3  # of run.json, and with it of config.yaml and metrics.jsonl
 _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
-
-_BEGUN = ".begun"
 
 Observer = Callable[[Status], None]
 
@@ -45,19 +37,10 @@ def _silent(line: str) -> None:
 
 def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
     """Make a run directory and its trainer; ConfigError where *directory* exists and is not empty."""
-    begun = directory / _BEGUN
-    if directory.exists() and (not directory.is_dir() or (any(directory.iterdir()) and not begun.is_dir())):
-        raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
+    rundir.check_vacant(directory)
     trainer = Trainer(config, directory, observer)
-    try:
-        # While it is there, the run may be created again: nothing was trained yet.
-        begun.mkdir(parents=True, exist_ok=True)
-        files.replace(directory / "config.yaml", dump_config(config))
-        files.replace(directory / "run.json", json.dumps(_origin(config, command), indent=2))
-        begun.rmdir()
-        files.sync(directory)
-    except OSError as error:
-        raise UserError(f"run-dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
+    about = {"seed": config.seed, "match_parameters": matched(config)}
+    rundir.create(directory, dump_config(config), rundir.new_origin(FORMAT, VERSION, command, about, _PACKAGES))
     return trainer
 
 
@@ -68,23 +51,16 @@ def open_config(directory: Path, *, runs_code: bool = True) -> Config:
     those who read a run and import neither.
     """
     version = read_origin(directory)["version"]
-    settings = read_config(files.inside(directory, directory / "config.yaml"))
+    settings = read_config(files.inside(directory, directory / rundir.CONFIG))
     config = build_config(migrate.config(settings, version))
     if runs_code:
         check_allowed(config.code, directory)
     return config
 
 
-def is_run(directory: Path) -> bool:
-    """Whether *directory* holds a run; one whose :func:`create` was killed on the way is none yet."""
-    return (directory / "run.json").is_file() and not (directory / _BEGUN).exists()
-
-
 def read_origin(directory: Path) -> dict[str, Any]:
     """What ``run.json`` tells; UserError where *directory* is no run."""
-    if not is_run(directory):
-        raise UserError(f"{directory} is no run: it has no run.json")
-    return files.read_json(files.inside(directory, directory / "run.json"), FORMAT, VERSION)
+    return rundir.read_origin(directory, FORMAT, VERSION)
 
 
 def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:
@@ -165,33 +141,3 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
         "checkpoint": latest.name,
         "digest": checkpoint.digest(latest),
     }
-
-
-def _origin(config: Config, command: list[str]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "seed": config.seed,
-        "match_parameters": matched(config),
-        "git_commit": _git_commit(),
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "versions": {name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

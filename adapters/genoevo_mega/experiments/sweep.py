@@ -34,6 +34,7 @@ from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
 from genoevo_runs.errors import ConfigError, UserError, nearest
+from genoevo_runs.rundir import is_run
 from genoevo_runs.settings import Settings, comparable, explain, merge, nested, read_config
 from genoevo_runs.user_code import check_allowed
 
@@ -102,7 +103,7 @@ class Run:
     @property
     def state(self) -> str:
         """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
-        if not runs.is_run(self.directory):
+        if not is_run(self.directory):
             return "new"
         there = runs.open_config(self.directory)
         if comparable(there) != comparable(self.config):

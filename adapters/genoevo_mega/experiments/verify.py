@@ -10,7 +10,7 @@ from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint, migrate
 from genoevo_mega.training.checkpoint_files import CHECKPOINT, STATE
-from genoevo_runs import manifest, metrics
+from genoevo_runs import manifest, metrics, rundir
 from genoevo_runs.errors import DamagedError, UserError
 
 
@@ -53,12 +53,11 @@ def verify(directory: Path) -> dict[str, Any]:
     *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too: a checkpoint
     that it removes meanwhile does not count.
     """
-    if not runs.is_run(directory):
-        raise UserError(f"{directory} is no run: it has no run.json")
+    rundir.check_run(directory)
     report = _Report(directory)
     config = None
-    if report.run(directory / "run.json", lambda: runs.read_origin(directory)):
-        config = report.run(directory / "config.yaml", lambda: runs.open_config(directory))
+    if report.run(directory / rundir.ORIGIN, lambda: runs.read_origin(directory)):
+        config = report.run(directory / rundir.CONFIG, lambda: runs.open_config(directory))
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
     report.checked.discard(directory / manifest.CHECKPOINTS)
     found = [(path, _checkpoint(directory, path, config)) for path in paths]

@@ -1,0 +1,106 @@
+"""Run directories: how one is made and found again, and what its ``run.json`` tells.
+
+``config.yaml`` holds the resolved settings and ``run.json`` where the run came from.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from genoevo_runs import files
+from genoevo_runs.errors import ConfigError, UserError
+
+CONFIG, ORIGIN = "config.yaml", "run.json"
+_BEGUN = ".begun"
+
+
+def is_run(directory: Path) -> bool:
+    """Whether *directory* holds a run; one whose :func:`create` was killed on the way is none yet."""
+    return (directory / ORIGIN).is_file() and not (directory / _BEGUN).exists()
+
+
+def check_run(directory: Path) -> None:
+    """Raise UserError if *directory* is no run."""
+    if not is_run(directory):
+        raise UserError(f"{directory} is no run: it has no {ORIGIN}")
+
+
+def check_vacant(directory: Path) -> None:
+    """Raise ConfigError unless a run can be made in *directory*: it is missing, empty, or was begun and not made."""
+    vacant = not directory.exists() or (directory / _BEGUN).is_dir()
+    if not vacant and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
+
+
+def create(directory: Path, config: str, origin: dict[str, Any]) -> None:
+    """Make a run directory with the settings *config*, as YAML, and its *origin*; UserError if it cannot be written.
+
+    If the process is killed on the way, the run may be created again: nothing was trained yet.
+    """
+    begun = directory / _BEGUN
+    try:
+        begun.mkdir(parents=True, exist_ok=True)
+        files.replace(directory / CONFIG, config)
+        files.replace(directory / ORIGIN, json.dumps(origin, indent=2))
+        begun.rmdir()
+        files.sync(directory)
+    except OSError as error:
+        raise UserError(f"run-dir = {str(directory)!r}: cannot be written: {error.strerror}") from None
+
+
+def new_origin(
+    format: str, version: int, command: list[str], about: dict[str, Any], packages: Sequence[str]
+) -> dict[str, Any]:
+    """The content of a ``run.json``.
+
+    Parameters
+    ----------
+    format, version
+        The kind of run, and the version of its files.
+    command
+        The command line that creates it.
+    about
+        What else is to be told of it, as JSON values by name.
+    packages
+        The packages whose installed versions are noted.
+
+    """
+    return {
+        "format": format,
+        "version": version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        **about,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "versions": {name: _version(name) for name in packages},
+    }
+
+
+def read_origin(directory: Path, format: str, version: int) -> dict[str, Any]:
+    """The content of ``run.json``; UserError if *directory* is no run of that *format*, or of a later *version*."""
+    check_run(directory)
+    return files.read_json(files.inside(directory, directory / ORIGIN), format, version)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
