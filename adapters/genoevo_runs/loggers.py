@@ -64,19 +64,32 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
 
 
 class _TensorBoard:
+    """Writes event files with TensorBoard's own package, as torch's SummaryWriter does."""
+
     def __init__(self, directory: Path, step: int) -> None:
-        board, folder = importlib.import_module("torch.utils.tensorboard"), directory / "tensorboard"
+        folder = directory / "tensorboard"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass  # the board's own thread would fail with a traceback where it cannot write
-        self._board = board.SummaryWriter(folder, purge_step=step + 1 if step else None)
+            pass  # the writer's own thread would fail with a traceback where it cannot write
+        self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
+        self._summaries = importlib.import_module("tensorboard.compat.proto.summary_pb2")
+        writer = importlib.import_module("tensorboard.summary.writer.event_file_writer")
+        self._writer = writer.EventFileWriter(str(folder))
+        if step:  # TensorBoard then drops what an interrupted run had logged after this step
+            start = self._events.SessionLog(status=self._events.SessionLog.START)
+            self._add(step + 1, file_version="brain.Event:2")
+            self._add(step + 1, session_log=start)
 
     def log(self, values: Values, step: int) -> None:
         for name, value in values:
-            self._board.add_scalar(name, value, step)
+            scalar = self._summaries.Summary.Value(tag=name, simple_value=value)
+            self._add(step, summary=self._summaries.Summary(value=[scalar]))
 
     def close(self) -> None:
-        self._board.close()
+        self._writer.close()
+
+    def _add(self, step: int, **content: Any) -> None:
+        self._writer.add_event(self._events.Event(wall_time=time.time(), step=step, **content))
 
 
 class _WeightsAndBiases:
