@@ -1,22 +1,19 @@
-"""Policies of training runs, loaded by whichever installed package can read the run.
+"""Trained policies of training runs.
 
-The engine knows no such package. One that writes runs registers a loader as an entry point of the group
-``genoevo.policies``, under the name that stands as ``format`` in its runs' ``run.json``.
+The engine knows nothing of runs. The package that does registers its loader as the entry point ``load_policy`` of the
+group ``genoevo``, and the function here looks it up when it is called. So the engine imports nothing that is built on
+it, not even lazily.
 """
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import entry_points
 from os import PathLike
-from pathlib import Path
 from typing import Any
-
-GROUP = "genoevo.policies"
 
 
 def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
-    """The trained policies of a run directory, as an object with ``predict(observation, task)``.
+    """Return the trained policies of a run directory, an object with ``predict(observation, task)``.
 
     Parameters
     ----------
@@ -28,31 +25,14 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     Raises
     ------
     FileNotFoundError
-        Where the directory is no run.
+        If the directory is not a run.
     ValueError
-        Where its ``run.json`` is damaged.
+        If its ``run.json`` is corrupt.
     ModuleNotFoundError
-        Where no installed package reads such a run.
+        If no installed package reads such a run.
 
     """
-    origin = Path(directory) / "run.json"
-    if not origin.is_file():
-        raise FileNotFoundError(f"{directory} is no run: it has no run.json")
-    try:
-        kind = json.loads(origin.read_text(encoding="utf-8"))["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{origin} is damaged: {error}") from None
-    loaders = {loader.name: loader for loader in entry_points(group=GROUP)}
-    if kind not in loaders:
-        known = ", ".join(sorted(loaders)) or "none"
-        raise ModuleNotFoundError(
-            f"{directory} is a run of the format {kind!r}, which no installed package reads (known: {known}); "
-            "those of genoevo mega need pip install 'genoevo[mega]'"
-        )
-    try:
-        load = loaders[kind].load()
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"the policies of {directory} need {error.name}: pip install 'genoevo[mega]'", name=error.name
-        ) from None
-    return load(Path(directory), **options)
+    loaders = tuple(entry_points(group="genoevo", name="load_policy"))
+    if not loaders:
+        raise ModuleNotFoundError("no installed package loads policies: pip install 'genoevo[mega]'")
+    return loaders[0].load()(directory, **options)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from genoevo_mega.experiments.compare import Comparison
     from genoevo_mega.experiments.dry_run import Estimate as RunEstimate
-    from genoevo_mega.experiments.pools import Progress as RunProgress
     from genoevo_mega.policies.export import Exported
     from genoevo_mega.training.evaluation import Estimate
     from genoevo_mega.training.status import Status
+    from genoevo_runs.pools import RunEvent
     from genoevo_runs.statistics import Interval
 
 _console = Console(stderr=True, highlight=False)
@@ -183,7 +183,7 @@ class SweepView:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def update(self, progress: RunProgress) -> None:
+    def update(self, progress: RunEvent) -> None:
         """Show what became of a run."""
         run, event = progress.run, progress.event
         name, target = f"{run.name}/{run.seed}", run.config.steps
@@ -191,10 +191,10 @@ class SweepView:
             self._bars[run] = self._progress.add_task(name, total=target, success="")
             return
         if event == "steps":
-            self._progress.update(self._bars[run], completed=progress.steps, success=_percent(progress.success))
+            self._progress.update(self._bars[run], completed=progress.steps, success=_percent(progress.score))
             if not self._live and time.monotonic() - self._shown >= PLAIN_INTERVAL:
                 self._shown = time.monotonic()
-                note(f"{name}: {progress.steps:,} of {target:,} steps, success {_percent(progress.success)}")
+                note(f"{name}: {progress.steps:,} of {target:,} steps, success {_percent(progress.score)}")
             return
         if run in self._bars:
             self._progress.remove_task(self._bars.pop(run))

@@ -38,16 +38,17 @@ def sweep(
         genoevo mega sweep studies/start_stage.yaml --scale laptop --dir sweeps/start_stage
     """
     with display.counter("loading"):
-        from genoevo_mega.experiments import sweep as plans
-        from genoevo_mega.experiments.pools import LocalPool, RayPool
+        from genoevo_mega.run_kind import KIND
+        from genoevo_runs import sweep as plans
+        from genoevo_runs.pools import LocalPool, RayPool
 
-    chosen = plans.read_sweep(file, scale)
+    chosen = plans.read_sweep(KIND, file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
     cores = display.machine_defaults()["threads"]
-    planned = plans.plan(chosen, file, root, display.note)
+    planned = plans.plan(KIND, chosen, file, root, display.note)
     at_once = min(processes or max(1, cores // max(run.config.compute.threads for run in planned)), len(planned))
     share = max(1, cores // at_once)
-    planned = [run.on({"workers": share, "threads": share}) for run in planned]
+    planned = [run.on(share) for run in planned]
     states = {run: run.state for run in planned}
     if dry_run:
         _list(states)

@@ -14,11 +14,12 @@ from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.renamed import RENAMED, with_new_names
 from genoevo_mega.config.run import build_config, setting_names
 from genoevo_mega.experiments import runs
-from genoevo_mega.experiments.sweep import SweepFile, plan
 from genoevo_mega.experiments.verify import verify
+from genoevo_mega.run_kind import KIND
 from genoevo_mega.training import migrate
 from genoevo_runs.errors import ConfigError
 from genoevo_runs.settings import flat, nested
+from genoevo_runs.sweep import SweepFile, plan
 from tests.same_as.runs import SETTINGS, translated
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -145,7 +146,7 @@ def test_both_names_at_one_door_are_one_line_and_exit_code_2(trained, tmp_path, 
 
 def _plan(tmp_path, lines, **content):
     sweep = SweepFile.model_validate({"preset": "smoke", "seeds": 2, **content})
-    return plan(sweep, tmp_path / "s.yaml", tmp_path, lines.append)
+    return plan(KIND, sweep, tmp_path / "s.yaml", tmp_path, lines.append)
 
 
 def test_old_names_work_in_a_sweep_file_and_leave_its_directories(tmp_path):

@@ -13,14 +13,16 @@ import yaml
 from click.testing import CliRunner
 
 from genoevo_cli.main import cli
-from genoevo_mega.experiments import pools, runs
+from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.compare import as_json, collect, compare
 from genoevo_mega.experiments.plot import check_picture, draw
-from genoevo_mega.experiments.pools import LocalPool, RayPool, train
-from genoevo_mega.experiments.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_mega.experiments.verify import verify
+from genoevo_mega.run_kind import KIND
 from genoevo_mega.training import checkpoint
+from genoevo_runs import pools
 from genoevo_runs.errors import ConfigError, StorageError, UserError
+from genoevo_runs.pools import LocalPool, RayPool, train
+from genoevo_runs.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_runs.user_code import allow
 
 # Two rounds of two tasks.
@@ -33,11 +35,16 @@ def _file(path, **content):
 
 
 def _plan(tmp_path, **content):
-    return plan(SweepFile.model_validate({**TINY, **content}), tmp_path / "s.yaml", tmp_path)
+    return plan(KIND, SweepFile.model_validate({**TINY, **content}), tmp_path / "s.yaml", tmp_path)
 
 
 def _train(run, **options):
-    asked = {"directory": run.directory, "config": run.config.model_dump(mode="json"), "command": ["test"]}
+    asked = {
+        "format": KIND.format,
+        "directory": run.directory,
+        "config": run.config.model_dump(mode="json"),
+        "command": ["test"],
+    }
     return train(asked, options.get("tell", lambda message: None), options.get("stop", lambda: False))
 
 
@@ -77,7 +84,7 @@ def test_settings_whose_last_part_is_the_same_keep_their_whole_name(tmp_path):
 def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
     scales = {"big": {"seeds": 1, "settings": {"sac": {"batch_size": 9}}, "grid": {"growth.patience": [5]}}}
     path = _file(tmp_path / "s.yaml", **TINY, grid={"genotypes.start_stage": [1, 2]}, scales=scales)
-    small, big = (plan(read_sweep(path, scale), path, tmp_path) for scale in (None, "big"))
+    small, big = (plan(KIND, read_sweep(KIND, path, scale), path, tmp_path) for scale in (None, "big"))
     assert (len(small), len(big)) == (6, 1)
     assert (big[0].config.sac.batch_size, big[0].config.steps, big[0].config.growth.patience) == (9, 200, 5)
 
@@ -102,14 +109,14 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
 def test_a_mistake_in_the_file_is_named_before_anything_runs(tmp_path, content, message):
     path = _file(tmp_path / "s.yaml", **{**TINY, **content})
     with pytest.raises(ConfigError, match=message):
-        plan(read_sweep(path), path, tmp_path / "runs")
+        plan(KIND, read_sweep(KIND, path), path, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
 def test_an_unknown_scale_is_named_with_those_that_there_are(tmp_path):
     path = _file(tmp_path / "s.yaml", **TINY, scales={"laptop": {}, "paper": {}})
     with pytest.raises(ConfigError, match=r"'lapto': must be one of laptop, paper .did you mean laptop"):
-        read_sweep(path, "lapto")
+        read_sweep(KIND, path, "lapto")
 
 
 def test_runs_end_where_they_should_and_are_done(swept):
@@ -131,14 +138,14 @@ def test_a_directory_with_a_run_of_other_settings_is_left_alone(swept):
 def test_another_number_of_threads_does_not_make_it_another_run(swept):
     directory, *_ = swept
     sweep = SweepFile.model_validate({**TINY, "grid": {"genotypes.start_stage": [1, 2]}})
-    preset = plan(sweep, directory / "s.yaml", directory)[0]
+    preset = plan(KIND, sweep, directory / "s.yaml", directory)[0]
     compute = preset.config.compute.model_copy(update={"threads": 2})
     assert replace(preset, config=preset.config.model_copy(update={"compute": compute})).state == "done"
 
 
 def test_the_machines_share_fills_in_what_the_file_leaves_open(tmp_path):
     settings = {**TINY["settings"], "compute.threads": 3}
-    run = _plan(tmp_path, preset="mt10", settings=settings, seeds=1)[0].on({"workers": 2, "threads": 2})
+    run = _plan(tmp_path, preset="mt10", settings=settings, seeds=1)[0].on(2)
     assert (run.config.compute.workers, run.config.compute.threads) == (2, 3)
 
 
@@ -267,7 +274,7 @@ def test_a_sweep_imports_no_suite_that_its_file_alone_names(tmp_path, monkeypatc
     monkeypatch.delenv("GENOEVO_ALLOW_SUITE", raising=False)
     path = _file(tmp_path / "s.yaml", preset="smoke", settings={"suite": "sneaky:make"}, seeds=1)
     with pytest.raises(UserError, match=r"s.yaml names the suite sneaky:make, which is code"):
-        plan(read_sweep(path), path, tmp_path / "runs")
+        plan(KIND, read_sweep(KIND, path), path, tmp_path / "runs")
 
 
 def test_a_suite_that_was_typed_is_swept(tmp_path, monkeypatch):

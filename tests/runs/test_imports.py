@@ -17,7 +17,7 @@ def test_no_module_imports_torch_or_an_adapter():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", ["errors", "files", "policies", "report.evolution", "report.server", "run_kind"])
+@pytest.mark.parametrize("module", ["errors", "policies", "report.evolution", "report.server", "run_kind"])
 def test_what_the_engine_and_its_command_use_needs_nothing_beyond_the_command_line(module):
     code = f"import sys; sys.modules |= dict.fromkeys({BEYOND_CLI}); import genoevo_runs.{module}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,6 +5,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genoevo_runs.loggers import open_logger
 
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+
+sys.modules["torch"] = None
+from genoevo_runs.loggers import open_logger
+
+logger = open_logger("tensorboard", Path(sys.argv[1]), 0, {})
+logger.log([("score", 0.5)], 1)
+logger.close()
+"""
+
 
 def _log(directory, since, *steps):
     logger = open_logger("tensorboard", directory, since, {})
@@ -21,10 +33,6 @@ def test_tensorboard_forgets_what_an_interrupted_run_logged_after_its_checkpoint
 
 
 def test_tensorboard_needs_no_torch(tmp_path):
-    code = (
-        "import sys; sys.modules['torch'] = None; from pathlib import Path; from genoevo_runs.loggers import open_logger;"
-        "logger = open_logger('tensorboard', Path(sys.argv[1]), 0, {}); logger.log([('score', 0.5)], 1); logger.close()"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.value for event in events.Scalars("score")] == [0.5]

@@ -22,3 +22,9 @@ class Status:
     success: list[float | None] = field(default_factory=list)
     evaluating: str = ""
     events: list[str] = field(default_factory=list)
+
+    @property
+    def score(self) -> float | None:
+        """The mean success of the tasks that have one; None before the first round."""
+        known = [value for value in self.success if value is not None]
+        return sum(known) / len(known) if known else None

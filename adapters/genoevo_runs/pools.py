@@ -19,13 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genoevo_mega.config.run import build_config
-from genoevo_mega.envs.errors import RolloutError
-from genoevo_mega.experiments.sweep import FINISHED, Run
-from genoevo_mega.training.errors import DivergedError
 from genoevo_runs import files
-from genoevo_runs.errors import StorageError, UserError
+from genoevo_runs.errors import RunError, UserError
+from genoevo_runs.run_kind import Progress, find
 from genoevo_runs.rundir import is_run
+from genoevo_runs.sweep import FINISHED, PlannedRun
 from genoevo_runs.user_code import allow, allow_inherited, inherited
 
 STOP = "stop"
@@ -34,49 +32,46 @@ _INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunEvent:
     """What became of a run: ``event`` is ``began``, ``steps``, ``done``, ``stopped`` or ``failed`` (see ``text``)."""
 
-    run: Run
+    run: PlannedRun
     event: str
     steps: int = 0
-    success: float | None = None
+    score: float | None = None
     text: str = ""
 
 
 def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
     """Bring one run to its end, from its last checkpoint where it has one; what became of it, as JSON values.
 
-    *run* has ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for once a second.
-    What is foreseen to go wrong with a run is its outcome ``failed``.
+    *run* has ``format``, ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for
+    once a second. What is foreseen to go wrong with a run is its outcome ``failed``.
     """
-    from genoevo_mega.experiments import runs
-    from genoevo_mega.training.status import Status
-
     directory, shown, steps = Path(run["directory"]), 0.0, 0
+    kind = find(run["format"], directory)
 
-    def observe(status: Status) -> None:
+    def observe(progress: Progress) -> None:
         nonlocal shown, steps
-        steps = status.steps
+        steps = progress.steps
         if time.monotonic() - shown < _INTERVAL:
             return
         shown = time.monotonic()
-        known = [value for value in status.success if value is not None]
-        tell({"event": "steps", "steps": status.steps, "success": sum(known) / len(known) if known else None})
-        trainer.stop_requested |= stop()
+        tell({"event": "steps", "steps": progress.steps, "score": progress.score})
+        if stop():
+            training.stop()
 
     try:
         if is_run(directory):
-            trainer = runs.resume(directory, observe)
+            training = kind.resume(directory, observe)
         else:
-            trainer = runs.create(directory, build_config(run["config"]), run["command"], observe)
-        finished = trainer.run(trainer.config.steps)
+            training = kind.create(directory, kind.build_config(run["config"]), run["command"], observe)
+        finished = training.run()
         if finished:
-            summary = {"steps": trainer.state.steps, "updates": trainer.state.agent.updates}
-            files.replace(directory / FINISHED, json.dumps(summary))
-    except (UserError, RolloutError, DivergedError, StorageError, OSError) as error:
+            files.replace(directory / FINISHED, json.dumps(training.summary()))
+    except (UserError, RunError, OSError) as error:
         return {"event": "failed", "steps": steps, "text": str(error)}
-    return {"event": "done" if finished else "stopped", "steps": trainer.state.steps}
+    return {"event": "done" if finished else "stopped", "steps": training.steps}
 
 
 class LocalPool:
@@ -95,10 +90,10 @@ class LocalPool:
         self._processes, self._command = processes, command
         self.stop_requested = False
 
-    def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
+    def run(self, waiting: Sequence[PlannedRun]) -> Iterator[RunEvent]:
         """Train them all; after :attr:`stop_requested` those under way save and no other begins."""
         queue = list(waiting)
-        busy: dict[subprocess.Popen[bytes], Run] = {}
+        busy: dict[subprocess.Popen[bytes], PlannedRun] = {}
         asked = False
         with selectors.DefaultSelector() as selector:
             try:
@@ -117,7 +112,7 @@ class LocalPool:
                         line = _out(worker).readline()
                         run = busy[worker]
                         message = json.loads(line) if line else _death(worker, asked)
-                        yield Progress(run, **message)
+                        yield RunEvent(run, **message)
                         if message["event"] == "steps":
                             continue
                         del busy[worker]
@@ -135,10 +130,10 @@ class LocalPool:
                     worker.kill()
                     _end(worker)
 
-    def _assign(self, worker: subprocess.Popen[bytes], run: Run) -> Progress:
+    def _assign(self, worker: subprocess.Popen[bytes], run: PlannedRun) -> RunEvent:
         assert worker.stdin is not None
         worker.stdin.write(json.dumps(_as_json(run, self._command)).encode() + b"\n")
-        return Progress(run, "began")
+        return RunEvent(run, "began")
 
 
 class RayPool:
@@ -164,7 +159,7 @@ class RayPool:
         self._flag = directory.absolute() / STOP  # Ray's workers are elsewhere
         self.stop_requested = False
 
-    def run(self, waiting: Sequence[Run]) -> Iterator[Progress]:
+    def run(self, waiting: Sequence[PlannedRun]) -> Iterator[RunEvent]:
         """As :meth:`LocalPool.run`; steps are not reported."""
         self._flag.unlink(missing_ok=True)
         started_here = not self._ray.is_initialized()
@@ -180,9 +175,9 @@ class RayPool:
                 for task in ready:
                     run = pending.pop(task)
                     try:
-                        yield Progress(run, **self._ray.get(task))
+                        yield RunEvent(run, **self._ray.get(task))
                     except self._ray.exceptions.RayError as error:
-                        yield Progress(run, "failed", text=str(error))
+                        yield RunEvent(run, "failed", text=str(error))
         finally:
             self._flag.unlink(missing_ok=True)
             if started_here:
@@ -196,6 +191,7 @@ class RayPool:
 
 
 def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
+    find(run["format"], run["directory"])  # it registers what may be allowed
     for setting, name in run["allowed"]:  # a cluster has an environment of its own
         allow(setting, name)
     stop = Path(flag)
@@ -204,8 +200,9 @@ def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
     return train(run, lambda message: None, stop.exists)
 
 
-def _as_json(run: Run, command: list[str]) -> dict[str, Any]:
+def _as_json(run: PlannedRun, command: list[str]) -> dict[str, Any]:
     return {
+        "format": run.kind.format,
         "directory": str(run.directory.absolute()),
         "config": run.config.model_dump(mode="json"),
         "command": command,
@@ -217,12 +214,7 @@ def _start() -> subprocess.Popen[bytes]:
     # torch's pool of threads is as large as a run asks for, but BLAS's would be as large as the machine.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "genoevo_mega.experiments.pools",
-        ],  # -P: no module of the working directory goes first
+        [sys.executable, "-P", "-m", "genoevo_runs.pools"],  # -P: no module of the working directory goes first
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,  # a line that waited in a buffer of ours would not wake the selector
@@ -266,10 +258,12 @@ def _serve() -> None:
             stop(0, None)
 
     signal.signal(signal.SIGTERM, stop)
-    allow_inherited()
     while line := sys.stdin.readline():
         try:
-            tell(train(json.loads(line), tell, lambda: stopping or os.getppid() != parent))
+            run = json.loads(line)
+            find(run["format"], run["directory"])  # it registers what may be allowed
+            allow_inherited()
+            tell(train(run, tell, lambda: stopping or os.getppid() != parent))
         except Exception:
             tell({"event": "failed", "text": traceback.format_exc()})
 

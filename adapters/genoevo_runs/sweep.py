@@ -29,11 +29,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from genoevo_mega.config.renamed import Tell, with_new_names
-from genoevo_mega.config.run import Config, build_config, preset
-from genoevo_mega.envs.registry import make_suite
-from genoevo_mega.experiments import runs
 from genoevo_runs.errors import ConfigError, UserError, nearest
+from genoevo_runs.run_kind import RunKind, Tell
 from genoevo_runs.rundir import is_run
 from genoevo_runs.settings import Settings, comparable, explain, merge, nested, read_config
 from genoevo_runs.user_code import check_allowed
@@ -63,7 +60,7 @@ class SweepFile(Settings):
 
     question: str = ""
     """What the runs are to answer, for readers."""
-    preset: str = "mt10"
+    preset: str
     settings: Values = Field(default_factory=dict)
     grid: Grid = Field(default_factory=dict)
     runs: dict[str, Values] = Field(default_factory=dict)
@@ -85,43 +82,43 @@ class SweepFile(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class PlannedRun:
     """One run of a sweep."""
 
+    kind: RunKind
     name: str
     seed: int
-    config: Config
+    config: Settings
     directory: Path
 
-    def on(self, compute: Values) -> Run:
-        """The same run with those settings of the group ``compute`` that its file and preset leave open."""
-        given = self.config.compute
-        left = {name: value for name, value in compute.items() if name not in given.model_fields_set}
-        config = self.config.model_copy(update={"compute": given.model_copy(update=left)})
-        return replace(self, config=config)
+    def on(self, cores: int) -> PlannedRun:
+        """The same run on so many cores, as far as its file and preset leave open how many it uses."""
+        return replace(self, config=self.kind.with_cores(self.config, cores))
 
     @property
     def state(self) -> str:
         """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
         if not is_run(self.directory):
             return "new"
-        there = runs.open_config(self.directory)
+        there = self.kind.open_config(self.directory)
         if comparable(there) != comparable(self.config):
             changed = _first_difference(comparable(there), comparable(self.config))
             raise UserError(f"{self.directory} is a run of other settings: {changed}; choose another --dir")
         return "done" if (self.directory / FINISHED).exists() else "begun"
 
 
-def read_sweep(path: Path, scale: str | None = None) -> SweepFile:
+def read_sweep(kind: RunKind, path: Path, scale: str | None = None) -> SweepFile:
     """A sweep's file, at a scale; ConfigError names what is wrong in it."""
     try:
-        return SweepFile.model_validate(read_config(path)).at(scale)
+        return SweepFile.model_validate({"preset": kind.default_preset, **read_config(path)}).at(scale)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
 
 
-def plan(sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line: None) -> list[Run]:
-    """The runs that *sweep* means, seed by seed, so that every method has its first result early.
+def plan(
+    kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line: None
+) -> list[PlannedRun]:
+    """The runs of that kind that *sweep* means, seed by seed, so that every method has its first result early.
 
     *file* is where it was read; *tell* gets a line for each old name of a setting.
     ConfigError, before anything is run, names the run whose settings are not allowed;
@@ -134,13 +131,13 @@ def plan(sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line
     for seed in seeds:
         for name, settings in _variants(sweep):
             try:
-                given = with_new_names(merge(nested(sweep.settings), nested(settings)), lines.append)
-                config = build_config(preset(sweep.preset), given, {"seed": seed})
-                check_allowed(config.code, file)
-                make_suite(config)
+                given = merge(nested(sweep.settings), nested(settings))
+                config = kind.build_config(kind.preset(sweep.preset), given, {"seed": seed}, tell=lines.append)
+                check_allowed(kind.code(config), file)
+                kind.check(config)
             except ConfigError as error:
                 raise ConfigError(f"run {name!r}: {error}") from None
-            planned.append(Run(name, seed, config, directory / name / str(seed)))
+            planned.append(PlannedRun(kind, name, seed, config, directory / name / str(seed)))
     for line in dict.fromkeys(lines):
         tell(line)
     return planned

@@ -1,0 +1,101 @@
+"""MEGA's runs as sweeps and :func:`genoevo.load_policy` see them; pyproject.toml registers :data:`KIND`.
+
+This module is loaded before anybody knows whether torch is installed, so methods import what they need.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import genoevo_mega.config.code  # noqa: F401 - registers the settings that may name code
+from genoevo_runs.run_kind import Observer, Tell
+
+if TYPE_CHECKING:
+    from genoevo_mega.config.run import Config
+    from genoevo_mega.policies.policy import Policy
+    from genoevo_mega.training.trainer import Trainer
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+class MegaTraining:
+    """A trainer that goes to the end that its own settings say."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    @property
+    def steps(self) -> int:
+        """Environment steps taken."""
+        return self._trainer.state.steps
+
+    def run(self) -> bool:
+        """Train and save; False if it was stopped before the end."""
+        return self._trainer.run(self._trainer.config.steps)
+
+    def stop(self) -> None:
+        """Let :meth:`run` save and return after the present vector step."""
+        self._trainer.stop_requested = True
+
+    def summary(self) -> dict[str, Any]:
+        """Environment steps and gradient steps taken."""
+        return {"steps": self._trainer.state.steps, "updates": self._trainer.state.agent.updates}
+
+
+class MegaRuns:
+    """MEGA's :class:`~genoevo_runs.run_kind.RunKind`, which documents the methods."""
+
+    format, requirement, default_preset = "genoevo-mega-run", "genoevo[mega]", "mt10"
+
+    def preset(self, name: str) -> dict[str, Any]:  # noqa: D102
+        from genoevo_mega.config.run import preset
+
+        return preset(name)
+
+    def build_config(self, *layers: dict[str, Any], tell: Tell = _silent) -> Config:  # noqa: D102
+        from genoevo_mega.config.renamed import with_new_names
+        from genoevo_mega.config.run import build_config
+
+        return build_config(*(with_new_names(layer, tell) for layer in layers))
+
+    def code(self, config: Config) -> dict[str, str]:  # noqa: D102
+        return config.code
+
+    def check(self, config: Config) -> None:
+        """ConfigError if the tasks cannot be made."""
+        from genoevo_mega.envs.registry import make_suite
+
+        make_suite(config)
+
+    def with_cores(self, config: Config, cores: int) -> Config:
+        """As many workers and threads as *cores*, as far as *config* leaves them open."""
+        open_settings = {"workers", "threads"} - config.compute.model_fields_set
+        compute = config.compute.model_copy(update=dict.fromkeys(open_settings, cores))
+        return config.model_copy(update={"compute": compute})
+
+    def open_config(self, directory: Path) -> Config:  # noqa: D102
+        from genoevo_mega.experiments.runs import open_config
+
+        return open_config(directory)
+
+    def create(self, directory: Path, config: Config, command: list[str], observer: Observer) -> MegaTraining:  # noqa: D102
+        from genoevo_mega.experiments.runs import create
+
+        return MegaTraining(create(directory, config, command, observer))
+
+    def resume(self, directory: Path, observer: Observer) -> MegaTraining:  # noqa: D102
+        from genoevo_mega.experiments.runs import resume
+
+        return MegaTraining(resume(directory, observer))
+
+    def load_policy(self, directory: Path, *, seed: int | None = None) -> Policy:
+        """The greedy policies; *seed* is for actions that are drawn."""
+        from genoevo_mega.policies.policy import load_policy
+
+        return load_policy(directory, seed=seed)
+
+
+KIND = MegaRuns()

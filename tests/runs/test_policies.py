@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+import genoevo
+
+
+def test_a_directory_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"is no run: it has no run\.json"):
+        genoevo.load_policy(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_run_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        genoevo.load_policy(tmp_path)
+
+
+def test_a_format_that_nothing_installed_reads_is_named(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"format": "other"}))
+    with pytest.raises(ModuleNotFoundError, match="'other', which no installed package reads"):
+        genoevo.load_policy(tmp_path)
+
+
+def test_a_format_that_is_no_name_is_named(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"format": []}))
+    with pytest.raises(ModuleNotFoundError, match=r"the format \[\], which no installed package reads"):
+        genoevo.load_policy(tmp_path)
+
+
+def test_another_adapter_gets_the_directory_and_the_options(toy, tmp_path):
+    config = toy.build_config(toy.preset("short"))
+    training = toy.create(tmp_path / "run", config, [], lambda progress: None)
+    training.run()
+    assert genoevo.load_policy(str(tmp_path / "run"), factor=3) == 3 * training.total
+
+
+def test_what_the_adapter_lacks_is_named_with_what_pip_installs(toy, tmp_path):
+    toy.create(tmp_path / "run", toy.build_config(), [], print)
+    with pytest.raises(ModuleNotFoundError, match="need dependency_of_toys: pip install 'genoevo-toy'"):
+        genoevo.load_policy(tmp_path / "run", factor=0)
