@@ -89,7 +89,7 @@ class RunKind(Protocol):
         """The settings of a run; UserError if it is another's, is damaged or names code that nobody allowed."""
 
     def create(self, directory: Path, config: Any, command: list[str], observer: Observer) -> Training:
-        """Begin a run in a new directory, as :mod:`genoevo_runs.rundir` makes it; *command* goes into ``run.json``."""
+        """Begin a run in a new directory, made by :mod:`genoevo_runs.rundir`; *command* goes into ``run.json``."""
 
     def resume(self, directory: Path, observer: Observer) -> Training:
         """Go on with a run from its newest checkpoint; UserError if none can be read."""
