@@ -24,7 +24,7 @@ import numpy as np
 from deap import algorithms, base, creator, tools
 from reporting import Measured, fastest, report
 
-from genoevo import Community, Evolution, Genotype, Memory, Population, StagedLayout
+from genoevo import Community, Evolution, Genotype, Population, Record, StagedLayout
 from genoevo.community import Growth
 from genoevo.decode import decode_population
 from genoevo.evaluation import Vectorised
@@ -43,7 +43,7 @@ def ones(population: Population) -> Any:
 def ours(size: int = SIZE, lengths: Any = LENGTH, generations: int = 50) -> Turn:
     """Evolution on packed words, by default exactly the work described above."""
     start = Population.random(size, lengths, np.random.default_rng(1))
-    evolution = Evolution(Vectorised(ones), start, seed=1, memory=Memory(hall_of_fame=1))
+    evolution = Evolution(Vectorised(ones), start, seed=1, record=Record(hall_of_fame=1))
     evolution.run(2)
     return lambda: fastest(1, lambda: evolution.run(generations))[0] / generations
 

@@ -20,7 +20,7 @@ nitpick_ignore_regex = [
     # Aliases and variables of types, and what is public but not part of the reference.
     (
         "py:class",
-        r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|(genoevo\.genotype\.)?Fitness",
+        r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
     ),
     ("py:class", r"genoevo_mega\.(config\.run\.Config|agents\.sac\.Agent|networks\.modular\.ModularNetwork)"),
 ]

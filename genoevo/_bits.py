@@ -6,14 +6,9 @@ genotype's length are always zero, so rows can be compared, hashed and counted w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Words = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from genoevo._types import AnyArray, Bits, Floats, Ints, Words
 
 WORD = 64
 _LOW_BITS = np.array([(1 << i) - 1 for i in range(WORD)], dtype=np.uint64)
@@ -25,7 +20,7 @@ def word_count(length: int) -> int:
     return -(-length // WORD)
 
 
-def pack(bits: npt.NDArray[Any]) -> Words:
+def pack(bits: AnyArray) -> Words:
     """Pack a (n, L) matrix of zeros and ones into (n, ceil(L / 64)) words."""
     n, length = bits.shape
     packed = np.zeros((n, word_count(length) * 8), dtype=np.uint8)
@@ -33,7 +28,7 @@ def pack(bits: npt.NDArray[Any]) -> Words:
     return np.asarray(packed.view("<u8"), dtype=np.uint64)
 
 
-def unpack(words: Words, length: int) -> npt.NDArray[np.uint8]:
+def unpack(words: Words, length: int) -> Bits:
     """The first *length* bits of each row as a (n, length) uint8 matrix."""
     as_bytes = np.ascontiguousarray(words.astype("<u8", copy=False)).view(np.uint8)
     return np.unpackbits(as_bytes, axis=1, count=length, bitorder="little")

@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least
+from genoevo._types import Floats, Ints
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout, StagedLayout
 from genoevo.population import Population

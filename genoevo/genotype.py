@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from deap import base
 
-from genoevo._bits import Words, pack, unpack, word_count
+from genoevo._bits import pack, unpack, word_count
+from genoevo._types import AnyArray, Bits, Words
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
@@ -70,7 +70,7 @@ class Genotype:
 
     __slots__ = ("_length", "fitness", "words")
 
-    def __init__(self, bits: str | Sequence[int] | npt.NDArray[Any], weights: Sequence[float] = (1.0,)) -> None:
+    def __init__(self, bits: str | Sequence[int] | AnyArray, weights: Sequence[float] = (1.0,)) -> None:
         if isinstance(bits, str):
             if others := set(bits) - {"0", "1"}:
                 place = min(map(bits.index, others))
@@ -96,7 +96,7 @@ class Genotype:
         return genotype
 
     @property
-    def bits(self) -> npt.NDArray[np.uint8]:
+    def bits(self) -> Bits:
         """The bits as a (length,) uint8 array."""
         return np.asarray(unpack(self.words[None], self._length)[0])
 

@@ -8,8 +8,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints, Words, pack, prefix_mask, random_words, unpack, word_count
+from genoevo._bits import pack, prefix_mask, random_words, unpack, word_count
 from genoevo._check import check_generator
+from genoevo._types import AnyArray, Bits, Flags, Floats, Ints, Words
 from genoevo.genotype import Fitness, Genotype
 
 
@@ -53,9 +54,7 @@ class Population:
         return cls(random_words(lengths, width, rng), lengths, weights=weights)
 
     @classmethod
-    def from_bits(
-        cls, bits: npt.NDArray[Any], lengths: Ints | None = None, weights: Sequence[float] = (1.0,)
-    ) -> Population:
+    def from_bits(cls, bits: AnyArray, lengths: Ints | None = None, weights: Sequence[float] = (1.0,)) -> Population:
         """Pack a (n, L) matrix of zeros and ones; bits past a row's length are dropped."""
         n, length = bits.shape
         lengths = np.full(n, length, dtype=np.int64) if lengths is None else lengths
@@ -132,7 +131,7 @@ class Population:
         self._values[:] = array
 
     @property
-    def evaluated(self) -> npt.NDArray[np.bool_]:
+    def evaluated(self) -> Flags:
         """(n,) bool: which genotypes have a fitness."""
         return np.asarray(~np.isnan(self._values[:, 0]))
 
@@ -153,7 +152,7 @@ class Population:
         _, rank = np.unique(weighted, axis=0, return_inverse=True)
         return rank.reshape(-1).astype(np.float64)
 
-    def bits(self) -> npt.NDArray[np.uint8]:
+    def bits(self) -> Bits:
         """(n, longest) uint8 matrix, zero past each row's length."""
         return unpack(self.words, int(self.lengths.max()))
 
@@ -170,7 +169,7 @@ class Population:
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> Genotype: ...
     @overload
-    def __getitem__(self, index: slice | npt.NDArray[Any] | list[int]) -> Population: ...
+    def __getitem__(self, index: slice | AnyArray | list[int]) -> Population: ...
 
     def __getitem__(self, index: Any) -> Genotype | Population:
         """One genotype (a copy) for an integer; a population (copied) for a slice, a mask or indices."""

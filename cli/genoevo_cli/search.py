@@ -15,7 +15,7 @@ from genoevo import Evolution, FlatLayout
 from genoevo._check import check_between, check_choice, check_whole
 from genoevo.checkpoint import check_about
 from genoevo.evaluation import Vectorised
-from genoevo.evolution import Callback, Memory
+from genoevo.evolution import Callback, Record
 from genoevo.operators import Reproduction
 from genoevo.problems import PROBLEMS, Problem
 from genoevo.state import State
@@ -96,7 +96,7 @@ class Search:
                 granularity="gene",
             ),
             layout=function.layout,
-            memory=Memory(lineage=lineage),
+            record=Record(lineage=lineage),
             statistics=statistics,
             callbacks=callbacks,
         )
@@ -105,7 +105,7 @@ class Search:
         evolution = Evolution.from_state(
             state, evaluate, layout=function.layout, statistics=statistics, callbacks=callbacks
         )
-        if _rules(evolution) != _rules(new) or evolution.memory not in (Memory(), Memory(lineage=True)):
+        if _rules(evolution) != _rules(new) or evolution.record not in (Record(), Record(lineage=True)):
             raise ValueError("the state's rules are not those of its settings")
         function(evolution.population)  # raises ValueError where a length is not the problem's
         convergence.check(evolution.logbook)

@@ -12,8 +12,8 @@ from dataclasses import asdict
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_whole
+from genoevo._types import Flags, Floats, Ints
 from genoevo.community.growth_rule import Growth, GrowthHistory, resized, stage_changes
 from genoevo.community.rollback import WEIGHTS, Replaced, check_fit
 from genoevo.community.round import Round, check_result, elite_first, next_generation, unchanged
@@ -116,7 +116,7 @@ class Community:
         """(n, G) int64: each genotype's codes, the whole numbers of its genes; zero past its own genes."""
         return gene_values(self.population, self.layout.precision)
 
-    def rewrite(self, genes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def rewrite(self, genes: npt.ArrayLike) -> Flags:
         """Put other codes into the genotypes, as a search beside evolution may have found them.
 
         Parameters
@@ -232,7 +232,7 @@ class Community:
             self._replaced = Replaced(judged.unevaluated(), np.where(worse, np.nan, means))
         return Round(scores, effective, elites, grown, shrunk, parents, origins, np.flatnonzero(worse).tolist())
 
-    def _restore(self, worse: npt.NDArray[np.bool_]) -> None:
+    def _restore(self, worse: Flags) -> None:
         if worse.any():
             stages = self.stages
             rows = np.flatnonzero(np.repeat(worse, self.size))

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._types import Flags, Floats, Ints
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.population import Population
@@ -119,7 +118,7 @@ def stage_changes(
     stages: Ints,
     start_stage: int,
     rounds: int,
-    held: npt.NDArray[np.bool_],
+    held: Flags,
     budget: int | None,
 ) -> tuple[list[int], list[int]]:
     """The tasks that grow and those that give a module back; every array is (tasks,).

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
+from genoevo._types import Flags, Floats, Ints
 from genoevo.decode import stages_of
 from genoevo.layout import StagedLayout
 from genoevo.population import Population
@@ -49,7 +48,7 @@ class Replaced:
         *,
         tolerance: float | None,
         budget: int | None,
-    ) -> npt.NDArray[np.bool_]:
+    ) -> Flags:
         """(tasks,) bool: the tasks that get this generation back.
 
         Their mean performance has since fallen by more than *tolerance* (None: no task is rolled back). If the
@@ -58,7 +57,7 @@ class Replaced:
         if tolerance is None:
             return np.zeros(len(performance), np.bool_)
         lost = self.performance - performance
-        worse: npt.NDArray[np.bool_] = lost > tolerance
+        worse: Flags = lost > tolerance
         if budget is not None:  # a stage given back before may have made room for another task's growth
             more = np.where(worse, self.stages(layout) - stages, 0)
             larger = np.flatnonzero(more > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
+from genoevo._types import Floats, Ints, Origins
 from genoevo.community.settings import Mating
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Origin, Reproduction
@@ -31,7 +31,7 @@ class Round:
     grown: list[int]
     shrunk: list[int]
     parents: Ints
-    origins: npt.NDArray[np.int8]
+    origins: Origins
     restored: list[int]
 
 
@@ -53,7 +53,7 @@ def elite_first(elites: Ints, size: int) -> Ints:
     return order + np.arange(len(elites))[:, None] * size
 
 
-def unchanged(elites: Ints, size: int) -> tuple[Ints, npt.NDArray[np.int8]]:
+def unchanged(elites: Ints, size: int) -> tuple[Ints, Origins]:
     """Parents and origins of genotypes that stay: each is its own parent's mutant, with nothing changed."""
     own = elite_first(elites, size)[:, 1:]
     origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
@@ -68,7 +68,7 @@ def next_generation(
     reproduction: Reproduction,
     layout: StagedLayout,
     rng: np.random.Generator,
-) -> tuple[Population, Ints, npt.NDArray[np.int8]]:
+) -> tuple[Population, Ints, Origins]:
     """Each task's elite and its children, and the children's parents and origins as in :class:`Round`."""
     tasks = len(elites)
     size = len(population) // tasks

@@ -7,8 +7,9 @@ from math import isfinite
 
 import numpy as np
 
-from genoevo._bits import Floats, word_count
+from genoevo._bits import word_count
 from genoevo._check import check_at_least
+from genoevo._types import Floats
 from genoevo.evaluation.fitness import Evaluator, evaluated
 from genoevo.population import Population
 from genoevo.state import State, check_state, counts, population_from_state, population_state

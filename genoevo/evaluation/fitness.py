@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Floats
 from genoevo._check import check_at_least, check_choice
+from genoevo._types import Floats
 from genoevo.genotype import Genotype
 from genoevo.population import Population
 

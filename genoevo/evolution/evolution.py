@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from deap.tools import Logbook, MultiStatistics, Statistics
 
-from genoevo._bits import Ints
 from genoevo._check import check_at_least
+from genoevo._types import Ints
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator, evaluated
 from genoevo.evolution import history
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.pending import Pending
-from genoevo.evolution.record import Kept, Memory
+from genoevo.evolution.record import Record, Recorded
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.snapshot import CHANGING, PARTS, Snapshot, check_layout, layout_name
 from genoevo.evolution.stops import Stop
@@ -52,14 +52,16 @@ class Evolution:
         The rules of one generation.
     layout
         Needed by operators that know segments.
-    memory
-        What to keep beside the population.
+    record
+        What to keep besides the population.
     statistics
         DEAP's ``Statistics`` or ``MultiStatistics`` over each generation's population, added to its record in the
         logbook, so none may be named like a column of its own (see *logbook*; ValueError).
         :class:`~genoevo.history.PopulationStatistics` are fast ones.
     callbacks
         Functions of the evolution, called in turn after each generation.
+    memory
+        The former name of *record*.
 
     Attributes
     ----------
@@ -80,7 +82,7 @@ class Evolution:
     pareto_front : deap.tools.ParetoFront or None
     lineage : Lineage or None
     cache : Cache or None
-        As *memory* asks for.
+        As *record* says.
     numbers : numpy.ndarray
         (n,) int64: which genotype of the lineage, in the order of evaluation, stands in each row of *population*.
 
@@ -108,15 +110,18 @@ class Evolution:
         survival: Survival | None = None,
         islands: Islands | None = None,
         layout: Layout | None = None,
-        memory: Memory | None = None,
+        record: Record | None = None,
         statistics: Statistics | MultiStatistics | None = None,
         callbacks: Sequence[Callback] = (),
+        memory: Record | None = None,
     ) -> None:
+        if record is not None and memory is not None:
+            raise ValueError("memory is the former name of record: give one of the two")
         self.reproduction = reproduction or Reproduction()
         self.selection = selection or Selection()
         self.survival = survival or Survival()
         self.islands = islands or Islands()
-        self.memory = memory or Memory()
+        self.record = record or memory or Record()
         self._offspring = self.survival.children(self.islands.size(len(population)))
         self.reproduction.check_layout(layout, population)
         self.layout = layout
@@ -132,14 +137,14 @@ class Evolution:
         self.best: Genotype | None = None
         self.stagnant = 0
         self.logbook = Logbook()
-        self._keep(Kept.empty(self.memory, population.weights))
+        self._keep(Recorded.empty(self.record, population.weights))
         self._pending: Pending | None = None
         self._evaluator = None if evaluate is None else as_evaluator(evaluate)
 
-    def _keep(self, kept: Kept) -> None:
-        self._kept = kept
-        self.hall_of_fame, self.pareto_front = kept.hall_of_fame, kept.pareto_front
-        self.lineage, self.cache = kept.lineage, kept.cache
+    def _keep(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        self.hall_of_fame, self.pareto_front = recorded.hall_of_fame, recorded.pareto_front
+        self.lineage, self.cache = recorded.lineage, recorded.cache
 
     def ask(self) -> Population:
         """Genotypes to evaluate: the given population at first, then each generation's children.
@@ -159,20 +164,20 @@ class Evolution:
         """
         if self._pending is None:
             raise RuntimeError("tell() before ask(): there are no genotypes to tell the fitness of")
-        told = self._pending.evaluated(fitness)
+        evaluated = self._pending.evaluated(fitness)
         self.generation += 1
-        self._kept.add(told, self.generation)
-        self._update_best(told.population)
+        self._recorded.add(evaluated, self.generation)
+        self._update_best(evaluated.population)
         if self.generation == 1:
-            self.population = told.population
+            self.population = evaluated.population
         else:
-            self._succeed(told.population)
-        self.evaluations += len(told.population)
+            self._succeed(evaluated.population)
+        self.evaluations += len(evaluated.population)
         self._pending = None
         if self.islands.is_due(self.generation):
             self._take_rows(self.islands.migrated(self.population.merit(), self.rng))
         compiled = {} if self.statistics is None else history.plain(self.statistics.compile(self.population))
-        self.logbook.record(**history.columns(self, self.population, told.population), **compiled)
+        self.logbook.record(**history.columns(self, self.population, evaluated.population), **compiled)
         for callback in self.callbacks:
             callback(self)
 
@@ -241,10 +246,11 @@ class Evolution:
         snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
         return {
             "kind": "evolution",
-            **{name: asdict(getattr(self, name)) for name in _SETTINGS},
+            **{name: asdict(getattr(self, name)) for name in _RULES},
+            "memory": asdict(self.record),
             "layout": layout_name(self.layout),
             **snapshot.as_state(),
-            **self._kept.as_state(),
+            **self._recorded.as_state(),
         }
 
     @classmethod
@@ -269,7 +275,8 @@ class Evolution:
             evaluate,
             snapshot.population,
             seed=0,
-            **{name: rebuild(settings, state[name]) for name, settings in _SETTINGS.items()},
+            **{name: rebuild(settings, state[name]) for name, settings in _RULES.items()},
+            record=rebuild(Record, state["memory"]),
             layout=layout,
             statistics=statistics,
             callbacks=callbacks,
@@ -277,15 +284,14 @@ class Evolution:
         for name in CHANGING:
             setattr(evolution, name, getattr(snapshot, name))
         evolution._pending = snapshot.pending
-        evolution._keep(Kept.from_state(state, evolution.memory, evolution.population.weights))
+        evolution._keep(Recorded.from_state(state, evolution.record, evolution.population.weights))
         return evolution
 
 
-_SETTINGS: dict[str, Any] = {
+_RULES: dict[str, Any] = {
     "reproduction": Reproduction,
     "selection": Selection,
     "survival": Survival,
     "islands": Islands,
-    "memory": Memory,
 }
-_PARTS = (*_SETTINGS, "layout", *PARTS, "hall_of_fame", "pareto_front", "lineage", "cache")
+_PARTS = (*_RULES, "memory", "layout", *PARTS, "hall_of_fame", "pareto_front", "lineage", "cache")

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_choice
+from genoevo._types import Floats, Ints
 
 Topology = Literal["ring", "complete", "random"]
 Replace = Literal["worst", "random"]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_between
 from genoevo._optional import optional
+from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.operators.reproduction import Origin
 from genoevo.state import State, check_array, check_state
 
-Array = TypeVar("Array", bound=npt.NDArray[Any])
+Array = TypeVar("Array", bound=AnyArray)
 
 GIVEN = -1
 _NAMES = {GIVEN: "given"} | {origin.value: origin.name.lower() for origin in Origin}
@@ -29,7 +28,7 @@ class Lineage:
         self._generations = [np.zeros(0, np.int64)]
         self._fitness = [np.zeros((0, objectives))]
 
-    def record(self, parents: Ints, origins: npt.NDArray[np.int8], generation: int, fitness: Floats) -> None:
+    def record(self, parents: Ints, origins: Origins, generation: int, fitness: Floats) -> None:
         """Append a generation's genotypes, in order; the arrays as in the attributes."""
         self._parents.append(parents)
         self._origins.append(origins)
@@ -45,7 +44,7 @@ class Lineage:
         return _joined(self._parents)
 
     @property
-    def origins(self) -> npt.NDArray[np.int8]:
+    def origins(self) -> Origins:
         """(n,) int8 of :class:`~genoevo.operators.reproduction.Origin`; -1 for genotypes of the first generation."""
         return _joined(self._origins)
 

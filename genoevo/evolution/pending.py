@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._bits import Ints
+from genoevo._types import Ints, Origins
 from genoevo.evolution.lineage import GIVEN
 from genoevo.operators.reproduction import Brood, Origin
 from genoevo.population import Population
@@ -20,7 +20,7 @@ class Pending:
 
     population: Population
     parents: Ints
-    origins: npt.NDArray[np.int8]
+    origins: Origins
 
     @classmethod
     def given(cls, population: Population) -> Pending:

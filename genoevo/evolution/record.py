@@ -1,4 +1,4 @@
-"""What a run keeps beside its population: hall of fame, Pareto front, lineage and cache."""
+"""The record of a run: hall of fame, Pareto front, lineage and cache."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from genoevo.state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What a run keeps beside its population; all of it is part of the state.
+class Record:
+    """The record that a run keeps besides its population. All of it is part of the state.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What one run keeps; None for each that it does not."""
+class Recorded:
+    """The record of one run; None for what it does not keep."""
 
     hall_of_fame: HallOfFame | None
     pareto_front: ParetoFront | None
@@ -54,7 +54,7 @@ class Kept:
     cache: Cache | None
 
     @classmethod
-    def empty(cls, wanted: Memory, weights: tuple[float, ...]) -> Kept:
+    def empty(cls, wanted: Record, weights: tuple[float, ...]) -> Recorded:
         """All that is wanted, of a run that begins, with the objectives' *weights*."""
         return cls(
             HallOfFame(wanted.hall_of_fame) if wanted.hall_of_fame else None,
@@ -74,7 +74,7 @@ class Kept:
             history.update_pareto_front(self.pareto_front, population)
 
     def as_state(self) -> State:
-        """Return the state of each, None for what is not kept."""
+        """Return the state of each, None for what is not recorded."""
         return {
             "hall_of_fame": None if self.hall_of_fame is None else history.hall_state(self.hall_of_fame),
             "pareto_front": None if self.pareto_front is None else history.hall_state(self.pareto_front),
@@ -83,13 +83,13 @@ class Kept:
         }
 
     @classmethod
-    def from_state(cls, state: State, wanted: Memory, weights: tuple[float, ...]) -> Kept:
+    def from_state(cls, state: State, wanted: Record, weights: tuple[float, ...]) -> Recorded:
         """The inverse of :meth:`as_state`; ValueError says what is missing or does not fit."""
-        kept = cls.empty(wanted, weights)
-        if kept.hall_of_fame is not None:
-            history.refill(kept.hall_of_fame, state["hall_of_fame"], weights)
-        if kept.pareto_front is not None:
-            history.refill(kept.pareto_front, state["pareto_front"], weights)
+        recorded = cls.empty(wanted, weights)
+        if recorded.hall_of_fame is not None:
+            history.refill(recorded.hall_of_fame, state["hall_of_fame"], weights)
+        if recorded.pareto_front is not None:
+            history.refill(recorded.pareto_front, state["pareto_front"], weights)
         lineage = Lineage.from_state(state["lineage"], len(weights)) if wanted.lineage else None
         cache = Cache.from_state(state["cache"], len(weights)) if wanted.cache else None
-        return cls(kept.hall_of_fame, kept.pareto_front, lineage, cache)
+        return cls(recorded.hall_of_fame, recorded.pareto_front, lineage, cache)

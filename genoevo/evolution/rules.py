@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._types import Floats, Ints
 from genoevo.operators import selection
 from genoevo.population import Population
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from deap.tools import Logbook
 
-from genoevo._bits import Ints
+from genoevo._types import Ints
 from genoevo.evolution import history
 from genoevo.evolution.pending import Pending
 from genoevo.genotype import Genotype

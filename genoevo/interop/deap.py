@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from deap import base
 
-from genoevo._bits import Ints
+from genoevo._types import Ints
 from genoevo.evolution import Evolution
 from genoevo.genotype import Genotype
 from genoevo.layout import FlatLayout, Layout

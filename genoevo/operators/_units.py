@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Ints
 from genoevo._check import check_choice
+from genoevo._types import Ints
 from genoevo.layout import Layout
 
 Granularity = Literal["bit", "gene", "segment"]

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Ints, Words, below, bernoulli_words, pack, prefix_mask, spliced, unpack, word_count
+from genoevo._bits import below, bernoulli_words, pack, prefix_mask, spliced, unpack, word_count
 from genoevo._check import check_at_least, check_between, check_generator
+from genoevo._types import Ints, Words
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, shared_units, units_of
 from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Ints, prefix_mask, random_words, word_count
+from genoevo._bits import prefix_mask, random_words, word_count
 from genoevo._check import check_at_least, check_choice, check_generator
+from genoevo._types import Ints
 from genoevo.layout import Layout
 from genoevo.population import Population
 

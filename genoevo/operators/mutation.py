@@ -7,19 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import (
-    Floats,
-    Ints,
-    below,
-    bernoulli_words,
-    flip_bits,
-    prefix_mask,
-    random_words,
-    spliced,
-    unpack,
-    word_count,
-)
+from genoevo._bits import below, bernoulli_words, flip_bits, prefix_mask, random_words, spliced, unpack, word_count
 from genoevo._check import check_at_least, check_generator
+from genoevo._types import Floats, Ints
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, units_of
 from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy

@@ -7,10 +7,9 @@ from enum import IntEnum
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from genoevo._bits import Ints
 from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._types import Flags, Ints, Origins
 from genoevo.layout import Layout
 from genoevo.operators import crossover, mutation
 from genoevo.operators._units import Granularity
@@ -33,7 +32,7 @@ class Brood(NamedTuple):
     """Children: an unevaluated ``population`` of n, and each one's ``origins``, (n,) int8 codes of `Origin`."""
 
     population: Population
-    origins: npt.NDArray[np.int8]
+    origins: Origins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +154,7 @@ class Reproduction:
         self,
         first: Population,
         second: Population,
-        mated: npt.NDArray[np.bool_],
+        mated: Flags,
         rng: np.random.Generator,
         layout: Layout | None,
     ) -> Population:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from deap.tools import selNSGA2, sortLogNondominated
 from deap.tools.emo import assignCrowdingDist
 
-from genoevo._bits import Floats, Ints
 from genoevo._check import check_at_least, check_between, check_generator
+from genoevo._types import Floats, Ints
 from genoevo.genotype import Fitness
 from genoevo.population import Population
 

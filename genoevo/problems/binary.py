@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Floats
 from genoevo._check import check_whole
+from genoevo._types import Floats
 from genoevo.population import Population
 from genoevo.problems.problem import Problem
 

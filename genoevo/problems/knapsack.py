@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._bits import Floats
 from genoevo._check import check_choice, check_whole
+from genoevo._types import Floats
 from genoevo.population import Population
 from genoevo.problems.problem import Problem
 

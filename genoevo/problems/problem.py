@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from genoevo._bits import Floats
 from genoevo._check import check_whole
+from genoevo._types import Floats
 from genoevo.layout import FlatLayout, Layout
 from genoevo.population import Population
 

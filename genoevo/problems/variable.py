@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import Floats, Ints
+from genoevo._types import Floats, Ints
 from genoevo.layout import FlatLayout, Layout
 from genoevo.population import Population
 from genoevo.problems.problem import Problem

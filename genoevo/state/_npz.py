@@ -15,19 +15,17 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Arrays = dict[str, npt.NDArray[Any]]
+from genoevo._types import AnyArray, Arrays
 
 KINDS = "biufcU"  # bool, integers, floats, complex, text: nothing that holds objects or fields
 _MOST_EMPTY = 2**20  # the largest side of an array without elements, whose file size bounds nothing
 _LONGEST_HEADER = 10_000  # bytes, as numpy reads at most
 
 
-def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Write *arrays* to *path*; the old file stays until the new one is on disk, whatever happens.
 
     OSError names *path* where it cannot be written. A process that is killed may leave ``NAME.PID.tmp`` beside it.
@@ -84,7 +82,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> Arrays:
     return arrays
 
 
-def _array(name: str, data: bytes) -> npt.NDArray[Any]:
+def _array(name: str, data: bytes) -> AnyArray:
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

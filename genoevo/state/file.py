@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from genoevo._types import Arrays
 from genoevo.state import _npz
 from genoevo.state._migrate import migrated
 from genoevo.state.parts import State, check_array
@@ -27,7 +28,7 @@ def save(path: str | os.PathLike[str], state: State) -> None:
 
     Raises OSError where it cannot be written; TypeError or ValueError for what could not be read back.
     """
-    arrays: _npz.Arrays = {}
+    arrays: Arrays = {}
     text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
     arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
     _npz.write(Path(path), arrays)
@@ -59,7 +60,7 @@ def load(path: str | os.PathLike[str]) -> State:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _split(value: Any, name: str, arrays: _npz.Arrays) -> Any:
+def _split(value: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in _npz.KINDS or not value.dtype.itemsize:
             raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
@@ -76,7 +77,7 @@ def _split(value: Any, name: str, arrays: _npz.Arrays) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _join(value: Any, arrays: _npz.Arrays) -> Any:
+def _join(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
             entry = value[_ARRAY]

@@ -13,10 +13,10 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-import numpy.typing as npt
 
 from genoevo._bits import prefix_mask
 from genoevo._check import check_whole
+from genoevo._types import AnyArray
 from genoevo.population import Population
 
 State = dict[str, Any]
@@ -33,7 +33,7 @@ def check_state(what: str, state: object, keys: Iterable[str], kind: str | None 
         raise ValueError(f"the state of {what} has no {missing[0]!r}")
 
 
-def check_array(name: str, value: object, dtype: type, shape: Sequence[int | None]) -> npt.NDArray[Any]:
+def check_array(name: str, value: object, dtype: type, shape: Sequence[int | None]) -> AnyArray:
     """A copy of *value* as *dtype*; ValueError unless it is an array of that kind and *shape*, None for any side."""
     kind = np.dtype(dtype).kind
     if not isinstance(value, np.ndarray) or value.dtype.kind != kind:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from genoevo import Evolution, Population
-from genoevo.evolution import Memory
+from genoevo.evolution import Record
 from genoevo.operators.reproduction import Origin
 from genoevo_cli.main import cli
 from genoevo_runs.report.evolution import Course, diversity
@@ -33,7 +33,7 @@ def _evolved(generations, lineage=True):
         lambda genotype: int(genotype.bits.sum()),
         start,
         seed=4,
-        memory=Memory(lineage=lineage),
+        record=Record(lineage=lineage),
         callbacks=course.callbacks,
     )
     evolution.run(generations)

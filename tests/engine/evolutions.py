@@ -11,7 +11,7 @@ def ones_and_length(population):
     return np.stack([ones(population), population.lengths], axis=1)
 
 
-def told(evolution, generations):
+def evolved(evolution, generations):
     """The evolution after that many generations of OneMax through ask and tell."""
     for _ in range(generations):
         evolution.tell(ones(evolution.ask()))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, Memory, Population
+from genoevo import Evolution, Population, Record
 from genoevo.cache import Cache
 from genoevo.evaluation import EvaluationError, Failure, InProcess, Vectorised
 
@@ -109,9 +109,9 @@ def test_an_evaluation_that_raises_leaves_the_cache_alone():
 def test_a_run_with_a_cache_is_the_run_without_it(rng, size):
     start = Population.random(20, 12, rng)
     runs = []
-    for memory in (Memory(), Memory(cache=size)):
+    for record in (Record(), Record(cache=size)):
         evaluator = Counted()
-        evolution = Evolution(evaluator, start, seed=1, memory=memory)
+        evolution = Evolution(evaluator, start, seed=1, record=record)
         evolution.run(20)
         runs.append((list(evolution.logbook), [str(genotype) for genotype in evolution.population]))
     assert runs[0] == runs[1]

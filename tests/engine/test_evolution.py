@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, FlatLayout, Genotype, Memory, Population, Selection, Survival
+from genoevo import Evolution, FlatLayout, Genotype, Population, Record, Selection, Survival
 from genoevo.evaluation import EvaluationError, InProcess, Vectorised
 from genoevo.operators import Reproduction
 from genoevo.problems import OneMax
-from tests.engine.evolutions import ones, ones_and_length, told
+from tests.engine.evolutions import evolved, ones, ones_and_length
 from tests.engine.texts import strings
 
 
@@ -31,25 +31,25 @@ def test_the_given_population_is_copied(start):
 
 @pytest.mark.parametrize("generations", [0, 3])
 def test_ask_is_idempotent_and_draws_nothing_the_second_time(start, frozen, generations):
-    evolution = told(Evolution(None, start, seed=1), generations)
-    asked = strings(evolution.ask())
+    evolution = evolved(Evolution(None, start, seed=1), generations)
+    pending = strings(evolution.ask())
     state = frozen(evolution.state_dict())
-    assert strings(evolution.ask()) == asked
+    assert strings(evolution.ask()) == pending
     assert frozen(evolution.state_dict()) == state
 
 
 @pytest.mark.parametrize("generations", [0, 1])
 def test_changing_what_was_asked_for_changes_nothing_inside(start, generations):
-    evolution = told(Evolution(None, start, seed=1), generations)
-    asked = evolution.ask()
-    before = strings(asked)
-    asked.words[:] = 0
+    evolution = evolved(Evolution(None, start, seed=1), generations)
+    pending = evolution.ask()
+    before = strings(pending)
+    pending.words[:] = 0
     assert strings(evolution.ask()) == before
 
 
 @pytest.mark.parametrize("generations", [0, 2])
 def test_tell_before_ask_is_refused(start, generations):
-    evolution = told(Evolution(None, start, seed=1), generations)
+    evolution = evolved(Evolution(None, start, seed=1), generations)
     with pytest.raises(RuntimeError, match=r"tell\(\) before ask\(\)"):
         evolution.tell(np.zeros(12))
 
@@ -71,7 +71,7 @@ def test_step_without_a_function_is_refused(start):
     ids=["too few", "too many objectives", "scalar", "NaN"],
 )
 def test_bad_fitness_is_refused_and_changes_nothing(start, frozen, generations, fitness, message):
-    evolution = told(Evolution(None, start, seed=1), generations)
+    evolution = evolved(Evolution(None, start, seed=1), generations)
     n = len(evolution.ask())
     before = frozen(evolution.state_dict())
     with pytest.raises(ValueError, match=message):
@@ -95,11 +95,11 @@ def test_a_failed_evaluation_can_be_repeated(start):
             raise OSError("the simulator crashed")
         return ones(population)
 
-    evolution = told(Evolution(Vectorised(evaluate), start, seed=1), 1)
+    evolution = evolved(Evolution(Vectorised(evaluate), start, seed=1), 1)
     with pytest.raises(EvaluationError, match="raised OSError: the simulator crashed"):
         evolution.step()
     evolution.step()
-    assert strings(evolution.population) == strings(told(Evolution(None, start, seed=1), 2).population)
+    assert strings(evolution.population) == strings(evolved(Evolution(None, start, seed=1), 2).population)
 
 
 def test_what_is_no_function_is_refused(start):
@@ -119,7 +119,7 @@ def test_a_plain_function_is_called_genotype_by_genotype(start):
 
 @pytest.mark.parametrize("elites", [0, 1, 3])
 def test_the_elites_survive_unchanged_and_only_children_are_evaluated(start, elites):
-    evolution = told(Evolution(None, start, seed=1, survival=Survival(elites=elites)), 4)
+    evolution = evolved(Evolution(None, start, seed=1, survival=Survival(elites=elites)), 4)
     parents = evolution.population
     best = parents[np.argsort(-parents.fitness, kind="stable")[:elites]]
     children = evolution.ask()
@@ -233,7 +233,7 @@ def test_a_generation_makes_objects_of_few_genotypes(rng, monkeypatch):
         Vectorised(OneMax(100)),
         Population.random(500, 100, rng),
         seed=1,
-        memory=Memory(hall_of_fame=10, lineage=True),
+        record=Record(hall_of_fame=10, lineage=True),
     )
     made = []
     from_words = Genotype.from_words
@@ -265,17 +265,17 @@ def test_told_fitness_may_be_the_worst_infinity_of_a_failure_and_is_counted(star
 @pytest.mark.parametrize(("weights", "fitness"), [((1,), [np.inf]), ((-1,), [-np.inf]), ((1, -1), [1, -np.inf])])
 def test_told_fitness_may_not_be_another_infinity_and_nothing_is_changed(rng, frozen, weights, fitness):
     evolution = Evolution(None, Population.random(3, 5, rng, weights=weights), seed=1)
-    asked = evolution.ask()
+    pending = evolution.ask()
     before = frozen(evolution.state_dict())
     with pytest.raises(ValueError, match=r"finite, or the worst infinity for a failure, got -?inf under weight"):
         evolution.tell([[1] * len(weights), fitness, [0] * len(weights)])
     assert frozen(evolution.state_dict()) == before
-    evolution.tell(np.ones((len(asked), len(weights))))
+    evolution.tell(np.ones((len(pending), len(weights))))
 
 
 def test_segments_use_the_given_layout(start):
     rule = Reproduction(crossover="segments", crossover_threshold=1, mutation_rate=0)
-    evolution = told(Evolution(None, start, seed=1, reproduction=rule, layout=FlatLayout(1)), 1)
+    evolution = evolved(Evolution(None, start, seed=1, reproduction=rule, layout=FlatLayout(1)), 1)
     # One segment exchanged whole: every child is a copy of one of its parents.
     assert set(strings(evolution.ask())) <= set(strings(start))
 

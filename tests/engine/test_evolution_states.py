@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from deap.tools import MultiStatistics, Statistics
 
-from genoevo import Evolution, FlatLayout, Islands, Memory, Population, Selection, StagedLayout, Survival
+from genoevo import Evolution, FlatLayout, Islands, Population, Record, Selection, StagedLayout, Survival
 from genoevo.evaluation import Vectorised
 from genoevo.history import PopulationStatistics
 from genoevo.operators import Reproduction
 from genoevo.problems import OneMax
 from genoevo.state import load, save
-from tests.engine.evolutions import ones, ones_and_length, told
+from tests.engine.evolutions import evolved, ones, ones_and_length
 
 IN_A_NEW_PROCESS = """
 import sys
@@ -75,7 +75,7 @@ def test_a_run_goes_on_in_a_new_process_bit_for_bit(onemax, frozen, tmp_path, ru
 
 
 EVERYTHING = {
-    "memory": Memory(hall_of_fame=5, pareto_front=True, lineage=True, cache=15),
+    "record": Record(hall_of_fame=5, pareto_front=True, lineage=True, cache=15),
     "islands": Islands(count=3, interval=2, topology="random", replace="random"),
     "selection": Selection(tournament_size=2),
     "reproduction": Reproduction(crossover_threshold=0.5, mutation_threshold=0.9),
@@ -220,12 +220,12 @@ def test_a_layout_without_a_repr_of_its_own_is_known_by_its_class(start):
 
 @pytest.mark.parametrize("generations", [0, 3])
 def test_a_state_taken_between_ask_and_tell_goes_on_there(start, frozen, generations):
-    evolution = told(Evolution(None, start, seed=1), generations)
-    asked = evolution.ask()
+    evolution = evolved(Evolution(None, start, seed=1), generations)
+    pending = evolution.ask()
     resumed = Evolution.from_state(evolution.state_dict())
-    resumed.tell(ones(asked))
-    evolution.tell(ones(asked))
-    assert frozen(told(resumed, 3).state_dict()) == frozen(told(evolution, 3).state_dict())
+    resumed.tell(ones(pending))
+    evolution.tell(ones(pending))
+    assert frozen(evolved(resumed, 3).state_dict()) == frozen(evolved(evolution, 3).state_dict())
 
 
 def test_a_state_is_a_snapshot_that_later_generations_do_not_change(onemax, frozen):
@@ -252,11 +252,20 @@ def test_the_state_of_something_else_is_refused(onemax, kind):
         Evolution.from_state({**onemax().state_dict(), "kind": kind})
 
 
-@pytest.mark.parametrize("settings", ["reproduction", "selection", "survival", "islands", "memory"])
-def test_an_unknown_setting_in_a_state_is_refused(onemax, settings):
+@pytest.mark.parametrize(
+    ("entry", "settings"),
+    [
+        ("reproduction", "Reproduction"),
+        ("selection", "Selection"),
+        ("survival", "Survival"),
+        ("islands", "Islands"),
+        ("memory", "Record"),
+    ],
+)
+def test_an_unknown_setting_in_a_state_is_refused(onemax, entry, settings):
     state = onemax().state_dict()
-    state[settings] = {**state[settings], "speed": 9}
-    with pytest.raises(ValueError, match=f"{settings.capitalize()} has no setting 'speed'"):
+    state[entry] = {**state[entry], "speed": 9}
+    with pytest.raises(ValueError, match=f"{settings} has no setting 'speed'"):
         Evolution.from_state(state)
 
 

@@ -6,7 +6,8 @@ from deap.tools import HallOfFame, MultiStatistics, ParetoFront, Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, Genotype, Memory, Population
+import genoevo
+from genoevo import Evolution, Genotype, Population, Record
 from genoevo.evaluation import Vectorised
 from genoevo.evolution.history import (
     COLUMNS,
@@ -110,7 +111,7 @@ def test_an_evolution_keeps_the_best_it_ever_saw(rng):
         Vectorised(OneMax(20)),
         Population.random(15, 20, rng),
         seed=1,
-        memory=Memory(hall_of_fame=8, pareto_front=True),
+        record=Record(hall_of_fame=8, pareto_front=True),
     )
     for _ in range(15):
         seen |= {str(g): str(g).count("1") for g in evolution.ask()}
@@ -120,9 +121,17 @@ def test_an_evolution_keeps_the_best_it_ever_saw(rng):
     assert evolution.hall_of_fame[0].fitness == evolution.best.fitness
 
 
-def test_without_memory_nothing_is_kept(rng):
+def test_without_a_record_nothing_is_kept(rng):
     evolution = Evolution(None, Population.random(4, 20, rng), seed=1)
     assert evolution.hall_of_fame is evolution.pareto_front is evolution.lineage is evolution.cache is None
+
+
+def test_the_former_name_of_a_record_is_understood(rng):
+    start = Population.random(4, 20, rng)
+    assert genoevo.Memory is Record
+    assert Evolution(None, start, seed=1, memory=Record(cache=3)).record == Record(cache=3)
+    with pytest.raises(ValueError, match="memory is the former name of record: give one of the two"):
+        Evolution(None, start, seed=1, memory=Record(), record=Record())
 
 
 def registered(statistics):
@@ -207,4 +216,4 @@ def test_a_logbook_with_chapters_survives_the_round_trip(rng, frozen):
 )
 def test_invalid_settings_are_refused_by_name(settings, message):
     with pytest.raises(ValueError, match=message):
-        Memory(**settings)
+        Record(**settings)

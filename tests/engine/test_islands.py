@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoevo import Evolution, Islands, Memory, Population, Survival
+from genoevo import Evolution, Islands, Population, Record, Survival
 from genoevo.evaluation import Vectorised
 from genoevo.operators import Reproduction
 from genoevo.problems import OneMax
@@ -112,13 +112,13 @@ def test_migration_happens_every_interval_generations(rng):
     start = Population.random(12, 40, rng)
     rule = Reproduction(crossover_threshold=0, mutation_rate=0)
     evolution = Evolution(
-        None, start, seed=1, reproduction=rule, islands=Islands(count=3, interval=4), memory=Memory(lineage=True)
+        None, start, seed=1, reproduction=rule, islands=Islands(count=3, interval=4), record=Record(lineage=True)
     )
     home = np.arange(12) // 4
     abroad = []
     for _ in range(9):
-        asked = evolution.ask()
-        evolution.tell(asked.bits().sum(axis=1, dtype=float))
+        pending = evolution.ask()
+        evolution.tell(pending.bits().sum(axis=1, dtype=float))
         roots = np.array([evolution.lineage.ancestors(int(n))[0] for n in evolution.numbers])
         abroad.append(bool((home[roots] != home).any()))
     assert abroad == [False] * 3 + [True] * 6

@@ -93,9 +93,9 @@ def test_from_genotypes_refuses_different_weights():
 
 
 def test_from_genotypes_takes_their_fitness_and_leaves_the_unevaluated_so():
-    told, untold = Genotype("01", weights=(1, -1)), Genotype("1", weights=(1, -1))
-    told.fitness.values = (2.0, 3.0)
-    population = Population.from_genotypes([told, untold])
+    evaluated, unevaluated = Genotype("01", weights=(1, -1)), Genotype("1", weights=(1, -1))
+    evaluated.fitness.values = (2.0, 3.0)
+    population = Population.from_genotypes([evaluated, unevaluated])
     assert population.weights == (1.0, -1.0)
     assert population.evaluated.tolist() == [True, False]
     assert [genotype.fitness.values for genotype in population] == [(2.0, 3.0), ()]
@@ -163,7 +163,7 @@ def test_concatenate_refuses_different_weights(rng):
         Population.concatenate(parts)
 
 
-def test_fitness_is_nan_until_told(rng):
+def test_fitness_is_nan_until_evaluated(rng):
     assert np.isnan(Population.random(3, 5, rng).fitness).all()
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from genoevo import Community, Evolution, FlatLayout, Islands, Memory, Population, StagedLayout, Stop, Survival
+from genoevo import Community, Evolution, FlatLayout, Islands, Population, Record, StagedLayout, Stop, Survival
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Vectorised
 from genoevo.operators import LengthPolicy, Reproduction
@@ -55,7 +55,7 @@ def _evolution(kind: str, state: dict | None, seed: int, checkpoint: Checkpoint,
         "reproduction": Reproduction(
             crossover="cut_and_splice", granularity="gene", resize_rate=0.2, lengths=LengthPolicy(maximum=60)
         ),
-        "memory": Memory(hall_of_fame=4, pareto_front=True, lineage=True, cache=100),
+        "record": Record(hall_of_fame=4, pareto_front=True, lineage=True, cache=100),
     }
     if state is None:
         start = Population.random(18, 40, np.random.default_rng(seed))

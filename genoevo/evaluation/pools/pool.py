@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from genoevo._bits import Floats, Ints, Words
 from genoevo._check import check_at_least
+from genoevo._types import Floats, Ints, Words
 from genoevo.evaluation.fitness import (
     Attempt,
     Evaluator,

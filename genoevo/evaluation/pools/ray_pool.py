@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from genoevo._bits import Ints, Words
 from genoevo._optional import optional
+from genoevo._types import Ints, Words
 from genoevo.evaluation.fitness import Evaluator
 from genoevo.evaluation.pools.pool import Answer, Cargo, Pool, Worker, WorkerLost, compute
 

@@ -33,7 +33,7 @@ def values(n):
     return st.lists(st.integers(0, 4), min_size=n, max_size=n).map(lambda v: np.array(v, dtype=float))
 
 
-def told(rule, data, islands=1):
+def succession(rule, data, islands=1):
     """Children and parents with drawn fitness, and the fitness of the survivors, island by island."""
     children = evaluated(data.draw(values(islands * rule.children(SIZE))))
     parents = evaluated(data.draw(values(islands * SIZE)))
@@ -44,7 +44,7 @@ def told(rule, data, islands=1):
 
 @given(rule=st.sampled_from(STRATEGIES), islands=st.integers(1, 3), data=st.data())
 def test_each_survivor_is_another_genotype_of_its_own_island(rule, islands, data):
-    children, _, _, rows = told(rule, data, islands)
+    children, _, _, rows = succession(rule, data, islands)
     assert len(set(rows.ravel().tolist())) == rows.size
     own = np.where(rows < children.size, rows // children.shape[1], (rows - children.size) // SIZE)
     assert (own == np.arange(islands)[:, None]).all()
@@ -52,34 +52,34 @@ def test_each_survivor_is_another_genotype_of_its_own_island(rule, islands, data
 
 @given(rule=st.sampled_from(ELITIST), islands=st.integers(1, 3), data=st.data())
 def test_elitism_never_loses_an_islands_best(rule, islands, data):
-    _, parents, survivors, _ = told(rule, data, islands)
+    _, parents, survivors, _ = succession(rule, data, islands)
     assert (survivors.max(axis=1) >= parents.max(axis=1)).all()
 
 
 @given(islands=st.integers(1, 3), data=st.data(), offspring=st.sampled_from([None, 1, 9]))
 def test_plus_keeps_the_best_of_parents_and_children(islands, data, offspring):
-    children, parents, survivors, _ = told(Survival(strategy="plus", offspring=offspring), data, islands)
+    children, parents, survivors, _ = succession(Survival(strategy="plus", offspring=offspring), data, islands)
     expected = np.sort(np.concatenate([children, parents], axis=1))[:, : -SIZE - 1 : -1]
     np.testing.assert_array_equal(survivors, expected)
 
 
 @given(islands=st.integers(1, 3), data=st.data(), offspring=st.sampled_from([None, 6, 9]))
 def test_comma_keeps_the_best_of_the_children_alone(islands, data, offspring):
-    children, _, survivors, rows = told(Survival(strategy="comma", offspring=offspring), data, islands)
+    children, _, survivors, rows = succession(Survival(strategy="comma", offspring=offspring), data, islands)
     np.testing.assert_array_equal(survivors, np.sort(children)[:, : -SIZE - 1 : -1])
     assert rows.max() < children.size
 
 
 @given(islands=st.integers(1, 3), data=st.data(), offspring=st.sampled_from([None, 1, 5]))
 def test_steady_children_take_the_places_of_the_worst(islands, data, offspring):
-    children, parents, survivors, _ = told(Survival(strategy="steady", offspring=offspring), data, islands)
+    children, parents, survivors, _ = succession(Survival(strategy="steady", offspring=offspring), data, islands)
     kept = np.sort(parents)[:, : children.shape[1] - 1 : -1]
     np.testing.assert_array_equal(survivors, np.concatenate([kept, children], axis=1))
 
 
 @given(islands=st.integers(1, 3), data=st.data(), elites=st.sampled_from([None, 0, 1, 5]))
 def test_a_generation_is_elites_and_children(islands, data, elites):
-    children, parents, survivors, _ = told(Survival(elites=elites), data, islands)
+    children, parents, survivors, _ = succession(Survival(elites=elites), data, islands)
     elites = 1 if elites is None else elites
     assert children.shape[1] == SIZE - elites
     kept = np.sort(parents)[:, ::-1][:, :elites]
