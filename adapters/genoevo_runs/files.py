@@ -7,9 +7,7 @@ raises :class:`~genoevo_runs.errors.DamagedError` with the file's name.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -19,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib import format as npy
 from safetensors import SafetensorError, safe_open
 
+from genoevo.state import State, load, npz
+from genoevo.state.atomic import replacing
 from genoevo_runs.arrays import Arrays
 from genoevo_runs.errors import DamagedError, VersionError
 
@@ -39,11 +38,9 @@ def sync(path: Path) -> None:
 
 def replace(path: Path, text: str) -> None:
     """Write a small file at once: at every moment the old content is there or the new."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    sync(beside)
-    beside.replace(path)
-    sync(path.parent)
+    with replacing(path) as file:
+        file.write(text.encode())
+    sync(path.parent)  # for an error, too, where the directory cannot be brought to the disk
 
 
 def sha256(path: Path) -> str:
@@ -119,44 +116,23 @@ def read_arrays(path: Path, what: str, version: int) -> Arrays:
 
 def read_npz(path: Path) -> Arrays:
     """All arrays of an npz archive that is not compressed, as numpy.savez writes it."""
-    check_npz(path)
-    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def check_npz(path: Path) -> None:
-    """Raise DamagedError unless every array that an npz archive tells of lies in it byte for byte."""
-    with reading(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        for entry in archive.infolist():
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{entry.filename} is compressed; only plain archives are read")
-            # The archive's own check of a plain entry's bounds: nothing is allocated by what it claims.
-            if entry.file_size != entry.compress_size or entry.file_size > path.stat().st_size:
-                raise ValueError(f"{entry.filename} claims {entry.file_size} bytes that are not there")
-            with archive.open(entry) as member:
-                _check_npy(entry.filename, io.BytesIO(member.read()))
+    with reading(path):
+        return npz.read(path)
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
     """One npy array, mapped, not read."""
     with reading(path):
         with path.open("rb") as file:
-            _check_npy(path.name, file)
+            npz.read_header(path.name, file, path.stat().st_size)
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _check_npy(name: str, file: Any) -> None:
-    version = npy.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{name} is of npy version {version}")
-    try:
-        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-    except Exception as error:  # it is read as a Python literal, by a tokenizer and a parser with errors of their own
-        raise ValueError(f"{name} has no header: {error!r}") from None
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects, which are never read")
-    here = file.tell()
-    left = file.seek(0, os.SEEK_END) - here
-    # Python's whole numbers do not overflow, as numpy's own would.
-    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != left:
-        raise ValueError(f"{name} claims shape {shape} of {dtype}, {left} bytes are there")
+def read_state(path: Path) -> State:
+    """What :func:`genoevo.state.save` wrote."""
+    with reading(path):
+        try:
+            return load(path)
+        except ValueError as error:  # it names the file, as DamagedError does
+            problem = str(error).removeprefix(f"{path} is damaged: ")
+            raise ValueError(problem.replace(f"{path} is", "it is", 1)) from None

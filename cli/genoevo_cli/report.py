@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from genoevo.state.atomic import replacing
 from genoevo_cli import display
 
 
@@ -79,7 +80,6 @@ def check_parent(path: Path, option: str) -> None:
 
 def write_page(path: Path, page: str) -> None:
     """Write *page* so that *path* never holds a part of it, and say so."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(page, encoding="utf-8")
-    new.replace(path)
+    with replacing(path) as file:
+        file.write(page.encode())
     display.note(f"Wrote {path} ({len(page.encode()) / 2**20:.1f} MiB)")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from genoevo._types import Arrays
-from genoevo.state import _npz
+from genoevo.state import npz
 from genoevo.state._migrate import migrated
 from genoevo.state.parts import State, check_array
 
@@ -31,7 +31,7 @@ def save(path: str | os.PathLike[str], state: State) -> None:
     arrays: Arrays = {}
     text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
     arrays[_JSON] = np.frombuffer(text.encode(), dtype=np.uint8)
-    _npz.write(Path(path), arrays)
+    npz.write(Path(path), arrays)
 
 
 def load(path: str | os.PathLike[str]) -> State:
@@ -41,7 +41,7 @@ def load(path: str | os.PathLike[str]) -> State:
     Takes a few times the memory of the file at most, whatever the file says.
     """
     try:
-        arrays = _npz.read(Path(path))
+        arrays = npz.read(Path(path))
         text = check_array(_JSON, arrays.pop(_JSON, None), np.uint8, (None,))
         content = json.loads(text.tobytes())
     except (ValueError, RecursionError) as error:
@@ -62,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> State:
 
 def _split(value: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in _npz.KINDS or not value.dtype.itemsize:
+        if value.dtype.kind not in npz.KINDS or not value.dtype.itemsize:
             raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
         # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
         entry = f"{len(arrays)}.{name}"

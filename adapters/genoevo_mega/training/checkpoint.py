@@ -265,9 +265,8 @@ def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Evolver
 
 def _read_structure(path: Path) -> engine_state.State:
     file = files.inside(path.parent, path / COMMUNITY)
-    files.check_npz(file)
+    state = files.read_state(file)
     with files.reading(file):
-        state = engine_state.load(file)
         if not isinstance(state, dict) or not isinstance(state.get("population", {}), dict):
             raise ValueError(f"its state must be values by name, got {abbreviated(state)}")
         return state

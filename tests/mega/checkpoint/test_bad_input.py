@@ -80,11 +80,11 @@ def test_an_npy_header_that_asks_for_terabytes_is_refused_before_they_are_alloca
     import zipfile
 
     (tmp_path / "huge.npy").write_bytes(huge_npy())
-    with pytest.raises(DamagedError, match=r"claims shape \(1000000000000,\)"):
+    with pytest.raises(DamagedError, match=r"shape \(1000000000000,\) takes 8000000000000 bytes and has 0"):
         files.read_npy(tmp_path / "huge.npy")
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
         archive.writestr("a.npy", huge_npy("(-1, 4)"))
-    with pytest.raises(DamagedError, match=r"claims shape \(-1, 4\)"):
+    with pytest.raises(DamagedError, match=r"shape \(-1, 4\) takes -32 bytes and has 0"):
         files.read_npz(tmp_path / "huge.npz")
 
 
@@ -93,7 +93,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
 
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", huge_npy("(10000,)") + bytes(80_000))
-    with pytest.raises(DamagedError, match="is compressed"):
+    with pytest.raises(DamagedError, match="must be stored and fit the file"):
         files.read_npz(tmp_path / "bomb.npz")
 
 

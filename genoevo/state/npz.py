@@ -13,12 +13,14 @@ import os
 import struct
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 
 from genoevo._types import AnyArray, Arrays
+from genoevo.state.atomic import replacing
 
 KINDS = "biufcU"  # bool, integers, floats, complex, text: nothing that holds objects or fields
 _MOST_EMPTY = 2**20  # the largest side of an array without elements, whose file size bounds nothing
@@ -26,34 +28,9 @@ _LONGEST_HEADER = 10_000  # bytes, as numpy reads at most
 
 
 def write(path: Path, arrays: Mapping[str, AnyArray]) -> None:
-    """Write *arrays* to *path*; the old file stays until the new one is on disk, whatever happens.
-
-    OSError names *path* where it cannot be written. A process that is killed may leave ``NAME.PID.tmp`` beside it.
-    """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_directory(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise type(error)(error.errno, os.strerror(error.errno or 0), str(path)) from error
-        raise
-
-
-def _sync_directory(directory: Path) -> None:
-    # Without this a crash of the machine may bring back the old name; not every system can open a directory.
-    with suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    """Write *arrays* to *path*, see :func:`~genoevo.state.atomic.replacing`."""
+    with replacing(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def read(path: Path) -> Arrays:
@@ -84,19 +61,41 @@ def _members(archive: zipfile.ZipFile, size: int) -> Arrays:
 
 def _array(name: str, data: bytes) -> AnyArray:
     stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read_header:
-        raise ValueError(f"array {name[:80]!r} is of npy version {version}")
-    if version == (2, 0) and struct.unpack("<I", data[8:12])[0] > _LONGEST_HEADER:
-        raise ValueError(f"array {name[:80]!r} has a header of more than {_LONGEST_HEADER} bytes")
-    shape, fortran, dtype = read_header[version](stream)
+    shape, fortran, dtype = read_header(name, stream, len(data))
+    flat = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def read_header(name: str, stream: BinaryIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an npy of *size* bytes, and leave *stream* at the array: its shape, order and dtype.
+
+    ValueError unless the array is of numbers or text and takes exactly the bytes that follow. *name* is for messages.
+    """
+    try:
+        shape, fortran, dtype = _header(name, stream)
+    except ValueError:
+        raise
+    except Exception as error:  # it is read as a Python literal, by a tokenizer and a parser with errors of their own
+        raise ValueError(f"array {name[:80]!r} has no header: {error!r:.200}") from None
     if dtype.kind not in KINDS or dtype.itemsize == 0:
         raise ValueError(f"array {name[:80]!r} of {dtype} must be of numbers or text")
-    declared, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
+    # Python's whole numbers do not overflow, as numpy's own would.
+    declared, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if min(shape, default=0) < 0 or declared != there:
         raise ValueError(f"array {name[:80]!r} of shape {shape} takes {declared} bytes and has {there}")
     if not there and max(shape) > _MOST_EMPTY:
         raise ValueError(f"array {name[:80]!r} of shape {shape} has no element")
-    flat = np.frombuffer(data, dtype, offset=stream.tell())
-    return flat.reshape(shape, order="F" if fortran else "C").copy()
+    return shape, fortran, dtype
+
+
+def _header(name: str, stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        return npy.read_array_header_1_0(stream)
+    if version != (2, 0):
+        raise ValueError(f"array {name[:80]!r} is of npy version {version}")
+    here = stream.tell()
+    if struct.unpack("<I", stream.read(4))[0] > _LONGEST_HEADER:
+        raise ValueError(f"array {name[:80]!r} has a header of more than {_LONGEST_HEADER} bytes")
+    stream.seek(here)
+    return npy.read_array_header_2_0(stream)
