@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genoevo_mega.experiments.compare import Comparison
     from genoevo_mega.experiments.dry_run import Estimate as RunEstimate
     from genoevo_mega.policies.export import Exported
-    from genoevo_mega.training.evaluation import Estimate
+    from genoevo_mega.training.evaluation import SuccessRate
     from genoevo_mega.training.status import Status
     from genoevo_runs.pools import RunEvent
     from genoevo_runs.statistics import Interval
@@ -230,7 +230,7 @@ def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], No
         yield show
 
 
-def print_evaluation(info: dict[str, Any], estimates: dict[str, Estimate]) -> None:
+def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) -> None:
     """The table of a finished run, and its wall time below."""
     episodes = next(iter(estimates.values())).episodes
     headings = "success", "95 % interval", "stage", "effective modules"

@@ -3,7 +3,7 @@ import pytest
 from metaworld.policies import ENV_POLICY_MAP
 
 from genoevo_mega.envs.rollout import RolloutPool
-from genoevo_mega.training.evaluation import Estimate, evaluate
+from genoevo_mega.training.evaluation import SuccessRate, evaluate
 from tests.mega.suites import FaultySuite
 
 
@@ -86,7 +86,7 @@ def test_an_episode_that_is_lost_is_run_again(tmp_path, fault, step):
 
 @pytest.mark.parametrize(("successes", "low", "high"), [(0, 0.0, 0.161), (10, 0.299, 0.701), (20, 0.839, 1.0)])
 def test_intervals_are_wilsons(successes, low, high):
-    estimate = Estimate.of(successes, 20)
+    estimate = SuccessRate.of(successes, 20)
     assert (estimate.low, estimate.high) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
 
 

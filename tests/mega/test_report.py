@@ -20,7 +20,7 @@ from genoevo_mega.report.content import data_of, window_starts
 from genoevo_mega.report.genealogy import donations, lines_of_descent
 from genoevo_mega.report.reader import RunReader
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
-from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.errors import UserError
 from genoevo_runs.report.page import embedded, render
 
@@ -137,7 +137,7 @@ def test_success_comes_with_the_wilson_interval_of_its_windows_episodes(run):
     for task in range(2):
         episodes = read.log.episodes[first:last, task]
         successes = round(float((read.log.success[first:last, task] * episodes).sum()))
-        expected = Estimate.of(successes, int(episodes.sum()))
+        expected = SuccessRate.of(successes, int(episodes.sum()))
         shown = data["success"][task]
         assert shown["rate"][1] == round(1000 * expected.success)
         assert (shown["low"][1], shown["high"][1]) == (round(1000 * expected.low), round(1000 * expected.high))

@@ -19,7 +19,7 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.training import checkpoint, migrate, throughput
-from genoevo_mega.training.evaluation import Estimate, evaluate, greedy
+from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.trainer import Trainer
 from genoevo_runs import files, rundir
@@ -75,7 +75,7 @@ def resume(directory: Path, observer: Observer = lambda status: None, tell: chec
 
 def evaluate_run(
     directory: Path, episodes: int, progress: Callable[[int], None], tell: checkpoint.Tell = _silent
-) -> dict[str, Estimate]:
+) -> dict[str, SuccessRate]:
     """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
     config = open_config(directory)
     suite = make_suite(config)

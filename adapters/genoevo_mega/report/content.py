@@ -18,7 +18,7 @@ from genoevo_mega.report import reader
 from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
 from genoevo_mega.report.reader import Log, Run
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
-from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.arrays import Ints
 from genoevo_runs.clock import CATEGORIES
 from genoevo_runs.report.page import register
@@ -108,8 +108,8 @@ def _curves(log: Log, starts: Ints) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=100_000)
-def _estimate(successes: int, episodes: int) -> Estimate:
-    return Estimate.of(successes, episodes)
+def _estimate(successes: int, episodes: int) -> SuccessRate:
+    return SuccessRate.of(successes, episodes)
 
 
 def _intervals(successes: Ints, episodes: Ints) -> dict[str, list[int]]:

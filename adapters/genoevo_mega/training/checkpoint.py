@@ -36,10 +36,10 @@ from genoevo_mega.training.checkpoint_files import (
     STATE,
     VERSION,
     Counters,
-    EstimateRecord,
     Losses,
+    SuccessRateRecord,
 )
-from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.state import TrainingState
@@ -91,7 +91,7 @@ def _counters(state: TrainingState) -> Counters:
         metrics_offset=state.metrics_offset,
         metrics_sha256=state.metrics_sha256,
         evaluation_due=state.evaluation_due,
-        evaluated=state.evaluated and [EstimateRecord(**asdict(estimate)) for estimate in state.evaluated],
+        evaluated=state.evaluated and [SuccessRateRecord(**asdict(estimate)) for estimate in state.evaluated],
         evaluated_at=state.evaluated_at,
         success=state.success,
         masked=state.masked,
@@ -192,7 +192,7 @@ def load_one(state: TrainingState, directory: Path, path: Path, config: Config, 
     state.work = Work(**found["work"])
     state.metrics_offset = found["metrics_offset"]
     state.evaluation_due = found["evaluation_due"]
-    state.evaluated = found["evaluated"] and [Estimate(**estimate) for estimate in found["evaluated"]]
+    state.evaluated = found["evaluated"] and [SuccessRate(**estimate) for estimate in found["evaluated"]]
     state.evaluated_at = found["evaluated_at"]
     state.success = found["success"]
     if state.masked is not None:

@@ -25,8 +25,8 @@ class Losses(Record):
     sums: dict[str, float | list[float]]
 
 
-class EstimateRecord(Record):
-    """An :class:`~genoevo_mega.training.evaluation.Estimate`."""
+class SuccessRateRecord(Record):
+    """A :class:`~genoevo_mega.training.evaluation.SuccessRate`."""
 
     success: Share
     low: Share
@@ -51,7 +51,7 @@ class Counters(Record):
     metrics_offset: Count
     metrics_sha256: Sha256 | None
     evaluation_due: bool
-    evaluated: list[EstimateRecord] | None
+    evaluated: list[SuccessRateRecord] | None
     evaluated_at: Count
     success: list[Share | None]
     masked: list[Count] | None = None  # up to the last round, where sac.mask_loss_above is set

@@ -18,7 +18,7 @@ Policy = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SuccessRate:
     """A success rate with its 95 % Wilson interval."""
 
     success: float
@@ -27,7 +27,7 @@ class Estimate:
     episodes: int
 
     @classmethod
-    def of(cls, successes: int, episodes: int) -> Estimate:
+    def of(cls, successes: int, episodes: int) -> SuccessRate:
         """From counts; ValueError for no episodes."""
         # Takes most of a second, for which commands that evaluate nothing need not wait.
         from scipy.stats import binomtest
@@ -49,7 +49,7 @@ def evaluate(
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
     first_goal: int = 0,
-) -> list[Estimate] | None:
+) -> list[SuccessRate] | None:
     """Run *episodes* of every task, one environment each, on the evaluation goals in order from *first_goal*.
 
     An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
@@ -64,7 +64,7 @@ def evaluate(
         goals = np.full(tasks, first_goal + episode)
         successes += _episode(pool, policy, goals, episode_length)
         progress(episode + 1)
-    return [Estimate.of(int(count), episodes) for count in successes]
+    return [SuccessRate.of(int(count), episodes) for count in successes]
 
 
 def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from genoevo_mega.agents.sac import Agent
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.static import Steady
-from genoevo_mega.training.evaluation import Estimate
+from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
 from genoevo_runs.checkpoint_store import Loaded
@@ -59,7 +59,7 @@ class TrainingState:
     steps: int = 0
     losses: RunningMeans = field(default_factory=RunningMeans)
     evaluation_due: bool = False
-    evaluated: list[Estimate] | None = None
+    evaluated: list[SuccessRate] | None = None
     evaluated_at: int = 0
     clock: Clock = field(default_factory=Clock)
     work: Work = field(default_factory=Work)
