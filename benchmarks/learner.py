@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from genoevo import Population, StagedLayout
 from genoevo.decode import decode_population
+from genoevo_mega.agents.distribution import LOG_STD_MAX, LOG_STD_MIN
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
-from genoevo_mega.agents.threads import parts_for
+from genoevo_mega.agents.sac import SacAgent
+from genoevo_mega.agents.threads import shards_for
 from genoevo_mega.config.networks import Network
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.evolution.genotype_store import routing_weights
@@ -137,7 +138,9 @@ def routing(stages: list[int], pool: int) -> Routing:
     return Routing(torch.stack(inputs), torch.stack(outputs), tuple(stages))
 
 
-def ours(tasks: int, pool: int, precision: torch.dtype = torch.float32, parts: int = 1, device: str = "cpu") -> Agent:
+def ours(
+    tasks: int, pool: int, precision: torch.dtype = torch.float32, shards: int = 1, device: str = "cpu"
+) -> SacAgent:
     """Our agent with a pool of modules."""
     rng = torch.Generator().manual_seed(1)
 
@@ -145,7 +148,7 @@ def ours(tasks: int, pool: int, precision: torch.dtype = torch.float32, parts: i
         settings = {"tasks": tasks, "modules": pool, "ensemble": ensemble, "config": SIZES, "precision": precision}
         return ModularNetwork(inputs, outputs, rng=rng, **settings)
 
-    return Agent(network, OBSERVATIONS, ACTIONS, tasks, Sac(), rng, parts=parts, device=torch.device(device))
+    return SacAgent(network, OBSERVATIONS, ACTIONS, tasks, Sac(), rng, shards=shards, device=torch.device(device))
 
 
 def transitions(tasks: int, batch: int = BATCH) -> Batch:
@@ -160,13 +163,13 @@ def updater(
     stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
 ) -> Callable[[], Any]:
     """Our update for tasks of these stages."""
-    parts = parts_for(CORES, transitions_per_task)
-    agent = ours(len(stages), max(stages), precision, parts)
+    shards = shards_for(CORES, transitions_per_task)
+    agent = ours(len(stages), max(stages), precision, shards)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
 
     def update() -> None:
-        torch.set_num_threads(max(1, CORES // parts))
-        agent.update(batch, weights)
+        torch.set_num_threads(max(1, CORES // shards))
+        agent.update(batch, weights, weights)
         torch.set_num_threads(CORES)
 
     return update
@@ -182,10 +185,10 @@ def memory_growth(updates: int) -> float:
     torch.set_num_threads(1)
     agent, batch, weights = ours(2, 3), transitions(2, 8), routing([2, 3], 3)
     for _ in range(200):
-        agent.update(batch, weights)
+        agent.update(batch, weights, weights)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(updates):
-        agent.update(batch, weights)
+        agent.update(batch, weights, weights)
     torch.set_num_threads(CORES)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
@@ -212,12 +215,12 @@ def on_gpu(stages: list[int], updates: int) -> list[dict[str, Any]]:
         for graph in (True, False):
             agent = ours(len(stages), max(stages), dtype, device="cuda")
             if not graph:
-                agent._run_update = agent._update
+                agent._step = agent._gradient_step
             batch, weights = transitions(len(stages)), routing(stages, max(stages))
             for warm in (10, updates):
                 begin = time.perf_counter()
                 for _ in range(warm):
-                    agent.update(batch, weights)
+                    agent.update(batch, weights, weights)
                 torch.cuda.synchronize()
             bits = 16 if precision == "bf16" else 19 if precision == "tf32" else 32
             rows.append({"bits": bits, "graph": graph, "updates/s": updates / (time.perf_counter() - begin)})

@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from reporting import Measured, report
 
+from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.experiments import runs
@@ -77,8 +78,8 @@ class Halts:
             self.steps += 1
             if self.steps % EVERY == 0:
                 self.halts += 1
-                cpu, _ = self.learner_alone(parts=1)
-                _, wall = self.learner_alone(self.trainer.state.agent.parts)
+                cpu, _ = self.learner_alone(shards=1)
+                _, wall = self.learner_alone(self.trainer.state.agent.shards)
                 self.learner += cpu
                 self.threads += wall
                 self.products_alone()
@@ -95,28 +96,31 @@ class Halts:
 
     def products_alone(self) -> None:
         """A matrix product in one thread, and shared by those of the learner, each with its rows."""
-        crew = self.trainer.state.agent._crew
+        pool = self.trainer.state.agent.executor.pool
         began = time.process_time()
         self.matrix @ self.matrix
         self.product += time.process_time() - began
         began = time.perf_counter()
-        crew(lambda rows: rows @ self.matrix, self.matrix.chunk(crew.size))
+        pool.map(lambda rows: rows @ self.matrix, self.matrix.chunk(pool.size))
         self.products += time.perf_counter() - began
 
-    def learner_alone(self, parts: int) -> tuple[float, float]:
+    def learner_alone(self, shards: int) -> tuple[float, float]:
         """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
         trainer, sac = self.trainer, self.trainer.config.sac
-        own, trainer.state.agent.parts = trainer.state.agent.parts, parts
+        executor = trainer.state.agent.executor
+        own = executor.pool
+        executor.pool = own if shards == own.size else ShardPool(shards)
         threads = torch.get_num_threads()
-        torch.set_num_threads(1 if parts == 1 else threads)
+        torch.set_num_threads(1 if shards == 1 else threads)
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(ALONE):
             batch = trainer.state.replay.sample(
                 sac.batch_size, trainer.state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step
             )
-            trainer.state.agent.update(batch, trainer.state.evolver.elite())
+            routing = trainer.state.evolver.elite()
+            trainer.state.agent.update(batch, routing, routing)
         spent = time.process_time() - cpu, time.perf_counter() - wall
-        trainer.state.agent.parts = own
+        executor.pool = own
         torch.set_num_threads(threads)
         return spent
 

@@ -105,6 +105,6 @@ def fixed(request, untrained) -> Trained:
     """An architecture that does not evolve, small, with no weight or bias at 0."""
     made = untrained("smoke", 0, architecture=request.param, **FIXED[request.param])
     rng = torch.Generator().manual_seed(1)
-    for network in (made.agent.actor, made.agent.averaged):
+    for network in (made.agent.actor, made.agent.actor_ema):
         network.core.flat.data.add_(0.3 * torch.randn(network.core.flat.shape, generator=rng))
     return made

@@ -302,7 +302,7 @@ def test_the_agents_networks_have_the_sizes_found():
     agent, found = make_agent(config, suite), sizes(config, suite)
     counts = agent.actor.parameter_count, agent.critics.parameter_count // 2
     assert counts == found.parameters
-    assert [agent.averaged.parameter_count, agent.targets.parameter_count // 2] == list(counts)
+    assert [agent.actor_ema.parameter_count, agent.target_critics.parameter_count // 2] == list(counts)
 
 
 def test_mega_is_sized_to_a_number_and_otherwise_left_as_it_is():
@@ -386,7 +386,7 @@ def _written_out_update(agent, batch, routing):
 
     with torch.no_grad():
         action, log_prob = act(batch.next_observations)
-        soft = value(agent.targets, batch.next_observations, action).min(0).values - alpha * log_prob
+        soft = value(agent.target_critics, batch.next_observations, action).min(0).values - alpha * log_prob
         goal = batch.rewards + batch.discounts * soft
     first, second = value(agent.critics, batch.observations, batch.actions)
     step(agent.critics, sum(((q - goal) ** 2).mean() for q in (first, second)))
@@ -395,7 +395,7 @@ def _written_out_update(agent, batch, routing):
     with torch.no_grad():
         excess = (log_prob - 4).mean(1)
         agent.log_temperature += 3e-4 * excess / (excess.abs() + 1e-8)
-        for target, source in zip(agent.targets.parameters(), agent.critics.parameters(), strict=True):
+        for target, source in zip(agent.target_critics.parameters(), agent.critics.parameters(), strict=True):
             target += 0.005 * (source - target)
 
 
@@ -403,13 +403,13 @@ def _written_out_update(agent, batch, routing):
 def test_an_update_is_that_of_the_written_out_losses(architecture):
     agent, routing = _agent(architecture)
     twin = copy.copy(agent)
-    for name in ("actor", "critics", "targets", "log_temperature"):
+    for name in ("actor", "critics", "target_critics", "log_temperature"):
         setattr(twin, name, copy.deepcopy(getattr(agent, name)))
     before = agent.actor.core.flat.detach().clone()
     _written_out_update(twin, _batch(), routing)
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     assert not torch.equal(agent.actor.core.flat, before)
-    for name in ("actor", "critics", "targets"):
+    for name in ("actor", "critics", "target_critics"):
         for mine, theirs in zip(getattr(agent, name).parameters(), getattr(twin, name).parameters(), strict=True):
             # Adam's first step has the size of the learning rate wherever a gradient is more than rounding.
             close = (mine - theirs).abs() < 3e-6

@@ -42,12 +42,12 @@ class RecordedGraph:
 
     def capture(self, function):
         self.captures += 1
-        self._function, self._outputs = function, {}
+        self._function, self._outputs = function, []
         return self._outputs
 
     def replay(self):
         with DeviceOnly():
-            self._outputs.update(self._function())
+            self._outputs[:] = self._function()
 
 
 def _updated(captured, updates, grow_after=None, architecture="mega"):
@@ -57,13 +57,13 @@ def _updated(captured, updates, grow_after=None, architecture="mega"):
     evolver = Evolver.fresh(config, list(SUITE.names), 1)
     routing, graphs = evolver.acting(), []
     if captured:
-        agent._run_update = Captured(agent._update, lambda: graphs.append(RecordedGraph()) or graphs[-1])
+        agent._step = Captured(agent._gradient_step, lambda: graphs.append(RecordedGraph()) or graphs[-1])
     losses = []
     for seed in range(updates):
         if seed == grow_after:
             agent.grow()
             routing = routing._replace(stages=(2, 3))
-        losses.append({name: float(value) for name, value in agent.update(_batch(seed), routing).items()})
+        losses.append({name: float(value) for name, value in agent.update(_batch(seed), routing, routing).items()})
     return agent, losses, graphs
 
 
@@ -106,7 +106,7 @@ def test_captured_actions_are_the_same_actions():
     for captured in (False, True):
         agent = make_agent(config, SUITE)
         if captured:
-            agent._run_act = Captured(agent._act, RecordedGraph)
+            agent._act = Captured(agent._draw_actions, RecordedGraph)
         ends.append([agent.act(_batch(seed).observations[:, 0], routing) for seed in range(6)])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
@@ -118,12 +118,12 @@ def test_captured_updates_give_weights_the_same_gradients_and_leave_out_the_same
     for captured in (False, True):
         agent, found = make_agent(config, SUITE), []
         if captured:
-            agent._run_update = Captured(agent._update, RecordedGraph)
+            agent._step = Captured(agent._gradient_step, RecordedGraph)
         for seed in range(6):
             batch = _batch(seed)
             batch.rewards[seed % 2] *= 100
             routing = Routing(inputs.clone().requires_grad_(), output.clone().requires_grad_(), stages)
-            masked = agent.update(batch, routing)["masked"]
+            masked = agent.update(batch, routing, routing)["masked"]
             assert masked.argmax() == seed % 2
             assert routing.output.grad[1 - seed % 2].abs().max() > 0
             found += [masked, routing.inputs.grad, routing.output.grad]
@@ -133,16 +133,18 @@ def test_captured_updates_give_weights_the_same_gradients_and_leave_out_the_same
 
 def test_a_graph_is_captured_once_and_again_for_another_key_or_shape():
     graphs = []
-    doubled = Captured(lambda key, x: {"y": x * key}, lambda: graphs.append(RecordedGraph()) or graphs[-1])
+    doubled = Captured(
+        lambda inputs: {"y": inputs[1] * inputs[0]}, lambda: graphs.append(RecordedGraph()) or graphs[-1]
+    )
     for key, size in ((2, 3), (5, 3), (5, 4)):
         for value in range(6):
-            assert doubled(key, torch.full((size,), float(value)))["y"].tolist() == [key * value] * size
+            assert doubled((key, torch.full((size,), float(value))))["y"].tolist() == [key * value] * size
     assert [graph.captures for graph in graphs] == [1, 1, 1]
 
 
 def test_outputs_of_an_earlier_replay_are_not_overwritten():
-    doubled = Captured(lambda key, x: {"y": x * 2}, RecordedGraph)
-    kept = [doubled(None, torch.tensor(float(value)))["y"] for value in range(6)]
+    doubled = Captured(lambda x: {"y": x * 2}, RecordedGraph)
+    kept = [doubled(torch.tensor(float(value)))["y"] for value in range(6)]
     assert [float(value) for value in kept] == [0, 2, 4, 6, 8, 10]
 
 
@@ -154,13 +156,13 @@ def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision):
     config = build_config(preset("smoke"), {"sac": {"batch_size": 64}})
     here = make_agent(config, SUITE)
     routing = Evolver.fresh(config, list(SUITE.names), 1).acting()._replace(stages=(1, 2))
-    assert isinstance(there._run_update, Captured)
-    assert isinstance(there._run_update._new_graph(), CudaGraph)
+    assert isinstance(there._step, Captured)
+    assert isinstance(there._step._new_recorder(), CudaGraph)
     for seed in range(20):
         rng = torch.Generator().manual_seed(seed)
         x = torch.randn(4, 2, 64, 39, generator=rng)
         batch = Batch(x[0], x[1, ..., :4].tanh(), x[2, ..., 0], x[3], torch.full((2, 64), 0.99), torch.zeros(2, 64))
-        losses = [agent.update(batch, routing) for agent in (here, there)]
+        losses = [agent.update(batch, routing, routing) for agent in (here, there)]
         for name in losses[0]:
             tolerance = 1e-3 if precision == "fp32" else 5e-2
             torch.testing.assert_close(losses[1][name].cpu(), losses[0][name], rtol=tolerance, atol=tolerance)

@@ -5,7 +5,6 @@ import torch
 
 from genoevo_mega.agents import gradient_conflict
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.sac import _frozen
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
@@ -29,7 +28,9 @@ def test_the_summary_is_the_mean_with_the_others_and_the_share_of_pairs_that_con
 
 
 @pytest.mark.parametrize("architecture", ["mega", "soft-modules"])
-def test_task_losses_are_those_of_the_update_and_disturb_nothing(architecture):
+def test_losses_are_those_of_the_update_and_measuring_disturbs_nothing(architecture, monkeypatch):
+    measured, cosines_of = [], gradient_conflict.cosines
+    monkeypatch.setattr(gradient_conflict, "cosines", lambda *each: measured.append(each) or cosines_of(*each))
     config = build_config(preset("smoke"), {"architecture": architecture, "match_parameters": 5_000})
     suite = make_suite(config)
     agents = [make_agent(config, suite) for _ in range(2)]
@@ -44,11 +45,12 @@ def test_task_losses_are_those_of_the_update_and_disturb_nothing(architecture):
         torch.full(shape, 0.99),
         torch.zeros(shape, dtype=torch.int64),
     )
-    critic_losses, actor_losses = agents[0].task_losses(batch, routing)
-    with _frozen(agents[0].critics):
-        assert gradient_conflict.cosines(actor_losses, list(agents[0].actor.parameters())).shape == (2, 2)
-    losses = [agent.update(batch, routing) for agent in agents]
-    torch.testing.assert_close(losses[0]["critic_loss"], critic_losses.mean())
+    cosines = agents[0].gradient_cosines(batch, routing, routing)
+    assert {name: cosine.shape for name, cosine in cosines.items()} == {"critics": (2, 2), "actor": (2, 2)}
+    [[of_critics, weights], _] = measured
+    losses = [agent.update(batch, routing, routing) for agent in agents]
+    torch.testing.assert_close(losses[0]["critic_loss"], of_critics.mean())
+    assert weights == list(agents[0].critics.parameters())
     assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
 
 

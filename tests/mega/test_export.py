@@ -49,7 +49,7 @@ def test_every_architecture_leaves_as_the_policy_that_it_trained(fixed, kind, tm
 
 def test_what_belongs_to_other_tasks_is_left_out(fixed, tmp_path):
     perceptron = 39 * 9 + 9 + 9 * 8 + 8 + 8 * 8 + 8
-    whole, out = fixed.agent.averaged.parameter_count, 8
+    whole, out = fixed.agent.actor_ema.parameter_count, 8
     [one] = export_tasks(fixed, tmp_path / "out", "reach-v3")
     expected = {
         "mtsac": whole - 9,
@@ -61,13 +61,13 @@ def test_what_belongs_to_other_tasks_is_left_out(fixed, tmp_path):
     }
     assert one.parameters == expected[fixed.config.architecture]
     content = json.loads((tmp_path / "out" / "policies.json").read_text())
-    assert content["cut"] == fixed.agent.averaged.of_other_tasks
+    assert content["cut"] == fixed.agent.actor_ema.of_other_tasks
 
 
 @pytest.mark.parametrize("fixed", ["mtsac", "mtmhsac", "paco"], indirect=True)
 def test_multiply_adds_of_a_perceptron_are_those_of_its_layers(fixed, tmp_path):
     [one] = export_tasks(fixed, tmp_path / "out", "reach-v3")
-    assert one.multiply_adds == 39 * 9 + 9 * 8 + 8 * 8 == fixed.agent.averaged.operations((0,)) / 2
+    assert one.multiply_adds == 39 * 9 + 9 * 8 + 8 * 8 == fixed.agent.actor_ema.operations((0,)) / 2
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -80,14 +80,14 @@ def test_torchscript_gives_the_actions_of_the_policy_as_it_trained(small, tmp_pa
 
 def test_a_stage_3_task_of_a_pool_of_10_costs_at_most_two_fifths_of_the_pool(untrained):
     trained = untrained("mt10", 10)
-    full = TaskPolicy(trained.agent.averaged, 0, Graph.full(10), 4, squash=True)
+    full = TaskPolicy(trained.agent.actor_ema, 0, Graph.full(10), 4, squash=True)
     # All modules and edges that a stage of 3 can have: no genotype of that stage costs more.
-    dearest = TaskPolicy(trained.agent.averaged, 0, Graph.full(3), 4, squash=True)
+    dearest = TaskPolicy(trained.agent.actor_ema, 0, Graph.full(3), 4, squash=True)
     assert dearest.multiply_adds <= 0.4 * full.multiply_adds
     assert dearest.multiply_adds == 39 * 400 + 400 * 400 + 3 * 2 * 400 * 128 + 400 * 4 + (2 + 3 + 4) * 400
     for task in range(10):
         graph = Graph.of_task(trained.routing, task, 1e-8)
-        assert TaskPolicy(trained.agent.averaged, task, graph, 4, squash=True).multiply_adds <= dearest.multiply_adds
+        assert TaskPolicy(trained.agent.actor_ema, task, graph, 4, squash=True).multiply_adds <= dearest.multiply_adds
 
 
 def test_multiply_adds_are_those_of_the_nodes_in_the_file(small, tmp_path):

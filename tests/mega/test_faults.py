@@ -29,7 +29,7 @@ def _faults(directory):
 
 def _parameters(trainer):
     agent = trainer.state.agent
-    return [value for network in (agent.actor, agent.critics, agent.targets) for value in network.parameters()]
+    return [value for network in (agent.actor, agent.critics, agent.target_critics) for value in network.parameters()]
 
 
 @pytest.mark.parametrize(

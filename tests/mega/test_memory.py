@@ -19,7 +19,7 @@ def test_weights_are_counted_as_the_agent_holds_them(architecture, size):
     config = build_config(preset("smoke"), settings)
     suite = make_suite(config)
     agent = make_agent(config, suite)
-    networks = agent.actor, agent.averaged, agent.critics, agent.targets
+    networks = agent.actor, agent.actor_ema, agent.critics, agent.target_critics
     held = sum(value.numel() for network in networks for value in network.parameters())
     trained = agent.actor.parameter_count + agent.critics.parameter_count
     assert weights_bytes(config, suite) == 4 * (held + 3 * trained)  # and gradients and two moments

@@ -42,7 +42,7 @@ def test_a_tasks_policy_computes_what_the_network_of_all_tasks_does(trained):
     observations, size = _observations(trained), trained.suite.action_size
     expected = trained.greedy(observations)
     for task in range(2):
-        alone = TaskPolicy(trained.agent.averaged, task, Graph.of_task(trained.routing, task), size, squash=True)
+        alone = TaskPolicy(trained.agent.actor_ema, task, Graph.of_task(trained.routing, task), size, squash=True)
         assert torch.allclose(alone(observations[task]), expected[task], atol=1e-6)
     assert not torch.allclose(expected[0], expected[1], atol=1e-3)
 

@@ -4,8 +4,10 @@ import torch
 
 from genoevo import half_softmax as engines
 from genoevo.decode import gene_values
+from genoevo_mega.agents.distribution import tanh_gaussian
+from genoevo_mega.agents.losses import q_values
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.threads import Crew
+from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.episodes import Ended
 from genoevo_mega.envs.registry import make_suite
@@ -109,22 +111,22 @@ def _actor_loss(agent, batch, of_actor, of_critics):
     rng = torch.Generator()
     rng.set_state(agent.rng.get_state())
     _, noise = torch.randn(2, *batch.actions.shape, generator=rng)
-    action, log_prob = agent._sample(batch.observations, of_actor, noise)
-    value = agent._value(agent.critics, batch.observations, action, of_critics).amin(0)
+    action, log_prob = tanh_gaussian(agent.actor(batch.observations, of_actor)[0], noise)
+    value = q_values(agent.critics, batch.observations, action, of_critics).amin(0)
     return (agent.log_temperature.detach().exp()[:, None] * log_prob - value).mean()
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_codes_get_the_gradient_of_the_actors_loss_through_the_actor_alone(parts):
+@pytest.mark.parametrize("shards", [1, 2])
+def test_codes_get_the_gradient_of_the_actors_loss_through_the_actor_alone(shards):
     evolver, agent = _evolver(), _agent(learning_rate=1e-12)  # the critics' step comes first and is none
-    agent.parts, agent._crew = parts, Crew(parts)
+    agent.executor.pool = ShardPool(shards)
     batch, rows = _batch(agent), np.array([1, 5])
     _move(evolver, 0.3)
     routing = evolver._relaxed.routing(rows)
     constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
     trained = [evolver._relaxed._codes[row] for row in rows]
     expected = torch.autograd.grad(_actor_loss(agent, batch, routing, constant), trained, retain_graph=True)
-    agent.update(batch, routing)
+    agent.update(batch, routing, routing)
     for code, gradient in zip(trained, expected, strict=True):
         assert gradient.abs().max() > 0
         torch.testing.assert_close(code.grad, gradient, rtol=1e-4, atol=1e-8)
@@ -137,7 +139,7 @@ def test_asking_for_codes_gradients_changes_no_bit_of_the_update():
     routing = evolver._relaxed.routing(np.array([0, 3]))
     constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
     batch = _batch(agents[0])
-    assert agents[0].update(batch, routing) == agents[1].update(batch, constant)
+    assert agents[0].update(batch, routing, routing) == agents[1].update(batch, constant, constant)
     for name in ("actor", "critics"):
         pairs = zip(*(getattr(agent, name).parameters() for agent in agents), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
@@ -158,7 +160,8 @@ def test_where_weights_alone_can_learn_gradient_steps_lower_the_actors_loss(step
     first = loss()
     for _ in range(steps):
         agent.rng.set_state(noise)
-        agent.update(batch, evolver.updating(batch.genotypes, rng))
+        routing = evolver.updating(batch.genotypes, rng)
+        agent.update(batch, routing, routing)
         evolver.learn()
     assert all((a - b).abs().max() < 1e-20 for a, b in zip(agent.actor.parameters(), before, strict=True))
     assert loss() == first if not steps else loss() < first - 0.01

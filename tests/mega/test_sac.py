@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genoevo_mega.agents import sac
+from genoevo_mega.agents.distribution import gaussian, tanh_gaussian
+from genoevo_mega.agents.losses import actor_loss, critic_loss, q_values, temperature_loss
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.threads import Crew
+from genoevo_mega.agents.sac import frozen
+from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.envs.metaworld import MetaWorldSuite
@@ -36,6 +38,14 @@ def _batch(discount=0.99, seed=0):
     )
 
 
+def _inputs(agent, batch, routing):
+    """What an update with this batch that follows at once computes its losses from."""
+    state = agent.rng.get_state()
+    inputs = agent._inputs(batch, agent._noise(2, *batch.actions.shape), routing, routing)
+    agent.rng.set_state(state)
+    return inputs
+
+
 def _numbers(network):
     return {name: value.clone() for name, value in network.state_dict().items()}
 
@@ -44,8 +54,9 @@ def test_log_probability_is_that_of_the_squashed_gaussian():
     agent, routing = _agent()
     observations = _batch().observations
     noise = torch.randn(TASKS, BATCH, 4, generator=torch.Generator().manual_seed(3))
-    action, log_prob = agent._sample(observations, routing, noise)
-    mean, log_std = agent._policy(observations, routing)
+    output = agent.actor(observations, routing)[0]
+    action, log_prob = tanh_gaussian(output, noise)
+    mean, log_std = gaussian(output)
     normal = torch.distributions.Normal(mean, log_std.exp())
     tanh = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform(cache_size=1))
     expected = tanh.log_prob(torch.tanh(mean + log_std.exp() * noise).clamp(-1 + 1e-6, 1 - 1e-6)).sum(-1)
@@ -58,30 +69,33 @@ def test_the_critic_loss_is_the_written_out_bellman_error(discount):
     agent, routing = _agent(reward_scale=0.5)
     batch, state = _batch(discount), agent.rng.get_state()
     with torch.no_grad():
-        action, log_prob = agent._sample(batch.next_observations, routing, agent._noise(2, TASKS, BATCH, 4)[0])
+        output = agent.actor(batch.next_observations, routing)[0]
+        action, log_prob = tanh_gaussian(output, agent._noise(2, TASKS, BATCH, 4)[0])
         joined = torch.cat([batch.next_observations, action], -1)
         future = (
-            agent.targets(joined, routing)[..., 0].min(0).values - agent.log_temperature.exp()[:, None] * log_prob
+            agent.target_critics(joined, routing)[..., 0].min(0).values
+            - agent.log_temperature.exp()[:, None] * log_prob
         )
         goal = 0.5 * batch.rewards + discount * future
         value = agent.critics(torch.cat([batch.observations, batch.actions], -1), routing)[..., 0]
         expected = ((value - goal) ** 2).mean(dim=(1, 2)).sum()
     agent.rng.set_state(state)
-    torch.testing.assert_close(agent.update(batch, routing)["critic_loss"], expected)
+    torch.testing.assert_close(agent.update(batch, routing, routing)["critic_loss"], expected)
 
 
 def test_the_first_step_follows_the_gradient_of_the_written_out_losses():
     agent, routing = _agent(gradient_clip=1e9)
     twin, _ = _agent(gradient_clip=1e9)
     batch = _batch()
-    agent.update(batch, routing)
+    agent.update(batch, routing, routing)
 
     temperature = twin.log_temperature.detach().exp()[:, None]
     with torch.no_grad():
-        action, log_prob = twin._sample(batch.next_observations, routing, twin._noise(2, TASKS, BATCH, 4)[0])
-        future = twin._value(twin.targets, batch.next_observations, action, routing).min(0).values
+        output = twin.actor(batch.next_observations, routing)[0]
+        action, log_prob = tanh_gaussian(output, twin._noise(2, TASKS, BATCH, 4)[0])
+        future = q_values(twin.target_critics, batch.next_observations, action, routing).min(0).values
         goal = batch.rewards + 0.99 * (future - temperature * log_prob)
-    loss = (twin._value(twin.critics, batch.observations, batch.actions, routing) - goal).square().mean((1, 2)).sum()
+    loss = (q_values(twin.critics, batch.observations, batch.actions, routing) - goal).square().mean((1, 2)).sum()
     loss.backward()
     # Adam's first step moves every weight by the learning rate against the sign of its gradient.
     for mine, theirs in zip(agent.critics.parameters(), twin.critics.parameters(), strict=True):
@@ -93,20 +107,20 @@ def test_the_first_step_follows_the_gradient_of_the_written_out_losses():
 def test_the_actors_step_leaves_no_gradient_in_the_critics():
     agent, routing = _agent()
     actions = _batch().actions.requires_grad_()
-    with sac._frozen(agent.critics):
-        value = agent._value(agent.critics, _batch().observations, actions, routing)
+    with frozen(agent.critics):
+        value = q_values(agent.critics, _batch().observations, actions, routing)
     value.sum().backward()
     assert actions.grad.abs().max() > 0
     assert all(p.grad is None and p.requires_grad for p in agent.critics.parameters())
 
 
 @pytest.mark.parametrize(
-    ("share", "follower", "network"), [("tau", "targets", "critics"), ("actor_ema_tau", "averaged", "actor")]
+    ("share", "follower", "network"), [("tau", "target_critics", "critics"), ("actor_ema_tau", "actor_ema", "actor")]
 )
 def test_targets_and_average_move_by_their_share(share, follower, network):
     agent, routing = _agent(**{share: 0.25})
     before = _numbers(getattr(agent, follower))
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     after = getattr(agent, follower).state_dict()
     for name, weight in getattr(agent, network).state_dict().items():
         expected = 0.75 * before[name] + 0.25 * weight
@@ -115,22 +129,22 @@ def test_targets_and_average_move_by_their_share(share, follower, network):
 
 def test_greedy_actions_use_the_moving_average_of_the_actor():
     agent, routing = _agent(actor_ema_tau=0.25)
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     observations = _batch().observations[:, 0]
-    mean, _ = agent.averaged(observations[:, None], routing)[0].chunk(2, dim=-1)
+    mean, _ = agent.actor_ema(observations[:, None], routing)[0].chunk(2, dim=-1)
     assert torch.equal(agent.act(observations, routing, greedy=True), torch.tanh(mean)[:, 0])
 
 
 def test_by_default_the_average_is_the_actor_itself():
     agent, routing = _agent()
-    agent.update(_batch(), routing)
-    averaged = agent.averaged.state_dict()
+    agent.update(_batch(), routing, routing)
+    averaged = agent.actor_ema.state_dict()
     assert all(torch.equal(averaged[name], weight) for name, weight in agent.actor.state_dict().items())
 
 
 def test_gradients_are_clipped_to_the_norm():
     agent, routing = _agent(gradient_clip=1e-3)
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     norm = torch.nn.utils.get_total_norm([p.grad for p in agent.critics.parameters() if p.grad is not None])
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
 
@@ -139,7 +153,7 @@ def test_each_temperature_moves_toward_its_tasks_target_entropy():
     agent, routing = _agent()
     with torch.no_grad():
         agent.actor.core.tensors()[-1][..., 4:] = -8.0  # hardly any noise: entropy far below -|A|
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     assert (agent.log_temperature > 0).all()
 
 
@@ -149,36 +163,79 @@ def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():
     state = agent.rng.get_state()
     action = agent.act(observations, routing, greedy=True)
     assert torch.equal(agent.rng.get_state(), state)
-    assert torch.equal(action, torch.tanh(agent._policy(observations[:, None], routing)[0])[:, 0])
+    assert torch.equal(action, torch.tanh(gaussian(agent.actor(observations[:, None], routing)[0])[0])[:, 0])
 
 
 def test_growth_adds_the_module_everywhere_with_fresh_state_and_keeps_all_else():
     agent, routing = _agent()
     for _ in range(3):
-        agent.update(_batch(), routing)
-    parameters = {name: _numbers(getattr(agent, name)) for name in ("actor", "averaged", "critics", "targets")}
+        agent.update(_batch(), routing, routing)
+    parameters = {
+        name: _numbers(getattr(agent, name)) for name in ("actor", "actor_ema", "critics", "target_critics")
+    }
     old = {name: list(getattr(agent, name).parameters()) for name in ("actor", "critics")}
-    moments = {name: [agent.optimisers[name].state[p]["exp_avg"].clone() for p in old[name]] for name in old}
+    moments = {name: [getattr(agent.optimizers, name).state[p]["exp_avg"].clone() for p in old[name]] for name in old}
     agent.grow()
     for name, before in parameters.items():
         network = getattr(agent, name)
         assert len(network.pool) == 3
         assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
     for name in old:
-        kept = [agent.optimisers[name].state[p]["exp_avg"] for p in old[name]]
+        kept = [getattr(agent.optimizers, name).state[p]["exp_avg"] for p in old[name]]
         assert all(torch.equal(a, b) for a, b in zip(moments[name], kept, strict=True))
-        assert all(p not in agent.optimisers[name].state for p in getattr(agent, name).pool[-1].parameters())
-    new = agent.targets.pool[-1].state_dict()
+        assert all(p not in getattr(agent.optimizers, name).state for p in getattr(agent, name).pool[-1].parameters())
+    new = agent.target_critics.pool[-1].state_dict()
     assert all(torch.equal(new[key], value) for key, value in agent.critics.pool[-1].state_dict().items())
-    assert not any(p.requires_grad for p in agent.targets.parameters())
+    assert not any(p.requires_grad for p in agent.target_critics.parameters())
 
 
 def test_losses_and_actions_of_many_updates_stay_finite():
     agent, routing = _agent()
     for seed in range(30):
-        losses = agent.update(_batch(seed=seed), routing)
+        losses = agent.update(_batch(seed=seed), routing, routing)
     assert all(math.isfinite(float(value)) for value in losses.values())
     assert torch.isfinite(agent.act(_batch().observations[:, 0], routing)).all()
+
+
+def test_the_temperatures_derivative_is_their_losss_value_at_one():
+    log_alpha, log_prob = torch.tensor([0.3, -2.0], requires_grad=True), torch.tensor([5.0, -9.0])
+    [expected] = torch.autograd.grad(temperature_loss(log_alpha, log_prob, -4.0).sum(), log_alpha)
+    assert expected.tolist() == [-1.0, 13.0]
+    assert torch.equal(temperature_loss(1.0, log_prob, -4.0), expected)
+
+
+def test_actor_and_critics_each_follow_a_routing_of_their_own():
+    agent, routing = _agent()
+    swapped = routing.map(lambda weights: weights.flip(0))
+    assert not torch.equal(swapped.output, routing.output)
+    shard, *_ = _inputs(agent, _batch(), routing)
+    alpha = agent._alpha()
+    action, log_prob = tanh_gaussian(agent.actor(shard.observations, swapped)[0], shard.noise)
+    expected = alpha * log_prob - q_values(agent.critics, shard.observations, action, routing).amin(0)
+    assert torch.equal(actor_loss(agent.nets, shard, swapped, routing, alpha=alpha).per_transition(), expected)
+
+    next_action, next_log_prob = tanh_gaussian(agent.actor(shard.next_observations, swapped)[0], shard.next_noise)
+    future = q_values(agent.target_critics, shard.next_observations, next_action, routing).amin(0)
+    td_target = shard.rewards + shard.discounts * (future - alpha * next_log_prob)
+    expected = (q_values(agent.critics, shard.observations, shard.actions, routing) - td_target).square()
+    losses = critic_loss(agent.nets, shard, swapped, routing, alpha=alpha, reward_scale=1.0)
+    assert torch.equal(losses.per_transition(), expected)
+    assert torch.equal(agent.update(_batch(), swapped, routing)["critic_loss"], expected.sum() / (TASKS * BATCH))
+
+
+@pytest.mark.parametrize("rows", [1, BATCH])
+def test_the_actors_loss_gives_its_routing_the_same_gradient_in_one_shard_and_in_two(rows):
+    found = []
+    for shards in (1, 2):
+        agent, routing = _agent()
+        agent.executor.pool = ShardPool(shards)
+        own = routing.map(lambda weights: weights.repeat_interleave(rows, dim=1).requires_grad_())
+        agent.update(_batch(), own, routing)
+        found.append((own.inputs.grad, own.output.grad))
+    for one, two in zip(*found, strict=True):
+        assert one.shape[1] == rows
+        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-7)
+    assert found[0][1].abs().max() > 0
 
 
 class _Products(TorchDispatchMode):
@@ -197,7 +254,7 @@ class _Products(TorchDispatchMode):
 def test_operations_are_those_of_the_products_that_an_update_takes():
     agent, routing = _agent(batch_size=BATCH)
     with _Products() as products:
-        agent.update(_batch(), routing)
+        agent.update(_batch(), routing, routing)
     assert products.operations == agent.operations(routing.stages)
 
 
@@ -219,7 +276,7 @@ def _exploding(seed):
 
 
 def _weights(agent):
-    parts = (agent.actor, agent.critics, agent.targets, agent.averaged)
+    parts = (agent.actor, agent.critics, agent.target_critics, agent.actor_ema)
     return [agent.log_temperature, *(p for part in parts for p in part.parameters())]
 
 
@@ -228,7 +285,7 @@ def test_tasks_train_as_if_one_whose_loss_explodes_were_not_there(precision):
     ends = []
     for seed in (1, 2):
         agent, routing = _agent(mask_loss_above=1e3, precision=precision)
-        losses = [agent.update(_exploding(seed), routing) for _ in range(3)]
+        losses = [agent.update(_exploding(seed), routing, routing) for _ in range(3)]
         assert [each["masked"].tolist() for each in losses] == [[1, 0]] * 3
         assert all(each["critic_loss"] < 1e3 for each in losses)
         ends.append(_weights(agent))
@@ -238,8 +295,10 @@ def test_tasks_train_as_if_one_whose_loss_explodes_were_not_there(precision):
 def test_the_gradient_is_that_of_the_other_tasks_share_of_the_loss():
     (agent, routing), (twin, _) = (_agent(mask_loss_above=1e3, gradient_clip=1e9) for _ in range(2))
     batch = _exploding(1)
-    expected = torch.autograd.grad(twin.task_losses(batch, routing)[0][1] / TASKS, list(twin.critics.parameters()))
-    agent.update(batch, routing)
+    losses = critic_loss(twin.nets, *_inputs(twin, batch, routing), alpha=twin._alpha(), reward_scale=1.0)
+    of_task = losses.per_transition().mean(2).sum(0)[1]
+    expected = torch.autograd.grad(of_task / TASKS, list(twin.critics.parameters()))
+    agent.update(batch, routing, routing)
     for parameter, gradient in zip(agent.critics.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
 
@@ -248,7 +307,7 @@ def test_a_goal_that_overflows_is_above_every_limit_and_skips_no_update():
     agent, routing = _agent(mask_loss_above=1e30)
     batch = _batch()
     batch.rewards[1, 3] = torch.inf
-    losses = agent.update(batch, routing)
+    losses = agent.update(batch, routing, routing)
     assert losses["masked"].tolist() == [0, 1]
     assert losses["skipped"] == 0
     assert all(torch.isfinite(weight).all() for weight in _weights(agent))
@@ -263,7 +322,7 @@ def test_a_task_whose_actor_loss_alone_is_above_still_trains_the_critics():
         agent.log_temperature[0] = 8.0
     before = agent.log_temperature.clone()
     # Without a next value the critics do not know of the temperature.
-    losses = [each.update(_batch(discount=0.0), routing) for each in (agent, twin)]
+    losses = [each.update(_batch(discount=0.0), routing, routing) for each in (agent, twin)]
     assert [each["masked"].tolist() for each in losses] == [[1, 0], [0, 0]]
     assert torch.equal(losses[0]["critic_loss"], losses[1]["critic_loss"])
     assert all(torch.equal(a, b) for a, b in zip(agent.critics.parameters(), twin.critics.parameters(), strict=True))
@@ -274,32 +333,32 @@ def test_a_task_whose_actor_loss_alone_is_above_still_trains_the_critics():
 def test_a_limit_that_no_loss_reaches_changes_no_bit():
     (plain, routing), (limited, _) = _agent(), _agent(mask_loss_above=1e30)
     for seed in range(3):
-        losses = [agent.update(_batch(seed=seed), routing) for agent in (plain, limited)]
+        losses = [agent.update(_batch(seed=seed), routing, routing) for agent in (plain, limited)]
         assert losses[1].pop("masked").tolist() == [0, 0]
         assert losses[0] == losses[1]
     assert all(torch.equal(a, b) for a, b in zip(_weights(plain), _weights(limited), strict=True))
 
 
-def test_parts_of_a_batch_leave_out_the_same_tasks():
+def test_shards_of_a_batch_leave_out_the_same_tasks():
     ends = []
-    for parts in (1, 2, 2):
+    for shards in (1, 2, 2):
         agent, routing = _agent(mask_loss_above=1e3, gradient_clip=1e9)
-        agent.parts, agent._crew = parts, Crew(parts)
+        agent.executor.pool = ShardPool(shards)
         batch = _exploding(1)
-        # The second part alone does not show it.
+        # The second shard alone does not show it.
         batch.rewards[0, BATCH // 2 :] = 0
-        assert agent.update(batch, routing)["masked"].tolist() == [1, 0]
+        assert agent.update(batch, routing, routing)["masked"].tolist() == [1, 0]
         ends.append([parameter.grad for each in (agent.critics, agent.actor) for parameter in each.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends[1:], strict=True))
     for one, two in zip(*ends[:2], strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_modules_that_no_task_uses_are_left_alone(parts):
+@pytest.mark.parametrize("shards", [1, 2])
+def test_modules_that_no_task_uses_are_left_alone(shards):
     agent, routing = _agent()
-    agent.parts, agent._crew = parts, Crew(parts)
+    agent.executor.pool = ShardPool(shards)
     agent.grow()
     before = _numbers(agent.actor.pool[-1])
-    agent.update(_batch(), routing)
+    agent.update(_batch(), routing, routing)
     assert all(torch.equal(before[name], value) for name, value in agent.actor.pool[-1].state_dict().items())

@@ -51,26 +51,26 @@ def grown(tmp_path_factory):
 
     def watched():
         agent = trainer.state.agent
-        for name in ("actor", "critics", "targets"):
+        for name in ("actor", "critics", "target_critics"):
             before[name] = {key: (value, value.clone()) for key, value in getattr(agent, name).named_parameters()}
         before["adam"] = {
-            key: agent.optimisers["critics"].state[value]["exp_avg"].clone()
+            key: agent.optimizers.critics.state[value]["exp_avg"].clone()
             for key, value in agent.critics.named_parameters()
         }
         grow()
         before["kept"] = {
-            key: torch.equal(agent.optimisers["critics"].state[value]["exp_avg"], before["adam"][key])
+            key: torch.equal(agent.optimizers.critics.state[value]["exp_avg"], before["adam"][key])
             for key, value in agent.critics.named_parameters()
             if key in before["adam"]
         }
         before["same_values"] = all(
             torch.equal(value, copy)
-            for name in ("actor", "critics", "targets")
+            for name in ("actor", "critics", "target_critics")
             for value, copy in before[name].values()
         )
         before["new"] = {
             name: {key: value.detach().clone() for key, value in getattr(agent, name).pool[-1].named_parameters()}
-            for name in ("actor", "critics", "targets")
+            for name in ("actor", "critics", "target_critics")
         }
 
     trainer.state.agent.grow = watched
@@ -81,8 +81,10 @@ def grown(tmp_path_factory):
 def test_growth_gives_the_module_to_actor_both_critics_and_both_targets(grown):
     trainer, _ = grown
     agent = trainer.state.agent
-    assert [len(network.pool) for network in (agent.actor, agent.critics, agent.targets)] == [3, 3, 3]
-    assert all(len(weight) == 2 for network in (agent.critics, agent.targets) for weight in network.pool[2].tensors())
+    assert [len(network.pool) for network in (agent.actor, agent.critics, agent.target_critics)] == [3, 3, 3]
+    assert all(
+        len(weight) == 2 for network in (agent.critics, agent.target_critics) for weight in network.pool[2].tensors()
+    )
     assert trainer.state.evolver.community.stages.max() == 3
 
 
@@ -107,19 +109,19 @@ def test_growth_keeps_earlier_parameters_and_their_optimiser_state(grown):
     assert before["same_values"]
     assert before["kept"]
     assert all(before["kept"].values())
-    for name in ("actor", "critics", "targets"):
+    for name in ("actor", "critics", "target_critics"):
         now = dict(getattr(trainer.state.agent, name).named_parameters())
         assert all(now[key] is value for key, (value, _) in before[name].items())
 
 
-def test_the_optimisers_train_the_new_module(grown):
+def test_the_optimizers_train_the_new_module(grown):
     trainer, before = grown
-    for name in ("actor", "critics", "targets"):
+    for name in ("actor", "critics", "target_critics"):
         module = getattr(trainer.state.agent, name).pool[-1]
         for key, value in module.named_parameters():
             assert not torch.equal(value, before["new"][name][key]), (name, key)
-            if name != "targets":
-                assert trainer.state.agent.optimisers[name].state[value]["step"] > 0
+            if name != "target_critics":
+                assert getattr(trainer.state.agent.optimizers, name).state[value]["step"] > 0
 
 
 def test_metrics_tell_success_stage_and_modules_of_every_task(grown):
@@ -242,7 +244,7 @@ def test_a_run_with_two_threads_halves_and_a_longer_lag_is_resumed_exactly(tmp_p
         schedule={"double_buffering": True, "update_lag": 3},
     )
     _train(tmp_path / "whole", config)
-    assert _train(tmp_path / "parts", config, steps=76).state.agent.parts == 2
+    assert _train(tmp_path / "parts", config, steps=76).state.agent.shards == 2
     runs.resume(tmp_path / "parts").run(config.steps)
     assert runs.info(tmp_path / "parts")["digest"] == runs.info(tmp_path / "whole")["digest"]
 
@@ -404,7 +406,8 @@ def test_a_single_gradient_that_is_not_finite_is_counted_and_changes_no_weight(t
     before = {name: value.clone() for name, value in trainer.state.agent.critics.state_dict().items()}
     batch = trainer.state.replay.sample(8, np.random.default_rng(0), gamma=0.9)
     batch.rewards[0, 0] = torch.inf
-    trainer.state.losses.add(trainer.state.agent.update(batch, trainer.state.evolver.elite()))
+    routing = trainer.state.evolver.elite()
+    trainer.state.losses.add(trainer.state.agent.update(batch, routing, routing))
     assert all(torch.equal(value, before[name]) for name, value in trainer.state.agent.critics.state_dict().items())
     assert trainer.state.losses.skipped == 1
     assert all(np.isfinite(value) for value in trainer.state.losses.take().values())

@@ -1,1 +1,21 @@
-"""The learner: soft actor-critic, its replay and how an update is executed."""
+"""Soft actor-critic, its replay, and how its updates are computed.
+
+:mod:`~genoevo_mega.agents.sac` holds the algorithm, :mod:`~genoevo_mega.agents.losses` its losses.
+:mod:`~genoevo_mega.agents.agent` says what the training loop asks of any agent.
+"""
+
+from genoevo_mega.agents.agent import Agent
+from genoevo_mega.agents.losses import Networks, actor_loss, critic_loss, temperature_loss
+from genoevo_mega.agents.replay import Batch, Replay
+from genoevo_mega.agents.sac import SacAgent
+
+__all__ = [
+    "Agent",
+    "Batch",
+    "Networks",
+    "Replay",
+    "SacAgent",
+    "actor_loss",
+    "critic_loss",
+    "temperature_loss",
+]

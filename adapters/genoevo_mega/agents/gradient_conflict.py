@@ -1,7 +1,7 @@
 """How far tasks' gradients agree: the cosine between them, below 0 a conflict (Yu et al. 2020, "Gradient surgery").
 
-All parameters count, those that a task has for itself among them: these agree with no other task's gradient and draw
-the cosine towards 0.
+All parameters count, also those that a task has for itself. These agree with no other task's gradient and draw the
+cosine towards 0.
 """
 
 from __future__ import annotations
@@ -11,9 +11,34 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega.agents.losses import Networks, Shard, actor_loss, critic_loss
+from genoevo_mega.networks import Routing
+
+
+def measure(
+    nets: Networks,
+    shard: Shard,
+    actor_routing: Routing,
+    critic_routing: Routing,
+    *,
+    alpha: Tensor,
+    reward_scale: float,
+) -> dict[str, Tensor]:
+    """Return the :func:`cosines` (tasks, tasks) of the losses of ``critics`` and ``actor``; nothing is changed."""
+    routings = actor_routing, critic_routing
+    of_critics = critic_loss(nets, shard, *routings, alpha=alpha, reward_scale=reward_scale).per_transition()
+    of_actor = actor_loss(nets, shard, *routings, alpha=alpha).per_transition()
+    return {
+        "critics": cosines(of_critics.mean(2).sum(0), list(nets.critics.parameters())),
+        "actor": cosines(of_actor.mean(1), list(nets.actor.parameters())),
+    }
+
 
 def cosines(losses: Tensor, weights: list[nn.Parameter]) -> Tensor:
-    """(tasks, tasks): the cosine between every two gradients of *losses* (tasks,); 0 where one is 0 or not finite."""
+    """Return the cosine between every two gradients of *losses* (tasks,), (tasks, tasks).
+
+    It is 0 where one of them is 0 or not finite.
+    """
     gradients = torch.stack([_flat(loss, weights) for loss in losses])
     directions = nn.functional.normalize(gradients, dim=1, eps=1e-30)
     return torch.nan_to_num(directions @ directions.T)
@@ -26,7 +51,10 @@ def _flat(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
 
 
 def summary(cosine: Tensor, names: list[str]) -> dict[str, Any]:
-    """Of a matrix of :func:`cosines`: ``conflicting``, the share of pairs below 0; ``cosine``, each task's mean."""
+    """Return two figures of a matrix of :func:`cosines`.
+
+    ``conflicting`` is the share of pairs below 0, ``cosine`` each task's mean with the others.
+    """
     n = len(names)
     others = cosine[~torch.eye(n, dtype=torch.bool)].view(n, n - 1)
     means = others.mean(1).tolist()

@@ -1,4 +1,4 @@
-"""Threads that share one piece of work, each a part of it."""
+"""A pool of threads that share one piece of work."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-Part = TypeVar("Part")
+Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
-_SMALLEST_PART = 32
+_SMALLEST_SHARD = 32
 
 
-def parts_for(threads: int, rows: int) -> int:
-    """How many parts so many *threads* make of a batch of *rows*: no part so small that its products are."""
-    return max(1, min(threads, rows // _SMALLEST_PART))
+def shards_for(threads: int, rows: int) -> int:
+    """Return how many shards *threads* make of a batch of *rows*: none so small that its products are."""
+    return max(1, min(threads, rows // _SMALLEST_SHARD))
 
 
-class Crew:
-    """Runs one function on several parts at once, the first part in the calling thread.
+class ShardPool:
+    """A pool that runs one function on several shards at once, the first of them in the calling thread.
 
-    torch releases Python's lock while it computes. Parts are long, so that threads wait for one another a few times
-    per update; torch's own threads do so at every operation, which costs dearly where another process uses the cores.
+    torch releases Python's lock while it computes. Shards are long, so that threads wait for one another a few times
+    per update. torch's own threads do so at every operation, which is slow if another process uses the cores.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._pool = ThreadPoolExecutor(size - 1, thread_name_prefix="learner") if size > 1 else None
 
-    def __call__(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Results in the order of *parts*; there are at most as many as the crew's size."""
-        others = [self._pool.submit(function, part) for part in parts[1:]] if self._pool else []
-        return [function(parts[0]), *(other.result() for other in others)]
+    def map(self, function: Callable[[Shard], Result], shards: Sequence[Shard]) -> list[Result]:
+        """Return the results in the order of *shards*, of which there are at most :attr:`size`."""
+        others = [self._pool.submit(function, shard) for shard in shards[1:]] if self._pool else []
+        return [function(shards[0]), *(other.result() for other in others)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -24,3 +26,38 @@ class Routing(NamedTuple):
     inputs: Tensor
     output: Tensor
     stages: tuple[int, ...]
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the weights' gradient is wanted."""
+        return self.inputs.requires_grad or self.output.requires_grad
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Routing:
+        """Return the routing with *function* applied to both tensors of weights."""
+        return Routing(function(self.inputs), function(self.output), self.stages)
+
+    def detached(self) -> Routing:
+        """Return the same weights without the graph that they were computed by."""
+        return self.map(torch.Tensor.detach)
+
+    def leaves(self) -> Routing:
+        """Return the same weights as leaves of a new graph, which require grad."""
+        return self.map(lambda weights: weights.detach().requires_grad_())
+
+    def trainable(self) -> list[Tensor]:
+        """Return the weights that require grad."""
+        return [self.inputs, self.output] if self.requires_grad else []
+
+    def split(self, shards: int) -> list[Routing]:
+        """Split the weights with the transitions that they are for; with B = 1 every shard has them all."""
+        if self.output.shape[1] == 1:
+            return [self] * shards
+        chunks = zip(self.inputs.chunk(shards, dim=1), self.output.chunk(shards, dim=1), strict=True)
+        return [Routing(inputs, output, self.stages) for inputs, output in chunks]
+
+    def backward(self, gradients: Sequence[Tensor | None]) -> None:
+        """Add the gradients of :meth:`trainable` to whatever the weights are computed from."""
+        pairs = [(w, g.to(w.device)) for w, g in zip(self.trainable(), gradients, strict=True) if g is not None]
+        if pairs:
+            weights, given = zip(*pairs, strict=True)
+            torch.autograd.backward(weights, given)

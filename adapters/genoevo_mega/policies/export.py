@@ -91,7 +91,7 @@ def export_tasks(
 
 def cut(trained: Trained, threshold: float) -> str:
     """What the files leave out, for people."""
-    network = trained.agent.averaged
+    network = trained.agent.actor_ema
     if isinstance(network, FixedNetwork):
         return network.of_other_tasks
     return f"connections whose share of the output is not above {threshold:g}, and modules without any"
@@ -111,7 +111,7 @@ class _Exporter:
         rng = torch.Generator().manual_seed(0)
         self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
         self.expected = trained.greedy(self.probes).numpy()
-        network, modules = trained.agent.averaged, len(trained.agent.averaged.pool)
+        network, modules = trained.agent.actor_ema, len(trained.agent.actor_ema.pool)
         full = TaskPolicy(network, 0, Graph.full(modules), suite.action_size, squash=True) if modules else None
         self.full = full
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genoevo_mega.agents.sac import LOG_STD_MAX, LOG_STD_MIN, Agent
+from genoevo_mega.agents.distribution import gaussian, mean_action
+from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.suite import Suite
@@ -34,7 +35,7 @@ class Trained:
 
     config: Config
     suite: Suite
-    agent: Agent
+    agent: SacAgent
     routing: Routing
 
     @classmethod
@@ -60,7 +61,7 @@ class Trained:
         nothing that it could cut. UserError for a custom architecture that is not a
         :class:`~genoevo_mega.networks.fixed.FixedNetwork`.
         """
-        network, outputs = self.agent.averaged if greedy else self.agent.actor, self.suite.action_size
+        network, outputs = self.agent.actor_ema if greedy else self.agent.actor, self.suite.action_size
         outputs = outputs if greedy else 2 * outputs
         if isinstance(network, FixedNetwork):
             return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
@@ -74,7 +75,7 @@ class Trained:
     @torch.no_grad()
     def greedy(self, observations: Tensor) -> Tensor:
         """Actions (tasks, batch, action_size) of the network as it trained; for (tasks, batch, observation_size)."""
-        return torch.tanh(self.agent.averaged(observations, self.routing)[0].chunk(2, dim=-1)[0])
+        return mean_action(self.agent.actor_ema(observations, self.routing)[0])
 
 
 class Policy:
@@ -130,9 +131,9 @@ class Policy:
         if deterministic:
             actions = self._network(index)(batch).numpy()
         else:
-            mean, log_std = self._network(index, greedy=False)(batch).chunk(2, dim=-1)
+            mean, log_std = gaussian(self._network(index, greedy=False)(batch))
             noise = self._rng.standard_normal(mean.shape, np.float32)
-            actions = np.tanh(mean.numpy() + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp().numpy() * noise)
+            actions = np.tanh(mean.numpy() + log_std.exp().numpy() * noise)
         return (actions[0] if rows.ndim == 1 else actions), None
 
     def _index(self, task: str | int) -> int:

@@ -7,25 +7,26 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.training import migrate
 from genoevo_mega.training.checkpoint_files import FORMAT, VERSION
 from genoevo_runs import files
 
 RNG = "rng"
 _TEMPERATURE = "temperature/weight"
-_NETWORKS = ("actor", "averaged", "critics", "targets")
+_NETWORKS = {"actor": "actor", "averaged": "actor_ema", "critics": "critics", "targets": "target_critics"}
+"""The agent's networks by their names in the file."""
 
 
-def tensors(agent: Agent) -> dict[str, Tensor]:
+def tensors(agent: SacAgent) -> dict[str, Tensor]:
     """Copies of everything that updates change, in the main memory."""
     found = {_TEMPERATURE: agent.log_temperature, RNG: agent.rng.get_state()}
-    for network in _NETWORKS:
+    for in_file, network in _NETWORKS.items():
         for name, tensor in getattr(agent, network).state_dict().items():
-            found[f"{network}/{name}"] = tensor
-    for optimiser, name, parameter in _optimised(agent):
-        for key, value in agent.optimisers[optimiser].state[parameter].items():
-            found[f"adam/{optimiser}/{name}/{key}"] = value
+            found[f"{in_file}/{name}"] = tensor
+    for optimizer, name, parameter in _optimised(agent):
+        for key, value in getattr(agent.optimizers, optimizer).state[parameter].items():
+            found[f"adam/{optimizer}/{name}/{key}"] = value
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in found.items()}
 
 
@@ -36,13 +37,13 @@ def read(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def load(path: Path, agent: Agent) -> None:
+def load(path: Path, agent: SacAgent) -> None:
     """Fill an agent of the same sizes; DamagedError where the tensors do not fit it."""
     found = read(path)
     with files.reading(path):
         expected = {name: tensor for name, tensor in tensors(agent).items() if not name.startswith("adam/")}
-        for optimiser, name, parameter in _optimised(agent):
-            prefix = f"adam/{optimiser}/{name}/"
+        for optimizer, name, parameter in _optimised(agent):
+            prefix = f"adam/{optimizer}/{name}/"
             if any(key.startswith(prefix) for key in found):  # a module that was never trained has no state
                 expected |= {f"{prefix}exp_avg": parameter.detach(), f"{prefix}exp_avg_sq": parameter.detach()}
                 expected[f"{prefix}step"] = torch.tensor(0.0)
@@ -56,22 +57,22 @@ def load(path: Path, agent: Agent) -> None:
                 )
         agent.rng.set_state(found[RNG])
     agent.log_temperature.data.copy_(found[_TEMPERATURE])
-    for network in _NETWORKS:
-        prefix = f"{network}/"
+    for in_file, network in _NETWORKS.items():
+        prefix = f"{in_file}/"
         own = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
         getattr(agent, network).load_state_dict(own)
-    for optimiser, name, parameter in _optimised(agent):
-        prefix = f"adam/{optimiser}/{name}/"
+    for optimizer, name, parameter in _optimised(agent):
+        prefix = f"adam/{optimizer}/{name}/"
         state = {
             key.removeprefix(prefix): tensor.to(parameter.device)
             for key, tensor in found.items()
             if key.startswith(prefix)
         }
         if state:
-            agent.optimisers[optimiser].state[parameter] = state
+            getattr(agent.optimizers, optimizer).state[parameter] = state
 
 
-def _optimised(agent: Agent) -> list[tuple[str, str, torch.nn.Parameter]]:
+def _optimised(agent: SacAgent) -> list[tuple[str, str, torch.nn.Parameter]]:
     named = [("temperature", "weight", agent.log_temperature)]
     for network in ("actor", "critics"):
         named += [(network, name, parameter) for name, parameter in getattr(agent, network).named_parameters()]

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from genoevo_mega.agents.replay import Replay
-from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.sizing import make_network, network_shapes, sizes
-from genoevo_mega.agents.threads import parts_for
+from genoevo_mega.agents.threads import shards_for
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.suite import Suite
@@ -40,7 +40,7 @@ def make_replay(config: Config, suite: Suite) -> Replay:
     return Replay(tasks, capacity, *sizes, config.environment.episode_length, device)
 
 
-def make_agent(config: Config, suite: Suite) -> Agent:
+def make_agent(config: Config, suite: Suite) -> SacAgent:
     """A fresh agent with the start stage's modules, its weights drawn from the config's seed."""
     rng = torch.Generator().manual_seed(config.seed)
     settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
@@ -50,9 +50,9 @@ def make_agent(config: Config, suite: Suite) -> Agent:
         return make_network(config, settings[shape], len(suite.names), shape, ensemble, rng)
 
     device = make_device(config)
-    parts = parts_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
+    shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
-    return Agent(network, *shape, config.sac, rng, parts=parts, device=device)
+    return SacAgent(network, *shape, config.sac, rng, shards=shards, device=device)
 
 
 def make_evolver(config: Config, tasks: list[str], seed: int) -> Evolver | Steady:

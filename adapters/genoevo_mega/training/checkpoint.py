@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from genoevo import state as engine_state
-from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.evolver import Evolver
@@ -236,7 +236,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
         state.evolver.check_stored(replay.genotypes[replay.valid])
 
 
-def load_policy(path: Path, config: Config, suite: Suite) -> tuple[Agent, Evolver | Steady]:
+def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Evolver | Steady]:
     """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
     state = read_state(path)
     evolver = read_evolver(path, config, list(suite.names))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.agent import Agent
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Floats

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genoevo_mega.agents.replay import Replay
-from genoevo_mega.agents.sac import Agent
+from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.static import Steady
@@ -49,7 +49,7 @@ class TrainingState:
 
     """
 
-    agent: Agent
+    agent: SacAgent
     evolver: Evolver | Steady
     replay: Replay
     episodes: Episodes

@@ -99,7 +99,7 @@ class Trainer:
         self._describe_tasks()
         torch.set_num_threads(settings.compute.threads)
         self.state.work.matrix_rate = measure_matrix_rate(self.state.agent.device)
-        torch.set_num_threads(max(1, settings.compute.threads // self.state.agent.parts))
+        torch.set_num_threads(max(1, settings.compute.threads // self.state.agent.shards))
         with (
             locked(self.directory),
             _saying_how_to_go_on(self._resume),
@@ -224,20 +224,21 @@ class Trainer:
                     sac.batch_size, self.state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step, newest=newest
                 )
             with self.state.clock("learning"):
-                routing = self.state.evolver.updating(batch.genotypes, self.state.rngs["update_genotypes"])
+                # A genotype decides the modules of its task's actor and critics alike.
+                actor_routing = critic_routing = self.state.evolver.updating(
+                    batch.genotypes, self.state.rngs["update_genotypes"]
+                )
                 if sac.conflict_every and self.state.agent.updates % sac.conflict_every == 0:
-                    self._measure_conflict(batch, routing)
-                self.state.losses.add(self.state.agent.update(batch, routing))
+                    self._measure_conflict(batch, actor_routing, critic_routing)
+                self.state.losses.add(self.state.agent.update(batch, actor_routing, critic_routing))
                 self.state.evolver.learn()
-            self.state.work.operations += self.state.agent.operations(routing.stages)
+            self.state.work.operations += self.state.agent.operations(actor_routing.stages)
             if self.state.agent.updates % _CHECK_EVERY == 0:
                 self._check_gradients()
 
-    def _measure_conflict(self, batch: Batch, routing: Routing) -> None:
-        found = zip(("critics", "actor"), self.state.agent.task_losses(batch, routing), strict=True)
+    def _measure_conflict(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> None:
         record: dict[str, Any] = {"kind": "conflict", "step": self.state.steps, "updates": self.state.agent.updates}
-        for name, losses in found:
-            cosine = gradient_conflict.cosines(losses, list(getattr(self.state.agent, name).parameters()))
+        for name, cosine in self.state.agent.gradient_cosines(batch, actor_routing, critic_routing).items():
             record[name] = gradient_conflict.summary(cosine.cpu(), list(self.suite.names))
         self.metrics.write(record)
 

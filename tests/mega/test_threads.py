@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.agents.threads import Crew, parts_for
+from genoevo_mega.agents.threads import ShardPool, shards_for
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.evolution.evolver import Evolver
@@ -12,40 +12,40 @@ from genoevo_mega.training.build import make_agent
 from tests.mega.test_sac import SUITE, _batch
 
 
-def test_every_part_has_a_thread_of_its_own_and_results_keep_their_order():
+def test_every_shard_has_a_thread_of_its_own_and_results_keep_their_order():
     meeting = threading.Barrier(3, timeout=10)
 
-    def meet(part):
+    def meet(shard):
         meeting.wait()
-        return part, threading.get_ident()
+        return shard, threading.get_ident()
 
-    results = Crew(3)(meet, "abc")
-    assert [part for part, _ in results] == ["a", "b", "c"]
+    results = ShardPool(3).map(meet, "abc")
+    assert [shard for shard, _ in results] == ["a", "b", "c"]
     assert len({thread for _, thread in results}) == 3
     assert results[0][1] == threading.get_ident()
 
 
 def test_an_error_in_another_thread_is_raised():
     with pytest.raises(ZeroDivisionError):
-        Crew(2)(lambda part: 1 / part, [1, 0])
+        ShardPool(2).map(lambda shard: 1 / shard, [1, 0])
 
 
 @pytest.mark.parametrize(
-    ("threads", "rows", "parts"), [(1, 128, 1), (2, 128, 2), (16, 128, 4), (2, 48, 1), (4, 8, 1)]
+    ("threads", "rows", "shards"), [(1, 128, 1), (2, 128, 2), (16, 128, 4), (2, 48, 1), (4, 8, 1)]
 )
-def test_no_part_is_so_small_that_its_products_are(threads, rows, parts):
-    assert parts_for(threads, rows) == parts
+def test_no_shard_is_so_small_that_its_products_are(threads, rows, shards):
+    assert shards_for(threads, rows) == shards
 
 
 @pytest.mark.parametrize("update_with", ["sample", "stored"])
-def test_an_update_in_parts_is_the_same_update(update_with):
+def test_an_update_in_shards_is_the_same_update(update_with):
     config = build_config(preset("smoke"), {"genotypes": {"update_with": update_with}})
     whole, parted = make_agent(config, SUITE), make_agent(config, SUITE)
-    parted.parts, parted._crew = 3, Crew(3)
+    parted.executor.pool = ShardPool(3)
     evolver = Evolver.fresh(config, list(SUITE.names), 1)
     batch = _batch()
     routing = evolver.updating(batch.genotypes, np.random.default_rng(0))
-    losses = [agent.update(batch, routing) for agent in (whole, parted)]
+    losses = [agent.update(batch, routing, routing) for agent in (whole, parted)]
     for name, value in losses[0].items():
         torch.testing.assert_close(losses[1][name], value, rtol=1e-5, atol=1e-6)
     for name in ("actor", "critics"):
@@ -54,7 +54,7 @@ def test_an_update_in_parts_is_the_same_update(update_with):
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
 
 
-def test_the_config_decides_the_parts():
+def test_the_config_decides_the_shards():
     suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
     settings = {"compute": {"threads": 2}, "sac": {"batch_size": 64}}
-    assert make_agent(build_config(preset("smoke"), settings), suite).parts == 2
+    assert make_agent(build_config(preset("smoke"), settings), suite).shards == 2

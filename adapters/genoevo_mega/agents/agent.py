@@ -1,0 +1,64 @@
+"""What the training loop asks of an agent."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from genoevo_mega.agents.replay import Batch
+from genoevo_mega.networks import Routing
+
+
+class Agent(Protocol):
+    """A learner of all tasks at once; :class:`~genoevo_mega.agents.sac.SacAgent` is one.
+
+    Attributes
+    ----------
+    updates
+        Gradient steps so far.
+    device
+        Where updates are computed.
+
+    """
+
+    updates: int
+    device: torch.device
+
+    @property
+    def actor(self) -> Any:
+        """The network that acts; see :mod:`genoevo_mega.networks`."""
+
+    @property
+    def log_temperature(self) -> Tensor:
+        """The logarithm of each task's temperature, (tasks,)."""
+
+    @property
+    def shards(self) -> int:
+        """The number of threads that share an update."""
+
+    def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
+        """Return actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task.
+
+        Both are float32 on the CPU.
+        """
+
+    def update(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
+        """Make one update and return its metrics, 0-d but for ``masked`` (tasks,).
+
+        ``skipped`` is among them: 1 if a gradient was not finite and the step was left out, else 0. If the weights of
+        *actor_routing* require grad, the gradient of the actor's loss is added to whatever they are made of.
+        """
+
+    def gradient_cosines(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
+        """Return the cosines (tasks, tasks) between tasks' gradients of each loss, by the network's name.
+
+        Nothing is drawn or changed.
+        """
+
+    def operations(self, stages: tuple[int, ...]) -> float:
+        """Return the floating-point operations of one update's matrix products, for tasks of these stages."""
+
+    def grow(self) -> None:
+        """Add a module to every network."""

@@ -1,0 +1,79 @@
+"""Adam with gradient clipping, which leaves out steps whose gradient is not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class ClippedAdam(torch.optim.Adam):
+    """Adam on the gradient, scaled down to a largest norm.
+
+    Parameters
+    ----------
+    parameters
+        They are all on one device.
+    learning_rate
+        Adam's.
+    clip
+        Largest norm of the gradient of all parameters together.
+    device
+        On CUDA a step can be part of a captured graph.
+
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], learning_rate: float, clip: float, device: torch.device
+    ) -> None:
+        super().__init__(parameters, lr=learning_rate, fused=True, capturable=device.type == "cuda")
+        self.clip = clip
+
+    def apply_gradients(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> Tensor:
+        """Make one step and return the gradient's norm, 0-d, before it was clipped.
+
+        A gradient that is not finite changes nothing. *parameters* are all of the optimizer's, in the order of
+        *gradients*.
+        """
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip)
+        # What a gradient scaler would tell the fused step: with 1 it leaves everything as it is.
+        self.found_inf = 1.0 - torch.isfinite(norm).float()
+        self.step()
+        return norm
+
+
+class Optimizers(NamedTuple):
+    """The optimizers of an agent."""
+
+    actor: ClippedAdam
+    critics: ClippedAdam
+    temperature: ClippedAdam
+
+    @classmethod
+    def of(
+        cls,
+        actor: nn.Module,
+        critics: nn.Module,
+        log_temperature: nn.Parameter,
+        *,
+        learning_rate: float,
+        clip: float,
+    ) -> Optimizers:
+        """Make one for each; the temperatures' gradient is not clipped."""
+        device = log_temperature.device
+        return cls(
+            ClippedAdam(actor.parameters(), learning_rate, clip, device),
+            ClippedAdam(critics.parameters(), learning_rate, clip, device),
+            ClippedAdam([log_temperature], learning_rate, math.inf, device),
+        )
+
+
+@torch.no_grad()
+def polyak_update(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the parameters of *average* towards those of *network* by *share* of the way."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)

@@ -1,0 +1,37 @@
+"""What goes into a gradient step of soft actor-critic, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from genoevo_mega.agents.losses import Shard
+from genoevo_mega.networks import Routing
+
+
+class StepInputs(NamedTuple):
+    """A batch with its noise, and the weights of the genotypes of actor and critics, all on the agent's device.
+
+    ``actor_routing`` has leaves that require grad if the actor's loss is differentiated with respect to them.
+    """
+
+    batch: Shard
+    actor_routing: Routing
+    critic_routing: Routing
+
+
+class StepResult(NamedTuple):
+    """Metrics of a step, and the gradients of :meth:`Routing.trainable` of the actor's routing."""
+
+    metrics: dict[str, Tensor]
+    routing_gradients: Sequence[Tensor | None]
+
+
+class ActInputs(NamedTuple):
+    """Observations (tasks, 1, observation_size), weights, and noise (tasks, 1, action_size)."""
+
+    observations: Tensor
+    routing: Routing
+    noise: Tensor
