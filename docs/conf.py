@@ -22,7 +22,7 @@ nitpick_ignore_regex = [
         "py:class",
         r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
     ),
-    ("py:class", r"genoevo_mega\.(config\.run\.Config|agents\.sac\.Agent|networks\.modular\.ModularNetwork)"),
+    ("py:class", r"genoevo_mega\.(config\.run\.Config|agents\.sac\.SacAgent|networks\.modular\.ModularNetwork)"),
 ]
 
 
