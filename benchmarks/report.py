@@ -52,9 +52,11 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
     ):
         for number in range(1, rounds + 1):
             success = best / (1 + np.exp((middle - number) / (0.08 * rounds)))
-            evolver.tally.episodes[:] = 1
-            evolver.tally.successes[:] = rng.random(evolver.tally.successes.shape) < success
-            evolver.tally.returns[:] = length * (evolver.tally.successes + rng.random(evolver.tally.returns.shape))
+            evolver.statistics.episodes[:] = 1
+            evolver.statistics.successes[:] = rng.random(evolver.statistics.successes.shape) < success
+            evolver.statistics.returns[:] = length * (
+                evolver.statistics.successes + rng.random(evolver.statistics.returns.shape)
+            )
             trainer.state.steps += tasks * evolver.community.size * length
             trainer._round()
             if number % max(rounds // 10, 1) == 0:

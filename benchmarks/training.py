@@ -117,7 +117,7 @@ class Halts:
             batch = trainer.state.replay.sample(
                 sac.batch_size, trainer.state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step
             )
-            routing = trainer.state.evolver.elite()
+            routing = trainer.state.evolver.elite_routing()
             trainer.state.agent.update(batch, routing, routing)
         spent = time.process_time() - cpu, time.perf_counter() - wall
         executor.pool = own

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "run_exported.py"
 def test_the_script_runs_an_exported_policy_and_imports_nothing_of_this_project(tmp_path):
     config = build_config(preset("smoke"))
     suite = make_suite(config)
-    routing = Evolver.fresh(config, list(suite.names), 1).elite()
+    routing = Evolver.fresh(config.evolution, list(suite.names), 1).elite_routing()
     export_tasks(Trained(config, suite, make_agent(config, suite), routing), tmp_path / "out", "reach-v3")
     blocked = "import runpy, sys; sys.modules.update(genoevo=None, genoevo_mega=None);"
     code = f"{blocked} sys.argv[1:] = [{str(tmp_path / 'out' / 'reach-v3.onnx')!r}]; runpy.run_path({str(SCRIPT)!r})"

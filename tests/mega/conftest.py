@@ -13,7 +13,7 @@ from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.experiments import runs
 from genoevo_mega.policies.policy import Trained
 from genoevo_mega.training import trainer as training
-from genoevo_mega.training.build import make_agent, make_evolver
+from genoevo_mega.training.build import make_agent, make_structure
 from tests.mega.suites import CountingSuite
 
 torch.set_num_threads(1)
@@ -85,7 +85,7 @@ def untrained():
         agent = make_agent(config, suite)
         while len(agent.actor.pool) < modules:
             agent.grow()
-        return Trained(config, suite, agent, make_evolver(config, list(suite.names), config.seed).elite())
+        return Trained(config, suite, agent, make_structure(config, list(suite.names), config.seed).elite_routing())
 
     return make
 

@@ -183,9 +183,9 @@ class Fuzzer:
         checkpoint.load_one(trainer.state, run, path, trainer.config, trainer.suite)
         rng = np.random.default_rng(0)
         batch = trainer.state.replay.sample(8, rng, gamma=0.9, steps=3)
-        trainer.state.evolver.acting()
-        trainer.state.evolver.elite()
-        trainer.state.evolver.updating(batch.genotypes, rng)
+        trainer.state.evolver.acting_routing()
+        trainer.state.evolver.elite_routing()
+        trainer.state.evolver.update_routing(batch.genotypes, rng)
         trainer.state.evolver.community.effective_modules()
 
     # ------------------------------------------------------------------------------------------------- targets

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genoevo_mega.config.run import Config, build_config, preset
-from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_runs.errors import ConfigError
 from genoevo_runs.settings import merge, parse_setting
@@ -21,14 +21,14 @@ def _evolver(*settings, seed=1):
     config = build_config(
         preset("mt10"), {"growth": {"patience": 1, "warmup_rounds": 1}}, *map(parse_setting, settings)
     )
-    return Evolver.fresh(config, TASKS, seed)
+    return Evolver.fresh(config.evolution, TASKS, seed)
 
 
 def _round(evolver, success=(False, True, False)):
     for each in success:
         mask, tasks = np.ones(2, bool), np.arange(2)
-        evolver.record(Ended(mask, tasks, np.arange(2.0), np.array([each, False])))
-    return evolver.evolve()
+        evolver.record_episodes(FinishedEpisodes(mask, tasks, np.arange(2.0), np.array([each, False])))
+    return evolver.end_round()
 
 
 def _texts(evolver):
@@ -63,7 +63,7 @@ def test_without_evolution_the_genotypes_of_the_start_stay_and_all_of_them_drive
 
 
 def test_at_decimal_scale_0_all_weights_are_uniform():
-    routing = _evolver("decoding.decimal_scale=0").acting()
+    routing = _evolver("decoding.decimal_scale=0").acting_routing()
     assert torch.allclose(routing.output[:, 0, :4], torch.tensor(0.25))
     assert torch.allclose(routing.inputs[:, 0, 1, :3], torch.tensor(1 / 3))
 

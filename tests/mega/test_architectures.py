@@ -8,13 +8,13 @@ import torch
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sizing import scaled, sizes
 from genoevo_mega.config.run import Config, build_config, preset
-from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.envs.registry import make_suite
-from genoevo_mega.evolution.static import Steady
+from genoevo_mega.evolution.static import StaticStructure
 from genoevo_mega.experiments import runs
 from genoevo_mega.networks import ARCHITECTURES, Routing
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.build import make_agent, make_evolver
+from genoevo_mega.training.build import make_agent, make_structure
 from genoevo_runs.errors import ConfigError, UserError
 
 FIXED = [name for name in ARCHITECTURES if name != "mega"]
@@ -345,7 +345,7 @@ def test_equal_widths_step_up_one_after_the_other():
 def _agent(architecture):
     config = build_config(preset("smoke"), SMALL, {"architecture": architecture})
     suite = make_suite(config)
-    return make_agent(config, suite), make_evolver(config, list(suite.names), 1).acting()
+    return make_agent(config, suite), make_structure(config, list(suite.names), 1).acting_routing()
 
 
 def _batch():
@@ -476,13 +476,15 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
 
 def test_rounds_without_evolution_average_the_episodes_since_the_last_one():
     config = build_config(preset("smoke"), {"genotypes": {"population_size": 2}})
-    steady = Steady(config, ["a", "b"])
+    steady = StaticStructure(config.genotypes, ["a", "b"])
     for success in (True, False):
         assert not steady.due
         tasks = np.array([0, 1])
-        steady.record(Ended(np.ones(2, bool), tasks, np.array([1.0, 3.0]), np.array([success, False])))
+        steady.record_episodes(
+            FinishedEpisodes(np.ones(2, bool), tasks, np.array([1.0, 3.0]), np.array([success, False]))
+        )
     assert steady.due
-    outcome = steady.evolve()
+    outcome = steady.end_round()
     assert outcome.success.tolist() == [0.5, 0.0]
     assert outcome.mean_return.tolist() == [1.0, 3.0]
     assert steady.rounds == 1

@@ -54,8 +54,8 @@ def _updated(captured, updates, grow_after=None, architecture="mega"):
     """An agent after so many updates, each with other transitions, captured or not."""
     config = build_config(preset("smoke"), {"architecture": architecture, "sac": {"batch_size": 16}})
     agent = make_agent(config, SUITE)
-    evolver = Evolver.fresh(config, list(SUITE.names), 1)
-    routing, graphs = evolver.acting(), []
+    evolver = Evolver.fresh(config.evolution, list(SUITE.names), 1)
+    routing, graphs = evolver.acting_routing(), []
     if captured:
         agent._step = Captured(agent._gradient_step, lambda: graphs.append(RecordedGraph()) or graphs[-1])
     losses = []
@@ -101,7 +101,7 @@ def test_captured_updates_of_other_architectures_need_no_host(architecture):
 
 def test_captured_actions_are_the_same_actions():
     config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
-    routing = Evolver.fresh(config, list(SUITE.names), 1).acting()._replace(stages=(1, 2))
+    routing = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()._replace(stages=(1, 2))
     ends = []
     for captured in (False, True):
         agent = make_agent(config, SUITE)
@@ -113,7 +113,7 @@ def test_captured_actions_are_the_same_actions():
 
 def test_captured_updates_give_weights_the_same_gradients_and_leave_out_the_same_tasks():
     config = build_config(preset("smoke"), {"sac": {"batch_size": 16, "mask_loss_above": 50.0}})
-    inputs, output, stages = Evolver.fresh(config, list(SUITE.names), 1).acting()
+    inputs, output, stages = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()
     ends = []
     for captured in (False, True):
         agent, found = make_agent(config, SUITE), []
@@ -155,7 +155,7 @@ def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision):
     there = make_agent(build_config(preset("smoke"), settings), SUITE)
     config = build_config(preset("smoke"), {"sac": {"batch_size": 64}})
     here = make_agent(config, SUITE)
-    routing = Evolver.fresh(config, list(SUITE.names), 1).acting()._replace(stages=(1, 2))
+    routing = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()._replace(stages=(1, 2))
     assert isinstance(there._step, Captured)
     assert isinstance(there._step._new_recorder(), CudaGraph)
     for seed in range(20):

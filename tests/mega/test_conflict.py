@@ -8,7 +8,7 @@ from genoevo_mega.agents.replay import Batch
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
-from genoevo_mega.training.build import make_agent, make_evolver
+from genoevo_mega.training.build import make_agent, make_structure
 
 
 def test_cosines_are_those_of_known_gradients():
@@ -34,7 +34,7 @@ def test_losses_are_those_of_the_update_and_measuring_disturbs_nothing(architect
     config = build_config(preset("smoke"), {"architecture": architecture, "match_parameters": 5_000})
     suite = make_suite(config)
     agents = [make_agent(config, suite) for _ in range(2)]
-    routing = make_evolver(config, list(suite.names), 1).acting()
+    routing = make_structure(config, list(suite.names), 1).acting_routing()
     rng = torch.Generator().manual_seed(0)
     shape = 2, 16
     batch = Batch(

@@ -61,7 +61,7 @@ def test_a_tasks_policy_of_the_other_architectures_is_their_network_too(fixed):
 def test_shares_of_a_graph_are_those_of_the_engine(trained):
     from genoevo.decode import output_shares, stages_of
 
-    community = Evolver.fresh(trained.config, list(trained.suite.names), trained.config.seed).community
+    community = Evolver.fresh(trained.config.evolution, list(trained.suite.names), trained.config.seed).community
     shares = output_shares(community.weights(), stages_of(community.population, community.layout))
     own = Graph.of_task(trained.routing, 1).shares()
     assert [own[k] for k in range(5)] == pytest.approx(shares[community.size].tolist(), abs=1e-6)

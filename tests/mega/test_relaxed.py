@@ -9,10 +9,10 @@ from genoevo_mega.agents.losses import q_values
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import build_config, preset
-from genoevo_mega.envs.episodes import Ended
+from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.evolution.evolver import Evolver
-from genoevo_mega.evolution.relaxed_codes import Relaxed, half_softmax
+from genoevo_mega.evolution.relaxed_codes import RelaxedCodes, half_softmax
 from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent
 from genoevo_runs.errors import ConfigError
@@ -30,14 +30,16 @@ def _config(**settings):
 
 
 def _evolver(**settings):
-    return Evolver.fresh(_config(**settings), ["point", "car"], seed=2)
+    return Evolver.fresh(_config(**settings).evolution, ["point", "car"], seed=2)
 
 
 def _round(evolver, successes=((0, 0), (1, 0), (0, 1))):
     """Each element: which task succeeded with the genotype that drives."""
     for each in successes:
-        evolver.record(Ended(np.ones(2, bool), np.arange(2), np.arange(2.0), np.array(each, bool)))
-    return evolver.evolve()
+        evolver.record_episodes(
+            FinishedEpisodes(np.ones(2, bool), np.arange(2), np.arange(2.0), np.array(each, bool))
+        )
+    return evolver.end_round()
 
 
 def _move(evolver, change):
@@ -75,7 +77,7 @@ def test_relaxed_weights_of_untrained_codes_are_those_the_engine_decodes(precisi
     assert evolver.stages.tolist() == [2, 2]
     _round(evolver, ((1, 0), (1, 0), (1, 0)))
     assert evolver.stages.tolist() == [2, 3]
-    relaxed, archive = evolver._relaxed.routing(np.array([1, 5])), evolver._archive.routing(np.array([[1], [5]]))
+    relaxed, archive = evolver._relaxed.routing(np.array([1, 5])), evolver._store.routing(np.array([[1], [5]]))
     assert relaxed.stages == archive.stages
     for mine, theirs in zip(relaxed[:2], archive[:2], strict=True):
         assert mine.shape == theirs.shape
@@ -155,14 +157,16 @@ def test_where_weights_alone_can_learn_gradient_steps_lower_the_actors_loss(step
     def loss():
         # The same noise, and critics that know of the first weights alone: what only the actor's weights can lower.
         agent.rng.set_state(noise)
-        return float(_actor_loss(agent, batch, evolver.updating(batch.genotypes, rng), evolver.elite()).detach())
+        return float(
+            _actor_loss(agent, batch, evolver.update_routing(batch.genotypes, rng), evolver.elite_routing()).detach()
+        )
 
     first = loss()
     for _ in range(steps):
         agent.rng.set_state(noise)
-        routing = evolver.updating(batch.genotypes, rng)
+        routing = evolver.update_routing(batch.genotypes, rng)
         agent.update(batch, routing, routing)
-        evolver.learn()
+        evolver.step_relaxed_codes()
     assert all((a - b).abs().max() < 1e-20 for a, b in zip(agent.actor.parameters(), before, strict=True))
     assert loss() == first if not steps else loss() < first - 0.01
 
@@ -172,7 +176,7 @@ def test_a_step_moves_the_codes_it_used_by_adams_rate_and_leaves_the_others():
     before = _codes(evolver)
     routing = evolver._relaxed.routing(np.array([2, 3]))
     routing.output[:, 0, 0].sum().backward()
-    evolver.learn()
+    evolver.step_relaxed_codes()
     moved = _codes(evolver) - before
     assert (moved[[0, 1, 4, 5]] == 0).all()
     steps = evolver.state_arrays()["relaxed_steps"]
@@ -189,7 +193,7 @@ def test_codes_stay_between_those_that_bits_can_say():
     for sign in (1, -1):
         routing = evolver._relaxed.routing(np.array([0, 3]))
         (sign * routing.output[:, 0, 0].sum()).backward()
-        evolver.learn()
+        evolver.step_relaxed_codes()
         assert _codes(evolver).min() >= 0
         assert _codes(evolver).max() <= 3
 
@@ -198,14 +202,14 @@ def test_a_gradient_that_is_not_finite_makes_no_step():
     evolver = _evolver()
     before = evolver.state_arrays()
     evolver._relaxed.routing(np.array([0, 3])).output.backward(torch.full((2, 1, 6), torch.nan))
-    evolver.learn()
+    evolver.step_relaxed_codes()
     assert all(np.array_equal(before[name], array) for name, array in evolver.state_arrays().items())
     assert all(code.grad is None for code in evolver._relaxed._codes)
 
 
 def test_without_the_setting_weights_ask_for_no_gradient_and_nothing_is_kept():
     evolver = _evolver(genotypes={"hybrid_rate": None})
-    routing = evolver.updating(torch.zeros(2, 4, dtype=torch.int64), np.random.default_rng(0))
+    routing = evolver.update_routing(torch.zeros(2, 4, dtype=torch.int64), np.random.default_rng(0))
     assert not routing.output.requires_grad
     assert not any(name.startswith("relaxed") for name in evolver.state_arrays())
     assert "rewritten" not in _round(evolver).descent
@@ -217,7 +221,7 @@ def test_the_same_genotypes_are_used_as_without_gradient_steps(update_with):
     for rate in (0.1, None):
         evolver = _evolver(genotypes={"hybrid_rate": rate, "update_with": update_with})
         rng = np.random.default_rng(7)
-        found.append(torch.stack([evolver.updating(stored, rng).output.detach() for _ in range(9)]))
+        found.append(torch.stack([evolver.update_routing(stored, rng).output.detach() for _ in range(9)]))
     torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
 
 
@@ -253,7 +257,7 @@ def test_children_start_from_their_codes_and_survivors_keep_adams_state():
     evolver = _evolver(growth={"patience": 99})
     for rows in ([1, 5], [1, 5], [0, 3]):
         evolver._relaxed.routing(np.array(rows)).output[:, 0, :2].square().sum().backward()
-        evolver.learn()
+        evolver.step_relaxed_codes()
     before = evolver.state_arrays()
     _round(evolver)
     after = evolver.state_arrays()
@@ -315,19 +319,19 @@ def test_state_round_trip():
     first = _evolver()
     for rows in ([1, 5], [0, 3]):
         first._relaxed.routing(np.array(rows)).output[:, 0, 0].sum().backward()
-        first.learn()
-    second = Evolver(first.community, _config())
+        first.step_relaxed_codes()
+    second = Evolver(first.community, _config().genotypes)
     second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
     for each in (first, second):
         each._relaxed.routing(np.array([1, 4])).output[:, 0, 1].sum().backward()
-        each.learn()
+        each.step_relaxed_codes()
     assert all(np.array_equal(a, second.state_arrays()[name]) for name, a in first.state_arrays().items())
 
 
 def test_a_run_that_was_begun_without_gradient_steps_starts_from_its_codes():
     plain = _evolver(genotypes={"hybrid_rate": None})
     _round(plain)
-    hybrid = Evolver(plain.community, _config())
+    hybrid = Evolver(plain.community, _config().genotypes)
     hybrid.load_arrays(plain.state_arrays())
     genes = plain.community.genes()
     assert np.array_equal(_codes(hybrid)[:, : genes.shape[1]], genes)
@@ -365,5 +369,5 @@ def test_settings_that_leave_nothing_to_train_are_refused(settings, message):
 
 def test_a_pool_of_one_module_has_weights_to_train():
     evolver = _evolver(genotypes={"start_stage": 1}, growth={"max_modules": 1})
-    routing = Relaxed(evolver.community, 0.1).routing(np.array([0, 3]))
+    routing = RelaxedCodes(evolver.community, 0.1).routing(np.array([0, 3]))
     assert (routing.inputs.shape, routing.output.shape) == ((2, 1, 1, 1), (2, 1, 2))

@@ -22,7 +22,7 @@ SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
 
 def _agent(**sac):
     config = build_config(preset("smoke"), {"sac": sac})
-    return make_agent(config, SUITE), Evolver.fresh(config, list(SUITE.names), 1).acting()
+    return make_agent(config, SUITE), Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()
 
 
 def _batch(discount=0.99, seed=0):

@@ -42,9 +42,9 @@ def test_an_update_in_shards_is_the_same_update(update_with):
     config = build_config(preset("smoke"), {"genotypes": {"update_with": update_with}})
     whole, parted = make_agent(config, SUITE), make_agent(config, SUITE)
     parted.executor.pool = ShardPool(3)
-    evolver = Evolver.fresh(config, list(SUITE.names), 1)
+    evolver = Evolver.fresh(config.evolution, list(SUITE.names), 1)
     batch = _batch()
-    routing = evolver.updating(batch.genotypes, np.random.default_rng(0))
+    routing = evolver.update_routing(batch.genotypes, np.random.default_rng(0))
     losses = [agent.update(batch, routing, routing) for agent in (whole, parted)]
     for name, value in losses[0].items():
         torch.testing.assert_close(losses[1][name], value, rtol=1e-5, atol=1e-6)

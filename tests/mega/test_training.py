@@ -406,7 +406,7 @@ def test_a_single_gradient_that_is_not_finite_is_counted_and_changes_no_weight(t
     before = {name: value.clone() for name, value in trainer.state.agent.critics.state_dict().items()}
     batch = trainer.state.replay.sample(8, np.random.default_rng(0), gamma=0.9)
     batch.rewards[0, 0] = torch.inf
-    routing = trainer.state.evolver.elite()
+    routing = trainer.state.evolver.elite_routing()
     trainer.state.losses.add(trainer.state.agent.update(batch, routing, routing))
     assert all(torch.equal(value, before[name]) for name, value in trainer.state.agent.critics.state_dict().items())
     assert trainer.state.losses.skipped == 1
@@ -451,7 +451,7 @@ def test_rules_that_are_not_what_the_run_began_with_are_refused(tmp_path):
     content = yaml.safe_load(path.read_text())
     content["growth"]["patience"] = 99
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match="growth is not what the run began with"):
+    with pytest.raises(UserError, match="growth differs from the rules of the run"):
         runs.resume(tmp_path / "run")
 
 

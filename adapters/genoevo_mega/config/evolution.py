@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from genoevo.community import Decoding, Growth, Mating
+from genoevo.operators import Reproduction
 from genoevo_runs.settings import Count, Fraction, Settings
 
 
@@ -33,3 +36,14 @@ class Genotypes(Settings):
     hybrid_rate: Annotated[float, Field(gt=0)] | None = None
     """Learning rate, in units of a code, of gradient steps on the decoded weights beside evolution, for the genotypes
     that gradient steps use; null for none (:mod:`genoevo_mega.evolution.relaxed_codes`) [O]."""
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """The task populations, with the rules of the engine that they follow."""
+
+    genotypes: Genotypes
+    decoding: Decoding
+    reproduction: Reproduction
+    mating: Mating
+    growth: Growth

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from genoevo.community import Decoding, Growth, Mating
 from genoevo.operators import Reproduction
 from genoevo_mega.config.code import is_code
-from genoevo_mega.config.evolution import Genotypes
+from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
 from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.sac import Sac
@@ -63,6 +63,11 @@ class Config(Settings):
     schedule: Schedule = Schedule()
     checkpoints: Checkpoints = Checkpoints()
     faults: Faults = Faults()
+
+    @property
+    def evolution(self) -> EvolutionSettings:
+        """The settings that evolution reads."""
+        return EvolutionSettings(self.genotypes, self.decoding, self.reproduction, self.mating, self.growth)
 
     @property
     def code(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from genoevo_runs.arrays import Arrays, Flags, Floats, restore_array
 
 
 @dataclass(frozen=True)
-class Ended:
+class FinishedEpisodes:
     """Episodes that a step ended: ``mask`` over all tasks; ``tasks``, undiscounted ``returns`` and ``success``, (n,).
 
     An episode succeeds where any of its steps does, as Meta-World counts it.
@@ -25,11 +25,11 @@ class Ended:
     returns: npt.NDArray[np.float64]
     success: Flags
 
-    def only(self, chosen: Flags) -> Ended:
+    def only(self, chosen: Flags) -> FinishedEpisodes:
         """Those of the episodes that *chosen* (n,) marks."""
         mask = np.zeros_like(self.mask)
         mask[self.tasks[chosen]] = True
-        return Ended(mask, self.tasks[chosen], self.returns[chosen], self.success[chosen])
+        return FinishedEpisodes(mask, self.tasks[chosen], self.returns[chosen], self.success[chosen])
 
 
 class Episodes:
@@ -58,7 +58,7 @@ class Episodes:
                 self.observations = pool.step(self._actions[step], chosen & (step < self.taken)).observations
             chosen = pool.lost.copy()
 
-    def advance(self, actions: Floats, transition: Transition) -> Ended:
+    def advance(self, actions: Floats, transition: Transition) -> FinishedEpisodes:
         """Count a step of all tasks but those lost; the episodes that it ended, by termination or the time limit."""
         tasks = np.arange(len(self.taken))
         self._actions[self.taken, tasks] = self.last_actions = actions
@@ -67,7 +67,7 @@ class Episodes:
         self.success |= transition.success
         self.observations = transition.observations
         mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
-        return Ended(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
+        return FinishedEpisodes(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
     def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool, first_goal: int = 0) -> None:
         """Start the next episodes of *tasks*, each with a goal of its own draw, numbered from *first_goal*."""

@@ -1,9 +1,9 @@
-"""The bridge between the community of genotypes and the agent: success in, weights out, growth.
+"""The bridge between the community of genotypes and the agent: success in, routing out, growth.
 
-Each training episode of a task is driven by one genotype of its population, in turn, so that evaluating genotypes
-costs no environment steps of its own [O]. A round of all tasks is due as soon as every genotype has driven its
-episodes. Meta-World's episodes all end together. Where a suite's do not, those under way at a round were begun by one
-generation and are ended by the next: they count for neither.
+One genotype of a task's population acts in each training episode, in turn, so evaluation costs no extra environment
+steps [O]. A round of all tasks is due as soon as every genotype has acted in its episodes. The episodes of Meta-World
+all end together. In other suites an episode can be under way when a round ends: one generation started it and the
+next one finishes it, so it counts for neither.
 """
 
 from __future__ import annotations
@@ -17,48 +17,49 @@ import torch
 from genoevo import Community, StagedLayout
 from genoevo.community import Round
 from genoevo.state import State
-from genoevo_mega.config.run import Config
-from genoevo_mega.envs.episodes import Ended
-from genoevo_mega.evolution.genotype_store import _Archive
-from genoevo_mega.evolution.outcome import Outcome, Tally
-from genoevo_mega.evolution.relaxed_codes import Relaxed
+from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
+from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_mega.evolution.genotype_store import GenotypeStore
+from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
+from genoevo_mega.evolution.relaxed_codes import RelaxedCodes
 from genoevo_mega.networks import Routing
-from genoevo_runs.arrays import Flags, Ints, restore_array
+from genoevo_runs.arrays import Arrays, Flags, Ints, restore_array
 from genoevo_runs.errors import ConfigError, UserError
 
 
 class Evolver:
-    """The task populations of a run, and what their episodes have shown since the last round.
+    """The task populations of a run and the statistics of their episodes since the last round.
 
     Attributes
     ----------
     community : Community
-    driving : (tasks,) int64
-        The genotype, within its task's population, that drives the task's present episode.
-    tally : Tally
-        What the episodes since the last round have shown of each genotype.
+        The populations of all tasks.
+    acting_genotype : (tasks,) int64
+        The genotype of each task's population that acts in the present episode.
+    statistics : EpisodeStatistics
+        Successes and returns of each genotype since the last round.
 
     """
 
-    def __init__(self, community: Community, config: Config) -> None:
+    def __init__(self, community: Community, genotypes: Genotypes) -> None:
         self.community = community
-        self._episodes_due = config.genotypes.episodes
-        self._update_with = config.genotypes.update_with
-        self._breed, self._module_budget = config.genotypes.evolve, config.genotypes.module_budget
-        self._rollback = config.genotypes.rollback
+        self._episodes_due = genotypes.episodes
+        self._update_with = genotypes.update_with
+        self._breed, self._module_budget = genotypes.evolve, genotypes.module_budget
+        self._rollback = genotypes.rollback
         tasks, size = len(community.tasks), community.size
-        self.driving = np.zeros(tasks, np.int64)
-        self.tally = Tally(tasks, size)
-        self._crossing = np.zeros(tasks, np.bool_)  # episodes that began before the last round
-        self._archive = _Archive(community, keep=self._update_with == "stored")
-        rate = config.genotypes.hybrid_rate
-        self._relaxed = None if rate is None else Relaxed(community, rate)
+        self.acting_genotype = np.zeros(tasks, np.int64)
+        self.statistics = EpisodeStatistics(tasks, size)
+        self._spans_rounds = np.zeros(tasks, np.bool_)  # episodes that started before the last round
+        self._store = GenotypeStore(community, keep=self._update_with == "stored")
+        rate = genotypes.hybrid_rate
+        self._relaxed = None if rate is None else RelaxedCodes(community, rate)
         self._tasks = np.arange(tasks)
 
     @classmethod
-    def fresh(cls, config: Config, tasks: list[str], seed: int) -> Evolver:
-        """The first generation of a run; ConfigError where its stages exceed the budget of modules."""
-        genotypes = config.genotypes
+    def fresh(cls, settings: EvolutionSettings, tasks: list[str], seed: int) -> Evolver:
+        """Return the first generation of a run; ConfigError if its stages exceed the module budget."""
+        genotypes = settings.genotypes
         least = len(tasks) * genotypes.start_stage
         if genotypes.module_budget is not None and genotypes.module_budget < least:
             raise ConfigError(
@@ -71,25 +72,32 @@ class Evolver:
             seed=seed,
             size=genotypes.population_size,
             stage=genotypes.start_stage,
-            reproduction=config.reproduction,
-            mating=config.mating,
-            growth=config.growth,
-            decoding=config.decoding,
+            reproduction=settings.reproduction,
+            mating=settings.mating,
+            growth=settings.growth,
+            decoding=settings.decoding,
         )
-        return cls(community, config)
+        return cls(community, genotypes)
 
     @classmethod
-    def from_state(cls, config: Config, tasks: list[str] | None, state: State) -> Evolver:
-        """Continue where :meth:`state_dict` was taken; *tasks* None are any.
+    def from_state(cls, settings: EvolutionSettings, tasks: list[str] | None, state: State) -> Evolver:
+        """Return the evolver that :meth:`state_dict` describes; *tasks* None accepts any.
 
-        Raises UserError where the config's rules are not the run's, ValueError where the state is damaged or of
-        another run.
+        Raises
+        ------
+        UserError
+            If the rules in *settings* differ from the run's.
+        ValueError
+            If the state is corrupt or belongs to another run.
+
         """
         community = Community.from_state(state)
         for rules in ("reproduction", "mating", "growth", "decoding"):
-            if getattr(community, rules) != getattr(config, rules):
-                raise UserError(f"config.yaml: {rules} is not what the run began with: {getattr(community, rules)}")
-        genotypes = config.genotypes
+            if getattr(community, rules) != getattr(settings, rules):
+                raise UserError(
+                    f"config.yaml: {rules} differs from the rules of the run: {getattr(community, rules)}"
+                )
+        genotypes = settings.genotypes
         expected: dict[str, Any] = {"size": genotypes.population_size, "start_stage": genotypes.start_stage}
         if tasks is not None:
             expected["tasks"] = tasks
@@ -98,60 +106,60 @@ class Evolver:
                 raise ValueError(f"{name} = {getattr(community, name)!r}: config.yaml has {value!r}")
         if community.layout.precision != genotypes.precision:
             raise ValueError(f"precision = {community.layout.precision}: config.yaml has {genotypes.precision}")
-        return cls(community, config)
+        return cls(community, genotypes)
 
     @property
     def modules(self) -> tuple[int, int]:
-        """How few and how many modules the pool can have."""
+        """The least and the largest size that the pool of modules can have."""
         rules = self.community.growth
         return max(int(self.stages.max()), self.community.start_stage), rules.max_modules
 
     def state_dict(self) -> State:
-        """The community's state: everything but the pending episodes and the archive."""
+        """Return the state of the community: everything but the pending episodes and the genotype store."""
         return self.community.state_dict()
 
     @property
     def tasks(self) -> list[str]:
-        """Names."""
+        """The names of the tasks."""
         return self.community.tasks
 
     @property
     def rounds(self) -> int:
-        """Rounds so far."""
+        """The number of rounds so far."""
         return self.community.rounds
 
     @property
     def stages(self) -> Ints:
-        """(tasks,) int64: each task's stage."""
+        """The stage of each task, (tasks,) int64."""
         return self.community.stages
 
     def effective_modules(self) -> Ints:
-        """(tasks,) int64: those of each task's elite, the first of its population."""
+        """Return the effective modules of each task's elite, (tasks,) int64."""
         return self.community.effective_modules()[:, 0]
 
-    def record(self, ended: Ended) -> None:
-        """Credit ended episodes to the genotypes that drove them, and let the next genotypes drive."""
-        ended = ended.only(~self._crossing[ended.tasks])
-        genotype = self.driving[ended.tasks]
-        self.tally.add(ended, genotype)
-        self.driving[ended.tasks] = (genotype + 1) % self.community.size
+    def record_episodes(self, finished: FinishedEpisodes) -> None:
+        """Credit finished episodes to the genotypes that acted in them, and let the next genotypes act."""
+        finished = finished.only(~self._spans_rounds[finished.tasks])
+        genotype = self.acting_genotype[finished.tasks]
+        self.statistics.add(finished, genotype)
+        self.acting_genotype[finished.tasks] = (genotype + 1) % self.community.size
 
-    def begin(self, tasks: Ints) -> None:
-        """Episodes of *tasks* (n,) begin: they are the present generation's, whatever became of those before."""
-        self._crossing[tasks] = False
+    def start_episodes(self, tasks: Ints) -> None:
+        """Note that new episodes of *tasks* (n,) start; they belong to the present generation."""
+        self._spans_rounds[tasks] = False
 
     @property
     def due(self) -> bool:
-        """Whether every genotype of every task has driven its episodes."""
-        return bool(self.tally.episodes.min() >= self._episodes_due)
+        """Whether every genotype of every task has acted in its episodes."""
+        return bool(self.statistics.episodes.min() >= self._episodes_due)
 
-    def evolve(self, under_way: Flags | None = None) -> Outcome:
-        """A round of every task, judged by the episodes since the last one.
+    def end_round(self, under_way: Flags | None = None) -> RoundResult:
+        """End a round of every task, judged by the episodes since the last round.
 
-        *under_way* (tasks,) marks those in the middle of an episode; without it there are none.
+        *under_way* (tasks,) marks the tasks in the middle of an episode; None means no task.
         """
-        episodes, stages = self.tally.episodes.sum(axis=1), self.community.stages
-        performance, mean_return = self.tally.take()
+        episodes, stages = self.statistics.episodes.sum(axis=1), self.community.stages
+        performance, mean_return = self.statistics.take()
         rewritten = self._write_back()
         done = self.community.step(
             performance,
@@ -165,14 +173,14 @@ class Evolver:
         changed = moved | (done.elites > 0) | (self.community.rounds == 1) | (rewritten[:, 0] > 0)
         elites = self.community.population[:: self.community.size]
         new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
-        self.driving[:] = 0
-        self._crossing[:] = False if under_way is None else under_way
-        self._archive.extend()
+        self.acting_genotype[:] = 0
+        self._spans_rounds[:] = False if under_way is None else under_way
+        self._store.extend()
         descent = {"elite": new, "genealogy": _genealogy(done)}
         if self._relaxed:
             self._relaxed.succeed(self._sources(done, moved))
             descent["rewritten"] = dict(zip(self.community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
-        return Outcome(
+        return RoundResult(
             success=performance.mean(axis=1),
             mean_return=mean_return.mean(axis=1),
             best_score=done.scores.max(axis=1),
@@ -185,12 +193,12 @@ class Evolver:
         )
 
     def _write_back(self) -> Ints:
-        """Gradient steps into the bits; (tasks, size): how many genes of each genotype they have changed."""
+        """Write the relaxed codes into the bits; return the changed genes of each genotype, (tasks, size)."""
         shape = len(self._tasks), self.community.size
         return self._relaxed.write_back().reshape(shape) if self._relaxed else np.zeros(shape, np.int64)
 
     def _sources(self, done: Round, moved: Flags) -> Ints:
-        """The row that each genotype had before the round, -1 where it is new or of a task that has *moved*."""
+        """Return the row of each genotype before the round; -1 if it is new or its task has *moved*."""
         rows = np.full((len(self._tasks), self.community.size), -1)
         rows[:, 0] = self._tasks * self.community.size + done.elites
         if not self._breed:
@@ -199,69 +207,72 @@ class Evolver:
         return rows.ravel()
 
     def genotype_ids(self) -> Ints:
-        """(tasks,) int64: the archive's number of the genotype that drives each task; stored with transitions."""
-        return self._first_ids() + self.driving
+        """Return the number of the genotype that acts for each task, (tasks,) int64; stored with transitions."""
+        return self._first_ids() + self.acting_genotype
 
     def _first_ids(self) -> Ints:
-        return self._archive.first_id + self._tasks * self.community.size
+        return self._store.first_id + self._tasks * self.community.size
 
-    def acting(self) -> Routing:
-        """Weights of the genotypes that drive the present episodes."""
-        return self._archive.routing(self.genotype_ids()[:, None])
+    def acting_routing(self) -> Routing:
+        """Return the routing of the genotypes that act in the present episodes."""
+        return self._store.routing(self.genotype_ids()[:, None])
 
-    def elite(self) -> Routing:
-        """Weights of each task's elite, the first of its population."""
-        return self._archive.routing(self._first_ids()[:, None])
+    def elite_routing(self) -> Routing:
+        """Return the routing of each task's elite, the first genotype of its population."""
+        return self._store.routing(self._first_ids()[:, None])
 
-    def updating(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
-        """Weights for a gradient step, by ``update_with``; *stored* (tasks, batch) are genotype numbers.
+    def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
+        """Return the routing for a gradient step, as ``update_with`` says.
 
-        Where gradient steps train them, they ask for a gradient, and :meth:`learn` makes the step.
+        *stored* (tasks, batch) are the genotype numbers of the batch's transitions.
+
+        If gradient steps train the codes, the routing requires grad and :meth:`step_relaxed_codes` makes the step.
         """
         if self._update_with == "stored":
-            return self._archive.routing(stored.numpy())
+            return self._store.routing(stored.numpy())
         place = np.zeros(len(self._tasks), np.int64)
         if self._update_with == "sample":
             place = rng.integers(0, self.community.size, len(self._tasks))
         if self._relaxed:
             return self._relaxed.routing(self._tasks * self.community.size + place)
-        return self._archive.routing((self._first_ids() + place)[:, None])
+        return self._store.routing((self._first_ids() + place)[:, None])
 
-    def learn(self) -> None:
-        """A step of the codes that the last gradient step used, by the gradient that it gave their weights."""
+    def step_relaxed_codes(self) -> None:
+        """Make a gradient step of the relaxed codes that the last update used, if codes are trained."""
         if self._relaxed:
             self._relaxed.learn()
 
-    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What is not in the community: pending episodes and, where there are any, archive and relaxed codes."""
-        own = {"driving": self.driving, "crossing": self._crossing}
+    def state_arrays(self) -> Arrays:
+        """Return pending episodes and, if there are any, stored genotypes and relaxed codes, by name."""
+        own = {"driving": self.acting_genotype, "crossing": self._spans_rounds}
         relaxed = self._relaxed.state_arrays() if self._relaxed else {}
-        return {**own, **self.tally.state_arrays(), **self._archive.state_arrays(), **relaxed}
+        return {**own, **self.statistics.state_arrays(), **self._store.state_arrays(), **relaxed}
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
-        restore_array("driving", self.driving, arrays["driving"])
-        if ((self.driving < 0) | (self.driving >= self.community.size)).any():
-            raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {self.driving.tolist()}")
-        self.tally.load_arrays(arrays)
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`state_arrays`; ValueError if they do not fit."""
+        restore_array("driving", self.acting_genotype, arrays["driving"])
+        if ((self.acting_genotype < 0) | (self.acting_genotype >= self.community.size)).any():
+            found = self.acting_genotype.tolist()
+            raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {found}")
+        self.statistics.load_arrays(arrays)
         if "crossing" in arrays:  # older checkpoints have none
-            restore_array("crossing", self._crossing, arrays["crossing"])
-        self._archive.load_arrays(arrays)
-        if self._relaxed and "relaxed_codes" in arrays:  # a run that was begun without starts from its codes
+            restore_array("crossing", self._spans_rounds, arrays["crossing"])
+        self._store.load_arrays(arrays)
+        if self._relaxed and "relaxed_codes" in arrays:  # a run that started without them starts from its codes
             self._relaxed.load_arrays(arrays)
 
     def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
-        """ValueError where transitions name *genotypes* (n,) whose weights an update would ask for in vain."""
+        """Raise ValueError if transitions name *genotypes* (n,) whose weights are not stored."""
         if self._update_with == "stored" and len(genotypes):
-            self._archive.check(int(genotypes.min()), int(genotypes.max()))
+            self._store.check(int(genotypes.min()), int(genotypes.max()))
 
 
 def _genealogy(done: Round) -> dict[str, Any]:
-    """Where the genotypes of the next generation come from, as JSON values.
+    """Return where the genotypes of the next generation come from, as JSON values.
 
-    ``survivors``: for each task the place, within its population, of the genotype that stays, as the first of the
-    next. ``children``: for each task its further genotypes, each [origin, parent, parent], with
-    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community, -1 where there is none.
+    ``survivors``: for each task the place, within its population, of the genotype that stays and becomes the first of
+    the next generation. ``children``: for each task its other genotypes, each [origin, parent, parent], with
+    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community; -1 means no parent.
     """
     children = np.concatenate([done.origins[:, :, None], done.parents], axis=2)
     return {"survivors": done.elites.tolist(), "children": children.tolist()}

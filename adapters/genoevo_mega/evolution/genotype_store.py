@@ -1,9 +1,8 @@
-"""Decoded weights of genotypes, by the number that replay knows them by."""
+"""The decoded weights of genotypes, by the number under which replay stores them."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from genoevo import Community, StagedLayout
@@ -11,11 +10,11 @@ from genoevo.decode import stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
 from genoevo_mega.networks import Routing
-from genoevo_runs.arrays import Ints
+from genoevo_runs.arrays import Arrays, Doubles, Floats, Ints
 
 
-class _Archive:
-    """Decoded weights by genotype number; of the present generation, or (*keep*) of all generations."""
+class GenotypeStore:
+    """Decoded weights by genotype number: of the present generation, or with *keep* of all generations."""
 
     def __init__(self, community: Community, *, keep: bool) -> None:
         self._community, self._keep = community, keep
@@ -28,11 +27,11 @@ class _Archive:
         self.first_id = 0
 
     def extend(self) -> None:
-        """Take in the community's present generation."""
+        """Add the present generation of the community."""
         self._append(self._community.population.copy())
 
     def routing(self, ids: Ints) -> Routing:
-        """*ids* (tasks, B) genotype numbers."""
+        """Return the routing of genotype numbers *ids* (tasks, B) int64."""
         rows = torch.from_numpy(ids)
         return Routing(self._inputs[rows], self._output[rows], tuple(self._stages.tolist()))
 
@@ -48,16 +47,18 @@ class _Archive:
         self.first_id = len(self._inputs)
         self._generations.append(generation)
         self._inputs, self._output = torch.cat([self._inputs, inputs]), torch.cat([self._output, output])
-        # A stored genotype may be of a stage that its task has given back.
+        # A stored genotype may have a stage that its task has left since, by shrinking or a rollback.
         self._stages = np.maximum(self._stages, used)
 
-    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def state_arrays(self) -> Arrays:
+        """Return the genotypes of all generations by name; nothing without *keep*."""
         if not self._keep:
             return {}
         past = Population.concatenate(self._generations)
         return {"archive_words": past.words, "archive_lengths": past.lengths}
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         if not self._keep:
             return
         present = self._community.population
@@ -65,22 +66,23 @@ class _Archive:
         state = {"words": words, "lengths": lengths, "fitness": np.full((len(words), 2), np.nan)}
         past = population_from_state({**state, "weights": list(present.weights)})
         if len(past) % len(present) or not len(past):
-            raise ValueError(f"an archive of {len(past)} genotypes is not of generations of {len(present)}")
+            raise ValueError(f"{len(past)} stored genotypes: expected generations of {len(present)}")
         if stages_of(past, self._community.layout).max() > self._community.growth.max_modules:
-            raise ValueError("a genotype of the archive is of a stage above growth.max_modules")
+            raise ValueError("the stage of a stored genotype is above growth.max_modules")
         self._restart()
         for first in range(0, len(past), len(present)):
             self._append(past[first : first + len(present)])
 
     def check(self, lowest: int, highest: int) -> None:
+        """Raise ValueError unless the weights of genotypes *lowest* to *highest* are stored."""
         if lowest < 0 or highest >= len(self._inputs):
-            raise ValueError(f"transitions of genotypes {lowest} to {highest}; there are {len(self._inputs)}")
+            raise ValueError(
+                f"transitions name genotypes {lowest} to {highest}; expected 0 to {len(self._inputs) - 1}"
+            )
 
 
-def routing_weights(
-    weights: npt.NDArray[np.float64], stages: Ints, modules: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Decoded weights (n, G) as dense arrays: module inputs (n, modules - 1, modules), output (n, modules + 1)."""
+def routing_weights(weights: Doubles, stages: Ints, modules: int) -> tuple[Floats, Floats]:
+    """Return decoded weights (n, G) as dense inputs (n, modules - 1, modules) and outputs (n, modules + 1)."""
     n = len(weights)
     inputs = np.zeros((n, max(modules - 1, 1), modules), np.float32)
     output = np.zeros((n, modules + 1), np.float32)

@@ -1,4 +1,4 @@
-"""What the episodes of a round have shown."""
+"""The statistics of a round's episodes, and the result of the round."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from genoevo_mega.envs.episodes import Ended
-from genoevo_runs.arrays import Ints, restore_array
+from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_runs.arrays import Arrays, Doubles, Ints, restore_array
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A round, task by task; arrays are (tasks,).
+class RoundResult:
+    """The result of a round, task by task; arrays are (tasks,).
 
-    ``success`` and ``mean_return`` average over the task's genotypes, ``episodes`` were driven by them,
-    ``effective_modules`` is its elite's, ``grown``, ``shrunk`` and ``restored`` are task indices. ``descent``
-    holds JSON values for the round's record: ``elite``, the bit strings of the next generation's elites by task, but
-    for those that are still the same, ``genealogy``, see :func:`_genealogy`, and, where gradient steps change
-    genotypes, ``rewritten``, how many of a task's genes they have changed since the last round.
+    ``success`` and ``mean_return`` are averages over the genotypes of a task, ``episodes`` the number of their
+    episodes, and ``effective_modules`` those of the elite. ``grown``, ``shrunk`` and ``restored`` are task indices.
+    ``descent`` holds JSON values for the record of the round:
+
+    - ``elite``: the bit strings of new elites, by task; elites that have not changed are left out;
+    - ``genealogy``: the origin and the parents of every genotype of the next generation;
+    - ``rewritten``, if gradient steps train codes: the number of genes of each task that they have changed.
     """
 
-    success: npt.NDArray[np.float64]
-    mean_return: npt.NDArray[np.float64]
-    best_score: npt.NDArray[np.float64]
+    success: Doubles
+    mean_return: Doubles
+    best_score: Doubles
     effective_modules: Ints
     grown: list[int]
     shrunk: list[int]
@@ -34,33 +35,33 @@ class Outcome:
     descent: dict[str, Any] = field(default_factory=dict)
 
 
-class Tally:
-    """What the episodes since the last round have shown; all arrays are (tasks, genotypes)."""
+class EpisodeStatistics:
+    """Episodes, successes and returns since the last round; all arrays are (tasks, genotypes)."""
 
     def __init__(self, tasks: int, genotypes: int) -> None:
         self.episodes = np.zeros((tasks, genotypes), np.int64)
         self.successes = np.zeros((tasks, genotypes), np.int64)
         self.returns = np.zeros((tasks, genotypes), np.float64)
 
-    def add(self, ended: Ended, genotype: Ints | int) -> None:
-        """Credit ended episodes, n of them, to the genotypes (n,) that drove them."""
-        self.episodes[ended.tasks, genotype] += 1
-        self.successes[ended.tasks, genotype] += ended.success
-        self.returns[ended.tasks, genotype] += ended.returns
+    def add(self, finished: FinishedEpisodes, genotype: Ints | int) -> None:
+        """Credit n finished episodes to the genotypes (n,) that acted in them."""
+        self.episodes[finished.tasks, genotype] += 1
+        self.successes[finished.tasks, genotype] += finished.success
+        self.returns[finished.tasks, genotype] += finished.returns
 
-    def take(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Success rates and mean returns; counts from nothing again."""
+    def take(self) -> tuple[Doubles, Doubles]:
+        """Return success rates and mean returns, and reset the counts."""
         means = self.successes / self.episodes, self.returns / self.episodes
         for array in self.state_arrays().values():
             array[:] = 0
         return means
 
-    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The counts by name."""
+    def state_arrays(self) -> Arrays:
+        """Return the counts by name."""
         return {"episodes": self.episodes, "successes": self.successes, "returns": self.returns}
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         for name, own in self.state_arrays().items():
             restore_array(name, own, arrays[name])
         if ((self.successes < 0) | (self.successes > self.episodes)).any():

@@ -39,7 +39,7 @@ def half_softmax(values: Tensor, inside: Tensor, offset: float) -> Tensor:
     return terms / terms.sum(-1, keepdim=True)
 
 
-class Relaxed:
+class RelaxedCodes:
     """The relaxed codes of a community's genotypes, row by row as in its population.
 
     Parameters

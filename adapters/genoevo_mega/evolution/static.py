@@ -1,4 +1,4 @@
-"""In the place of the Evolver where nothing evolves: the same rounds, and a routing that no network reads."""
+"""The structure of architectures that do not evolve: rounds are counted, and no network reads the routing."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ import numpy.typing as npt
 import torch
 
 from genoevo.state import State, check_state
-from genoevo_mega.config.run import Config
-from genoevo_mega.envs.episodes import Ended
-from genoevo_mega.evolution.outcome import Outcome, Tally
+from genoevo_mega.config.evolution import Genotypes
+from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
 from genoevo_mega.networks import Routing
-from genoevo_runs.arrays import Flags, Ints
+from genoevo_runs.arrays import Arrays, Flags, Ints
 from genoevo_runs.errors import abbreviated
 
 
-class Steady:
-    """Counts what a run's episodes show and calls it a round as often as MEGA would; every stage is 0."""
+class StaticStructure:
+    """Counts the episodes of a run and ends a round as often as MEGA would; every stage is 0."""
 
-    def __init__(self, config: Config, tasks: list[str]) -> None:
+    modules = (0, 0)
+
+    def __init__(self, genotypes: Genotypes, tasks: list[str]) -> None:
         self.tasks, self.rounds = tasks, 0
-        self._episodes_due = config.genotypes.episodes * config.genotypes.population_size
-        self.tally = Tally(len(tasks), 1)
+        self._episodes_due = genotypes.episodes * genotypes.population_size
+        self.statistics = EpisodeStatistics(len(tasks), 1)
         n = len(tasks)
         self._routing = Routing(torch.zeros(n, 1, 1, 1), torch.zeros(n, 1, 1), (0,) * n)
 
     @classmethod
-    def from_state(cls, config: Config, tasks: list[str] | None, state: State) -> Steady:
-        """Continue where :meth:`state_dict` was taken; ValueError where it is damaged or that of another run."""
+    def from_state(cls, genotypes: Genotypes, tasks: list[str] | None, state: State) -> StaticStructure:
+        """Return the structure that :meth:`state_dict` describes; *tasks* None accepts any.
+
+        Raises ValueError if the state is corrupt or belongs to another run.
+        """
         check_state("a run without evolution", state, ("tasks", "rounds"), "steady")
         if not isinstance(state["tasks"], list) or not all(isinstance(task, str) for task in state["tasks"]):
             raise ValueError("tasks must be a list of names")
@@ -35,69 +40,67 @@ class Steady:
             raise ValueError(f"tasks = {abbreviated(state['tasks'])}: config.yaml has {tasks!r}")
         if type(state["rounds"]) is not int or state["rounds"] < 0:
             raise ValueError(f"rounds = {abbreviated(state['rounds'])}: must be a whole number, at least 0")
-        steady = cls(config, state["tasks"])
-        steady.rounds = state["rounds"]
-        return steady
-
-    modules = (0, 0)
+        structure = cls(genotypes, state["tasks"])
+        structure.rounds = state["rounds"]
+        return structure
 
     def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
-        """Transitions name no genotypes."""
+        """Accept anything: transitions name no genotypes."""
 
     def state_dict(self) -> State:
-        """Everything but the pending episodes."""
+        """Return everything but the pending episodes."""
         return {"kind": "steady", "tasks": self.tasks, "rounds": self.rounds}
 
     @property
     def stages(self) -> Ints:
-        """(tasks,) int64, all 0."""
+        """Zeros, (tasks,) int64."""
         return np.zeros(len(self.tasks), np.int64)
 
     def effective_modules(self) -> Ints:
-        """(tasks,) int64, all 0."""
+        """Return zeros, (tasks,) int64."""
         return self.stages
 
-    def record(self, ended: Ended) -> None:
-        """Count ended episodes."""
-        self.tally.add(ended, 0)
+    def record_episodes(self, finished: FinishedEpisodes) -> None:
+        """Count finished episodes."""
+        self.statistics.add(finished, 0)
 
-    def begin(self, tasks: Ints) -> None:
-        """An episode that begins is like any other."""
+    def start_episodes(self, tasks: Ints) -> None:
+        """Do nothing: every episode counts in the round in which it ends."""
 
     @property
     def due(self) -> bool:
-        """Whether every task has had as many episodes as all genotypes of MEGA's population would take."""
-        return bool(self.tally.episodes.min() >= self._episodes_due)
+        """Whether every task has had as many episodes as all genotypes of a MEGA population would take."""
+        return bool(self.statistics.episodes.min() >= self._episodes_due)
 
-    def evolve(self, under_way: Flags | None = None) -> Outcome:
-        """The end of a round; the score is the success rate. Episodes under way count in the next."""
-        episodes = self.tally.episodes[:, 0].copy()
-        performance, mean_return = self.tally.take()
+    def end_round(self, under_way: Flags | None = None) -> RoundResult:
+        """End a round; the score is the success rate. Episodes under way count in the next round."""
+        episodes = self.statistics.episodes[:, 0].copy()
+        performance, mean_return = self.statistics.take()
         self.rounds += 1
         success = performance[:, 0]
-        return Outcome(success, mean_return[:, 0], success, self.stages, [], [], [], episodes)
+        return RoundResult(success, mean_return[:, 0], success, self.stages, [], [], [], episodes)
 
     def genotype_ids(self) -> Ints:
-        """(tasks,) int64, all 0."""
+        """Return zeros, (tasks,) int64."""
         return self.stages
 
-    def acting(self) -> Routing:
-        """The routing for every purpose."""
+    def acting_routing(self) -> Routing:
+        """Return the routing, the same for every purpose."""
         return self._routing
 
-    elite = acting
+    elite_routing = acting_routing
 
-    def updating(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
-        """The routing for every purpose; nothing is drawn."""
+    def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
+        """Return the routing, the same for every purpose; nothing is drawn."""
         return self._routing
 
-    def learn(self) -> None:
-        """There is no code to learn."""
+    def step_relaxed_codes(self) -> None:
+        """Do nothing: no codes are trained."""
 
-    def state_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The pending episodes."""
-        return self.tally.state_arrays()
+    def state_arrays(self) -> Arrays:
+        """Return the pending episodes by name."""
+        return self.statistics.state_arrays()
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-        """Take up :meth:`state_arrays`."""
-        self.tally.load_arrays(arrays)
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`state_arrays`; ValueError if they do not fit."""
+        self.statistics.load_arrays(arrays)

@@ -84,7 +84,7 @@ def evaluate_run(
     first = first_goal(config.environment.change_at, checkpoint.read_state(latest)["steps"])
     torch.set_num_threads(config.compute.threads)
     with RolloutPool(suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
-        policy, length = greedy(agent, evolver.elite()), config.environment.episode_length
+        policy, length = greedy(agent, evolver.elite_routing()), config.environment.episode_length
         estimates = evaluate(pool, policy, episodes, length, progress, first_goal=first)
     return dict(zip(suite.names, estimates, strict=True))
 

@@ -45,7 +45,7 @@ class Trained:
         config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
         agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
-        return cls(config, suite, agent, evolver.elite())
+        return cls(config, suite, agent, evolver.elite_routing())
 
     def tasks(self, chosen: str) -> list[int]:
         """Indices of ``all`` or of a task's name; UserError for another."""

@@ -16,7 +16,8 @@ from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.evolver import Evolver
-from genoevo_mega.evolution.static import Steady
+from genoevo_mega.evolution.static import StaticStructure
+from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training.state import TrainingState
 from genoevo_runs.errors import ConfigError
 
@@ -55,15 +56,21 @@ def make_agent(config: Config, suite: Suite) -> SacAgent:
     return SacAgent(network, *shape, config.sac, rng, shards=shards, device=device)
 
 
-def make_evolver(config: Config, tasks: list[str], seed: int) -> Evolver | Steady:
-    """What decides the structure of a fresh run."""
-    return Evolver.fresh(config, tasks, seed) if config.architecture == "mega" else Steady(config, tasks)
+def make_structure(config: Config, tasks: list[str], seed: int) -> Structure:
+    """Return what decides which modules each task of a new run uses."""
+    if config.architecture == "mega":
+        return Evolver.fresh(config.evolution, tasks, seed)
+    return StaticStructure(config.genotypes, tasks)
 
 
-def evolver_from_state(config: Config, tasks: list[str] | None, state: dict[str, Any]) -> Evolver | Steady:
-    """What decides the structure of a run, from its ``state_dict``; see each one's ``from_state``."""
-    kind = Evolver if config.architecture == "mega" else Steady
-    return kind.from_state(config, tasks, state)
+def structure_from_state(config: Config, tasks: list[str] | None, state: dict[str, Any]) -> Structure:
+    """Return what decides which modules each task of a run uses, from its ``state_dict``.
+
+    Raises what ``from_state`` of :class:`Evolver` and :class:`StaticStructure` raise.
+    """
+    if config.architecture == "mega":
+        return Evolver.from_state(config.evolution, tasks, state)
+    return StaticStructure.from_state(config.genotypes, tasks, state)
 
 
 def make_state(config: Config, suite: Suite) -> TrainingState:
@@ -73,7 +80,7 @@ def make_state(config: Config, suite: Suite) -> TrainingState:
     seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
     rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
     return TrainingState(
-        evolver=make_evolver(config, names, int(seeds[0].generate_state(1)[0])),
+        evolver=make_structure(config, names, int(seeds[0].generate_state(1)[0])),
         agent=make_agent(config, suite),
         replay=make_replay(config, suite),
         episodes=Episodes(len(names), length, suite.action_size, suite.goals, rngs["goals"]),

@@ -21,10 +21,9 @@ from genoevo import state as engine_state
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
-from genoevo_mega.evolution.evolver import Evolver
-from genoevo_mega.evolution.static import Steady
+from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training import agent_state, migrate
-from genoevo_mega.training.build import evolver_from_state, make_agent
+from genoevo_mega.training.build import make_agent, structure_from_state
 from genoevo_mega.training.checkpoint_files import (
     AGENT,
     ARRAYS,
@@ -236,7 +235,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
         state.evolver.check_stored(replay.genotypes[replay.valid])
 
 
-def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Evolver | Steady]:
+def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Structure]:
     """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
     state = read_state(path)
     evolver = read_evolver(path, config, list(suite.names))
@@ -256,11 +255,11 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Evo
     return agent, evolver
 
 
-def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Evolver | Steady:
+def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Structure:
     """What decides the structure, without pending episodes; DamagedError where the file is not whole."""
     state = _read_structure(path)
     with files.reading(path / COMMUNITY):
-        return evolver_from_state(config, tasks, state)
+        return structure_from_state(config, tasks, state)
 
 
 def _read_structure(path: Path) -> engine_state.State:

@@ -9,8 +9,7 @@ import numpy as np
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
-from genoevo_mega.evolution.evolver import Evolver
-from genoevo_mega.evolution.static import Steady
+from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
@@ -50,7 +49,7 @@ class TrainingState:
     """
 
     agent: SacAgent
-    evolver: Evolver | Steady
+    evolver: Structure
     replay: Replay
     episodes: Episodes
     rngs: dict[str, np.random.Generator]

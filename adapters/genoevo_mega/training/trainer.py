@@ -164,7 +164,7 @@ class Trainer:
         if len(ended.tasks):
             # Random actions show nothing of a genotype.
             began = self._vector_steps - self.state.episodes.taken[ended.tasks]
-            self.state.evolver.record(ended.only(began >= self.config.sac.random_steps))
+            self.state.evolver.record_episodes(ended.only(began >= self.config.sac.random_steps))
         self._simulate(lambda pool: self._begin_episodes(pool, ended.mask))
         self.state.work.rollout_seconds += self.pool.busy_seconds - busy
         if not self.config.schedule.update_lag:
@@ -183,7 +183,7 @@ class Trainer:
         due = ended | pool.lost
         while due.any():  # a reset can lose episodes as well
             self.state.replay.cut(np.flatnonzero(pool.lost & (self.state.episodes.taken > 0)))
-            self.state.evolver.begin(np.flatnonzero(due))
+            self.state.evolver.start_episodes(np.flatnonzero(due))
             self.state.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
             due = pool.lost.copy()
         self._report_faults()
@@ -211,7 +211,7 @@ class Trainer:
                 return self.state.episodes.last_actions
             shape = len(observations), self.suite.action_size
             return self.state.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
-        return self.state.agent.act(torch.from_numpy(observations), self.state.evolver.acting()).numpy()
+        return self.state.agent.act(torch.from_numpy(observations), self.state.evolver.acting_routing()).numpy()
 
     def _updates(self) -> None:
         sac, newest = self.config.sac, max(0, self.config.schedule.update_lag - 1)
@@ -225,13 +225,13 @@ class Trainer:
                 )
             with self.state.clock("learning"):
                 # A genotype decides the modules of its task's actor and critics alike.
-                actor_routing = critic_routing = self.state.evolver.updating(
+                actor_routing = critic_routing = self.state.evolver.update_routing(
                     batch.genotypes, self.state.rngs["update_genotypes"]
                 )
                 if sac.conflict_every and self.state.agent.updates % sac.conflict_every == 0:
                     self._measure_conflict(batch, actor_routing, critic_routing)
                 self.state.losses.add(self.state.agent.update(batch, actor_routing, critic_routing))
-                self.state.evolver.learn()
+                self.state.evolver.step_relaxed_codes()
             self.state.work.operations += self.state.agent.operations(actor_routing.stages)
             if self.state.agent.updates % _CHECK_EVERY == 0:
                 self._check_gradients()
@@ -253,7 +253,7 @@ class Trainer:
     def _round(self) -> None:
         self._check_gradients()
         with self.state.clock("evolving"):
-            outcome = self.state.evolver.evolve(self.state.episodes.taken > 0)
+            outcome = self.state.evolver.end_round(self.state.episodes.taken > 0)
             while len(self.state.agent.actor.pool) < self.state.evolver.stages.max():
                 self.state.agent.grow()
         self.state.success = outcome.success.tolist()
@@ -294,7 +294,7 @@ class Trainer:
         return {"masked": dict(zip(self.suite.names, fresh, strict=True))}
 
     def _evaluate(self) -> None:
-        act = greedy(self.state.agent, self.state.evolver.elite())
+        act = greedy(self.state.agent, self.state.evolver.elite_routing())
 
         def policy(observations: Floats) -> Floats:
             with self.state.clock("acting"):

@@ -109,7 +109,7 @@ def test_a_snapshot_shares_nothing_with_the_run(run):
             for parameter in network.parameters():
                 parameter.add_(1)
     for name in ("episodes", "returns"):
-        getattr(trainer.state.evolver.tally, name)[:] += 1
+        getattr(trainer.state.evolver.statistics, name)[:] += 1
     trainer.state.evolver.community.population.words[:] ^= 1
     trainer.state.replay.observations[:] = 7
     trainer.state.episodes.taken[:] = 3
