@@ -20,10 +20,8 @@ def completion(shell: str) -> None:
 
         genoevo completion fish > ~/.config/fish/completions/genoevo.fish
     """
-    from genoevo_cli.main import cli
-
     script = get_completion_class(shell)
     assert script is not None
     # What source() adds to it is a check of the shell's version, which may not be the one that runs here.
-    made = script(cli, {}, "genoevo", VARIABLE)
+    made = script(click.get_current_context().find_root().command, {}, "genoevo", VARIABLE)
     click.echo(made.source_template % made.source_vars())

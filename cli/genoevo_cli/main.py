@@ -8,11 +8,9 @@ from typing import Any
 import rich_click as click
 
 from genoevo import __version__
-from genoevo_cli.compare import compare
 from genoevo_cli.completion import completion
-from genoevo_cli.evolve import evolve
+from genoevo_cli.evolve.command import evolve
 from genoevo_cli.mega import mega
-from genoevo_cli.sweep import sweep
 from genoevo_runs.errors import RunError, UserError
 
 click.rich_click.STYLE_HELPTEXT = ""  # it is dim by default, which is hard to read
@@ -69,6 +67,4 @@ def cli() -> None:
 
 cli.add_command(completion)
 cli.add_command(evolve)
-mega.add_command(sweep)
-mega.add_command(compare)
 cli.add_command(mega)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
 from rich.text import Text
 
-from genoevo_cli import display
 from genoevo_cli.main import cli
+from genoevo_cli.terminal import console, live
 from genoevo_mega.experiments import runs
 from genoevo_mega.training.status import Status
 
@@ -30,9 +30,9 @@ def terminal(request, monkeypatch):
     recorder = Console(
         file=io.StringIO(), width=width, height=SIZES[width], force_terminal=True, record=True, highlight=False
     )
-    monkeypatch.setattr(display, "_console", recorder)
+    monkeypatch.setattr(console, "_console", recorder)
     # Bars that are wiped again would be remembered, each of their states in a row.
-    monkeypatch.setattr(display, "counter", lambda *about: nullcontext(lambda done: None))
+    monkeypatch.setattr(console, "counter", lambda *about: nullcontext(lambda done: None))
     return recorder
 
 
@@ -75,7 +75,7 @@ def _status(directory):
 def test_the_display_of_training(run, request, terminal, photograph):
     directory = request.getfixturevalue(run)
     directory = directory[0] if isinstance(directory, list) else directory
-    view = display.LiveView()
+    view = live.LiveView()
     view.update(_status(directory))
     terminal.print(view._live.renderable)
     assert "steps/s" in photograph(terminal, f"training-{len(runs.info(directory)['tasks'])}")

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from genoevo_cli import display
+from genoevo_cli.terminal import console, live
 from genoevo_mega.training.status import Status
 
 NAMES = [f"push-button-{i:02}-v3" for i in range(50)]
@@ -15,8 +15,8 @@ def frame(monkeypatch):
 
     def drawn(tasks, width, height):
         recorder = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, record=True)
-        monkeypatch.setattr(display, "_console", recorder)
-        view = display.LiveView()
+        monkeypatch.setattr(console, "_console", recorder)
+        view = live.LiveView()
         status = Status(
             steps=1_234_567,
             updates=54_321,

@@ -10,8 +10,8 @@ import yaml
 from click.testing import CliRunner
 from rich.console import Console
 
-from genoevo_cli import display
 from genoevo_cli.main import cli
+from genoevo_cli.terminal import console
 from genoevo_mega.config.presets import PRESETS
 
 STUDY = Path(__file__).parents[2] / "studies" / "start_stage.yaml"
@@ -90,9 +90,9 @@ def test_help_shows_an_example(command):
 
 @pytest.mark.parametrize(("interval", "said"), [(0.0, ["filming: 1 of 3", "filming: 2 of 3"]), (10.0, [])])
 def test_what_takes_long_says_how_far_it_is_where_there_is_no_terminal(interval, said, monkeypatch, capsys):
-    monkeypatch.setattr(display, "_console", Console(stderr=True))
-    monkeypatch.setattr(display, "PLAIN_INTERVAL", interval)
-    with display.counter("filming", 3) as progress:
+    monkeypatch.setattr(console, "_console", Console(stderr=True))
+    monkeypatch.setattr(console, "PLAIN_INTERVAL", interval)
+    with console.counter("filming", 3) as progress:
         progress(1)
         progress(2)
     assert capsys.readouterr().err.splitlines() == said
@@ -100,8 +100,8 @@ def test_what_takes_long_says_how_far_it_is_where_there_is_no_terminal(interval,
 
 def test_what_takes_long_shows_a_bar_on_a_terminal_and_leaves_nothing(monkeypatch):
     terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
-    monkeypatch.setattr(display, "_console", terminal)
-    with display.counter("filming", 3) as progress:
+    monkeypatch.setattr(console, "_console", terminal)
+    with console.counter("filming", 3) as progress:
         progress(2)
     assert "2/3" in terminal.file.getvalue()
     assert terminal.file.getvalue().endswith("\x1b[1A\x1b[2K")  # the bar's line is wiped

@@ -1,10 +1,6 @@
-"""``genoevo mega``: one file for each few commands; importing it registers them all."""
+"""``genoevo mega``: importing it registers all of its commands."""
 
-from genoevo_cli.mega import choose, look, take, train
+from genoevo_cli.mega import catalogue, compare, export, inspect, report, sweep, train
 from genoevo_cli.mega.group import mega
-from genoevo_cli.report import report, watch
 
-mega.add_command(report)
-mega.add_command(watch)
-
-__all__ = ["choose", "look", "mega", "take", "train"]
+__all__ = ["catalogue", "compare", "export", "inspect", "mega", "report", "sweep", "train"]

@@ -61,3 +61,9 @@ def complete_presets(context: click.Context, parameter: click.Parameter, incompl
     from genoevo_mega.config.presets import PRESETS
 
     return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+def machine_defaults() -> dict[str, int]:
+    """One rollout worker and one learner thread per core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"workers": cores, "threads": cores}

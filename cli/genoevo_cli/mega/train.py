@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from genoevo_cli import display
-from genoevo_cli.mega.group import RUN, complete_presets, mega, trust
-from genoevo_cli.signals import stop_on_signal
+from genoevo_cli.mega.group import RUN, complete_presets, machine_defaults, mega, trust
+from genoevo_cli.terminal import console, live, tables
+from genoevo_cli.terminal.signals import stop_on_signal
 
 if TYPE_CHECKING:
     from genoevo_mega.config.run import Config
@@ -108,7 +108,7 @@ def train(
 
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.config import run as config
         from genoevo_mega.config.code import allow, check_allowed
         from genoevo_mega.config.renamed import with_new_names
@@ -126,9 +126,9 @@ def train(
         "loggers": list(loggers) or None,
     }
     compute = {"device": device, "workers": workers, "threads": threads}
-    typed = with_new_names(merge(*map(parse_setting, settings)), display.note)
+    typed = with_new_names(merge(*map(parse_setting, settings)), console.note)
     mine = merge(
-        with_new_names(read_config(config_file), display.note) if config_file else {},
+        with_new_names(read_config(config_file), console.note) if config_file else {},
         typed,
         {name: value for name, value in options.items() if value is not None},
         {"compute": {name: value for name, value in compute.items() if value is not None}},
@@ -137,7 +137,7 @@ def train(
     for setting, option in (("suite", suite), ("architecture", architecture)):
         allow(setting, option or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
-    resolved = config.build_config({"compute": display.machine_defaults()}, config.preset(base), mine)
+    resolved = config.build_config({"compute": machine_defaults()}, config.preset(base), mine)
     if config_file:
         check_allowed(resolved.code, config_file)
     if dry_run:
@@ -146,15 +146,15 @@ def train(
     if run_dir is None:
         raise click.UsageError("Missing option '--run-dir'.")
     if match := runs.matched(resolved):
-        display.note(display.match_line(resolved.architecture, match))
-    view = display.for_terminal()
+        console.note(tables.match_line(resolved.architecture, match))
+    view = live.for_terminal()
     if not profile:
         _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
         return
     with Profiler(run_dir / "profile.json", view.update) as profiler:
         _run(runs.create(run_dir, resolved, sys.argv, profiler), resolved.steps, view)
     if not profiler.written:
-        display.note("The run was too short for a profile: it takes steps after the first 20 updates.")
+        console.note("The run was too short for a profile: it takes steps after the first 20 updates.")
 
 
 @mega.command()
@@ -167,11 +167,11 @@ def resume(run_dir: Path, steps: int | None) -> None:
     Example:
         genoevo mega resume runs/a --steps 200000
     """
-    view = display.for_terminal()
-    with display.counter("loading"):
+    view = live.for_terminal()
+    with console.counter("loading"):
         from genoevo_mega.experiments import runs
 
-        trainer = runs.resume(run_dir, view.update, display.note)
+        trainer = runs.resume(run_dir, view.update, console.note)
     target = steps or trainer.config.steps
     if trainer.state.steps >= target and not trainer.state.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.state.steps:,} steps already; give --steps above that")
@@ -183,19 +183,19 @@ def _estimate(resolved: Config) -> None:
     from genoevo_mega.experiments.dry_run import estimate
 
     click.echo(config.dump_config(resolved), nl=False)
-    display.note("Building the environments for a probe of ten seconds ...")
-    with display.counter("probing", 10) as progress:
+    console.note("Building the environments for a probe of ten seconds ...")
+    with console.counter("probing", 10) as progress:
         found = estimate(resolved, 10.0, lambda elapsed: progress(min(int(elapsed), 10)))
-    display.print_estimate(found, resolved.steps)
+    tables.print_estimate(found, resolved.steps)
 
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
-    display.note(f"Building {len(trainer.suite.names)} environments ...")
+    console.note(f"Building {len(trainer.suite.names)} environments ...")
     with stop_on_signal(trainer, "Stopping after this step and saving ... (again: stop at once, unsaved)"), view:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
     if not finished:
-        display.note(
+        console.note(
             f"Stopped at {trainer.state.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}"
         )
         return
@@ -203,8 +203,8 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         from genoevo_mega.experiments import runs
 
         estimates = dict(zip(trainer.suite.names, trainer.state.evaluated, strict=True))
-        display.print_evaluation(runs.info(trainer.directory), estimates)
+        tables.print_evaluation(runs.info(trainer.directory), estimates)
     if trainer.state.steps < steps:
-        display.note(f"The time budget ended at {trainer.state.steps:,} of {steps:,} steps. Go on with: {again}")
+        console.note(f"The time budget ended at {trainer.state.steps:,} of {steps:,} steps. Go on with: {again}")
     else:
-        display.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
+        console.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")

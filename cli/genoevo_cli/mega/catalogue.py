@@ -6,8 +6,8 @@ import json
 
 import rich_click as click
 
-from genoevo_cli import display
 from genoevo_cli.mega.group import mega
+from genoevo_cli.terminal import console, tables
 
 PICTURES = "https://metaworld.farama.org/benchmark/benchmark_descriptions/"
 WORDS = "https://metaworld.farama.org/benchmark/task_descriptions/"
@@ -36,7 +36,7 @@ def presets(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(changed))
     else:
-        display.print_presets(changed, defaults)
+        tables.print_presets(changed, defaults)
 
 
 @mega.command()
@@ -59,5 +59,5 @@ def tasks(suite: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"pictures": PICTURES, "descriptions": WORDS, "tasks": described}))
         return
-    display.print_tasks(described)
-    display.note(f"Pictures: {PICTURES}   In words: {WORDS}")
+    tables.print_tasks(described)
+    console.note(f"Pictures: {PICTURES}   In words: {WORDS}")

@@ -19,7 +19,7 @@ from genoevo.evolution import Callback, Record
 from genoevo.operators import Reproduction
 from genoevo.problems import PROBLEMS, Problem
 from genoevo.state import State
-from genoevo_cli import convergence
+from genoevo_cli.evolve import convergence
 
 MOST_GENOTYPES = MOST_SIZE = 1_000_000
 MOST_BITS = 100_000_000

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from genoevo_cli import display
+from genoevo_cli.terminal import console
 
 
 class Stoppable(Protocol):
@@ -24,7 +24,7 @@ def stop_on_signal(running: Stoppable, text: str) -> Iterator[None]:
         if running.stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         running.stop_requested = True
-        display.note(text)
+        console.note(text)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

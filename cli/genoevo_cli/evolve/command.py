@@ -18,10 +18,11 @@ from genoevo import Evolution, Stop
 from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
-from genoevo_cli import convergence, display, search
-from genoevo_cli.progress import SearchProgress
-from genoevo_cli.report import check_parent, write_page
-from genoevo_cli.search import MOST_GENOTYPES, MOST_SIZE, Search
+from genoevo_cli.evolve import convergence, search
+from genoevo_cli.evolve.progress import SearchProgress
+from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
+from genoevo_cli.pages import check_parent, write_page
+from genoevo_cli.terminal import console
 from genoevo_runs.errors import nearest
 from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
@@ -128,7 +129,7 @@ def evolve(
         with progress:
             ended = evolution.run(stop=Stop(target=what.function.optimum, generations=what.generations))
         if state is not None and evolution.generation == state["generation"]:
-            display.note(f"{path} has {evolution.generation:,} generations already, or the optimum.")
+            console.note(f"{path} has {evolution.generation:,} generations already, or the optimum.")
     result = _result(what, evolution, ended, time.perf_counter() - began)
     if plot is not None:
         title = f"{what.problem}, size {what.size}, {what.population} genotypes, seed {what.seed}"
@@ -170,7 +171,7 @@ def _kept(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
         with checkpoint:
             yield checkpoint
     except Interrupted:
-        display.note(f"Stopped and saved. Go on with: genoevo evolve --resume {path}")
+        console.note(f"Stopped and saved. Go on with: genoevo evolve --resume {path}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
         raise click.UsageError(str(error)) from None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli import display
 from genoevo_cli.mega.group import RUN, mega, trust
+from genoevo_cli.terminal import console, tables
 
 
 @mega.command()
@@ -42,22 +42,22 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 
         genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.policies import export as exporting
         from genoevo_mega.policies.policy import Trained
 
         trained = Trained.of_run(run_dir)
     out = out or run_dir / f"exported-{kind}"
     threshold = exporting.THRESHOLD if threshold is None else threshold
-    with display.counter("exporting", len(trained.tasks(task))) as progress:
+    with console.counter("exporting", len(trained.tasks(task))) as progress:
         exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
     cut = exporting.cut(trained, threshold)
     if as_json:
         policies = [vars(one) for one in exported]
         click.echo(json.dumps({"out": str(out), "threshold": threshold, "cut": cut, "policies": policies}))
     else:
-        display.print_exported(exported, cut)
-        display.note(f"Written to {out}.")
+        tables.print_exported(exported, cut)
+        console.note(f"Written to {out}.")
 
 
 @mega.command()
@@ -79,15 +79,15 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
 
         genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.policies.film import Film, render_task
         from genoevo_mega.policies.policy import Trained
 
         trained = Trained.of_run(run_dir)
     total = episodes * trained.config.environment.episode_length
-    with display.counter("filming", total) as progress:
+    with console.counter("filming", total) as progress:
         shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)
     for one in shown:
         result = "success" if one.success else "no success"
-        display.note(f"goal {one.goal + 1}: {result}, {one.steps} steps, return {one.total_reward:,.1f}")
-    display.note(f"Written to {out}.")
+        console.note(f"goal {one.goal + 1}: {result}, {one.steps} steps, return {one.total_reward:,.1f}")
+    console.note(f"Written to {out}.")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo.state.atomic import replacing
-from genoevo_cli import display
+from genoevo_cli.mega.group import mega
+from genoevo_cli.pages import check_parent, write_page
+from genoevo_cli.terminal import console
 
 
-@click.command()
+@mega.command()
 @click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
 @click.option(
     "--out",
@@ -28,7 +29,7 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
 
         genoevo mega report runs/a runs/b runs/c --out comparison.html
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.report.content import data_of
         from genoevo_mega.report.reader import RunReader
         from genoevo_runs.report.page import render
@@ -36,17 +37,17 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     out = out or (run_dirs[0] / "report.html" if len(run_dirs) == 1 else Path("comparison.html"))
     readers = [RunReader(directory) for directory in run_dirs]
     check_parent(out, "--out")
-    with display.counter("reading", len(readers) if len(readers) > 1 else None) as progress:
+    with console.counter("reading", len(readers) if len(readers) > 1 else None) as progress:
         runs = []
         for reader in readers:
             runs.append(reader.read())
             progress(len(runs))
-    with display.counter("drawing"):
+    with console.counter("drawing"):
         page = render(data_of(runs))
     write_page(out, page)
 
 
-@click.command()
+@mega.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine.  [default: any free one]")
 def watch(run_dir: Path, port: int) -> None:
@@ -57,7 +58,7 @@ def watch(run_dir: Path, port: int) -> None:
     Example:
         genoevo mega watch runs/a --port 8000
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.report.content import data_of
         from genoevo_mega.report.reader import RunReader
         from genoevo_runs.report.server import Watch
@@ -65,21 +66,8 @@ def watch(run_dir: Path, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     with Watch(RunReader(run_dir), data_of, port) as server:
-        display.note(f"{run_dir} is at {server.url} until Ctrl-C")
+        console.note(f"{run_dir} is at {server.url} until Ctrl-C")
         try:
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
-            display.note("Stopped.")
-
-
-def check_parent(path: Path, option: str) -> None:
-    """Usage error where the directory that is to hold *path* is not there."""
-    if not path.parent.is_dir():
-        raise click.UsageError(f"{option}: there is no directory {str(path.parent)!r}")
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write *page* so that *path* never holds a part of it, and say so."""
-    with replacing(path) as file:
-        file.write(page.encode())
-    display.note(f"Wrote {path} ({len(page.encode()) / 2**20:.1f} MiB)")
+            console.note("Stopped.")

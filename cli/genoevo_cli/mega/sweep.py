@@ -8,12 +8,12 @@ from typing import Any
 
 import rich_click as click
 
-from genoevo_cli import display
-from genoevo_cli.mega.group import trust
-from genoevo_cli.signals import stop_on_signal
+from genoevo_cli.mega.group import machine_defaults, mega, trust
+from genoevo_cli.terminal import console, live
+from genoevo_cli.terminal.signals import stop_on_signal
 
 
-@click.command()
+@mega.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @trust
 @click.option(
@@ -37,15 +37,15 @@ def sweep(
 
         genoevo mega sweep studies/start_stage.yaml --scale laptop --dir sweeps/start_stage
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.run_kind import KIND
         from genoevo_runs import sweep as plans
         from genoevo_runs.pools import LocalPool, RayPool
 
     chosen = plans.read_sweep(KIND, file, scale)
     root = directory or Path("sweeps") / (f"{file.stem}-{scale}" if scale else file.stem)
-    cores = display.machine_defaults()["threads"]
-    planned = plans.plan(KIND, chosen, file, root, display.note)
+    cores = machine_defaults()["threads"]
+    planned = plans.plan(KIND, chosen, file, root, console.note)
     at_once = min(processes or max(1, cores // max(run.config.compute.threads for run in planned)), len(planned))
     share = max(1, cores // at_once)
     planned = [run.on(share) for run in planned]
@@ -55,10 +55,10 @@ def sweep(
         return
     plans.prepare(root, chosen)
     waiting = [run for run, state in states.items() if state != "done"]
-    display.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
+    console.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
     pool: Any = RayPool(root, share, sys.argv) if use_ray else LocalPool(at_once, sys.argv)
     stopping = "Stopping: every run saves after its present step ... (again: stop at once, unsaved)"
-    with stop_on_signal(pool, stopping), display.SweepView(len(planned), len(planned) - len(waiting)) as view:
+    with stop_on_signal(pool, stopping), live.SweepView(len(planned), len(planned) - len(waiting)) as view:
         failed = []
         for progress in pool.run(waiting):
             view.update(progress)
@@ -70,9 +70,9 @@ def sweep(
             f"{len(failed)} of {len(planned)} runs failed; the others are kept. Again: {again}"
         )
     if pool.stop_requested:
-        display.note(f"Stopped; everything is saved. Go on with: {again}")
+        console.note(f"Stopped; everything is saved. Go on with: {again}")
     else:
-        display.note(f"Done. Compare them with: genoevo mega compare {root}")
+        console.note(f"Done. Compare them with: genoevo mega compare {root}")
 
 
 def _list(states: dict[Any, str]) -> None:

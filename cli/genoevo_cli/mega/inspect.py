@@ -8,8 +8,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli import display
 from genoevo_cli.mega.group import RUN, mega, trust
+from genoevo_cli.terminal import console, tables
 
 
 @mega.command()
@@ -23,17 +23,17 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
     Example:
         genoevo mega evaluate runs/a --episodes 50 --json
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.experiments import runs
-    with display.counter("evaluating", episodes) as progress:
-        estimates = runs.evaluate_run(run_dir, episodes, progress, display.note)
+    with console.counter("evaluating", episodes) as progress:
+        estimates = runs.evaluate_run(run_dir, episodes, progress, console.note)
     summary = runs.info(run_dir)
     if as_json:
         tasks = {name: vars(estimate) for name, estimate in estimates.items()}
         mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
         click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
     else:
-        display.print_evaluation(summary, estimates)
+        tables.print_evaluation(summary, estimates)
 
 
 @mega.command()
@@ -45,14 +45,14 @@ def info(run_dir: Path, as_json: bool) -> None:
     Example:
         genoevo mega info runs/a --json
     """
-    with display.counter("reading"):
+    with console.counter("reading"):
         from genoevo_mega.experiments import runs
 
-        summary = runs.info(run_dir, display.note)
+        summary = runs.info(run_dir, console.note)
     if as_json:
         click.echo(json.dumps(summary))
     else:
-        display.print_info(summary)
+        tables.print_info(summary)
 
 
 @mega.command()
@@ -67,7 +67,7 @@ def verify(run_dir: Path, as_json: bool) -> None:
 
         genoevo mega verify runs/a --json
     """
-    with display.counter("checking"):
+    with console.counter("checking"):
         from genoevo_mega.experiments.verify import verify as check
 
         verdict = check(run_dir)
@@ -75,8 +75,8 @@ def verify(run_dir: Path, as_json: bool) -> None:
         click.echo(json.dumps(verdict))
     else:
         for problem in verdict["damaged"]:
-            display.note(f"{problem['place']}: {problem['problem']}")
+            console.note(f"{problem['place']}: {problem['problem']}")
         state = "sound" if verdict["sound"] else f"{len(verdict['damaged'])} damaged"
-        display.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
+        console.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
     if not verdict["sound"]:
         sys.exit(1)

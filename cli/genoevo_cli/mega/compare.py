@@ -7,10 +7,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli import display
+from genoevo_cli.mega.group import mega
+from genoevo_cli.terminal import console, tables
 
 
-@click.command()
+@mega.command()
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--against", help="The method that the others are to improve on.  [default: the best]")
 @click.option("--picture", type=click.Path(path_type=Path), help="Write a picture: a file ending in .png or .svg.")
@@ -27,22 +28,22 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
 
         genoevo mega compare runs/a runs/b runs/c --json
     """
-    with display.counter("loading"):
+    with console.counter("loading"):
         from genoevo_mega.experiments import compare as comparing
         from genoevo_mega.experiments.plot import check_picture, draw
 
     if picture:
         check_picture(picture)
     left_out: list[str] = []
-    with display.counter("reading"):
+    with console.counter("reading"):
         results = comparing.collect(list(dict.fromkeys(paths)), left_out.append)
     for line in left_out:
         click.echo(line, err=True)
-    with display.counter("resampling"):
+    with console.counter("resampling"):
         comparison = comparing.compare(results, against)
     if picture:
         draw(comparison, picture)
     if as_json:
         click.echo(json.dumps(comparing.as_json(comparison)))
     else:
-        display.print_comparison(comparison)
+        tables.print_comparison(comparison)

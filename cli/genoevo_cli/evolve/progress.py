@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genoevo import Evolution
-from genoevo_cli import display
+from genoevo_cli.terminal import console
 
 QUIET = 2.0  # seconds
 LIVE_INTERVAL = 0.25
@@ -39,15 +39,15 @@ class SearchProgress:
             return
         assert evolution.best is not None
         best = f"best {evolution.best.fitness.values[0]:g} of {self._optimum:g}"
-        if not display.console().is_terminal:
-            self._next = now + display.PLAIN_INTERVAL
+        if not console.stderr().is_terminal:
+            self._next = now + console.PLAIN_INTERVAL
             done = f"generation {evolution.generation:,} of {self._generations:,} at most"
-            display.note(f"{done}  {evolution.evaluations:,} evaluations  {best}")
+            console.note(f"{done}  {evolution.evaluations:,} evaluations  {best}")
             return
         self._next = now + LIVE_INTERVAL
         if self._bar is None:
             columns = TextColumn("generation"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}")
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=display.console(), transient=True)
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=console.stderr(), transient=True)
             self._bar.add_task(best, total=self._generations)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], description=best, completed=evolution.generation)

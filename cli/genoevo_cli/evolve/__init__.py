@@ -1,0 +1,1 @@
+"""``genoevo evolve``: the engine alone; nothing here imports an adapter."""

@@ -1,0 +1,54 @@
+"""Standard error, where everything for people goes: lines, prose and progress bars."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_INTERVAL = 10.0
+"""Seconds between two lines of progress if standard error is not a terminal."""
+
+_console = Console(stderr=True, highlight=False)
+
+
+def stderr() -> Console:
+    """The console of standard error."""
+    return _console
+
+
+def note(text: str) -> None:
+    """One line for people."""
+    _console.print(text, markup=False, soft_wrap=True)
+
+
+def prose(text: str) -> None:
+    """:func:`note` for what nobody copies: a terminal breaks it between words."""
+    _console.print(text, markup=False, soft_wrap=not _console.is_terminal)
+
+
+@contextmanager
+def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many of *total* are done: a bar on a terminal, elsewhere a line every ten seconds.
+
+    Without *total* there is nothing to count; on a terminal a bar moves to and fro.
+    """
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn()]
+    if total is not None:
+        columns += [MofNCompleteColumn(), TimeRemainingColumn()]
+    shown = time.monotonic()
+    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+
+        def show(done: int) -> None:
+            nonlocal shown
+            progress.update(task, completed=done)
+            if total and not _console.is_terminal and time.monotonic() - shown >= PLAIN_INTERVAL:
+                shown = time.monotonic()
+                note(f"{label}: {done:,} of {total:,}")
+
+        yield show
