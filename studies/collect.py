@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from genoevo_mega.experiments import runs
-from genoevo_mega.experiments.compare import Result, as_json, collect, compare
+from genoevo_mega.experiments.compare import as_json, compare
 from genoevo_mega.experiments.plot import draw
+from genoevo_mega.experiments.results import RunResult, collect
 from genoevo_runs.metrics import METRICS, read
 
 
-def lines(results: list[Result]) -> Iterator[dict[str, Any]]:
+def lines(results: list[RunResult]) -> Iterator[dict[str, Any]]:
     """Every record of every run, with the run it is of."""
     for result in results:
         for record in read(result.directory / METRICS):

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from genoevo_cli.main import cli
 from genoevo_mega.experiments import runs
-from genoevo_mega.experiments.compare import as_json, collect, compare
+from genoevo_mega.experiments.compare import as_json, compare
 from genoevo_mega.experiments.plot import check_picture, draw
+from genoevo_mega.experiments.results import collect
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.run_kind import KIND
 from genoevo_mega.training import checkpoint

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genoevo_mega.experiments import runs
-from genoevo_mega.training import checkpoint
-from genoevo_runs import metrics
+from genoevo_mega.experiments.results import RunResult
 from genoevo_runs.errors import UserError, nearest
-from genoevo_runs.rundir import is_run
-from genoevo_runs.settings import comparable, flat
 from genoevo_runs.statistics import (
     FEW_SEEDS,
     LEAST_SEEDS,
@@ -26,30 +21,6 @@ from genoevo_runs.statistics import (
 
 POINTS = 20
 """Of a sample-efficiency curve."""
-_WINDOW = 0.1
-"""Share of a run's steps that training success is averaged over."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one run reached.
-
-    ``success`` per task is that of its last greedy evaluation, or (``source`` tells) of the last tenth of training.
-    ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): of the evaluations where there are
-    three or more, else of training.
-    """
-
-    method: str
-    directory: Path
-    seed: int
-    tasks: tuple[str, ...]
-    source: str
-    success: Scores
-    steps: Scores
-    curve: Scores
-    wall_seconds: float
-    parameters: dict[str, int]
-    total_steps: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +28,7 @@ class Method:
     """All runs of a method: ``scores`` (seeds, tasks), and ``curve`` as (steps, interval) pairs."""
 
     name: str
-    results: tuple[Result, ...]
+    results: tuple[RunResult, ...]
     scores: Scores
     iqm: Interval
     iqm_whole_runs: Interval
@@ -79,54 +50,12 @@ class Comparison:
     warnings: tuple[str, ...]
 
 
-def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: None) -> list[Result]:
-    """The runs that *paths* name or hold; UserError where there is none, or one is not readable.
-
-    A run below a directory that holds no checkpoint yet is left out, and *tell* gets a line that says so.
-    A run in a sweep's directory, or in a method's there, belongs to the method that its directory is named after; one
-    that is named itself, to its architecture and the settings by which the runs named so differ.
-    """
-    named = [path for path in paths if is_run(path)]
-    labels = _differences(named)
-    found: list[tuple[str, Path]] = []
-    for path in paths:
-        if path in labels:
-            found.append((labels[path], path))
-            continue
-        below = sorted((origin.parent for origin in path.glob("**/run.json") if is_run(origin.parent)), key=_natural)
-        if not below:
-            raise UserError(f"{path} is no run and holds none")
-        begun = [directory for directory in below if checkpoint.candidates(directory)]
-        for directory in below:
-            if directory not in begun:
-                tell(f"{directory} is left out: it holds no checkpoint yet")
-        several = sum(other not in labels for other in paths) > 1
-        own = _own_name(path, [*labels.values(), *(other.resolve().name for other in paths)])
-        found += [(_method_name(path, own, directory, several), directory) for directory in begun]
-    if not found:
-        raise UserError(f"{', '.join(map(str, paths))}: no run holds a checkpoint yet")
-    return [_read(method, directory) for method, directory in found]
-
-
-def _own_name(path: Path, names: list[str]) -> str:
-    """The directory's name, its parent's before it where another of *names* is the same."""
-    whole = path.resolve()
-    return whole.name if names.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
-
-
-def _method_name(path: Path, own: str, run: Path, several: bool) -> str:
-    below = run.parent.relative_to(path)
-    if below == Path():  # the path is a method's own
-        return own
-    return f"{own}/{below}" if several else str(below)
-
-
-def compare(results: Sequence[Result], against: str | None = None, seed: int = 0) -> Comparison:
+def compare(results: Sequence[RunResult], against: str | None = None, seed: int = 0) -> Comparison:
     """Summaries by method; UserError where a method's runs do not fit together or *against* is no method.
 
     *against* is the method that others are to improve on, the best one by default; *seed* is the bootstrap's.
     """
-    grouped: dict[str, list[Result]] = {}
+    grouped: dict[str, list[RunResult]] = {}
     for result in results:
         grouped.setdefault(result.method, []).append(result)
     rng = np.random.default_rng(seed)
@@ -168,7 +97,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _run_as_json(result: Result) -> dict[str, Any]:
+def _run_as_json(result: RunResult) -> dict[str, Any]:
     return {
         "seed": result.seed,
         "steps": result.total_steps,
@@ -187,49 +116,7 @@ def _optional(interval: Interval | None) -> dict[str, Any] | None:
     return None if interval is None else asdict(interval)
 
 
-def _read(method: str, directory: Path) -> Result:
-    config = runs.open_config(directory, runs_code=False)
-    state = checkpoint.read_state(checkpoint.find(directory))
-    records = metrics.read(directory / metrics.METRICS)
-    evaluations = [record for record in records if record.get("kind") == "evaluation"]
-    rounds = [record for record in records if record.get("kind") == "round"]
-    if not evaluations and not rounds:
-        raise UserError(f"{directory} has no round and no evaluation yet")
-    tasks = tuple((evaluations or rounds)[0]["greedy_success" if evaluations else "success"])
-    if evaluations:
-        table = np.array([[record["greedy_success"][task] for task in tasks] for record in evaluations])
-        success, source = table[-1], "greedy evaluation"
-    if len(evaluations) >= 3:
-        steps, curve = np.array([record["step"] for record in evaluations], float), table
-    elif rounds:
-        steps, curve = _smoothed(rounds, tasks)
-    else:
-        steps, curve = np.array([evaluations[-1]["step"]], float), table[-1:]
-    if not evaluations:
-        success, source = curve[-1], "last tenth of training"
-    return Result(
-        method,
-        directory,
-        config.seed,
-        tasks,
-        source,
-        success,
-        steps,
-        curve,
-        sum(state["time"].values()),
-        state["parameters"],
-        state["steps"],
-    )
-
-
-def _smoothed(rounds: list[dict[str, Any]], tasks: tuple[str, ...]) -> tuple[Scores, Scores]:
-    steps = np.array([record["step"] for record in rounds], float)
-    table = np.array([[record["success"][task] for task in tasks] for record in rounds], float)
-    width = _WINDOW * steps[-1]
-    return steps, np.array([table[(steps > step - width) & (steps <= step)].mean(axis=0) for step in steps])
-
-
-def _summarise(name: str, results: tuple[Result, ...], rng: np.random.Generator) -> Method:
+def _summarise(name: str, results: tuple[RunResult, ...], rng: np.random.Generator) -> Method:
     seeds = [result.seed for result in results]
     for seed in seeds:
         if seeds.count(seed) > 1:
@@ -248,7 +135,7 @@ def _summarise(name: str, results: tuple[Result, ...], rng: np.random.Generator)
     )
 
 
-def _curve(results: tuple[Result, ...], rng: np.random.Generator) -> list[tuple[float, Interval]]:
+def _curve(results: tuple[RunResult, ...], rng: np.random.Generator) -> list[tuple[float, Interval]]:
     first = max(result.steps[0] for result in results)
     last = min(result.steps[-1] for result in results)
     if first >= last:
@@ -282,22 +169,3 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
             "not all methods have the same tasks: where they differ there is no probability of improvement"
         )
     return warnings
-
-
-def _differences(directories: list[Path]) -> dict[Path, str]:
-    configs = {path: runs.open_config(path, runs_code=False) for path in directories}
-    settings = {path: flat(comparable(config)) for path, config in configs.items()}
-    names = {name for flat in settings.values() for name in flat}
-    differing = sorted(
-        name
-        for name in names
-        if len({repr(flat.get(name)) for flat in settings.values()}) > 1 and name not in ("architecture", "seed")
-    )
-    return {
-        path: ",".join([flat["architecture"], *(f"{name.rpartition('.')[2]}={flat.get(name)}" for name in differing)])
-        for path, flat in settings.items()
-    }
-
-
-def _natural(path: Path) -> tuple[str, int, str]:
-    return str(path.parent), int(path.name) if path.name.isdigit() else 0, path.name

@@ -18,7 +18,7 @@ _SETTLING = 0.2  # share of the probe that is not counted
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunEstimate:
     """Sizes in numbers and bytes, rates per second of this machine, and how long ``steps`` would take with them.
 
     ``weights_bytes`` are those of :func:`~genoevo_mega.training.memory_check.weights_bytes`. The pool is that of
@@ -38,7 +38,7 @@ class Estimate:
 
 def estimate(
     config: Config, seconds: float = 10.0, progress: Callable[[float], None] = lambda elapsed: None
-) -> Estimate:
+) -> RunEstimate:
     """Build the run of *config* in a temporary directory and train it for *seconds*, without random steps first.
 
     *progress* is called with the seconds of the probe so far, building not counted.
@@ -63,7 +63,7 @@ def estimate(
     elapsed = seen[-1][0] - settled[0]
     limit = 60 * (config.schedule.time_limit_minutes or math.inf)
     steps, updates = (((seen[-1][i] - settled[i]) / elapsed if elapsed else 0.0) for i in (1, 2))
-    return Estimate(
+    return RunEstimate(
         tasks=len(trainer.suite.names),
         actor_parameters=actor,
         critic_parameters=critics,

@@ -16,7 +16,7 @@ from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.report import reader
 from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
-from genoevo_mega.report.reader import Log, Run
+from genoevo_mega.report.reader import Log, LoggedRun
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.arrays import Ints
@@ -33,7 +33,7 @@ FEWEST = 12
 register("mega", files("genoevo_mega.report") / "assets" / "mega.js")
 
 
-def data_of(runs: list[Run]) -> dict[str, Any]:
+def data_of(runs: list[LoggedRun]) -> dict[str, Any]:
     """The data of a page about one run or a comparison of several."""
     parts = [_run(run) for run in runs]
     names = [part["name"] for part in parts]
@@ -47,7 +47,7 @@ def data_of(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: LoggedRun) -> dict[str, Any]:
     log, config = run.log, run.config
     starts = window_starts(log)
     return {
@@ -147,7 +147,7 @@ def _evaluation(log: Log) -> dict[str, Any]:
     }
 
 
-def summary(run: Run) -> str:
+def summary(run: LoggedRun) -> str:
     """What has come of a run, in one or two sentences."""
     log = run.log
     if not log.rounds:
@@ -228,7 +228,7 @@ def _birth(birth: Birth) -> list[int]:
 # ------------------------------------------------------------------------------------------------ time, config
 
 
-def _time(run: Run, starts: Ints) -> dict[str, Any]:
+def _time(run: LoggedRun, starts: Ints) -> dict[str, Any]:
     times = run.log.times
     last = run.info["time"] if run.info else {}
     if times and sum(last.values()) < sum(_seconds(times[-1])):
@@ -249,7 +249,7 @@ def _seconds(record: dict[str, float]) -> list[float]:
     return [record.get(name, 0.0) for name in CATEGORIES]
 
 
-def _differences(run: Run) -> dict[str, Any]:
+def _differences(run: LoggedRun) -> dict[str, Any]:
     """The preset that a run began with, or else the nearest one, and every setting that is not as in it."""
     mine = _values(run.config)
     named = reader.preset_of(run.command)

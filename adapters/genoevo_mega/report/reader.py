@@ -66,7 +66,7 @@ class Log:
 
 
 @dataclass
-class Run:
+class LoggedRun:
     """A run as the report sees it; ``info`` is that of ``experiments.runs``, None before a checkpoint."""
 
     name: str
@@ -94,12 +94,12 @@ class RunReader:
         """Changes whenever the files do."""
         return (*self._metrics.version, *self._times.version, self._newest_checkpoint())
 
-    def read(self) -> Run:
+    def read(self) -> LoggedRun:
         """The run as it is now; UserError where a file is damaged."""
         log = _log(self._metrics.read(), _by_step(self._times.read()))
         command = runs.read_origin(self.directory)["command"]
         name = self.directory.resolve().name
-        return Run(name, self.directory, self.config, command, log, self._read_info())
+        return LoggedRun(name, self.directory, self.config, command, log, self._read_info())
 
     def _newest_checkpoint(self) -> str:
         return next((path.name for path in checkpoint.candidates(self.directory)), "")

@@ -16,7 +16,7 @@ from genoevo_runs.arrays import Doubles
 
 
 @dataclass(frozen=True)
-class Graph:
+class PageGraph:
     """One genotype's modules.
 
     ``shares`` (stage + 1,): each node's share of the output, node 0 the initial input by paths around module 1.
@@ -28,7 +28,7 @@ class Graph:
     edges: list[tuple[int, int, float, float]]
 
 
-def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> Graph:
+def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> PageGraph:
     """The graph of a bit string; ValueError for an illegal length."""
     genotype = Genotype(bits)
     stage = layout.stage(len(genotype))
@@ -38,7 +38,7 @@ def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> Graph:
     for module, weights in enumerate(segments[:-1], 2):
         edges += [(source, module, float(w), float(w * shares[module])) for source, w in enumerate(weights)]
     edges += [(source, stage + 1, float(w), float(w)) for source, w in enumerate(segments[-1])]
-    return Graph(stage, shares.tolist(), edges)
+    return PageGraph(stage, shares.tolist(), edges)
 
 
 def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Doubles:

@@ -25,7 +25,7 @@ MOST_GENOTYPES = MOST_SIZE = 1_000_000
 MOST_BITS = 100_000_000
 """Of a population: some problems take eight bytes for each."""
 
-Settings = dict[str, int | str]
+ProblemSettings = dict[str, int | str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Search:
 
     problem: str
     size: int | None = None
-    settings: Settings
+    settings: ProblemSettings
     population: int = 100
     generations: int = 1000
     crossover_rate: float = 0.9
@@ -143,9 +143,9 @@ def problem_of(path: Path, state: State) -> str:
     return str(known["problem"])
 
 
-def parse_settings(problem: str, settings: Sequence[str]) -> Settings:
+def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
     """``NAME=VALUE`` each, of that problem; ValueError for a setting that it does not have."""
-    known, values = defaults(problem), Settings()
+    known, values = defaults(problem), ProblemSettings()
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or name not in known:
@@ -157,7 +157,7 @@ def parse_settings(problem: str, settings: Sequence[str]) -> Settings:
     return values
 
 
-def defaults(problem: str) -> Settings:
+def defaults(problem: str) -> ProblemSettings:
     """The settings of a problem, its size apart, and their defaults."""
     known = inspect.signature(PROBLEMS[problem]).parameters
     return {name: p.default for name, p in known.items() if name != "size" and isinstance(p.default, int | str)}
@@ -177,5 +177,5 @@ def _check_rate(name: str, rate: object, *, optional: bool) -> None:
     check_between(name, rate, 0, 1)
 
 
-def _listed(known: Settings) -> str:
+def _listed(known: ProblemSettings) -> str:
     return ", ".join(f"{name}=..." for name in known) or "nothing"

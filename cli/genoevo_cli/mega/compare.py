@@ -31,12 +31,13 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
     with console.counter("loading"):
         from genoevo_mega.experiments import compare as comparing
         from genoevo_mega.experiments.plot import check_picture, draw
+        from genoevo_mega.experiments.results import collect
 
     if picture:
         check_picture(picture)
     left_out: list[str] = []
     with console.counter("reading"):
-        results = comparing.collect(list(dict.fromkeys(paths)), left_out.append)
+        results = collect(list(dict.fromkeys(paths)), left_out.append)
     for line in left_out:
         click.echo(line, err=True)
     with console.counter("resampling"):

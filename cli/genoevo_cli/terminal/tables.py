@@ -11,7 +11,7 @@ from genoevo_cli.terminal import console
 
 if TYPE_CHECKING:
     from genoevo_mega.experiments.compare import Comparison
-    from genoevo_mega.experiments.dry_run import Estimate as RunEstimate
+    from genoevo_mega.experiments.dry_run import RunEstimate
     from genoevo_mega.policies.export import Exported
     from genoevo_mega.training.evaluation import SuccessRate
     from genoevo_runs.statistics import Interval

@@ -1,0 +1,146 @@
+"""What finished runs reached: read from their directories, each with the method it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genoevo_mega.experiments import runs
+from genoevo_mega.training import checkpoint
+from genoevo_runs import metrics
+from genoevo_runs.errors import UserError
+from genoevo_runs.rundir import is_run
+from genoevo_runs.settings import comparable, flat
+from genoevo_runs.statistics import Scores
+
+_WINDOW = 0.1
+"""Share of a run's steps that training success is averaged over."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run reached.
+
+    ``success`` per task is that of its last greedy evaluation, or (``source`` tells) of the last tenth of training.
+    ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): of the evaluations where there are
+    three or more, else of training.
+    """
+
+    method: str
+    directory: Path
+    seed: int
+    tasks: tuple[str, ...]
+    source: str
+    success: Scores
+    steps: Scores
+    curve: Scores
+    wall_seconds: float
+    parameters: dict[str, int]
+    total_steps: int
+
+
+def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: None) -> list[RunResult]:
+    """The runs that *paths* name or hold; UserError where there is none, or one is not readable.
+
+    A run below a directory that holds no checkpoint yet is left out, and *tell* gets a line that says so.
+    A run in a sweep's directory, or in a method's there, belongs to the method that its directory is named after; one
+    that is named itself, to its architecture and the settings by which the runs named so differ.
+    """
+    named = [path for path in paths if is_run(path)]
+    labels = _differences(named)
+    found: list[tuple[str, Path]] = []
+    for path in paths:
+        if path in labels:
+            found.append((labels[path], path))
+            continue
+        below = sorted((origin.parent for origin in path.glob("**/run.json") if is_run(origin.parent)), key=_natural)
+        if not below:
+            raise UserError(f"{path} is no run and holds none")
+        begun = [directory for directory in below if checkpoint.candidates(directory)]
+        for directory in below:
+            if directory not in begun:
+                tell(f"{directory} is left out: it holds no checkpoint yet")
+        several = sum(other not in labels for other in paths) > 1
+        own = _own_name(path, [*labels.values(), *(other.resolve().name for other in paths)])
+        found += [(_method_name(path, own, directory, several), directory) for directory in begun]
+    if not found:
+        raise UserError(f"{', '.join(map(str, paths))}: no run holds a checkpoint yet")
+    return [_read(method, directory) for method, directory in found]
+
+
+def _own_name(path: Path, names: list[str]) -> str:
+    """The directory's name, its parent's before it where another of *names* is the same."""
+    whole = path.resolve()
+    return whole.name if names.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
+
+
+def _method_name(path: Path, own: str, run: Path, several: bool) -> str:
+    below = run.parent.relative_to(path)
+    if below == Path():  # the path is a method's own
+        return own
+    return f"{own}/{below}" if several else str(below)
+
+
+def _read(method: str, directory: Path) -> RunResult:
+    config = runs.open_config(directory, runs_code=False)
+    state = checkpoint.read_state(checkpoint.find(directory))
+    records = metrics.read(directory / metrics.METRICS)
+    evaluations = [record for record in records if record.get("kind") == "evaluation"]
+    rounds = [record for record in records if record.get("kind") == "round"]
+    if not evaluations and not rounds:
+        raise UserError(f"{directory} has no round and no evaluation yet")
+    tasks = tuple((evaluations or rounds)[0]["greedy_success" if evaluations else "success"])
+    if evaluations:
+        table = np.array([[record["greedy_success"][task] for task in tasks] for record in evaluations])
+        success, source = table[-1], "greedy evaluation"
+    if len(evaluations) >= 3:
+        steps, curve = np.array([record["step"] for record in evaluations], float), table
+    elif rounds:
+        steps, curve = _smoothed(rounds, tasks)
+    else:
+        steps, curve = np.array([evaluations[-1]["step"]], float), table[-1:]
+    if not evaluations:
+        success, source = curve[-1], "last tenth of training"
+    return RunResult(
+        method,
+        directory,
+        config.seed,
+        tasks,
+        source,
+        success,
+        steps,
+        curve,
+        sum(state["time"].values()),
+        state["parameters"],
+        state["steps"],
+    )
+
+
+def _smoothed(rounds: list[dict[str, Any]], tasks: tuple[str, ...]) -> tuple[Scores, Scores]:
+    steps = np.array([record["step"] for record in rounds], float)
+    table = np.array([[record["success"][task] for task in tasks] for record in rounds], float)
+    width = _WINDOW * steps[-1]
+    return steps, np.array([table[(steps > step - width) & (steps <= step)].mean(axis=0) for step in steps])
+
+
+def _differences(directories: list[Path]) -> dict[Path, str]:
+    configs = {path: runs.open_config(path, runs_code=False) for path in directories}
+    settings = {path: flat(comparable(config)) for path, config in configs.items()}
+    names = {name for flat in settings.values() for name in flat}
+    differing = sorted(
+        name
+        for name in names
+        if len({repr(flat.get(name)) for flat in settings.values()}) > 1 and name not in ("architecture", "seed")
+    )
+    return {
+        path: ",".join([flat["architecture"], *(f"{name.rpartition('.')[2]}={flat.get(name)}" for name in differing)])
+        for path, flat in settings.items()
+    }
+
+
+def _natural(path: Path) -> tuple[str, int, str]:
+    return str(path.parent), int(path.name) if path.name.isdigit() else 0, path.name
