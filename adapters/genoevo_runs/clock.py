@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-CATEGORIES = ("simulator", "transport", "acting", "replay", "learning", "evolving", "checkpointing", "idle")
+IDLE = "idle"
+"""The category of the time that no other claims."""
 
 
 class Clock:
-    """Seconds by category; what no category claims is idle. ``seconds`` survives resuming."""
+    """Seconds by category.
 
-    def __init__(self, seconds: dict[str, float] | None = None) -> None:
-        self.seconds = dict.fromkeys(CATEGORIES, 0.0) | (seconds or {})
+    Parameters
+    ----------
+    categories
+        Their names, :data:`IDLE` among them.
+    seconds
+        Those of a run before it was interrupted; None for a new run.
+
+    """
+
+    def __init__(self, categories: Sequence[str], seconds: dict[str, float] | None = None) -> None:
+        self.seconds = dict.fromkeys(categories, 0.0) | (seconds or {})
         self._began = time.perf_counter() - sum(self.seconds.values())
         self._open: tuple[str, float] | None = None
 
@@ -37,9 +47,9 @@ class Clock:
         return time.perf_counter() - self._began
 
     def snapshot(self) -> dict[str, float]:
-        """Seconds by category, an open block's among them and the unclaimed as ``idle``; they sum to :attr:`wall`."""
+        """Seconds by category, an open block's among them; they sum to :attr:`wall`."""
         seconds = self._up_to_now()
-        seconds["idle"] += max(self.wall - sum(seconds.values()), 0.0)
+        seconds[IDLE] += max(self.wall - sum(seconds.values()), 0.0)
         return seconds
 
     def _up_to_now(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from genoevo import Population
 from genoevo.problems import PROBLEMS, Trap
 from genoevo_cli.main import cli
-from genoevo_runs.clock import CATEGORIES
+from genoevo_mega.training.clock import CATEGORIES
 
 GENOEVO = [sys.executable, "-m", "genoevo_cli"]
 

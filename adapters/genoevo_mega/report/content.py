@@ -18,9 +18,9 @@ from genoevo_mega.report import reader
 from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
 from genoevo_mega.report.reader import Log, LoggedRun
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
+from genoevo_mega.training.clock import CATEGORIES
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.arrays import Ints
-from genoevo_runs.clock import CATEGORIES
 from genoevo_runs.report.page import register
 from genoevo_runs.settings import flat
 

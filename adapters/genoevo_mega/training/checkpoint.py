@@ -38,6 +38,7 @@ from genoevo_mega.training.checkpoint_files import (
     Losses,
     SuccessRateRecord,
 )
+from genoevo_mega.training.clock import training_clock
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.memory_check import check_memory
@@ -46,7 +47,6 @@ from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
 from genoevo_runs.checkpoint_store import Snapshot, Tell, newest_whole
-from genoevo_runs.clock import Clock
 from genoevo_runs.errors import UserError, abbreviated
 from genoevo_runs.manifest import Score, Segment
 
@@ -187,7 +187,7 @@ def load_one(state: TrainingState, directory: Path, path: Path, config: Config, 
         rng.bit_generator.state = found["rngs"][name]
     state.steps = found["steps"]
     state.losses = RunningMeans(**found["losses"])
-    state.clock = Clock(found["time"])
+    state.clock = training_clock(found["time"])
     state.work = Work(**found["work"])
     state.metrics_offset = found["metrics_offset"]
     state.evaluation_due = found["evaluation_due"]

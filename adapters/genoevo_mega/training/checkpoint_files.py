@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from genoevo_runs.clock import CATEGORIES
+from genoevo_mega.training.clock import CATEGORIES
 from genoevo_runs.manifest import Count, Format, Record, Sha256
 
 AGENT, ARRAYS, COMMUNITY, STATE = "agent.safetensors", "arrays.safetensors", "community.npz", "state.json"

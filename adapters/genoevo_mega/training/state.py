@@ -10,6 +10,7 @@ from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.evolution.structure import Structure
+from genoevo_mega.training.clock import training_clock
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
@@ -60,7 +61,7 @@ class TrainingState:
     evaluation_due: bool = False
     evaluated: list[SuccessRate] | None = None
     evaluated_at: int = 0
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = field(default_factory=training_clock)
     work: Work = field(default_factory=Work)
     metrics_offset: int = 0
     metrics_sha256: str | None = None
