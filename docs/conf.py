@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project = "genoevo"
 copyright = "2026, the genoevo developers"
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "command_line"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "command_line", "settings_reference"]
 autodoc_member_order = "bysource"
 html_theme = "furo"
 exclude_patterns = ["_build"]

@@ -22,7 +22,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class Settings(BaseModel):
     """A group of settings: unknown names and non-finite numbers are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
     compared: ClassVar[bool] = True
     """Whether two runs that differ in this group are runs of different settings."""
 

@@ -21,21 +21,23 @@ class Growth:
 
     Parameters
     ----------
-    mastery
-        A task whose performance reaches this is mastered and does not grow.
-    min_gain
+    mastery : in [0, 1]
+        Performance at which a task is mastered and does not grow [O].
+    min_gain : >= 0
         The least improvement that counts: of the best score, or, while performance is 0, of the mean return as a
-        fraction of its own running range.
-    patience
-        Rounds without improvement before a task grows.
-    warmup_rounds
-        No task grows before this many rounds.
+        fraction of its own running range [O].
+    patience : >= 1
+        Rounds without improvement before a task grows [O].
+    warmup_rounds : >= 0
+        Rounds before which no task grows [O].
     fill
-        ``random`` or ``preserve``, see :func:`genoevo.operators.growth.grow`.
-    max_modules
-        No task grows past this stage.
+        The new segment: ``random``, or ``preserve``, which changes the policy as little as the code allows, see
+        :func:`genoevo.operators.growth.grow` [O].
+    max_modules : >= 1
+        The stage past which no task grows [O].
     shrink
-        A task above its start stage that is mastered with fewer effective modules than its stage gives one back.
+        Whether a mastered task above its start stage gives one module back if it has fewer effective modules than
+        its stage [O].
 
     """
 

@@ -11,7 +11,17 @@ from genoevo.decode import OFFSET, check_offset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """How bits become weights: HalfSoftmax's *offset* in [0, 1) and *decimal_scale* >= 0 [O]."""
+    """How bits become weights.
+
+    Parameters
+    ----------
+    offset : in [0, 1)
+        HalfSoftmax's constant c [P]: the weight of a code v is ``exp(v) - c``, divided by the sum.
+        With 0 it is the ordinary softmax.
+    decimal_scale : >= 0
+        Factor on the codes before HalfSoftmax; 0 makes all weights equal [O].
+
+    """
 
     offset: float = OFFSET
     decimal_scale: float = 1.0
@@ -25,20 +35,20 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mating:
-    """Who mates with whom.
+    """The choice of parents.
 
     Parameters
     ----------
-    tournament_size
+    tournament_size : >= 1
         Contenders for each parent [O].
-    community_rate
+    community_rate : in [0, 1]
         Probability that the second parent comes from another task's population [O].
-    usage_cost
-        ``score = performance * (1 - usage_cost * effective_modules / stage)`` [O] ("efficient module usage" [P]). It
-        counts in proportion to performance: a task that does not succeed yet would otherwise be selected for leaving
-        its modules out, whatever its return.
-    usage_threshold
-        A module is effective where its share of the output exceeds this [O].
+    usage_cost : in [0, 1]
+        Weight of module usage in the score: ``performance * (1 - usage_cost * effective_modules / stage)`` [O]
+        ("efficient module usage" [P]). It counts in proportion to performance: a task that does not succeed yet
+        would otherwise be selected for leaving its modules out, whatever its return.
+    usage_threshold : in [0, 1]
+        Share of the output that a module must exceed to be effective [O].
 
     """
 

@@ -22,12 +22,14 @@ class LengthPolicy:
 
     Parameters
     ----------
-    minimum, maximum
-        Bits a genotype has at least (1 or more) and at most (None: no bound).
+    minimum : >= 1
+        Fewest bits of a genotype [O].
+    maximum : >= minimum
+        Most bits of a genotype; None for no bound [O].
     illegal
         ``repair``: the child is cut, or extended by fair random bits, to the nearest legal length, the shorter of
         two that are equally near. ``reject``: its parent's copy, unevaluated, takes its place; parents are taken
-        to be legal.
+        to be legal [O].
 
     """
 

@@ -37,29 +37,33 @@ class Brood(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """One draw u ~ U(0, 1) per child against two thresholds (that they exist [P], their meaning [O]).
+    """How children come about: one draw u ~ U(0, 1) per child, compared with two thresholds.
 
-    ``u < crossover_threshold``: crossover, then mutation. Else ``u < mutation_threshold``: mutation of the first
-    parent. Otherwise a fresh random genotype of the first parent's length.
+    That there are two thresholds is [P], their meaning [O]. ``u < crossover_threshold``: crossover, then mutation.
+    Else ``u < mutation_threshold``: mutation of the first parent. Otherwise a fresh random genotype of the first
+    parent's length.
 
     Parameters
     ----------
-    crossover_threshold, mutation_threshold
-        In [0, 1], the first not above the second.
+    crossover_threshold : in [0, mutation_threshold]
+        Share of the children that come from crossover, then mutation [O].
+    mutation_threshold : in [0, 1]
+        Share of the children that come from crossover or from mutation alone; the others are random [O].
     crossover
-        ``points``, ``uniform``, ``segments`` or ``cut_and_splice``, see :mod:`genoevo.operators.crossover`.
-    points
-        Cuts of ``points``.
+        Kind of crossover, see :mod:`genoevo.operators.crossover` [O].
+    points : >= 1
+        Cuts of the kind ``points`` [O].
     granularity
-        What crossover and resizing leave whole: ``bit``, ``gene`` or ``segment``; all but ``bit`` need a layout.
+        What crossover and resizing leave whole: ``bit``, ``gene`` or ``segment``; all but ``bit`` need a layout [O].
     mutation
-        ``flip`` or ``creep`` (by one, bounded), see :mod:`genoevo.operators.mutation`; ``creep`` needs a layout.
-    mutation_rate
-        Mutations per bit (``flip``) or gene (``creep``) in [0, 1]; None for one expected per genotype.
-    resize_rate
-        Probability that a child, before its mutation, has a unit inserted, deleted or duplicated, each as likely.
+        ``flip`` or ``creep`` (by one, bounded), see :mod:`genoevo.operators.mutation`; ``creep`` needs a layout [O].
+    mutation_rate : in [0, 1]
+        Mutations per bit (``flip``) or gene (``creep``); None for one expected per genotype. That there is such a
+        rate is [P], its value [O].
+    resize_rate : in [0, 1]
+        Probability that a child, before its mutation, has a unit inserted, deleted or duplicated, each as likely [O].
     lengths
-        The legal lengths where ``cut_and_splice`` or resizing changes them; without these, ValueError.
+        The legal lengths if ``cut_and_splice`` or resizing changes them; without these, ValueError.
 
     """
 

@@ -1,4 +1,4 @@
-"""Sizes of the networks."""
+"""Names of the architectures, and the sizes of their networks."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ ARCHITECTURES = ("mega", "mtsac", "mtmhsac", "soft-modules", "paco", "moore", "d
 
 
 class Network(Settings):
-    """The modular agent's sizes."""
+    """Sizes of ``mega``, the modular network."""
 
+    # In every group here: the settings that change when a network is sized to a number of
+    # parameters, and those that count how often a part is repeated.
     scaled: ClassVar = ("width", "hidden")
-    """The settings that give way when a network is sized to a number of parameters; so in the groups below."""
     repeated: ClassVar = ("embedding_layers",)
-    """The settings that say how often a part is there; so in the groups below."""
 
     width: Count = 400
     """Width of the embedding and of every module's input and output [P]."""
     embedding_layers: Count = 2
-    """Layers of the embedding [P]."""
+    """Layers of the embedding of observation and task [P]."""
     hidden: Count = 128
-    """Width inside a module [P]; that it is one hidden layer [R]."""
+    """Width of the hidden layer of a module [P]; that there is one such layer is [R]."""
 
 
 class Mlp(Settings):
-    """Sizes of ``mtsac`` and ``mtmhsac``."""
+    """Sizes of ``mtsac`` and ``mtmhsac`` [O]."""
 
     scaled: ClassVar = ("layers",)
     repeated: ClassVar = ()
@@ -39,15 +39,16 @@ class Mlp(Settings):
 
 
 class SoftModules(Settings):
-    """Sizes of ``soft-modules``; the paper's shallow network."""
+    """Sizes of ``soft-modules``; by default its paper's shallow network [O]."""
 
     scaled: ClassVar = ("width", "module_width", "gating_width")
     repeated: ClassVar = ("layers", "modules")
     width: Count = 400
-    """Of the embeddings of observation and task."""
+    """Width of the embeddings of observation and task."""
     module_width: Count = 256
+    """Width of a module."""
     gating_width: Count = 256
-    """Of the routing network."""
+    """Width of the routing network."""
     layers: Annotated[int, Field(ge=2)] = 2
     """Layers of modules."""
     modules: Count = 2
@@ -55,37 +56,39 @@ class SoftModules(Settings):
 
 
 class Paco(Settings):
-    """Sizes of ``paco``."""
+    """Sizes of ``paco`` [O]."""
 
     scaled: ClassVar = ("layers",)
     repeated: ClassVar = ("sets",)
     layers: Layers = (400, 400, 400)
     """Widths of the hidden layers."""
     sets: Count = 5
-    """Shared sets of weights."""
+    """Sets of weights that all tasks share; each task mixes them."""
 
 
 class Moore(Settings):
-    """Sizes of ``moore``."""
+    """Sizes of ``moore`` [O]."""
 
     scaled: ClassVar = ("layers",)
     repeated: ClassVar = ("experts",)
     layers: Layers = (400, 400, 400)
-    """Widths of an expert's layers; the last is that of the features."""
+    """Widths of an expert's layers. The last one is the width of the features."""
     experts: Count = 4
-    """Experts: 4 (MT10), 6 (MT50)."""
+    """Experts: 4 for MT10, 6 for MT50."""
 
 
 class D2r(Settings):
-    """Sizes of ``d2r``."""
+    """Sizes of ``d2r`` [O]."""
 
     scaled: ClassVar = ("width", "module_width", "gating_width")
     repeated: ClassVar = ("modules",)
     width: Count = 400
-    """Of the embeddings of observation and task."""
+    """Width of the embeddings of observation and task."""
     module_width: Count = 128
+    """Width of a module."""
     gating_width: Count = 256
-    """Of the routing network."""
+    """Width of the routing network."""
     modules: Annotated[int, Field(ge=2)] = 16
+    """Modules in all."""
     sources: Count = 2
-    """Earlier modules that a module reads at most."""
+    """Largest number of earlier modules that a module reads."""

@@ -27,24 +27,34 @@ from genoevo_runs.settings import Count, Settings, explain, flat, merge
 _MOST_PARAMETERS = 10**10
 
 
-class Config(Settings):
-    """All settings of a run."""
+def _allowed(text: str) -> Any:
+    """What a setting allows, for its reference, if its type does not say so."""
+    return Field(json_schema_extra={"allowed": text})
 
-    suite: str = "mt10"
-    """mt10, mt25, mt50, or Meta-World tasks separated by commas; synthetic and its kin
-    (:mod:`genoevo_mega.envs.synthetic`); gymnasium:ID,ID; or package.module:callable, which is imported
-    (:mod:`genoevo_mega.envs.custom`)."""
-    architecture: str = "mega"
-    """The network of actor and critics, one of ARCHITECTURES, or package.module:callable, which is imported; all but
-    ``mega`` keep their structure, see :mod:`genoevo_mega.networks`."""
-    match_parameters: str | int | None = None
-    """Size of actor and of each critic, met within 2 % by choice of the network's widths: ``mega``, MEGA's with the
-    modules of its start stage, ``mega:5``, with a pool of 5, or a number of parameters."""
+
+class Config(Settings):
+    """All settings of a run; the settings of its parts are in groups."""
+
+    suite: Annotated[
+        str, _allowed("mt10, mt25, mt50, names of tasks, gymnasium:ID,ID or package.module:callable")
+    ] = "mt10"
+    """Tasks to train: Meta-World's ``mt10``, ``mt25`` or ``mt50``, or names of tasks separated by
+    commas. ``synthetic`` and its tasks need no simulator (:mod:`genoevo_mega.envs.synthetic`);
+    ``gymnasium:`` names gymnasium's environments. ``package.module:callable`` is imported
+    (:mod:`genoevo_mega.envs.custom`) [O]."""
+    architecture: Annotated[str, _allowed(f"{', '.join(ARCHITECTURES)} or package.module:callable")] = "mega"
+    """Network of actor and critics (:mod:`genoevo_mega.networks`). Only ``mega`` evolves its
+    structure. ``package.module:callable`` is imported [O]."""
+    match_parameters: Annotated[str | int | None, _allowed("mega, mega:STAGE or 1 to 10,000,000,000")] = None
+    """Size of the actor and of each critic, met within 2 % by the choice of the network's widths.
+    ``mega`` is MEGA's size with the modules of its start stage, ``mega:5`` with a pool of 5 modules,
+    a number is the number of parameters; null for the widths as configured [O]."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    """Seed of every random generator of the run [O]."""
     steps: Count = 20_000_000
-    """Environment steps of all tasks together."""
+    """Environment steps of all tasks together [O]."""
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
-    """Where the numbers of metrics.jsonl go beside that file."""
+    """Services that receive the numbers of metrics.jsonl beside that file [O]."""
     environment: Environment = Environment()
     network: Network = Network()
     mlp: Mlp = Mlp()
@@ -55,6 +65,8 @@ class Config(Settings):
     genotypes: Genotypes = Genotypes()
     decoding: Decoding = Decoding()
     reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)
+    """In MEGA a child keeps its length: ``cut_and_splice``, a ``resize_rate`` above 0, and with them
+    other ``lengths`` than the default, are refused."""
     mating: Mating = Mating()
     growth: Growth = Growth()
     sac: Sac = Sac()

@@ -10,41 +10,53 @@ from genoevo_runs.settings import Count, Fraction, Settings
 
 
 class Sac(Settings):
-    """The learner; values are those that MEGA's closest relatives publish [O]."""
+    """The learner, soft actor-critic [O].
+
+    The defaults are the values that MEGA's closest relatives publish, or leave the algorithm as
+    published.
+    """
 
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """Of the networks' arithmetic: tf32 is a GPU's; bf16 is faster on a GPU and on a CPU with AMX or AVX512-BF16,
-    slower on others. Weights and losses stay fp32; results are compared in fp32."""
+    """Arithmetic of the networks. ``tf32`` needs a GPU. ``bf16`` is faster on a GPU and on a CPU
+    with AMX or AVX512-BF16, and slower on other CPUs. Weights and losses stay fp32, and
+    results are compared in fp32."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    """Learning rate of Adam, for actor, critics and temperatures."""
     batch_size: Count = 128
-    """Transitions per task and update."""
+    """Transitions per task in an update."""
     buffer_size: Count = 1_000_000
-    """Transitions of all tasks together."""
+    """Transitions that the replay buffer holds, of all tasks together."""
     gamma: Fraction = 0.99
+    """Discount of rewards per environment step."""
     reward_scale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on rewards for the learner alone; reported returns are not scaled [O]."""
+    """Factor on the rewards that the learner sees. Reported returns are not scaled."""
     n_step: Count = 1
-    """Steps of reward before the bootstrapped value: more carry a reward back faster, at the price of off-policy
-    bias [O]."""
+    """Steps of reward before the bootstrapped value. More steps propagate a reward faster, at the
+    price of off-policy bias."""
     tau: Fraction = 0.005
-    """Share of the critics that moves into their targets at each update."""
+    """Share of the critics' weights that moves into their targets at each update."""
     actor_ema_tau: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the actor that moves at each update into the averaged one that greedy episodes use; 1 is the actor
-    itself [O]."""
+    """Share of the actor's weights that moves, at each update, into the moving average that acts in
+    greedy episodes. With 1 the average is the actor itself."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest gradient norm of the actor and of the critics."""
+    """Largest gradient norm, of the actor and of the critics. Larger gradients are scaled down."""
     mask_loss_above: Annotated[float, Field(gt=0)] | None = None
-    """A task whose critic or actor loss exceeds this, or is no number, is left out of that update; null for none
-    (:mod:`genoevo_mega.agents.sac`) [O]. Where the networks' own numbers overflow, the whole update is skipped."""
+    """Limit on a task's critic and actor loss. A task above it, or whose loss is not a number, is
+    left out of the update (:mod:`genoevo_mega.agents.sac`); null for no limit. If the networks' own
+    numbers overflow, the complete update is skipped."""
     max_skipped: Count = 10
-    """Updates whose gradient is not finite and that therefore make no step: so many in one round stop the run."""
+    """Updates in one round that may make no step because their gradient is not finite. This many end
+    the run."""
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0
-    """Updates per vector step, a step of all tasks together; below 1, one in several steps."""
+    """Updates per vector step, which is one step of every task. Below 1 there is one update every
+    few vector steps."""
     random_steps: Annotated[int, Field(ge=0)] = 400
-    """Steps of each task with uniform random actions before learning starts."""
+    """Steps of each task with uniform random actions, before learning starts."""
     random_action_repeat: Count = 1
-    """Steps that each random action is held: held actions reach further (Dabney et al. 2021) [O]."""
+    """Steps for which each random action is repeated. Repeated actions reach further (Dabney et al.
+    2021)."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Temperature of every task at the start: the weight of entropy against return."""
     conflict_every: Annotated[int, Field(ge=0)] = 0
-    """Updates between measurements of the cosine between tasks' gradients, each a backward pass for every task; 0
-    for none."""
+    """Updates between two measurements of the cosine between the tasks' gradients, which take a
+    backward pass per task; 0 for none."""

@@ -13,66 +13,73 @@ class Environment(Settings):
     """The simulated episodes."""
 
     episode_length: Count = 200
-    """Steps per episode [P]; of Meta-World's at most 500, where it truncates whatever is asked."""
+    """Steps per episode [P]. Meta-World truncates at 500, so its tasks allow at most that."""
     reward_version: Literal["v1", "v2"] = "v2"
-    """Meta-World's reward functions; those of v1 differ by orders of magnitude between tasks."""
+    """Version of Meta-World's reward functions. Rewards of v1 differ by orders of magnitude between
+    tasks [O]."""
     goals: Count = 50
-    """Goals per task for training; 50 is Meta-World's own number. Evaluation has others, a new one each episode."""
+    """Training goals per task; 50 is Meta-World's own number. Evaluation draws other goals, a new one
+    for each episode [O]."""
     change_at: Count | None = None
-    """Environment steps of all tasks together after which tasks named ``-change`` change; their suites need it."""
+    """Environment steps of all tasks together after which the tasks named ``-change`` change. Suites
+    with such a task need it, others refuse it [O]."""
 
 
 class Evaluation(Settings):
-    """Greedy episodes on goals that training never sees."""
+    """Greedy episodes on goals that training never sees [O]."""
 
     episodes: Count = 20
     """Episodes per task."""
     every: Annotated[int, Field(ge=0)] = 0
-    """Environment steps between evaluations during training; 0 for none."""
+    """Environment steps of all tasks between evaluations during training; 0 for none."""
     at_end: bool = True
+    """Whether a run is evaluated when it ends."""
 
 
 class Compute(Settings):
-    """The hardware that a run uses. Results depend on device and threads in their last bits."""
+    """The hardware that a run uses [O]. Results depend on device and threads in their last bits."""
 
     compared: ClassVar = False
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where networks and, if it fits, replay lie."""
+    """Device of the networks, and of the replay buffer if it fits."""
     workers: Count = 1
-    """Rollout processes."""
+    """Rollout processes. The command line takes one per core unless told otherwise."""
     threads: Count = 1
-    """Threads of the learner."""
+    """Threads of the learner. The command line takes one per core unless told otherwise."""
 
 
 class Schedule(Settings):
-    """The order of simulation and learning, and how long a run may take."""
+    """How simulation and learning overlap, and how long a run may take [O]."""
 
     compared: ClassVar = False
     update_lag: Annotated[int, Field(ge=0, le=16)] = 1
-    """Vector steps that an update's data are behind: 0 makes updates after each step, 1 or more while the next one is
-    simulated, whose actions do not know of them yet. As reproducible as strict alternation."""
+    """Vector steps that an update's data are behind. With 0, updates follow each step. With 1 or
+    more, they are made while the next step is simulated, whose actions do not know of them yet.
+    Every lag is as reproducible as strict alternation."""
     double_buffering: bool = False
-    """Whether one half of the tasks steps while actions of the other are computed; worth it where acting takes longer
-    than a message to the workers and cores are left for it."""
+    """Whether one half of the tasks steps while the actions of the other half are computed. It pays
+    if acting takes longer than a message to the workers and there are cores to spare."""
     time_limit_minutes: Annotated[float, Field(gt=0)] | None = None
-    """Time budget: training that takes longer ends as if it had reached its steps, and can be resumed."""
+    """Time budget in minutes. Training that takes longer ends as if it had reached its steps, and can
+    be resumed; null for no limit."""
 
 
 class Checkpoints(Settings):
-    """When a run is saved, and what is kept."""
+    """When a run is saved, and what is kept [O]."""
 
     compared: ClassVar = False
     every: Annotated[int, Field(ge=0)] = 500_000
-    """Environment steps between checkpoints; 0 for one at the end alone."""
+    """Environment steps of all tasks between checkpoints; 0 for one at the end only."""
     keep: Count = 2
-    """The newest ones that are kept, beside that of the best policy."""
+    """Newest checkpoints that are kept, beside the one of the best policy."""
 
 
 class Faults(Settings):
-    """What a run tolerates of its rollout processes."""
+    """Which faults of rollout processes a run survives [O]."""
 
     compared: ClassVar = False
     worker_timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds that a rollout process may take for one answer; then it is replaced, and its episodes begin anew."""
+    """Seconds that a rollout process may take for one answer. After that it is replaced and its
+    episodes are discarded."""
     limit: Count = 10
-    """Faults of one task (its process died or hung, its simulator failed) that end the run."""
+    """Faults of one task that end the run: its process died or hung, or its simulator failed."""

@@ -1,6 +1,6 @@
 """``genoevo mega``: importing it registers all of its commands."""
 
-from genoevo_cli.mega import catalogue, compare, export, inspect, report, sweep, train
+from genoevo_cli.mega import catalogue, compare, export, inspect, report, settings, sweep, train
 from genoevo_cli.mega.group import mega
 
-__all__ = ["catalogue", "compare", "export", "inspect", "mega", "report", "sweep", "train"]
+__all__ = ["catalogue", "compare", "export", "inspect", "mega", "report", "settings", "sweep", "train"]

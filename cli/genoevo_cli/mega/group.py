@@ -38,7 +38,7 @@ def trust(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group()
-@click.command_panel("Choose", commands=["presets", "tasks"])
+@click.command_panel("Choose", commands=["presets", "settings", "tasks"])
 @click.command_panel("Train", commands=["train", "resume", "sweep"])
 @click.command_panel("Look", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
 @click.command_panel("Take away", commands=["export", "render"])

@@ -1,0 +1,49 @@
+"""The reference of the settings, made of the config itself: the directive ``settings`` of Sphinx."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genoevo_mega.config.reference import Group, Setting
+
+
+def section(group: Group) -> list[str]:
+    """The lines of reStructuredText about one group."""
+    lines = [group.name, "-" * len(group.name), "", group.meaning, ""]
+    for setting in group.settings:
+        lines += [f"``{setting.name}`` ({', '.join(_facts(setting))})", f"    {setting.meaning}", ""]
+    return lines
+
+
+def _facts(setting: Setting) -> list[str]:
+    default = setting.default if isinstance(setting.default, str) else json.dumps(setting.default)
+    allowed = [f"allowed: {setting.allowed}"] if setting.allowed else []
+    return [setting.kind, f"default ``{default}``", *allowed]
+
+
+def lines() -> list[str]:
+    """All lines of the reference."""
+    from genoevo_mega.config.reference import reference
+
+    return [line for group in reference() for line in section(group)]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx's hook."""
+    from docutils import nodes
+    from docutils.parsers.rst import Directive
+    from docutils.statemachine import StringList
+    from sphinx.util.nodes import nested_parse_with_titles
+
+    class Settings(Directive):
+        def run(self) -> list[nodes.Node]:
+            self.state.document.settings.env.note_reread()  # the page's source never changes
+            found = nodes.section()
+            found.document = self.state.document
+            nested_parse_with_titles(self.state, StringList(lines(), source="the settings"), found)
+            return found.children
+
+    app.add_directive("settings", Settings)
+    return {"parallel_read_safe": True}
