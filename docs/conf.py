@@ -15,8 +15,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     # What is explained elsewhere.
     ("py:.*", r"(numpy|np|npt|torch|deap|pydantic|collections|functools|os|pathlib|types|typing)\b.*"),
-    # Shapes and sentences that napoleon takes for types.
-    ("py:class", r"[nkG]|\d+|u?int\d+|float\d+|.*\s.*"),
+    # Shapes, ranges and sentences that napoleon takes for types.
+    ("py:class", r"[nkG]|in|minimum|mutation_threshold|\d+|u?int\d+|float\d+|.*\s.*"),
     # Aliases and variables of types, and what is public but not part of the reference.
     (
         "py:class",

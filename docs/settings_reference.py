@@ -13,7 +13,8 @@ def section(group: Group) -> list[str]:
     """The lines of reStructuredText about one group."""
     lines = [group.name, "-" * len(group.name), "", group.meaning, ""]
     for setting in group.settings:
-        lines += [f"``{setting.name}`` ({', '.join(_facts(setting))})", f"    {setting.meaning}", ""]
+        marks = " ".join(f"[{mark}]" for mark in setting.marks)
+        lines += [f"``{setting.name}`` ({', '.join(_facts(setting))}) {marks}", f"    {setting.meaning}", ""]
     return lines
 
 

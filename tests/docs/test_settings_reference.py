@@ -22,7 +22,7 @@ def test_every_setting_has_an_entry_in_order(lines):
 
 
 def test_an_entry_has_type_default_range_meaning_and_mark(lines):
-    at = lines.index("``genotypes.precision`` (int, default ``2``, allowed: in [1, 16])")
+    at = lines.index("``genotypes.precision`` (int, default ``2``, allowed: in [1, 16]) [P]")
     assert lines[at + 1 : at + 3] == ["    Bits per weight: 2 for MT10, 4 for MT50 [P].", ""]
 
 

@@ -37,7 +37,7 @@ class Genotypes(Settings):
     ``elite``, or ``stored`` (the one that produced the transition) [O]."""
     hybrid_rate: Annotated[float, Field(gt=0)] | None = None
     """Learning rate, in units of a code, of gradient steps on the decoded weights of the genotypes
-    that gradient steps use (:mod:`genoevo_mega.evolution.relaxed_codes`); null for none [O]."""
+    that gradient steps use (``genoevo_mega.evolution.relaxed_codes``); null for none [O]."""
 
 
 @dataclass(frozen=True)

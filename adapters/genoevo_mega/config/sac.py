@@ -42,7 +42,7 @@ class Sac(Settings):
     """Largest gradient norm, of the actor and of the critics. Larger gradients are scaled down."""
     mask_loss_above: Annotated[float, Field(gt=0)] | None = None
     """Limit on a task's critic and actor loss. A task above it, or whose loss is not a number, is
-    left out of the update (:mod:`genoevo_mega.agents.sac`); null for no limit. If the networks' own
+    left out of the update (``genoevo_mega.agents.sac``); null for no limit. If the networks' own
     numbers overflow, the complete update is skipped."""
     max_skipped: Count = 10
     """Updates in one round that may make no step because their gradient is not finite. This many end

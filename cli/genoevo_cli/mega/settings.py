@@ -10,8 +10,8 @@ import rich_click as click
 from rich.padding import Padding
 from rich.table import Table
 
-from genoevo_cli import display
 from genoevo_cli.mega.group import mega
+from genoevo_cli.terminal import console
 
 if TYPE_CHECKING:
     from genoevo_mega.config.reference import Group, Setting
@@ -44,7 +44,7 @@ def settings(name: str | None, as_json: bool) -> None:
     from genoevo_mega.config.renamed import RENAMED
 
     if name in RENAMED:
-        display.note(f"{name} is now called {RENAMED[name]}")
+        console.note(f"{name} is now called {RENAMED[name]}")
     groups = lookup(RENAMED.get(name, name)) if name else reference()
     if as_json:
         click.echo(json.dumps({each.name: _as_json(each) for group in groups for each in group.settings}))
@@ -77,8 +77,8 @@ def _print_table(groups: list[Group]) -> None:
         for setting in group.settings:
             name = setting.name.removeprefix(f"{group.name}.")
             table.add_row(f"  {name}", _value(setting.default), _first(setting.meaning))
-        display.console().print(table, "", markup=False)
-    display.note(
+        console.stderr().print(table, "", markup=False)
+    console.note(
         "A setting's full name is GROUP.NAME, or NAME in run. More: genoevo mega settings GROUP or GROUP.NAME"
     )
 
@@ -87,22 +87,22 @@ def _first(meaning: str) -> str:
     """The first thought of a paragraph, without marks and references to modules."""
     from genoevo_mega.config.reference import plain
 
-    text = re.sub(r" \[[PRO]\]| \(:[a-z]+:`[^`]*`\)|, see :[a-z]+:`[^`]*`", "", meaning)
+    text = re.sub(r" \[[PRO]\]| \((:[a-z]+:`|``genoevo)[^`]*`+\)|, see :[a-z]+:`[^`]*`", "", meaning)
     return re.split(r"[.;] ", plain(text))[0].rstrip(".")
 
 
 def _print_entries(groups: list[Group]) -> None:
     from genoevo_mega.config.reference import plain
 
-    console = display.console()
+    screen = console.stderr()
     for group in groups:
-        console.print(f"{group.name}: {plain(group.meaning)}\n", markup=False)
+        screen.print(f"{group.name}: {plain(group.meaning)}\n", markup=False)
         for setting in group.settings:
             facts = [setting.kind, f"default {_value(setting.default)}"]
             facts += [f"allowed: {setting.allowed}"] if setting.allowed else []
             marks = "".join(f" [{mark}]" for mark in setting.marks)
-            console.print(f"{setting.name} ({'; '.join(facts)}){marks}", markup=False)
-            console.print(Padding(plain(setting.meaning), (0, 0, 1, 4)), markup=False)
+            screen.print(f"{setting.name} ({'; '.join(facts)}){marks}", markup=False)
+            screen.print(Padding(plain(setting.meaning), (0, 0, 1, 4)), markup=False)
 
 
 def _value(default: Any) -> str:
