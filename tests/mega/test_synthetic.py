@@ -8,7 +8,8 @@ from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import PHASE
-from genoevo_mega.envs.synthetic import FAMILIES, SKIP, SUITES, SyntheticSuite, SyntheticTask, synthetic_names
+from genoevo_mega.envs.synthetic import SUITES, SyntheticSuite, SyntheticTask, synthetic_names
+from genoevo_mega.envs.synthetic_families import FAMILIES, SKIP
 from genoevo_mega.experiments import runs
 from genoevo_runs.errors import ConfigError
 
