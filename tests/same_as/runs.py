@@ -10,7 +10,7 @@ from genoevo_mega.config.renamed import RENAMED
 from tests.same_as.facts import Facts
 
 SETTINGS: dict[str, str] = {new: old for old, new in RENAMED.items()}
-"""Renamed settings: dotted name here -> dotted name before. A name that was changed twice has two lines."""
+"""Renamed settings: dotted name here -> dotted name before."""
 
 NAMES: dict[str, str] = {}
 """Renamed parts of what a run writes: ``info``, ``state``, ``metrics``, tensors ... -> before, as
