@@ -178,7 +178,10 @@ TRAININGS = (
     ),
     _mega("lag-conflict", {"schedule.update_lag": 3, "sac.conflict_every": 50}, "measured conflict"),
     _mega("rare-updates", {"sac.updates_per_step": 0.5, "genotypes.population_size": 3, "steps": 840}),
-    _mega("wide", {"network.width": 64, "network.hidden": 32, "sac.batch_size": 48, "genotypes.episodes": 2}),
+    _mega(
+        "wide",
+        {"network.width": 64, "network.hidden": 32, "sac.batch_size": 48, "genotypes.episodes": 2, "steps": 840},
+    ),
     _mega("limits", {"genotypes.module_budget": 12, "genotypes.rollback": 0.2, "growth.fill": "random"}),
     _mega("gymnasium", {"suite": "gymnasium:Pendulum-v1,MountainCarContinuous-v0", "steps": 360}),
     _mega("metaworld", {"suite": "reach-v3,drawer-close-v3", "steps": 360, "evaluation.every": 200, **TWO_WORKERS}),

@@ -64,20 +64,22 @@ class Side:
         command = [sys.executable, "-P", *map(str, arguments)]
         return command, {"cwd": self.scratch, "env": {**kept, "PYTHONPATH": path}, "text": True}
 
-    def python(self, *arguments: str | Path) -> str:
-        """What Python with *arguments* prints; FailedError where its exit code is not 0."""
+    def python(self, *arguments: str | Path, called: str = "") -> str:
+        """What Python with *arguments* prints; FailedError where its exit code is not 0, with what it is *called*."""
         command, how = self.command(*arguments)
+        called = called or " ".join(command[2:])
         try:
             done = subprocess.run(command, **how, capture_output=True, timeout=_LONGEST)
         except subprocess.TimeoutExpired:
-            raise FailedError(f"{_shown(command)} takes longer than {_LONGEST} s") from None
+            raise FailedError(f"{called} takes longer than {_LONGEST} s") from None
         if done.returncode:
-            raise FailedError(f"{_shown(command)}: exit code {done.returncode}: {last_line(done.stderr)}")
+            raise FailedError(f"{called}: exit code {done.returncode}: {last_line(done.stderr)}")
         return done.stdout
 
     def genoevo(self, *commands: list[str | Path]) -> str:
         """What these command lines of ``genoevo`` print, run in one process, as loading torch takes long."""
-        return self.python("-c", _COMMANDS, json.dumps(commands, default=str))
+        called = ", ".join(" ".join(["genoevo", *map(str, command)]) for command in commands)
+        return self.python("-c", _COMMANDS, json.dumps(commands, default=str), called=called)
 
     def check(self) -> None:
         """FailedError unless the packages that it imports are those of its own tree."""
@@ -93,10 +95,6 @@ class Side:
             ["mega", "train", "--preset", "smoke", "--suite", "point", "--steps", "1", "--run-dir", directory]
         )
         return _dotted(yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8")))
-
-
-def _shown(command: list[str]) -> str:
-    return " ".join(part for part in command[2:] if part not in ("-c", _COMMANDS))
 
 
 def _dotted(tree: dict[str, Any], prefix: str = "") -> list[str]:
