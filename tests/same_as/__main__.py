@@ -122,7 +122,8 @@ def _line(outcome: Outcome) -> str:
     of_parts: dict[str, list[str]] = {}
     for problem in outcome.problems:
         of_parts.setdefault(problem.partition(": ")[0].partition("/")[0], []).append(problem)
-    for part, problems in of_parts.items():
+    # Metrics first: their first line that differs tells when it began.
+    for part, problems in sorted(of_parts.items(), key=lambda item: item[0] != "metrics"):
         lines += [f"    {problem}" for problem in problems[:_SHOWN]]
         if len(problems) > _SHOWN:
             lines.append(f"    and {len(problems) - _SHOWN} more of {part}")
