@@ -7,6 +7,7 @@ import torch
 
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sizing import scaled, sizes
+from genoevo_mega.config.networks import ARCHITECTURES as NAMES
 from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.envs.registry import make_suite
@@ -41,6 +42,11 @@ def _network(architecture, ensemble=2, seed=0, precision=torch.float32, **sizes)
 
 def _x(rows=BATCH, seed=2):
     return torch.randn(TASKS, rows, INPUTS, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_config_names_the_architectures_that_are_registered():
+    assert tuple(ARCHITECTURES) == NAMES
+    assert all(group in Config.model_fields for _, group in ARCHITECTURES.values())
 
 
 # ------------------------------------------------------------------- every rule once more, row by row, in numpy

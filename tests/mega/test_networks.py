@@ -1,9 +1,12 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from genoevo_mega.config.networks import Network
-from genoevo_mega.networks import ModularNetwork, Routing, modular
+from genoevo_mega.networks import ModularNetwork, Routing, modular_fused
+from genoevo_mega.networks.modular_fused import FusedModular
 
 SIZES = Network(width=12, hidden=7)
 TASKS, BATCH, INPUTS, OUTPUTS, MODULES = 4, 5, 6, 3, 5
@@ -31,74 +34,99 @@ def _x(seed=2, rows=BATCH):
     return torch.randn(TASKS, rows, INPUTS, generator=torch.Generator().manual_seed(seed))
 
 
-def _layers(network):
-    """Task bias, and (weight, bias) pairs: embedding, pool by module, head."""
-    task_bias, *core = network.core.tensors()
-    pairs = list(zip(core[::2], core[1::2], strict=True))
-    pool = [[tuple(tensors[:2]), tuple(tensors[2:])] for tensors in (module.tensors() for module in network.pool)]
-    return task_bias, pairs[:-1], pool, pairs[-1]
+def _by_hand():
+    """A network of width 1 with numbers to be followed by hand: two tasks, of stages 2 and 1, and two rows each.
+
+    h_0 = relu(x_1 + 2 x_2 + bias of the task), which is 4 and 0 for task 1 (bias 1), 2 and 0 for task 2 (bias -1).
+    h_1 = relu(2 relu(h_0 / 2 + 1) - 1), which is 5 and 1, 3 and 1.
+    h_2 = 4 relu(5.25 - (h_0 + 3 h_1) / 4), which is 2 and 18 for task 1.
+    The output is 2 (o_0 h_0 + o_1 h_1 + o_2 h_2) - 0.5.
+    """
+    network = ModularNetwork(
+        2,
+        1,
+        tasks=2,
+        modules=2,
+        ensemble=1,
+        config=Network(width=1, hidden=1, embedding_layers=1),
+        rng=torch.Generator(),
+    )
+    numbers = {
+        network.core: [[1, -1], [1, 2], [0], [2], [-0.5]],
+        network.pool[0]: [[0.5], [1], [2], [-1]],
+        network.pool[1]: [[-1], [5.25], [4], [0]],
+    }
+    with torch.no_grad():
+        for block, values in numbers.items():
+            for tensor, value in zip(block.tensors(), values, strict=True):
+                tensor.copy_(torch.tensor(value, dtype=torch.float32).view(tensor.shape))
+    x = torch.tensor([[1.0, 1.0], [-3.0, 0.0]]).expand(2, 2, 2)
+    inputs = torch.tensor([[[[0.25, 0.75]]], [[[0.0, 0.0]]]])
+    output = torch.tensor([[[0.25, 0.25, 0.5]], [[0.5, 0.5, 0.0]]])
+    return network, x, Routing(inputs, output, (2, 1))
 
 
-def _reference(network, x, routing, member, task):
-    """The rules of the agent for one task and one member of the ensemble, in float64 numpy."""
+@pytest.mark.parametrize("fused", [FusedModular(), None])
+def test_the_output_is_the_papers_formula_computed_by_hand(fused):
+    network, x, routing = _by_hand()
+    network.fused = fused
+    assert network(x, routing).tolist() == [[[[6.0], [18.0]], [[4.5], [0.5]]]]
 
-    def linear(layer, v):
-        weight, bias = (tensor[member].detach().double().numpy() for tensor in layer)
-        return v @ weight + bias
 
-    def relu(v):
-        return np.maximum(v, 0)
+@pytest.mark.parametrize("fused", [FusedModular(), None])
+def test_a_row_may_have_a_genotype_of_its_own(fused):
+    network, x, routing = _by_hand()
+    network.fused = fused
+    routing = routing.map(lambda weights: weights.repeat_interleave(2, dim=1))
+    routing.output[0, 1] = torch.tensor([0.0, 0.0, 1.0])
+    routing.inputs[0, 0] = torch.tensor([[1.0, 0.0]])  # h_2 = 4 relu(5.25 - h_0) = 5
+    assert network(x, routing).tolist() == [[[[9.0], [35.5]], [[4.5], [0.5]]]]
 
-    task_bias, (first, *others), pool, head = _layers(network)
-    h = relu(linear(first, x[task].double().numpy()) + task_bias[member, task].detach().double().numpy())
-    for layer in others:
-        h = relu(linear(layer, h))
-    hidden = [h]
-    inputs, output = routing.inputs[task].double().numpy(), routing.output[task].double().numpy()
-    for k in range(1, routing.stages[task] + 1):
-        mixed = h if k == 1 else sum(inputs[:, k - 2, j, None] * hidden[j] for j in range(k))
-        inner, outer = pool[k - 1]
-        hidden.append(relu(linear(outer, relu(linear(inner, mixed)))))
-    return linear(head, sum(output[:, j, None] * hidden[j] for j in range(len(hidden))))
+
+def test_weights_above_a_tasks_stage_count_for_nothing():
+    network, x, routing = _by_hand()
+    routing.output[1, 0, 2], routing.inputs[1] = 7.0, 7.0
+    outputs = []
+    for network.fused in (FusedModular(), None):
+        outputs.append(network(x, routing).tolist())
+    assert outputs == [[[[[6.0], [18.0]], [[4.5], [0.5]]]]] * 2
+
+
+def test_the_plain_network_lets_a_module_that_overflows_spoil_the_tasks_that_do_not_use_it():
+    network, x, routing = _by_hand()
+    with torch.no_grad():
+        network.pool[1].flat.fill_(torch.inf)
+    network.fused = None
+    assert network(x, routing)[0, 1].isnan().all()
+    network.fused = FusedModular()
+    assert network(x, routing)[0, 1].tolist() == [[4.5], [0.5]]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_network_that_is_traced_is_the_plain_one():
+    network, x, routing = _by_hand()
+    network.requires_grad_(False)
+    traced = torch.jit.trace(lambda given: network(given, routing), x, check_trace=False)
+    assert traced(2 * x).tolist() == network(2 * x, routing).tolist()
+    assert "FusedModular" not in str(traced.graph)
+    assert "_Pass" not in str(traced.graph)
+
+
+def _plain(network):
+    """The same network, parameters included, without the fast path."""
+    plain = copy.copy(network)
+    plain.fused = None
+    return plain
 
 
 @pytest.mark.parametrize("rows", [1, BATCH])
 @pytest.mark.parametrize("ensemble", [1, 2])
-def test_the_output_is_that_of_the_rules_for_mixed_stages(rows, ensemble):
+def test_fused_outputs_are_those_of_the_plain_network_for_mixed_stages(rows, ensemble):
     network, x, routing = _network(ensemble), _x(), _routing(rows=rows)
     out = network(x, routing)
     assert out.shape == (ensemble, TASKS, BATCH, OUTPUTS)
-    for member in range(ensemble):
-        for task in range(TASKS):
-            expected = _reference(network, x, routing, member, task)
-            np.testing.assert_allclose(out[member, task].detach().numpy(), expected, rtol=1e-4, atol=1e-6)
-
-
-def _written_out(network, x, routing):
-    """The same rules task by task with autograd's own derivatives."""
-    task_bias, (first, *others), pool, head = _layers(network)
-
-    def linear(layer, v):
-        return v @ layer[0][member] + layer[1][member]
-
-    members = []
-    for member in range(network.ensemble):
-        outputs = []
-        for task, stage in enumerate(routing.stages):
-            h = torch.relu(linear(first, x[task]) + task_bias[member, task])
-            for layer in others:
-                h = torch.relu(linear(layer, h))
-            hidden = [h]
-            for k in range(1, stage + 1):
-                h = hidden[0]
-                if k > 1:
-                    h = sum(routing.inputs[task, :, k - 2, j, None] * hidden[j] for j in range(k))
-                for layer in pool[k - 1]:
-                    h = torch.relu(linear(layer, h))
-                hidden.append(h)
-            outputs.append(linear(head, sum(routing.output[task, :, j, None] * hidden[j] for j in range(stage + 1))))
-        members.append(torch.stack(outputs))
-    return torch.stack(members)
+    torch.testing.assert_close(out, _plain(network)(x, routing), rtol=1e-4, atol=1e-6)
 
 
 def _learnt(routing):
@@ -108,15 +136,16 @@ def _learnt(routing):
 
 @pytest.mark.parametrize("stages", [STAGES, (5, 5, 5, 5), (2, 1, 1, 1)])
 @pytest.mark.parametrize("rows", [1, BATCH])
-def test_gradients_are_those_of_the_written_out_rules(rows, stages):
+def test_fused_outputs_and_gradients_are_those_of_the_plain_network(rows, stages):
     network, routing = _network(precision=torch.float64).double(), _learnt(_routing(stages, rows=rows))
     x = _x().double().requires_grad_()
     found = []
-    for compute in (network, lambda *args: _written_out(network, *args)):
+    for compute in (network, _plain(network)):
         network.zero_grad()
         x.grad = routing.inputs.grad = routing.output.grad = None
-        compute(x, routing).square().sum().backward()
-        found.append([x.grad, routing.inputs.grad, routing.output.grad, *(p.grad for p in network.parameters())])
+        out = compute(x, routing)
+        out.square().sum().backward()
+        found.append([out, x.grad, routing.inputs.grad, routing.output.grad, *(p.grad for p in network.parameters())])
     for mine, theirs in zip(*found, strict=True):
         assert (mine is None) == (theirs is None)
         if mine is not None:
@@ -127,14 +156,14 @@ def test_gradients_are_those_of_the_written_out_rules(rows, stages):
 def test_a_frozen_network_passes_gradients_to_the_weights_that_ask_for_them(rows):
     network, routing = _network(precision=torch.float64).double().requires_grad_(False), _learnt(_routing(rows=rows))
     gradients = torch.autograd.grad(network(_x().double(), routing).square().sum(), routing[:2])
-    written_out = torch.autograd.grad(_written_out(network, _x().double(), routing).square().sum(), routing[:2])
-    for mine, theirs in zip(gradients, written_out, strict=True):
+    plain = torch.autograd.grad(_plain(network)(_x().double(), routing).square().sum(), routing[:2])
+    for mine, theirs in zip(gradients, plain, strict=True):
         assert mine.abs().max() > 0
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_weights_that_ask_for_no_gradient_cost_nothing_in_the_backward_pass(monkeypatch):
-    monkeypatch.setattr(modular._Mixing, "gradients_of_weights", lambda *_: pytest.fail("nobody has asked"))
+    monkeypatch.setattr(modular_fused._Mixing, "gradients_of_weights", lambda *_: pytest.fail("nobody has asked"))
     network, x = _network(), _x().requires_grad_()
     network(x, _routing()).sum().backward()
     assert x.grad.abs().max() > 0

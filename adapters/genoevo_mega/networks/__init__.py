@@ -14,8 +14,8 @@ and they read nothing from the routing; ``alone(task)`` gives what
 from typing import Any, NamedTuple
 
 from genoevo_mega.networks.d2r import D2rNetwork
-from genoevo_mega.networks.fixed import FixedNetwork, shared, task_heads, task_vectors
-from genoevo_mega.networks.layers import linear
+from genoevo_mega.networks.fixed import FixedNetwork, task_heads, task_vectors
+from genoevo_mega.networks.layers import linear, shared
 from genoevo_mega.networks.modular import ModularNetwork
 from genoevo_mega.networks.moore import MooreNetwork
 from genoevo_mega.networks.mtmhsac import MultiHeadNetwork

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from genoevo_mega.config.networks import D2r
-from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
-from genoevo_mega.networks.layers import linear
+from genoevo_mega.networks.fixed import FixedNetwork, task_vectors
+from genoevo_mega.networks.layers import linear, shared
 
 
 class D2rNetwork(FixedNetwork):

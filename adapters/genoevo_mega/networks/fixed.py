@@ -82,11 +82,6 @@ class FixedNetwork(nn.Module):
         return 2.0 * self.ensemble * len(stages) * (every if first_layer else every - first)
 
 
-def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """One layer for all tasks: (ensemble, tasks, batch, in), (ensemble, in, out), (ensemble, 1, out)."""
-    return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, (x.shape[1], -1))
-
-
 def task_vectors(ensemble: int, tasks: int, size: int, rng: torch.Generator, inputs: int | None = None) -> Tensor:
     """One trained vector per task (ensemble, tasks, 1, size): the columns that a one-hot would pick from a layer.
 

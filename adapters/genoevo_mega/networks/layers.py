@@ -39,6 +39,22 @@ class Block(nn.Module):
         return self._own
 
 
+class ReluLayers(Block):
+    """Linear layers of an ensemble, a ReLU after each: its tensors are weight and bias of every layer, in order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (ensemble, tasks, batch, in) to (ensemble, tasks, batch, out), in the precision of *x*."""
+        tensors = self.tensors(self.flat.to(x.dtype))
+        for weight, bias in zip(tensors[::2], tensors[1::2], strict=True):
+            x = torch.relu(shared(x, weight, bias))
+        return x
+
+
+def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """One layer for all tasks: (ensemble, tasks, batch, in), (ensemble, in, out), (ensemble, 1, out)."""
+    return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, (x.shape[1], -1))
+
+
 def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
     """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*; biases (ensemble, 1, outputs), 0."""
     bound = gain * math.sqrt(6 / inputs)

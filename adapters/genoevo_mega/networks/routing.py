@@ -27,6 +27,22 @@ class Routing(NamedTuple):
     output: Tensor
     stages: tuple[int, ...]
 
+    def mix_inputs(self, k: int, hidden: list[Tensor]) -> Tensor:
+        """Return the input of module *k*, sum_j w_kj h_j over *hidden* = h_0 .. h_(k-1) [P]; module 1 reads h_0 [R].
+
+        The layers are (ensemble, tasks, batch, width) each, and so is the result: 0 for tasks of a stage below *k*.
+        """
+        return hidden[0] if k == 1 else _weighted(self.inputs[..., k - 2, :] * self._uses(k), hidden)
+
+    def mix_output(self, hidden: list[Tensor]) -> Tensor:
+        """Return the head's input, sum_j o_j h_j over *hidden* = h_0 .. h_N [P]."""
+        used = torch.cat([self._uses(j) for j in range(len(hidden))], dim=-1)
+        return _weighted(self.output[..., : len(hidden)] * used, hidden)
+
+    def _uses(self, k: int) -> Tensor:
+        """Return 1 for tasks that use module *k*, else 0; (tasks, 1, 1)."""
+        return self.output.new_tensor([float(stage >= k) for stage in self.stages])[:, None, None]
+
     @property
     def requires_grad(self) -> bool:
         """Whether the weights' gradient is wanted."""
@@ -61,3 +77,12 @@ class Routing(NamedTuple):
         if pairs:
             weights, given = zip(*pairs, strict=True)
             torch.autograd.backward(weights, given)
+
+
+def _weighted(weights: Tensor, hidden: list[Tensor]) -> Tensor:
+    """Return the sum of *hidden*, (ensemble, tasks, batch, width) each, with *weights* (tasks, B, n)."""
+    factors = weights.to(hidden[0].dtype).unsqueeze(-1)
+    total = hidden[0] * factors[..., 0, :]
+    for j, h in enumerate(hidden[1:], start=1):
+        total = total + h * factors[..., j, :]
+    return total

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from genoevo_mega.config.networks import SoftModules
-from genoevo_mega.networks.fixed import FixedNetwork, shared, task_vectors
-from genoevo_mega.networks.layers import linear
+from genoevo_mega.networks.fixed import FixedNetwork, task_vectors
+from genoevo_mega.networks.layers import linear, shared
 
 
 class SoftModulesNetwork(FixedNetwork):
