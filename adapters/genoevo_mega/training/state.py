@@ -11,6 +11,7 @@ from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training.clock import training_clock
+from genoevo_mega.training.errors import DivergedError
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
@@ -66,3 +67,25 @@ class TrainingState:
     metrics_offset: int = 0
     metrics_sha256: str | None = None
     loaded: Loaded = field(default_factory=Loaded)
+
+    @property
+    def vector_steps(self) -> int:
+        """Environment steps of each task."""
+        return self.steps // len(self.success)
+
+    def check_gradients(self, limit: int) -> None:
+        """Raise DivergedError if *limit* updates since the last round or more had gradients that were not finite."""
+        if (skipped := self.losses.skipped) >= limit:
+            raise DivergedError(
+                f"gradients are no longer finite at step {self.steps}: {skipped} updates since the last round made "
+                f"no step, sac.max_skipped is {limit}; the last checkpoint is as it was. "
+                "A lower sac.learning_rate or sac.reward_scale may help"
+            )
+
+    def take_masked(self) -> list[int] | None:
+        """Updates since the last round that left each task out, added to ``masked``; None where none can."""
+        if self.masked is None:
+            return None
+        fresh = self.losses.masked or [0] * len(self.masked)
+        self.masked = [before + new for before, new in zip(self.masked, fresh, strict=True)]
+        return fresh
