@@ -7,7 +7,7 @@
 ========= ============================ ============================================================================
 name      file                         what it shows
 ========= ============================ ============================================================================
-rooms     images/rooms.svg             the layers of import-linter's contract, and what each imports from outside
+rooms     images/rooms.svg             the rooms and floors of import-linter's contracts, and imports from outside
 report    images/report.png            the upper part of ``genoevo mega report`` of a run of the preset demo
 film      _static/drawer-close.gif     ``genoevo mega render`` of the same run
 ========= ============================ ============================================================================
@@ -16,6 +16,7 @@ film      _static/drawer-close.gif     ``genoevo mega render`` of the same run
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import shlex
 import shutil
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 PYPROJECT = DOCS.parent / "pyproject.toml"
@@ -33,18 +35,15 @@ DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
 """How the run is made, in eleven minutes: the demo with more evaluations."""
 
 DRAWN = ("rooms", "report", "film")
-TITLES = {
-    "genoevo": "genoevo: the engine",
-    "genoevo_runs": "adapters/genoevo_runs",
-    "genoevo_mega": "adapters/genoevo_mega",
-    "genoevo_cli": "cli/genoevo_cli",
+FOLDERS = {"genoevo": "", "genoevo_runs": "adapters/", "genoevo_mega": "adapters/", "genoevo_cli": "cli/"}
+SUBJECTS = {
+    "genoevo_cli": "commands and what they print",
+    "genoevo_mega": "MEGA on Meta-World",
+    "genoevo_runs": "what all runs share",
+    "genoevo": "the engine",
 }
-CONTENTS = {
-    "genoevo_cli": "commands, tables, progress, exit codes",
-    "genoevo_mega": "suites, rollouts, replay, networks, the learner,\nruns, reports",
-    "genoevo_runs": "run directories, files, settings, metrics,\nstatistics, pages",
-    "genoevo": "genotypes, populations, layouts, decoding, operators,\nEvolution, Community, state",
-}
+ROW = 0.36
+"""Height of a floor in the picture, in inches."""
 
 
 def genoevo(command: str) -> None:
@@ -53,55 +52,93 @@ def genoevo(command: str) -> None:
     subprocess.run([sys.executable, "-m", "genoevo_cli", *shlex.split(command)[1:]], check=True)
 
 
-def rooms() -> dict[str, list[str]]:
-    """The layers of import-linter's contract, highest first, and the packages that each imports from outside."""
+def contracts() -> dict[str, Any]:
+    """Return the settings of import-linter."""
+    return tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]
+
+
+@functools.cache
+def imports() -> Any:
+    """Return the graph of imports of all rooms, with the packages that they import from outside."""
     import grimp
 
-    settings = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]
-    layers = next(contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
-    graph = grimp.build_graph(*settings["root_packages"], include_external_packages=True, cache_dir=None)
-    known = {*settings["root_packages"], *sys.stdlib_module_names}
+    return grimp.build_graph(*contracts()["root_packages"], include_external_packages=True, cache_dir=None)
+
+
+def rooms() -> dict[str, list[str]]:
+    """Return the layers of import-linter's first contract, highest first, with what each imports from outside."""
+    layers = next(contract["layers"] for contract in contracts()["contracts"] if contract["type"] == "layers")
+    known = {*contracts()["root_packages"], *sys.stdlib_module_names}
     found = {}
     for layer in layers:
-        modules = {layer, *graph.find_descendants(layer)}
+        modules = {layer, *imports().find_descendants(layer)}
         names = {
-            one.partition(".")[0] for module in modules for one in graph.find_modules_directly_imported_by(module)
+            one.partition(".")[0] for module in modules for one in imports().find_modules_directly_imported_by(module)
         }
         found[layer] = sorted(names - known)
     return found
 
 
+def floors(room: str) -> list[list[str]]:
+    """Return the packages and modules of a room, highest floor first.
+
+    The floors are those of the room's contract. A room without one has its members, in alphabetical order, on as many
+    floors as they need.
+    """
+    for contract in contracts()["contracts"]:
+        if contract.get("containers") == [room]:
+            return [layer.split(" | ") for layer in contract["layers"]]
+    names = sorted(child.rpartition(".")[2] for child in imports().find_children(room))
+    return [names[first : first + 5] for first in range(0, len(names), 5)]
+
+
 def lines_of(packages: list[str]) -> list[str]:
-    """Four of them in a line."""
-    return [", ".join(packages[first : first + 4]) for first in range(0, len(packages), 4)]
+    """Return names joined to lines of three."""
+    return [", ".join(packages[first : first + 3]) for first in range(0, len(packages), 3)]
 
 
 def draw_rooms() -> None:
-    """Three boxes, one above the other, each with what it holds and what it imports from outside."""
+    """Draw the rooms, one above the other, each with its floors and with what it imports from outside."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
     plt.rcParams.update(
-        {"svg.fonttype": "none", "svg.hashsalt": "rooms", "font.family": "sans-serif", "font.size": 11}
+        {"svg.fonttype": "none", "svg.hashsalt": "rooms", "font.family": "sans-serif", "font.size": 10}
     )
-    layers = rooms()
-    figure, axes = plt.subplots(figsize=(9, 5.4))
-    axes.set(xlim=(0, 9), ylim=(0, 5.4))
+    outside = rooms()
+    heights = {
+        room: max(ROW * (len(floors(room)) + 1.4), 0.2 * len(lines_of(outside[room])) + 0.2) for room in outside
+    }
+    total = sum(heights.values()) + 0.45 * (len(heights) - 1) + 0.4
+    figure, axes = plt.subplots(figsize=(10, total))
+    axes.set(xlim=(0, 10), ylim=(0, total))
     axes.axis("off")
-    axes.text(5.7, 5.3, "imported from outside", va="center", color="#666666", style="italic", fontsize=10)
-    for place, (layer, packages) in enumerate(layers.items()):
-        bottom = 3.9 - 1.85 * place
-        box = plt.Rectangle((0.1, bottom), 5.3, 1.3, facecolor="#f4f1ea", edgecolor="#444444", linewidth=1.5)
-        axes.add_patch(box)
-        axes.text(0.3, bottom + 0.98, TITLES[layer], weight="bold", va="center", color="#222222")
-        axes.text(0.3, bottom + 0.45, CONTENTS[layer], va="center", color="#222222", fontsize=10)
-        axes.text(5.7, bottom + 0.65, "\n".join(lines_of(packages)), va="center", color="#666666", fontsize=10)
+    axes.text(7.2, total - 0.15, "imported from outside", va="center", color="#666666", style="italic")
+    top = total - 0.4
+    for place, (room, packages) in enumerate(outside.items()):
         if place:
             arrow = {"arrowstyle": "-|>", "color": "#b5541c", "linewidth": 2}
-            axes.annotate("", (2.7, bottom + 1.3), (2.7, bottom + 1.85), arrowprops=arrow)
-            axes.text(2.85, bottom + 1.57, "imports", va="center", color="#b5541c", fontsize=10)
+            axes.annotate("", (3.5, top - 0.45), (3.5, top), arrowprops=arrow)
+            axes.text(3.65, top - 0.22, "imports", va="center", color="#b5541c")
+            top -= 0.45
+        bottom = top - heights[room]
+        axes.add_patch(plt.Rectangle((0.1, bottom), 6.9, heights[room], facecolor="#f4f1ea", edgecolor="#444444"))
+        title = f"{FOLDERS[room]}{room}: {SUBJECTS[room]}"
+        axes.text(0.25, top - 0.24, title, weight="bold", va="center", color="#222222", fontsize=11)
+        axes.text(7.2, (top + bottom) / 2, "\n".join(lines_of(packages)), va="center", color="#666666")
+        for number, names in enumerate(floors(room)):
+            low = top - 0.48 - ROW * (number + 1)
+            width = 6.6 / len(names)
+            for column, name in enumerate(names):
+                corner = 0.25 + column * width, low + 0.04
+                axes.add_patch(
+                    plt.Rectangle(corner, width - 0.06, ROW - 0.07, facecolor="#ffffff", edgecolor="#999999")
+                )
+                middle = corner[0] + width / 2 - 0.03, low + ROW / 2
+                axes.text(*middle, name, ha="center", va="center", color="#222222", fontsize=9)
+        top = bottom
     figure.savefig(ROOMS_SVG, metadata={"Date": None}, bbox_inches="tight", pad_inches=0.05)
     plt.close(figure)
 

@@ -35,8 +35,8 @@ class Family:
 
     ``start`` draws a state and ``goal`` the k-th sub-goal. ``advance(state, first, second, gravity)`` makes a step
     with two actions in [-1, 1] and a factor on gravity. ``features`` returns at most six numbers, ``toward`` the
-    direction of the sub-goal, and ``closeness`` a number in [0, 1]. ``reached`` tests the sub-goal at one step; it must
-    hold for ``hold`` steps in a row.
+    direction of the sub-goal, and ``closeness`` a number in [0, 1]. ``reached`` tests the sub-goal at one step; it
+    must hold for ``hold`` steps in a row.
     """
 
     start: Callable[[Draw], State]
