@@ -1,9 +1,9 @@
 """Soft actor-critic over many tasks at once (Haarnoja et al. 2018), agnostic of the network.
 
-:meth:`SacAgent._gradient_step` is the algorithm, to be read from top to bottom; its losses are in
+``SacAgent._gradient_step`` is the algorithm, to be read from top to bottom; its losses are in
 :mod:`genoevo_mega.agents.losses`. Departures and choices:
 
-1. One temperature per task, target entropy -|A| each (as MTSAC).
+1. One temperature per task, target entropy minus the number of action dimensions (as MTSAC).
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
 3. Actor and critics are clipped to a gradient norm each [O].
 4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by

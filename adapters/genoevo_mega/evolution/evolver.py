@@ -36,7 +36,7 @@ class Evolver:
         The populations of all tasks.
     acting_genotype : (tasks,) int64
         The genotype of each task's population that acts in the present episode.
-    statistics : EpisodeStatistics
+    statistics : genoevo_mega.evolution.outcome.EpisodeStatistics
         Successes and returns of each genotype since the last round.
 
     """
