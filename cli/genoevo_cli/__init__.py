@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point; says which extra is missing where click or the training packages are not installed."""
+    """Run the command line; exit with the missing extra if click or the training packages are not installed."""
     try:
         from genoevo_cli.main import cli
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""``genoevo completion``: what a shell needs to complete commands and options."""
+"""``genoevo completion``: scripts that complete commands and options in a shell."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def completion(shell: str) -> None:
     """
     script = get_completion_class(shell)
     assert script is not None
-    # What source() adds to it is a check of the shell's version, which may not be the one that runs here.
+    # source() would also check the version of the shell that runs here, which may be another one.
     made = script(click.get_current_context().find_root().command, {}, "genoevo", VARIABLE)
     click.echo(made.source_template % made.source_vars())

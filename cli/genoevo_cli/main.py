@@ -1,4 +1,4 @@
-"""The top of the command line, and how errors leave it."""
+"""The root command, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from genoevo_cli.evolve.command import evolve
 from genoevo_cli.mega import mega
 from genoevo_runs.errors import RunError, UserError
 
-click.rich_click.STYLE_HELPTEXT = ""  # it is dim by default, which is hard to read
+click.rich_click.STYLE_HELPTEXT = ""  # the default is dim, which is hard to read
 
 
 class Cli(click.RichGroup):
-    """Turns a user's mistake into one line and exit code 2, anything else that is foreseen into one line and 1."""
+    """The root group: a user's mistake gives one line and exit code 2, any other expected error one line and 1."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:  # noqa: D102
         if not standalone_mode:
@@ -54,7 +54,7 @@ def _leave(message: str, code: int) -> None:
 @click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="genoevo")
 def cli() -> None:
-    """Evolve binary genotypes of variable length, and train agents whose structure evolves.
+    """Evolve variable-length binary genotypes, and train agents whose structure evolves.
 
     Examples:
         genoevo evolve --problem onemax --size 100 --seed 1

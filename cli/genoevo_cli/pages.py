@@ -1,4 +1,4 @@
-"""HTML pages as files."""
+"""Writing HTML pages to files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from genoevo_cli.terminal import console
 
 
 def check_parent(path: Path, option: str) -> None:
-    """Usage error where the directory that is to hold *path* is not there."""
+    """Raise UsageError, which names *option*, unless the directory of *path* exists."""
     if not path.parent.is_dir():
-        raise click.UsageError(f"{option}: there is no directory {str(path.parent)!r}")
+        raise click.UsageError(f"{option}: directory {str(path.parent)!r} does not exist")
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write *page* so that *path* never holds a part of it, and say so."""
+    """Write *page* to *path*, which never holds a part of it, and print the path and the size."""
     with replacing(path) as file:
         file.write(page.encode())
     console.note(f"Wrote {path} ({len(page.encode()) / 2**20:.1f} MiB)")

@@ -302,7 +302,7 @@ def test_evolve_gives_the_same_for_the_same_seed():
             "resize-rate must be 0 where all genotypes have 100 bits, got 0.2",
         ),
         (["--problem", "onemax", "--plot", "curve.pdf"], "--plot must end in .png or .svg, got 'curve.pdf'"),
-        (["--problem", "onemax", "--plot", "no-such/curve.png"], "there is no directory 'no-such'"),
+        (["--problem", "onemax", "--plot", "no-such/curve.png"], "directory 'no-such' does not exist"),
     ],
 )
 def test_bad_input_to_evolve_is_one_line_and_exit_code_2(arguments, message, capsys):

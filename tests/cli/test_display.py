@@ -50,7 +50,7 @@ def test_as_many_tasks_are_shown_as_fit_and_the_rest_counted(frame, width, heigh
     text = "\n".join(frame(50, width, height))
     table = text.partition("grows")[0]
     assert sum(f"{name} " in table for name in NAMES) == shown
-    assert ("16 tasks more" in text) == (shown == 34)
+    assert ("16 more tasks" in text) == (shown == 34)
 
 
 def test_figures_stand_beside_their_task(frame):

@@ -135,7 +135,7 @@ def test_a_page_without_a_directory_is_refused_before_anything_runs(capsys):
         cli.main(["evolve", "--problem", "onemax", "--report", "no-such/page.html"])
     captured = capsys.readouterr()
     assert stop.value.code == 2
-    assert "--report: there is no directory 'no-such'" in captured.err
+    assert "--report: directory 'no-such' does not exist" in captured.err
     assert (captured.err.count("\n"), captured.out) == (1, "")
 
 

@@ -76,7 +76,7 @@ def test_a_search_that_has_ended_prints_its_result_again_and_says_so(path):
     first = evolve("--generations", 5, "--state", path)
     before = path.read_bytes()
     result = CliRunner().invoke(cli, [*BASE, "--generations", "5", "--state", str(path), "--json"])
-    assert "has 5 generations already" in result.stderr
+    assert "already has 5 generations" in result.stderr
     assert json.loads(result.stdout)["genotype"] == first["genotype"]
     assert path.read_bytes() == before
 
@@ -102,7 +102,7 @@ def test_a_signal_saves_and_says_how_to_go_on(path, number, frozen, tmp_path):
     process.send_signal(number)
     out, shown = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert shown == f"Stopped and saved. Go on with: genoevo evolve --resume {path}\n"
+    assert shown == f"Stopped and saved. Resume with: genoevo evolve --resume {path}\n"
     assert out == ""
     generations = load(path)["generation"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["search.npz"]
@@ -182,8 +182,8 @@ def test_a_state_of_a_library_search_is_refused(path, capsys):
         ({"population": 50}, "rules are not those of its settings"),
         ({"crossover_rate": "0.9"}, "crossover_rate must be a number"),
         ({"settings": {"k": "five"}}, "k must be a whole number"),
-        ({"settings": 5}, "is of no search of genoevo evolve"),
-        ({"colour": 5}, "is of no search of genoevo evolve"),
+        ({"settings": 5}, "is not a search of genoevo evolve"),
+        ({"colour": 5}, "is not a search of genoevo evolve"),
     ],
 )
 def test_a_damaged_description_is_refused(path, capsys, about, message):
@@ -196,8 +196,8 @@ def test_a_damaged_description_is_refused(path, capsys, about, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume", "missing.npz"], "--resume: there is no file 'missing.npz'"),
-        (["--state", "missing/search.npz"], "--state: there is no directory 'missing'"),
+        (["--resume", "missing.npz"], "--resume: file 'missing.npz' does not exist"),
+        (["--state", "missing/search.npz"], "--state: directory 'missing' does not exist"),
         (["--state", "a.npz", "--resume", "b.npz"], "give --state or --resume, not both"),
         (["--state", "a.npz", "--every", "0"], "0 is not in the range"),
         (["--population", "1000000", "--size", "1000"], "population times size must be at most 100,000,000"),
@@ -211,7 +211,7 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message, monke
 
 
 def test_a_new_search_needs_a_problem(capsys):
-    assert "--problem is needed for a new search" in refused(capsys, begin=["evolve"])
+    assert "--problem is required for a new search" in refused(capsys, begin=["evolve"])
 
 
 def test_a_full_disk_is_one_line_exit_1_and_the_old_state_stays(path, frozen):
@@ -225,7 +225,7 @@ def test_a_full_disk_is_one_line_exit_1_and_the_old_state_stays(path, frozen):
     command = [*GENOEVO, "evolve", "--resume", str(path), "--generations", "9000", "--every", "1"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=full)
     assert result.returncode == 1
-    assert result.stderr == f"genoevo: {path} cannot be read or written, and is as it was: File too large\n"
+    assert result.stderr == f"genoevo: {path} cannot be read or written, and is unchanged: File too large\n"
     assert load(path)["generation"] >= 20
     assert list(path.parent.iterdir()) == [path]
     kept = load(path)["generation"]
@@ -248,7 +248,7 @@ def test_a_read_only_directory_is_one_line_exit_1(path):
     finally:
         path.parent.chmod(0o755)
     assert result.returncode == 1
-    assert result.stderr == f"genoevo: {path} cannot be read or written, and is as it was: Permission denied\n"
+    assert result.stderr == f"genoevo: {path} cannot be read or written, and is unchanged: Permission denied\n"
     assert path.read_bytes() == before
 
 

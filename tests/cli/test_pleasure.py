@@ -63,11 +63,11 @@ def test_a_misspelt_name_is_answered_with_the_nearest(arguments, message, capsys
 
 def test_commands_are_grouped_and_every_one_is_in_a_group():
     text = _invoke("mega", "--help").stdout
-    assert [name for name in ("Choose", "Train", "Look", "Take away") if f"─ {name} ─" in text] == [
-        "Choose",
+    assert [name for name in ("Catalogue", "Train", "Inspect", "Export") if f"─ {name} ─" in text] == [
+        "Catalogue",
         "Train",
-        "Look",
-        "Take away",
+        "Inspect",
+        "Export",
     ]
     assert "─ Commands ─" not in text
 

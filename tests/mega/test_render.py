@@ -102,10 +102,10 @@ def test_sides_are_even_as_video_formats_want_them():
     ("task", "out", "message"),
     [
         ("reech-v3", "film.gif", "did you mean reach-v3"),
-        ("all", "film.gif", "a film shows one of"),
+        ("all", "film.gif", "a video shows one of"),
         ("reach-v3", "film.avi", r"must end in \.mp4 or \.gif"),
         ("reach-v3", "there.gif", "exists; choose another"),
-        ("reach-v3", "no/film.gif", "there is no directory"),
+        ("reach-v3", "no/film.gif", "directory 'no' does not exist"),
     ],
 )
 def test_what_cannot_be_filmed_is_named_and_nothing_written(trained, tmp_path, task, out, message):
@@ -120,7 +120,7 @@ def test_an_environment_that_cannot_draw_is_named_and_nothing_is_left(trained, t
         raise ImportError("no\npygame")
 
     monkeypatch.setattr(Drawn, "render", broken)
-    with pytest.raises(UserError, match="cannot be drawn: ImportError: no pygame"):
+    with pytest.raises(UserError, match="cannot be rendered: ImportError: no pygame"):
         render_task(trained, "reach-v3", tmp_path / "film.gif", Film(1))
     assert not list(tmp_path.iterdir())
 

@@ -95,7 +95,7 @@ def test_a_damaged_line_is_named(copied):
     path = copied / "metrics.jsonl"
     path.write_bytes(path.read_bytes() + b"{not json}\n")
     lines = len(path.read_bytes().splitlines())
-    with pytest.raises(UserError, match=rf"metrics.jsonl: line {lines} is damaged"):
+    with pytest.raises(UserError, match=rf"metrics.jsonl: line {lines} is corrupt"):
         RunReader(copied).read()
 
 
@@ -292,7 +292,7 @@ def test_report_writes_one_file_and_nothing_else(copied, tmp_path):
     [
         (["report"], "RUN_DIR"),
         (["report", "nowhere"], "nowhere is no run"),
-        (["report", "{run}", "--out", "no/such/file.html"], "--out: there is no directory 'no/such'"),
+        (["report", "{run}", "--out", "no/such/file.html"], "--out: directory 'no/such' does not exist"),
         (["watch", "nowhere"], "nowhere is no run"),
         (["watch", "{run}", "--port", "70000"], "70000"),
     ],

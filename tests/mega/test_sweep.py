@@ -185,7 +185,7 @@ def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path):
     runs.create(run.directory, run.config, ["test"], lambda status: None)
     (run.directory / ".begun").mkdir()
     assert run.state == "new"
-    with pytest.raises(UserError, match="is no run and holds none"):
+    with pytest.raises(UserError, match="is not a run directory and contains none"):
         collect([tmp_path])
     with pytest.raises(UserError, match="is no run"):
         verify(run.directory)
@@ -327,7 +327,7 @@ def test_ctrl_c_saves_every_run_and_the_same_command_goes_on(tmp_path):
     first.send_signal(signal.SIGINT)
     _, told = first.communicate(timeout=patience)
     assert first.returncode == 0
-    assert "everything is saved. Go on with: genoevo mega sweep" in told
+    assert "all runs are saved. Resume with: genoevo mega sweep" in told
     assert all(0 < runs.info(path.parent)["steps"] < 4000 for path in metrics)
     again = subprocess.run([*command, "--processes", "2"], capture_output=True, text=True, timeout=patience)
     assert again.returncode == 0, again.stderr
@@ -432,7 +432,7 @@ def test_a_run_of_a_sweep_that_holds_no_checkpoint_yet_is_left_out_and_named(swe
     shutil.rmtree(copy / "start_stage=1" / "2" / "checkpoints")
     told = []
     assert sorted(result.seed for result in collect([copy], told.append)) == [1, 1, 2, 3, 3]
-    assert told == [f"{copy / 'start_stage=1' / '2'} is left out: it holds no checkpoint yet"]
+    assert told == [f"{copy / 'start_stage=1' / '2'} is left out: it has no checkpoint yet"]
 
 
 def test_success_without_an_evaluation_is_that_of_the_last_tenth_of_training(swept):
@@ -466,9 +466,9 @@ def test_the_last_evaluation_counts_where_there_is_one(tmp_path):
 
 def test_mistakes_in_what_is_compared_are_named(swept, tmp_path):
     directory, *_ = swept
-    with pytest.raises(UserError, match="is no run and holds none"):
+    with pytest.raises(UserError, match="is not a run directory and contains none"):
         collect([tmp_path])
-    with pytest.raises(UserError, match="seed 1 is there more than once"):
+    with pytest.raises(UserError, match="seed 1 occurs more than once"):
         compare(collect([directory, directory]))
     with pytest.raises(UserError, match=r"'start_stag=1': must be one of .*did you mean start_stage=1"):
         compare(collect([directory]), against="start_stag=1")
@@ -483,7 +483,7 @@ def test_the_picture_is_drawn(swept, tmp_path, suffix):
     assert len(content) > 5000
 
 
-@pytest.mark.parametrize(("name", "message"), [("a.pdf", ".png or .svg"), ("none/a.png", "there is no directory")])
+@pytest.mark.parametrize(("name", "message"), [("a.pdf", ".png or .svg"), ("none/a.png", "none does not exist")])
 def test_a_picture_that_cannot_be_written_is_refused_first(tmp_path, name, message):
     with pytest.raises(UserError, match=message):
         check_picture(tmp_path / name)

@@ -127,7 +127,7 @@ def test_a_run_that_gets_damaged_says_so_and_the_server_stays(run, tmp_path):
             file.write(b"broken\n")
         answer, content = _ask(server, f"/{server.token}/")
         assert answer.status == 503
-        assert b"is damaged" in content
+        assert b"is corrupt" in content
         assert _ask(server, "/wrong/")[0].status == 403
 
 

@@ -1,4 +1,4 @@
-"""Runs beside one another: what each method reached, how fast, and how sure that is."""
+"""The comparison of methods: success, speed and size, with intervals over seeds and tasks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from genoevo_runs.statistics import (
 )
 
 POINTS = 20
-"""Of a sample-efficiency curve."""
+"""Number of points of a sample-efficiency curve."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """All runs of a method: ``scores`` (seeds, tasks), and ``curve`` as (steps, interval) pairs."""
+    """All runs of a method: their ``scores`` (seeds, tasks), and a ``curve`` of (steps, interval) pairs."""
 
     name: str
     results: tuple[RunResult, ...]
@@ -36,13 +36,13 @@ class Method:
 
     @property
     def mean(self) -> float:
-        """Over all seeds and tasks."""
+        """The mean success over all seeds and tasks."""
         return float(self.scores.mean())
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods in the order they were given, their probability of improvement over ``reference``, and warnings."""
+    """Methods in the given order, their probability of improvement over ``reference``, and warnings."""
 
     methods: tuple[Method, ...]
     reference: str
@@ -51,9 +51,9 @@ class Comparison:
 
 
 def compare(results: Sequence[RunResult], against: str | None = None, seed: int = 0) -> Comparison:
-    """Summaries by method; UserError where a method's runs do not fit together or *against* is no method.
+    """Summarise *results* by method; UserError if a method's runs do not fit together or *against* is not a method.
 
-    *against* is the method that others are to improve on, the best one by default; *seed* is the bootstrap's.
+    *against* is the reference method, by default the best one; *seed* seeds the bootstrap.
     """
     grouped: dict[str, list[RunResult]] = {}
     for result in results:
@@ -78,7 +78,7 @@ def compare(results: Sequence[RunResult], against: str | None = None, seed: int 
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Everything, each run's numbers too, as JSON values."""
+    """Return a comparison, with the numbers of each run, as JSON values."""
     return {
         "reference": comparison.reference,
         "warnings": list(comparison.warnings),
@@ -121,9 +121,9 @@ def _summarise(name: str, results: tuple[RunResult, ...], rng: np.random.Generat
     for seed in seeds:
         if seeds.count(seed) > 1:
             same = ", ".join(str(result.directory) for result in results if result.seed == seed)
-            raise UserError(f"{name}: seed {seed} is there more than once: {same}")
+            raise UserError(f"{name}: seed {seed} occurs more than once: {same}")
     if len({result.tasks for result in results}) > 1:
-        raise UserError(f"{name}: its runs have different tasks; compare them as methods of their own")
+        raise UserError(f"{name}: its runs have different tasks; compare them as separate methods")
     scores = np.stack([result.success for result in results])
     return Method(
         name,
@@ -160,12 +160,10 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
         warnings.append(f"intervals of fewer than {FEW_SEEDS} seeds are rough and tend to be too narrow")
     if len({result.source for method in methods for result in method.results}) > 1:
         warnings.append(
-            "some runs were evaluated greedily and others were not; their success is not of the same kind"
+            "some runs were evaluated greedily and others were not: their success rates are not comparable"
         )
     if len({result.total_steps for method in methods for result in method.results}) > 1:
         warnings.append("the runs have different numbers of steps")
     if len({method.results[0].tasks for method in methods}) > 1:
-        warnings.append(
-            "not all methods have the same tasks: where they differ there is no probability of improvement"
-        )
+        warnings.append("not all methods have the same tasks; if they differ, there is no probability of improvement")
     return warnings

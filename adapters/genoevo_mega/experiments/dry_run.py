@@ -1,4 +1,4 @@
-"""What a run will take, before it is started: sizes from its config, speed from a short probe."""
+"""The cost of a run before it starts: sizes from its config, speed from a short probe."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.training.memory_check import weights_bytes
 from genoevo_mega.training.status import Status
 
-_SETTLING = 0.2  # share of the probe that is not counted
+_SETTLING = 0.2  # share of the probe that is not measured
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Sizes in numbers and bytes, rates per second of this machine, and how long ``steps`` would take with them.
+    """The sizes of a run as numbers and bytes, its rates per second on this machine, and its duration.
 
-    ``weights_bytes`` are those of :func:`~genoevo_mega.training.memory_check.weights_bytes`. The pool is that of
-    the start stage: tasks that grow make a run slower than ``seconds`` says.
+    ``weights_bytes`` is defined by :func:`~genoevo_mega.training.memory_check.weights_bytes`. The pool has the
+    modules of the start stage, so a run whose tasks grow takes longer than ``seconds``.
     """
 
     tasks: int
@@ -41,7 +41,7 @@ def estimate(
 ) -> RunEstimate:
     """Build the run of *config* in a temporary directory and train it for *seconds*, without random steps first.
 
-    *progress* is called with the seconds of the probe so far, building not counted.
+    *progress* is called with the elapsed seconds of the probe, without the time to build the environments.
     """
     seen: list[tuple[float, int, int]] = []
 
@@ -58,7 +58,7 @@ def estimate(
         replay = trainer.state.replay.nbytes
         began = time.monotonic()
         trainer.run(2**62)
-    # The first steps warm caches and allocators.
+    # The first steps warm up caches and allocators.
     settled = next(one for one in seen if one[0] - seen[0][0] >= _SETTLING * seconds or one is seen[-1])
     elapsed = seen[-1][0] - settled[0]
     limit = 60 * (config.schedule.time_limit_minutes or math.inf)
@@ -77,7 +77,7 @@ def estimate(
 
 
 def _probed(config: Config) -> Config:
-    """The same work per step, from the first step on, and nothing but steps."""
+    """Return a config with the same work per step, updates from the first step on, and nothing but steps."""
     changes: dict[str, object] = {
         "loggers": (),
         "sac": config.sac.model_copy(update={"random_steps": 0}),

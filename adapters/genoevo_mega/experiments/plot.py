@@ -1,4 +1,4 @@
-"""A comparison as one picture; needs matplotlib."""
+"""The picture of a comparison; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SUFFIXES = (".png", ".svg")
 
 
 def check_picture(path: Path) -> None:
-    """Raise UserError where no picture can be written to *path*, before any work is done."""
+    """Raise UserError if no picture can be written to *path*; to be called before the work starts."""
     if find_spec("matplotlib") is None:
         raise UserError("a picture needs matplotlib: pip install 'genoevo[plot]'")
     if path.suffix not in SUFFIXES:
         raise UserError(f"picture = {str(path)!r}: must end with {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise UserError(f"picture = {str(path)!r}: there is no directory {path.parent}")
+        raise UserError(f"picture = {str(path)!r}: directory {path.parent} does not exist")
 
 
 def draw(comparison: Comparison, path: Path) -> None:
-    """Success with its intervals, its course over environment steps, and the probability of improvement."""
+    """Draw success with intervals, success over environment steps, and the probability of improvement to *path*."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,7 +53,9 @@ def draw(comparison: Comparison, path: Path) -> None:
     improvement.set(title=f"probability of improvement over\n{comparison.reference}", xlim=(0, 1))
     few = [method.name for method in comparison.methods if method.iqm.low is None]
     note = "Bars and bands: 95 % stratified bootstrap intervals over seeds and tasks."
-    figure.supxlabel(note + (f" None where seeds are too few: {', '.join(few)}." if few else ""), fontsize="small")
+    figure.supxlabel(
+        note + (f" No interval because of too few seeds: {', '.join(few)}." if few else ""), fontsize="small"
+    )
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What finished runs reached: read from their directories, each with the method it belongs to."""
+"""The results of runs, read from their directories, each with the method that it belongs to."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from genoevo_runs.settings import comparable, flat
 from genoevo_runs.statistics import Scores
 
 _WINDOW = 0.1
-"""Share of a run's steps that training success is averaged over."""
+"""Share of a run's steps over which training success is averaged."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one run reached.
+    """The result of one run.
 
-    ``success`` per task is that of its last greedy evaluation, or (``source`` tells) of the last tenth of training.
-    ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): of the evaluations where there are
-    three or more, else of training.
+    ``success`` (tasks,) comes from the last greedy evaluation, or from the last tenth of training; ``source`` says
+    which. ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): in evaluations if there are
+    three or more, else in training.
     """
 
     method: str
@@ -44,11 +44,11 @@ class RunResult:
 
 
 def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: None) -> list[RunResult]:
-    """The runs that *paths* name or hold; UserError where there is none, or one is not readable.
+    """Return the results of the runs at or below *paths*; UserError if there are none or one cannot be read.
 
-    A run below a directory that holds no checkpoint yet is left out, and *tell* gets a line that says so.
-    A run in a sweep's directory, or in a method's there, belongs to the method that its directory is named after; one
-    that is named itself, to its architecture and the settings by which the runs named so differ.
+    A run below a directory is left out while it has no checkpoint, and *tell* is called with a line that says so. The
+    method of a run in a sweep's or a method's directory is the name of its directory. The method of a run that
+    *paths* names directly is its architecture, with the settings in which these runs differ.
     """
     named = [path for path in paths if is_run(path)]
     labels = _differences(named)
@@ -59,28 +59,28 @@ def collect(paths: Sequence[Path], tell: Callable[[str], None] = lambda line: No
             continue
         below = sorted((origin.parent for origin in path.glob("**/run.json") if is_run(origin.parent)), key=_natural)
         if not below:
-            raise UserError(f"{path} is no run and holds none")
+            raise UserError(f"{path} is not a run directory and contains none")
         begun = [directory for directory in below if checkpoint.candidates(directory)]
         for directory in below:
             if directory not in begun:
-                tell(f"{directory} is left out: it holds no checkpoint yet")
+                tell(f"{directory} is left out: it has no checkpoint yet")
         several = sum(other not in labels for other in paths) > 1
         own = _own_name(path, [*labels.values(), *(other.resolve().name for other in paths)])
         found += [(_method_name(path, own, directory, several), directory) for directory in begun]
     if not found:
-        raise UserError(f"{', '.join(map(str, paths))}: no run holds a checkpoint yet")
+        raise UserError(f"{', '.join(map(str, paths))}: no run has a checkpoint yet")
     return [_read(method, directory) for method, directory in found]
 
 
 def _own_name(path: Path, names: list[str]) -> str:
-    """The directory's name, its parent's before it where another of *names* is the same."""
+    """Return the directory's name, with its parent's name if another of *names* is the same."""
     whole = path.resolve()
     return whole.name if names.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
 
 
 def _method_name(path: Path, own: str, run: Path, several: bool) -> str:
     below = run.parent.relative_to(path)
-    if below == Path():  # the path is a method's own
+    if below == Path():  # the path is the directory of a method
         return own
     return f"{own}/{below}" if several else str(below)
 
@@ -92,7 +92,7 @@ def _read(method: str, directory: Path) -> RunResult:
     evaluations = [record for record in records if record.get("kind") == "evaluation"]
     rounds = [record for record in records if record.get("kind") == "round"]
     if not evaluations and not rounds:
-        raise UserError(f"{directory} has no round and no evaluation yet")
+        raise UserError(f"{directory} has no finished round and no evaluation yet")
     tasks = tuple((evaluations or rounds)[0]["greedy_success" if evaluations else "success"])
     if evaluations:
         table = np.array([[record["greedy_success"][task] for task in tasks] for record in evaluations])

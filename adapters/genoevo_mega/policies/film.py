@@ -1,4 +1,4 @@
-"""Films of a trained task: what the simulator shows, and beside it MEGA's module graph, lit by what is active."""
+"""Videos of a trained task: the simulator's picture, with MEGA's module graph, lit by activity, beside it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 from genoevo_runs.errors import ConfigError, UserError
 
 FORMATS = (".mp4", ".gif")
-_AFTER_SUCCESS = 20  # steps that are still shown
+_AFTER_SUCCESS = 20  # steps that are still recorded
 _PACKAGES = {"imageio": "imageio", "PIL": "pillow", "imageio_ffmpeg": "imageio-ffmpeg"}
 
 
 @dataclass(frozen=True)
 class Film:
-    """How a film is made: every *every*-th step is a picture, *fps* pictures a second, *height* pixels high.
+    """The settings of a video: a frame per *every* steps, *fps* frames per second, *height* pixels high.
 
-    Meta-World makes 80 steps a second of its own time, so the defaults show it as it would be seen.
+    Meta-World simulates 80 steps per second, so the defaults play in real time.
     """
 
     episodes: int = 3
@@ -42,7 +42,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Shown:
-    """One episode of a film."""
+    """An episode of a video."""
 
     goal: int
     steps: int
@@ -53,17 +53,18 @@ class Shown:
 def render_task(
     trained: Trained, name: str, out: Path, film: Film, progress: Callable[[int], None] = lambda done: None
 ) -> list[Shown]:
-    """Film greedy episodes of one task on its first evaluation goals into *out*, an .mp4 or .gif.
+    """Record greedy episodes of one task, on its first evaluation goals, as a video *out*, an .mp4 or .gif file.
 
-    A module is lit by the mean size of its outputs times its share of the output, relative to the largest such value
-    in the episode, on a square-root scale; architectures without genotypes have no graph to show. *progress* is
-    called with the steps done, of episodes times their length.
-    UserError names what is wrong or not installed; an existing file is not overwritten.
+    The light of a module is the mean absolute value of its outputs times its share of the output, relative to the
+    largest such value in the episode, on a square-root scale. Architectures without genotypes have no graph.
+    *progress* is called with the number of steps done, out of episodes times their length.
+
+    Raises UserError, which names what is wrong or not installed; an existing file is not overwritten.
     """
     _check(out)
     [task] = trained.tasks(name) if name != "all" else [-1]
     if task < 0:
-        raise UserError(f"task = 'all': a film shows one of {', '.join(trained.suite.names)}")
+        raise UserError(f"task = 'all': a video shows one of {', '.join(trained.suite.names)}")
     policy = trained.policy(task)
     environment = _environment(trained, task)
     length, shown = trained.config.environment.episode_length, []
@@ -111,7 +112,7 @@ class _Episode:
         return Shown(self.goal, step, round(total, 3), succeeded_at >= 0)
 
     def _act(self, observation: Any) -> tuple[Any, dict[int, float]]:
-        """The action, and how active each module is."""
+        """Return the action, and the activity of each module."""
         rows = torch.from_numpy(np.asarray(observation, np.float32))[None]
         if isinstance(self.policy, FixedPolicy):
             return self.policy(rows)[0].numpy(), {}
@@ -140,7 +141,7 @@ class _Episode:
             return np.asarray(self.environment.render(), np.uint8)
         except Exception as error:
             raise UserError(
-                f"the task cannot be drawn: {type(error).__name__}: {' '.join(str(error).split())}"
+                f"the task cannot be rendered: {type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
 
 
@@ -151,14 +152,14 @@ def _environment(trained: Trained, task: int) -> DrawnEnvironment:
         choose_backend()
     environment = suite.make(task)
     if not callable(getattr(environment, "render", None)):
-        raise UserError(f"{trained.suite.names[task]} cannot be drawn: its environment has no render()")
+        raise UserError(f"{trained.suite.names[task]} cannot be rendered: its environment has no render()")
     return environment
 
 
 def choose_backend() -> str:
-    """Set MUJOCO_GL, unless it is set, to a way of drawing that works here without a screen; UserError for none.
+    """Set MUJOCO_GL, unless it is set, to a backend that renders here without a screen; UserError if none does.
 
-    Each is tried in a process of its own: a library that is there may still find no driver, and once loaded it stays.
+    Each backend is tried in its own process: a library may be installed without a driver, and cannot be unloaded.
     """
     mine = os.environ.get("MUJOCO_GL")
     for backend in [mine] if mine else ["egl", "osmesa"]:
@@ -168,7 +169,7 @@ def choose_backend() -> str:
             os.environ["MUJOCO_GL"] = backend
             return backend
     tried = f"MUJOCO_GL={mine} does not work here" if mine else "neither EGL nor OSMesa works here"
-    raise UserError(f"drawing without a screen: {tried}; on Debian, apt-get install libegl1 or libosmesa6")
+    raise UserError(f"rendering without a screen: {tried}; on Debian, apt-get install libegl1 or libosmesa6")
 
 
 def _check(out: Path) -> None:
@@ -177,11 +178,11 @@ def _check(out: Path) -> None:
     if out.exists():
         raise ConfigError(f"out = {str(out)!r}: exists; choose another")
     if not out.parent.is_dir():
-        raise ConfigError(f"out = {str(out)!r}: there is no directory {str(out.parent)!r}")
+        raise ConfigError(f"out = {str(out)!r}: directory {str(out.parent)!r} does not exist")
     needed = dict(_PACKAGES) if out.suffix.lower() == ".mp4" else {k: _PACKAGES[k] for k in ("imageio", "PIL")}
     missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise UserError(f"a film needs {' and '.join(missing)}: pip install 'genoevo[video]'")
+        raise UserError(f"a video needs {' and '.join(missing)}: pip install 'genoevo[video]'")
 
 
 @contextlib.contextmanager

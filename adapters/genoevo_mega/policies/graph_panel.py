@@ -1,4 +1,4 @@
-"""The module graph of a task beside a picture of it, lit by what is active."""
+"""The module graph of a task, lit by the activity of its modules, beside a picture of the task."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BACKGROUND, _DARK, _LIT, _TEXT, _SUCCESS = (
     (226, 228, 234),
     (120, 220, 130),
 )
-_SCALE = 2  # drawn larger and reduced: smooth lines
-_HEIGHTS = (-0.22, 0.22, -0.34, 0.34, -0.12, 0.1)  # of successive modules, so that lines past one another show
+_SCALE = 2  # drawn larger, then reduced, for smooth lines
+_HEIGHTS = (-0.22, 0.22, -0.34, 0.34, -0.12, 0.1)  # of successive modules, so that edges do not hide one another
 
 
 class GraphPanel:
-    """Draws one task's graph, *height* pixels high.
+    """A drawing of one task's graph, *height* pixels high.
 
-    A line's width is its share of the output. What is drawn per step is how strongly each node is lit, in [0, 1].
+    The width of an edge is its share of the output. Each step sets how strongly each node is lit, in [0, 1].
     """
 
     def __init__(self, graph: Graph, title: str, height: int) -> None:
@@ -42,7 +42,7 @@ class GraphPanel:
         self._fonts = [ImageFont.load_default(size * self._unit) for size in (13, 11)]
 
     def draw(self, lit: dict[int, float], line: str, *, success: bool) -> Picture:
-        """(height, width, 3): nodes lit so far, *line* below the title."""
+        """Return the picture (height, width, 3), with nodes lit as in *lit* and *line* below the title."""
         image = Image.new("RGB", [side * _SCALE for side in self.size], _BACKGROUND)
         pen, unit = ImageDraw.Draw(image), self._unit
         share = self._graph.shares()
@@ -69,14 +69,14 @@ class GraphPanel:
 
 
 def beside(picture: Picture, panel: Picture) -> Picture:
-    """Both in one, the picture brought to the panel's height; sides are even, as video formats want them."""
+    """Return both in one, the picture scaled to the panel's height; sides are even, as video formats require."""
     height = panel.shape[0] // 2 * 2
     both = np.hstack([scaled(picture, height), panel[:height]])
     return both[:, : both.shape[1] // 2 * 2]
 
 
 def scaled(picture: Picture, height: int) -> Picture:
-    """The picture brought to that height, or one less: sides are even."""
+    """Return the picture scaled to *height*, or to one less, so that sides are even."""
     height = height // 2 * 2
     width = round(picture.shape[1] * height / picture.shape[0] / 2) * 2
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))

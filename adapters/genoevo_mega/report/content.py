@@ -1,6 +1,6 @@
-"""From runs to the data of a page: plain JSON values, thinned out to what a screen can show.
+"""The data of a page about runs: plain JSON values, reduced to what a screen can show.
 
-Rates and shares are whole numbers of thousandths, because a page of fifty tasks holds some hundred thousand of them.
+Rates and shares are integers in thousandths, because a page of fifty tasks has about a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from genoevo_runs.report.page import register
 from genoevo_runs.settings import flat
 
 WINDOWS = 150
-"""Points of a curve at most."""
+"""Maximum number of points of a curve."""
 EPISODES = 30
-"""Episodes of a task that a point counts at least, where the run has enough for :data:`FEWEST` such points."""
+"""Minimum number of episodes per task and point, if the run has enough for :data:`FEWEST` such points."""
 FEWEST = 12
 
 register("mega", files("genoevo_mega.report") / "assets" / "mega.js")
 
 
 def data_of(runs: list[LoggedRun]) -> dict[str, Any]:
-    """The data of a page about one run or a comparison of several."""
+    """Return the data of a page about one run, or of a comparison of several."""
     parts = [_run(run) for run in runs]
     names = [part["name"] for part in parts]
     title = names[0] if len(runs) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -77,7 +77,7 @@ def _run(run: LoggedRun) -> dict[str, Any]:
 
 
 def window_starts(log: Log) -> Ints:
-    """The first round of every window; their lengths differ by one round at most."""
+    """Return the first round of every window; lengths of windows differ by one round at most."""
     if not log.rounds:
         return np.zeros(0, np.int64)
     per_round = max(int(log.episodes.min()), 1)
@@ -121,9 +121,9 @@ _BOUNDS = (("rate", "success"), ("low", "low"), ("high", "high"))
 
 
 def _mean(successes: Ints, episodes: Ints) -> dict[str, list[int]]:
-    """Mean over tasks; the interval is that of the episodes alone, the tasks being given.
+    """Return the mean over tasks; the interval covers the sampling of episodes, for fixed tasks.
 
-    Each task's variance is taken at its Agresti-Coull centre, so that tasks at 0 or 1 do not count as certain.
+    The variance of each task is taken at its Agresti-Coull centre, so that tasks at 0 or 1 do not count as certain.
     """
     rate = (successes / episodes).mean(axis=1)
     centre = (successes + 2) / (episodes + 4)
@@ -148,10 +148,10 @@ def _evaluation(log: Log) -> dict[str, Any]:
 
 
 def summary(run: LoggedRun) -> str:
-    """What has come of a run, in one or two sentences."""
+    """Return the state of a run in one or two sentences."""
     log = run.log
     if not log.rounds:
-        return f"{run.name}: no round has ended yet."
+        return f"{run.name}: no round has finished yet."
     if log.evaluations:
         last = log.evaluations[-1]
         rates, source = last["greedy_success"], f"{last['episodes']} greedy episodes on unseen goals each"
@@ -250,7 +250,7 @@ def _seconds(record: dict[str, float]) -> list[float]:
 
 
 def _differences(run: LoggedRun) -> dict[str, Any]:
-    """The preset that a run began with, or else the nearest one, and every setting that is not as in it."""
+    """Return the preset that a run began with, or else the nearest one, and all settings that differ from it."""
     mine = _values(run.config)
     named = reader.preset_of(run.command)
     others = {name: _values(build_config(preset(name))) for name in ([named] if named in PRESETS else PRESETS)}

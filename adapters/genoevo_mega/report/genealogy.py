@@ -1,4 +1,4 @@
-"""Who the winning genotypes come from, by first parents, out of the rounds' records."""
+"""The descent of the elites by first parents, from the records of the rounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genoevo_runs.arrays import Ints
 class Birth:
     """A genotype on a line of descent.
 
-    ``round`` bred it; ``origin`` says how; ``donor`` is the task of the second parent, None where there was none.
+    ``round`` is the round that bred it, ``origin`` the operator, and ``donor`` the task of the second parent, if any.
     """
 
     round: int
@@ -23,25 +23,25 @@ class Birth:
 
 
 def lines_of_descent(survivors: Ints, children: Ints) -> list[list[Birth]]:
-    """For each task the births that lead to its present elite, the oldest first.
+    """Return for each task the births that lead to its current elite, oldest first.
 
-    The line follows first parents, which are of the task itself, and ends at a fresh genotype or one of the first
-    generation. A child of origin -1 is its first parent, unchanged, and no birth.
+    A line follows first parents, which belong to the same task. It starts at a fresh genotype or in the initial
+    population. A child of origin -1 is an unchanged copy of its first parent, and not a birth.
 
     Parameters
     ----------
     survivors
-        (rounds, tasks): the place, within its population, of the genotype that each round kept as the next first.
+        (rounds, tasks): index, within its population, of the genotype that becomes the first of the next.
     children
-        (rounds, tasks, size - 1, 3): [origin, parent, parent] of the next generation's further places; parents are
-        rows of all populations together, -1 where there is none.
+        (rounds, tasks, size - 1, 3): [origin, parent, parent] of the other genotypes of the next generation. A parent
+        is a row of all populations together, or -1.
 
     """
     if not len(survivors):
         return []
     rounds, tasks, size = len(survivors), survivors.shape[1], children.shape[2] + 1
     every = np.arange(tasks)
-    place = np.zeros(tasks, np.int64)  # the elite is the first of its population
+    place = np.zeros(tasks, np.int64)  # the elite comes first in its population
     open_lines = np.ones(tasks, np.bool_)
     lines: list[list[Birth]] = [[] for _ in range(tasks)]
     for number in range(rounds - 1, -1, -1):
@@ -56,7 +56,7 @@ def lines_of_descent(survivors: Ints, children: Ints) -> list[list[Birth]]:
 
 
 def donations(lines: list[list[Birth]]) -> Ints:
-    """(tasks, tasks): how often the first task's winning line took from the second's population."""
+    """Return (tasks, tasks): how often the first task's line has a parent from the second's population."""
     counts = np.zeros((len(lines), len(lines)), np.int64)
     for task, line in enumerate(lines):
         for birth in line:

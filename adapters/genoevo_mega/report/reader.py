@@ -1,4 +1,4 @@
-"""Reads run directories: the one place of the report that knows their files."""
+"""The reader of run directories, the only module of the report that knows their files."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from genoevo_runs.metrics import METRICS, TIME
 
 @dataclass
 class Log:
-    """A run's ``metrics.jsonl`` and ``time.jsonl``, by round; R rounds, T tasks, ``size`` genotypes per task.
+    """The records of ``metrics.jsonl`` and ``time.jsonl`` by round: R rounds, T tasks, ``size`` genotypes per task.
 
     Attributes
     ----------
     tasks
-        The names, in the run's order.
+        Names, in the run's order.
     steps, pool_size
         (R,) int64.
     success, returns
-        (R, T) float64: means over the round's ``episodes`` (R, T) int64.
+        (R, T) float64, means over the round's ``episodes``, (R, T) int64.
     stage, effective
-        (R, T) int64: after the round, and of the elite that it found.
+        (R, T) int64: the stage after the round, and the effective modules of the round's elite.
     elites
-        Each task's present elite as a bit string; none in a run whose structure does not evolve.
+        Each task's current elite as a bit string; empty if the structure does not evolve.
     survivors, children
-        (R, T) and (R, T, size - 1, 3) int64, as the record ``genealogy``; no rows in a run that does not evolve.
+        (R, T) and (R, T, size - 1, 3) int64, as in the record ``genealogy``; empty if the structure does not evolve.
     evaluations
         The records of greedy evaluations.
     times
-        The records of ``time.jsonl``, one per round, repeated rounds of a resumed run once.
+        The records of ``time.jsonl``, one per round; rounds repeated by a resumed run count once.
 
     """
 
@@ -61,13 +61,13 @@ class Log:
 
     @property
     def rounds(self) -> int:
-        """How many rounds are on record."""
+        """The number of recorded rounds."""
         return len(self.steps)
 
 
 @dataclass
 class LoggedRun:
-    """A run as the report sees it; ``info`` is that of ``experiments.runs``, None before a checkpoint."""
+    """A run as the report shows it; ``info`` comes from ``experiments.runs``, None before the first checkpoint."""
 
     name: str
     directory: Path
@@ -78,9 +78,9 @@ class LoggedRun:
 
 
 class RunReader:
-    """Reads one run again and again while it grows, only what is new of it.
+    """A reader of one run while it trains; each read takes only the new lines of the files.
 
-    Raises UserError where *directory* is no run.
+    Raises UserError if *directory* is not a run directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -91,11 +91,11 @@ class RunReader:
 
     @property
     def version(self) -> tuple[int | str, ...]:
-        """Changes whenever the files do."""
+        """A value that changes whenever the files do."""
         return (*self._metrics.version, *self._times.version, self._newest_checkpoint())
 
     def read(self) -> LoggedRun:
-        """The run as it is now; UserError where a file is damaged."""
+        """Return the run as it is now; UserError if a file is corrupt."""
         log = _log(self._metrics.read(), _by_step(self._times.read()))
         command = runs.read_origin(self.directory)["command"]
         name = self.directory.resolve().name
@@ -107,8 +107,7 @@ class RunReader:
     def _read_info(self) -> dict[str, Any] | None:
         newest = self._newest_checkpoint()
         if newest and newest != self._info[0]:
-            # What this cannot be read for, damage or a later one that has just taken its place, is no reason to show
-            # nothing of the run.
+            # A checkpoint that is corrupt, or was just replaced by a later one, must not hide the rest of the run.
             with suppress(UserError, OSError):
                 self._info = newest, runs.info(self.directory)
         return self._info[1]
@@ -116,7 +115,7 @@ class RunReader:
 
 @dataclass
 class _Lines:
-    """The JSON lines of a file that another process appends to, and cuts when it resumes."""
+    """The JSON lines of a file that another process appends to, and truncates when it resumes."""
 
     path: Path
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -132,7 +131,7 @@ class _Lines:
         return status.st_size, status.st_mtime_ns
 
     def read(self) -> list[dict[str, Any]]:
-        """All complete lines; UserError names one that is not JSON."""
+        """Return all complete lines; UserError names a line that is not JSON."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -142,12 +141,12 @@ class _Lines:
                 file.seek(0)
             for line in file:
                 if not line.endswith(b"\n"):
-                    break  # its writer is not done with it
+                    break  # still being written
                 try:
                     self.records.append(json.loads(line))
                 except ValueError:
                     number = len(self.records) + 1
-                    raise UserError(f"{self.path}: line {number} is damaged: {line[:60]!r}") from None
+                    raise UserError(f"{self.path}: line {number} is corrupt: {line[:60]!r}") from None
                 self.offset, self.last = self.offset + len(line), line
         return self.records
 
@@ -189,7 +188,7 @@ def _table(rounds: list[dict[str, Any]], name: str, kind: type) -> npt.NDArray[A
 
 
 def preset_of(command: list[str]) -> str | None:
-    """The preset that a run's command line names, None where it names none."""
+    """Return the preset that a run's command line names, or None."""
     for place, word in enumerate(command):
         if word == "--preset" and place + 1 < len(command):
             return command[place + 1]
@@ -199,5 +198,5 @@ def preset_of(command: list[str]) -> str | None:
 
 
 def command_line(command: list[str]) -> str:
-    """A run's command line as a shell takes it."""
+    """Return a run's command line, quoted for a shell."""
     return shlex.join(["genoevo", *command[1:]])

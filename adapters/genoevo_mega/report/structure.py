@@ -1,4 +1,4 @@
-"""What the elites make of the modules: each task's graph, and which tasks share which modules."""
+"""How the elites use the modules: each task's graph, and which tasks share modules."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from genoevo_runs.arrays import Doubles
 
 @dataclass(frozen=True)
 class PageGraph:
-    """One genotype's modules.
+    """The module graph of one genotype, as the page draws it.
 
-    ``shares`` (stage + 1,): each node's share of the output, node 0 the initial input by paths around module 1.
-    ``edges``: from, to, decoded weight, share of the output that flows along it; the output is node stage + 1.
+    ``shares`` (stage + 1,) holds each node's share of the output; node 0 is the initial input, on paths around
+    module 1.
+    ``edges`` holds source, target, decoded weight, and share of the output along the edge; the output is node
+    stage + 1.
     """
 
     stage: int
@@ -29,7 +31,7 @@ class PageGraph:
 
 
 def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> PageGraph:
-    """The graph of a bit string; ValueError for an illegal length."""
+    """Return the graph of a bit string; ValueError for an illegal length."""
     genotype = Genotype(bits)
     stage = layout.stage(len(genotype))
     segments = decode(genotype, layout, decoding.offset, decoding.decimal_scale)
@@ -42,17 +44,17 @@ def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> PageGraph:
 
 
 def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Doubles:
-    """(n, modules + 1): each genotype's :func:`~genoevo.decode.output_shares`."""
+    """Return (n, modules + 1), the :func:`~genoevo.decode.output_shares` of each genotype."""
     population = Population.from_genotypes(genotypes)
     weights = decode_population(population, layout, decoding.offset, decoding.decimal_scale)
     return output_shares(weights, stages_of(population, layout))
 
 
 def clustered(shares: Doubles) -> dict[str, Any]:
-    """Tasks in the order of average linkage over the cosine distance of their *shares* (tasks, modules + 1).
+    """Cluster tasks by average linkage over the cosine distance of their *shares* (tasks, modules + 1).
 
-    Returns ``order`` (indices), ``tree`` (for each join the x and y coordinates of its three-sided line, x in
-    leaves, y in distance) and ``similarity`` (tasks, tasks), one minus the distance.
+    Returns ``order`` (indices), ``tree`` and ``similarity`` (tasks, tasks), one minus the distance. ``tree`` has for
+    each join the x (in leaves) and y (in distance) coordinates of its three-sided line.
     """
     n = len(shares)
     if n < 2:

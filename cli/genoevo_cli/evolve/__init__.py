@@ -1,1 +1,1 @@
-"""``genoevo evolve``: the engine alone; nothing here imports an adapter."""
+"""``genoevo evolve``: searches with the engine alone; nothing here imports an adapter."""

@@ -32,39 +32,59 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class _Named(click.Choice):
-    """A choice that answers a misspelt name with the nearest."""
+    """A choice whose error message suggests the nearest name."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         return super().get_invalid_choice_message(value, ctx) + nearest(str(value), list(self.choices))
 
 
 @click.command()
-@click.option("--problem", type=_Named(sorted(PROBLEMS)), help="What to maximise; needed for a new search.")
+@click.option("--problem", type=_Named(sorted(PROBLEMS)), help="Problem to maximise; required for a new search.")
 @click.option(
     "--size",
     type=click.IntRange(1, MOST_SIZE),
-    help="Bits of a genotype; of variable-onemax and segment-trap the right number of bits and segments.  "
+    help="Bits of a genotype; for variable-onemax and segment-trap, the optimal number of bits and segments.  "
     "[default: the problem's own]",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the problem, such as k=3 of nk."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Setting of the problem, such as k=3 for nk; repeatable.",
 )
 @click.option(
-    "--population", type=click.IntRange(2, MOST_GENOTYPES), default=100, show_default=True, help="Genotypes."
+    "--population",
+    type=click.IntRange(2, MOST_GENOTYPES),
+    default=100,
+    show_default=True,
+    help="Number of genotypes.",
 )
-@click.option("--generations", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
-@click.option("--crossover-rate", type=click.FloatRange(0, 1), default=0.9, show_default=True)
-@click.option("--mutation-rate", type=click.FloatRange(0, 1), help="Flips per bit.  [default: 1 / length]")
+@click.option(
+    "--generations", type=click.IntRange(1), default=1000, show_default=True, help="Maximum number of generations."
+)
+@click.option(
+    "--crossover-rate",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Probability that a child has two parents.",
+)
+@click.option(
+    "--mutation-rate", type=click.FloatRange(0, 1), help="Probability that a bit is flipped.  [default: 1 / length]"
+)
 @click.option(
     "--resize-rate",
     type=click.FloatRange(0, 1),
-    help="Probability that a gene is inserted, deleted or duplicated.  [default: 0.1 where lengths vary, else 0]",
+    help="Probability that a gene is inserted, deleted or duplicated.  [default: 0.1 if lengths vary, else 0]",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--state", "state_file", type=FILE, help="Keep the search in this file; one that exists goes on.")
-@click.option("--resume", "resume_file", type=FILE, help="Go on with the search in this file, with its settings.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random generator.")
 @click.option(
-    "--every", type=click.IntRange(1), help="Generations from one save to the next.  [default: save every 10 seconds]"
+    "--state", "state_file", type=FILE, help="Save the search to this file; if the file exists, resume from it."
+)
+@click.option("--resume", "resume_file", type=FILE, help="Resume the search in this file, with its settings.")
+@click.option(
+    "--every", type=click.IntRange(1), help="Generations between two saves.  [default: save every 10 seconds]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.option(
@@ -75,8 +95,8 @@ class _Named(click.Choice):
 @click.option(
     "--report",
     type=FILE,
-    help="Write convergence, diversity, lengths and lineage as an HTML page to this file; of a search that goes on, "
-    "from there on, and its lineage if it began with --report.",
+    help="Write convergence, diversity, lengths and lineage as an HTML page to this file. For a resumed search, the "
+    "page starts at the resumption, and has the lineage only if the search began with --report.",
 )
 @click.pass_context
 def evolve(
@@ -91,8 +111,9 @@ def evolve(
 ) -> None:
     """Run the genetic algorithm on a test problem until its optimum or the last generation.
 
-    With --state, Ctrl-C (or SIGTERM) saves after the generation under way and says how to go on. The same command
-    again, or --resume, goes on exactly as if it had not stopped; what is finished goes on with more --generations.
+    With --state, Ctrl-C (or SIGTERM) saves after the current generation and prints the command that resumes the
+    search. A resumed search continues exactly as if it had not been interrupted. To continue a finished search,
+    resume it with more --generations.
 
     Examples:
         genoevo evolve --problem trap --size 30 --population 1000 --seed 3
@@ -114,26 +135,26 @@ def evolve(
     course = Course(wanted=report is not None)
     path = _state_path(state_file, resume_file)
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    with _kept(path, every) as checkpoint:
+    with _open_checkpoint(path, every) as checkpoint:
         try:
             state = None if checkpoint is None else checkpoint.load()
-            what = _search(path, state, given)
-            progress = SearchProgress(what.generations, what.function.optimum)
+            settings = _search(path, state, given)
+            progress = SearchProgress(settings.generations, settings.function.optimum)
             callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
-            evolution = what.evolution(state, callbacks, lineage=report is not None)
+            evolution = settings.evolution(state, callbacks, lineage=report is not None)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         if checkpoint is not None:
-            checkpoint.about = asdict(what)
+            checkpoint.about = asdict(settings)
         began = time.perf_counter()
         with progress:
-            ended = evolution.run(stop=Stop(target=what.function.optimum, generations=what.generations))
+            ended = evolution.run(stop=Stop(target=settings.function.optimum, generations=settings.generations))
         if state is not None and evolution.generation == state["generation"]:
-            console.note(f"{path} has {evolution.generation:,} generations already, or the optimum.")
-    result = _result(what, evolution, ended, time.perf_counter() - began)
+            console.note(f"{path} already has {evolution.generation:,} generations, or the optimum.")
+    result = _result(settings, evolution, ended, time.perf_counter() - began)
     if plot is not None:
-        title = f"{what.problem}, size {what.size}, {what.population} genotypes, seed {what.seed}"
-        convergence.plot(evolution.logbook, plot, title, what.function.optimum)
+        title = f"{settings.problem}, size {settings.size}, {settings.population} genotypes, seed {settings.seed}"
+        convergence.plot(evolution.logbook, plot, title, settings.function.optimum)
     if report is not None:
         write_page(report, render(course.data(evolution, result)))
     if as_json:
@@ -143,14 +164,14 @@ def evolve(
             click.echo(f"{name:>12}  {value}")
 
 
-def _result(what: Search, evolution: Evolution, ended: str, seconds: float) -> dict[str, Any]:
+def _result(settings: Search, evolution: Evolution, ended: str, seconds: float) -> dict[str, Any]:
     assert evolution.best is not None
     return {
-        "problem": what.problem,
-        "size": what.size,
-        "seed": what.seed,
+        "problem": settings.problem,
+        "size": settings.size,
+        "seed": settings.seed,
         "best": evolution.best.fitness.values[0],
-        "optimum": what.function.optimum,
+        "optimum": settings.function.optimum,
         "solved": ended == "target",
         "generations": evolution.generation,
         "evaluations": evolution.evaluations,
@@ -161,8 +182,8 @@ def _result(what: Search, evolution: Evolution, ended: str, seconds: float) -> d
 
 
 @contextmanager
-def _kept(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
-    """The checkpoint of *path*, if any; what goes wrong with the file leaves as one line."""
+def _open_checkpoint(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
+    """The checkpoint at *path*, or None without a path; errors of the file end in one line."""
     if path is None:
         yield None
         return
@@ -171,36 +192,36 @@ def _kept(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
         with checkpoint:
             yield checkpoint
     except Interrupted:
-        console.note(f"Stopped and saved. Go on with: genoevo evolve --resume {path}")
+        console.note(f"Stopped and saved. Resume with: genoevo evolve --resume {path}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be read or written, and is as it was: {error.strerror}") from None
+        raise click.ClickException(f"{path} cannot be read or written, and is unchanged: {error.strerror}") from None
 
 
 def _state_path(state_file: Path | None, resume_file: Path | None) -> Path | None:
     if state_file is not None and resume_file is not None:
         raise click.UsageError("give --state or --resume, not both")
     if resume_file is not None and not resume_file.exists():
-        raise click.UsageError(f"--resume: there is no file {str(resume_file)!r}")
+        raise click.UsageError(f"--resume: file {str(resume_file)!r} does not exist")
     path = state_file or resume_file
     if path is not None and not path.parent.is_dir():
-        raise click.UsageError(f"--state: there is no directory {str(path.parent)!r}")
+        raise click.UsageError(f"--state: directory {str(path.parent)!r} does not exist")
     return path
 
 
 def _search(path: Path | None, state: State | None, given: dict[str, Any]) -> Search:
-    """A new search, or the one that *state* is of; ValueError for options that do not fit."""
+    """Return a new search, or the one in *state*; ValueError if the options do not fit."""
     if state is None or path is None:
         if "problem" not in given:
-            raise ValueError("--problem is needed for a new search")
+            raise ValueError("--problem is required for a new search")
         problem = given["problem"]
     else:
         problem = search.problem_of(path, state)
     if "settings" in given:
         given = {**given, "settings": search.parse_settings(given.get("problem", problem), given["settings"])}
-    return search.begun(given) if state is None or path is None else search.resumed(path, state, given)
+    return search.new_search(given) if state is None or path is None else search.resumed_search(path, state, given)
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -211,6 +232,6 @@ def _check_plot(path: Path) -> None:
     if path.suffix.lower() not in PLOT_FORMATS:
         raise click.UsageError(f"--plot must end in {' or '.join(PLOT_FORMATS)}, got {str(path)!r}")
     if not path.parent.is_dir():
-        raise click.UsageError(f"--plot: there is no directory {str(path.parent)!r}")
+        raise click.UsageError(f"--plot: directory {str(path.parent)!r} does not exist")
     if importlib.util.find_spec("matplotlib") is None:
         raise click.ClickException("--plot needs matplotlib: pip install 'genoevo[plot]'")

@@ -13,14 +13,14 @@ _QUARTILES = "quartiles"
 
 
 def statistics() -> PopulationStatistics:
-    """Puts the quartiles of each generation's population, of one objective, into the log."""
+    """Return statistics that log the quartiles of each population's fitness, for one objective."""
     quartiles = PopulationStatistics(lambda population: population.fitness)
     quartiles.register(_QUARTILES, lambda fitness: np.quantile(fitness, [0.25, 0.5, 0.75]).tolist())
     return quartiles
 
 
 def check(log: Logbook) -> None:
-    """Raise ValueError where a record of *log* lacks its quartiles."""
+    """Raise ValueError if a record of *log* lacks its quartiles."""
     for record in log:
         values = record.get(_QUARTILES)
         if not isinstance(values, list) or len(values) != 3 or not all(isinstance(v, int | float) for v in values):
@@ -28,7 +28,7 @@ def check(log: Logbook) -> None:
 
 
 def plot(log: Logbook, path: Path, title: str, optimum: float) -> None:
-    """Write the curve to *path*, as the format that its suffix names. Raises ImportError without matplotlib."""
+    """Write the curve to *path*, in the format of its suffix. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")

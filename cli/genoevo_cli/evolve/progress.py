@@ -1,4 +1,4 @@
-"""How far a search of ``genoevo evolve`` is, on standard error, once it takes longer than two seconds."""
+"""The progress of a search that takes longer than two seconds, on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIVE_INTERVAL = 0.25
 
 
 class SearchProgress:
-    """A callback: a bar on a terminal, else a line every ten seconds."""
+    """A callback that shows a bar on a terminal, else a line every ten seconds."""
 
     def __init__(self, generations: int, optimum: float) -> None:
         self._generations, self._optimum = generations, optimum
@@ -33,7 +33,7 @@ class SearchProgress:
             self._bar.stop()
 
     def __call__(self, evolution: Evolution) -> None:
-        """Show where it is time to."""
+        """Show the progress of *evolution* if enough time has passed."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -41,7 +41,7 @@ class SearchProgress:
         best = f"best {evolution.best.fitness.values[0]:g} of {self._optimum:g}"
         if not console.stderr().is_terminal:
             self._next = now + console.PLAIN_INTERVAL
-            done = f"generation {evolution.generation:,} of {self._generations:,} at most"
+            done = f"generation {evolution.generation:,} of at most {self._generations:,}"
             console.note(f"{done}  {evolution.evaluations:,} evaluations  {best}")
             return
         self._next = now + LIVE_INTERVAL

@@ -1,4 +1,4 @@
-"""What a search of ``genoevo evolve`` is: settings that are checked wherever they come from, an option or a file."""
+"""The settings of a search of ``genoevo evolve``, checked wherever they come from: an option or a file."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from genoevo_cli.evolve import convergence
 
 MOST_GENOTYPES = MOST_SIZE = 1_000_000
 MOST_BITS = 100_000_000
-"""Of a population: some problems take eight bytes for each."""
+"""Limit on the bits of a population: some problems take eight bytes for each."""
 
 ProblemSettings = dict[str, int | str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The settings of a search; ValueError names one that is not allowed.
+    """The settings of a search. Raises ValueError, which names a setting that is not allowed.
 
-    A *size*, entry of *settings* or *resize_rate* that is not given is the problem's own, filled in.
+    *size*, entries of *settings* and *resize_rate* default to the values of the problem.
     """
 
     problem: str
@@ -61,7 +61,7 @@ class Search:
         varies = function.layout != FlatLayout(genes=function.size)
         if self.resize_rate and not varies:
             raise ValueError(
-                f"resize-rate must be 0 where all genotypes have {function.size} bits, got {self.resize_rate:g}"
+                f"resize-rate must be 0 if all genotypes have {function.size} bits, got {self.resize_rate:g}"
             )
         filled = {"size": function.size, "settings": {**defaults(self.problem), **self.settings}}
         if self.resize_rate is None:
@@ -71,7 +71,7 @@ class Search:
 
     @cached_property
     def function(self) -> Problem:
-        """The problem itself."""
+        """The fitness function."""
         known = defaults(self.problem)
         for name, value in self.settings.items():
             if name not in known:
@@ -80,9 +80,9 @@ class Search:
         return PROBLEMS[self.problem](**size, **self.settings)
 
     def evolution(self, state: State | None, callbacks: Sequence[Callback], *, lineage: bool = False) -> Evolution:
-        """The search from its beginning, or from *state*; ValueError where that is not of this search.
+        """Return a new search, or the one in *state*; ValueError if the state belongs to another search.
 
-        A new search keeps its lineage if *lineage* says so; one that goes on keeps it if it did.
+        A new search records its lineage if *lineage* is true; a resumed search, if it did so before.
         """
         function, evaluate, statistics = self.function, Vectorised(self.function), convergence.statistics()
         new = Evolution(
@@ -106,21 +106,21 @@ class Search:
             state, evaluate, layout=function.layout, statistics=statistics, callbacks=callbacks
         )
         if _rules(evolution) != _rules(new) or evolution.record not in (Record(), Record(lineage=True)):
-            raise ValueError("the state's rules are not those of its settings")
-        function(evolution.population)  # raises ValueError where a length is not the problem's
+            raise ValueError("the rules in the state do not match its settings")
+        function(evolution.population)  # raises ValueError if a length is not legal
         convergence.check(evolution.logbook)
         return evolution
 
 
-def begun(given: Mapping[str, Any]) -> Search:
-    """A new search of the options *given*."""
+def new_search(given: Mapping[str, Any]) -> Search:
+    """Return a new search with the options *given*."""
     return Search(**{"settings": {}, **given})
 
 
-def resumed(path: Path, state: State, given: Mapping[str, Any]) -> Search:
-    """The search that *path* holds the *state* of.
+def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search:
+    """Return the search whose *state* was read from *path*.
 
-    ValueError names the option of those *given* that is another's; only generations may be.
+    Raises ValueError, which names an option in *given* that differs from the saved one; only generations may differ.
     """
     problem_of(path, state)
     about, settings = state["about"], given.get("settings", {})
@@ -130,21 +130,21 @@ def resumed(path: Path, state: State, given: Mapping[str, Any]) -> Search:
     try:
         return Search(**{**about, "generations": given.get("generations", about["generations"])})
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is corrupt: {error}") from error
 
 
 def problem_of(path: Path, state: State) -> str:
-    """The problem of the search whose *state* is in *path*; ValueError where it is no search of this command."""
+    """Return the problem's name in a *state* read from *path*; ValueError if this command did not write it."""
     check_about(path, state, {})
     known = state["about"]
     if set(known) != {field.name for field in fields(Search)} or not isinstance(known["settings"], dict):
-        raise ValueError(f"{path} is of no search of genoevo evolve")
+        raise ValueError(f"{path} is not a search of genoevo evolve")
     check_choice(f"the problem of {path}", known["problem"], list(PROBLEMS))
     return str(known["problem"])
 
 
 def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
-    """``NAME=VALUE`` each, of that problem; ValueError for a setting that it does not have."""
+    """Parse settings of the form ``NAME=VALUE``; ValueError if the problem does not have one of them."""
     known, values = defaults(problem), ProblemSettings()
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -158,7 +158,7 @@ def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
 
 
 def defaults(problem: str) -> ProblemSettings:
-    """The settings of a problem, its size apart, and their defaults."""
+    """Return the settings of a problem, except its size, with their defaults."""
     known = inspect.signature(PROBLEMS[problem]).parameters
     return {name: p.default for name, p in known.items() if name != "size" and isinstance(p.default, int | str)}
 

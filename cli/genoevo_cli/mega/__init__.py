@@ -1,4 +1,4 @@
-"""``genoevo mega``: importing it registers all of its commands."""
+"""``genoevo mega``: importing this package registers its commands."""
 
 from genoevo_cli.mega import catalogue, compare, export, inspect, report, settings, sweep, train
 from genoevo_cli.mega.group import mega

@@ -1,4 +1,4 @@
-"""``genoevo mega presets`` and ``tasks``: what there is to choose from."""
+"""``genoevo mega presets`` and ``tasks``: the presets and tasks to choose from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from genoevo_cli.mega.group import mega
 from genoevo_cli.terminal import console, tables
 
 PICTURES = "https://metaworld.farama.org/benchmark/benchmark_descriptions/"
-WORDS = "https://metaworld.farama.org/benchmark/task_descriptions/"
+DESCRIPTIONS = "https://metaworld.farama.org/benchmark/task_descriptions/"
 
 
 @mega.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def presets(name: str | None, as_json: bool) -> None:
-    """Every preset, or one, with the settings that it changes and their defaults.
+    """List every preset, or one, with the settings that it changes and their defaults.
 
     Examples:
         genoevo mega presets
@@ -40,13 +40,13 @@ def presets(name: str | None, as_json: bool) -> None:
 
 
 @mega.command()
-@click.option("--suite", default="mt50", show_default=True, help="mt10, mt25, mt50 or tasks separated by commas.")
+@click.option("--suite", default="mt50", show_default=True, help="mt10, mt25, mt50 or comma-separated tasks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def tasks(suite: str, as_json: bool) -> None:
-    """Meta-World's tasks: their suites, the cost of a step, and how hard they are without learning.
+    """List Meta-World's tasks with their suites, the cost of a step, and their difficulty before learning.
 
-    Cost is that of a step of the simulator relative to others. Difficulty, measured: the steps that Meta-World's
-    scripted expert takes to succeed, and how often random actions do.
+    The cost is that of a simulator step, relative to other tasks. The difficulty was measured: the success rates of
+    Meta-World's scripted expert and of random actions, and the steps that the expert takes to succeed.
 
     Examples:
         genoevo mega tasks
@@ -57,7 +57,7 @@ def tasks(suite: str, as_json: bool) -> None:
 
     described = catalogue.describe(suite)
     if as_json:
-        click.echo(json.dumps({"pictures": PICTURES, "descriptions": WORDS, "tasks": described}))
+        click.echo(json.dumps({"pictures": PICTURES, "descriptions": DESCRIPTIONS, "tasks": described}))
         return
     tables.print_tasks(described)
-    console.note(f"Pictures: {PICTURES}   In words: {WORDS}")
+    console.note(f"Pictures: {PICTURES}   Descriptions: {DESCRIPTIONS}")

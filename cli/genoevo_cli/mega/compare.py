@@ -1,4 +1,4 @@
-"""``genoevo mega compare``: runs beside one another."""
+"""``genoevo mega compare``: a comparison of methods over their runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from genoevo_cli.terminal import console, tables
 
 @mega.command()
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--against", help="The method that the others are to improve on.  [default: the best]")
-@click.option("--picture", type=click.Path(path_type=Path), help="Write a picture: a file ending in .png or .svg.")
+@click.option("--against", help="Method that the others are compared with.  [default: the best]")
+@click.option("--picture", type=click.Path(path_type=Path), help="Write a picture to this .png or .svg file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, as_json: bool) -> None:
-    """Success, speed and size of methods, over their seeds and tasks. A RUN may be a sweep's directory.
+    """Compare the success, speed and size of methods over seeds and tasks. A RUN may be a sweep's directory.
 
-    Success is that of the last greedy evaluation, as interquartile mean over seeds and tasks with stratified
-    bootstrap 95 % intervals; beside them intervals from whole runs resampled, since the tasks of a run share a
-    network. Where seeds are too few for an interval there is none.
+    Success is the interquartile mean over seeds and tasks of the last greedy evaluation, with 95 % intervals by
+    stratified bootstrap. A second interval resamples whole runs, because the tasks of a run share a network. A method
+    with too few seeds has no interval.
 
     Examples:
         genoevo mega compare sweeps/start_stage --picture start_stage.png

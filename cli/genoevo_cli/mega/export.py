@@ -1,4 +1,4 @@
-"""``genoevo mega export`` and ``render``: policies and films that leave this project."""
+"""``genoevo mega export`` and ``render``: policies and videos for use without genoevo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genoevo_cli.terminal import console, tables
 @mega.command()
 @RUN
 @trust
-@click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Whose policy.")
+@click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Task whose policy is exported.")
 @click.option(
     "--format",
     "kind",
@@ -27,15 +27,16 @@ from genoevo_cli.terminal import console, tables
 @click.option(
     "--threshold",
     type=float,
-    help="Cut connections whose share of the output is not above this; the default changes no action by 1e-5, "
-    "larger ones cut more and the table tells by how much actions change.  [default: 1e-8]",
+    help="Remove connections whose share of the output is not above this. The default changes no action by 1e-5; "
+    "larger values remove more, and the table shows how much actions change.  [default: 1e-8]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: float | None, as_json: bool) -> None:
-    """Write each task's greedy policy as a file that runs without genoevo.
+    """Export each task's greedy policy as a file that runs without genoevo.
 
-    Weights are decoded and modules that the task does not use cut out. The table compares multiply-adds and latency
-    with a policy that uses every module of the pool. Of the other architectures what belongs to other tasks is cut.
+    The weights are decoded, and modules that the task does not use are removed. The table compares multiply-adds and
+    latency with a policy that uses every module of the pool. For the other architectures, parts that belong to other
+    tasks are removed.
 
     Examples:
         genoevo mega export runs/a --task all --format onnx
@@ -63,16 +64,18 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 @mega.command()
 @RUN
 @trust
-@click.option("--task", required=True, metavar="NAME", help="Which task.")
-@click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="One evaluation goal each.")
+@click.option("--task", required=True, metavar="NAME", help="Task to record.")
+@click.option(
+    "--episodes", type=click.IntRange(1), default=3, show_default=True, help="Episodes, one evaluation goal each."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New .mp4 or .gif file.")
-@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Steps from picture to picture.")
-@click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Pictures a second.")
-@click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Pixels.")
+@click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Environment steps per frame.")
+@click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Frames per second.")
+@click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Height in pixels.")
 def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
-    """Film a task's greedy policy, MEGA's module graph beside it, lit by what is active.
+    """Record a video of a task's greedy policy, with MEGA's module graph beside it, lit by activity.
 
-    Draws without a screen, by EGL or OSMesa, whichever works; MUJOCO_GL chooses.
+    Rendering needs no screen. It uses EGL or OSMesa, whichever works, unless MUJOCO_GL names one.
 
     Examples:
         genoevo mega render runs/a --task drawer-close-v3 --episodes 3 --out drawer.mp4
@@ -85,7 +88,7 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
 
         trained = Trained.of_run(run_dir)
     total = episodes * trained.config.environment.episode_length
-    with console.counter("filming", total) as progress:
+    with console.counter("recording", total) as progress:
         shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)
     for one in shown:
         result = "success" if one.success else "no success"

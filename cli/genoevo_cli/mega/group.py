@@ -1,4 +1,4 @@
-"""The group that the commands of ``genoevo mega`` register with, and what they share."""
+"""The group that the commands of ``genoevo mega`` register with, and the code they share."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def _allow(context: click.Context, parameter: click.Parameter, name: str | None)
 
 
 def trust(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options by which the user allows a run, or a file, to import the code that it names."""
+    """Add options by which the user allows a run, or a file, to import the code that it names."""
     for setting in ("architecture", "suite"):
         option = click.option(
             f"--{setting}",
             expose_value=False,
             callback=_allow,
             metavar="MODULE:CALLABLE",
-            help=f"Allow the run, or the file, to import its {setting}, where that is code of your own.",
+            help=f"Allow the run, or the file, to import its {setting} if it is your own code.",
         )
         command = option(command)
     return command
 
 
 @click.group()
-@click.command_panel("Choose", commands=["presets", "settings", "tasks"])
+@click.command_panel("Catalogue", commands=["presets", "settings", "tasks"])
 @click.command_panel("Train", commands=["train", "resume", "sweep"])
-@click.command_panel("Look", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
-@click.command_panel("Take away", commands=["export", "render"])
+@click.command_panel("Inspect", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
+@click.command_panel("Export", commands=["export", "render"])
 def mega() -> None:
     """Train modular agents whose structure evolves, on Meta-World's suites or your own.
 
@@ -57,13 +57,13 @@ def mega() -> None:
 
 
 def complete_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of presets, for shells."""
+    """Return the names of presets that begin with *incomplete*."""
     from genoevo_mega.config.presets import PRESETS
 
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
 def machine_defaults() -> dict[str, int]:
-    """One rollout worker and one learner thread per core that this process may use."""
+    """Return one rollout worker and one learner thread per core that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {"workers": cores, "threads": cores}

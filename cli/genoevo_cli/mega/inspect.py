@@ -1,4 +1,4 @@
-"""``genoevo mega evaluate``, ``info`` and ``verify``: what a run has learnt, what it is, whether it is whole."""
+"""``genoevo mega evaluate``, ``info`` and ``verify``: what a run has learnt and is, and whether it is intact."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from genoevo_cli.terminal import console, tables
 @mega.command()
 @RUN
 @trust
-@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Per task.")
+@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Episodes per task.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
-    """Success of the greedy policy on goals that training never saw, with 95 % Wilson intervals.
+    """Evaluate the greedy policy on goals that training never saw, with 95 % Wilson intervals.
 
     Example:
         genoevo mega evaluate runs/a --episodes 50 --json
@@ -40,7 +40,7 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def info(run_dir: Path, as_json: bool) -> None:
-    """What a run is, how far it has come, and where its time went.
+    """Show what a run is, how far it has come, and where its time went.
 
     Example:
         genoevo mega info runs/a --json
@@ -60,7 +60,7 @@ def info(run_dir: Path, as_json: bool) -> None:
 @trust
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def verify(run_dir: Path, as_json: bool) -> None:
-    """Check every file of a run: sizes, checksums, and that it can be read. Exit code 0 sound, 1 damaged.
+    """Check the sizes, checksums and contents of all files of a run. Exit code 0 if intact, 1 if any is corrupt.
 
     Examples:
         genoevo mega verify runs/a
@@ -76,7 +76,7 @@ def verify(run_dir: Path, as_json: bool) -> None:
     else:
         for problem in verdict["damaged"]:
             console.note(f"{problem['place']}: {problem['problem']}")
-        state = "sound" if verdict["sound"] else f"{len(verdict['damaged'])} damaged"
+        state = "intact" if verdict["sound"] else f"{len(verdict['damaged'])} corrupt"
         console.note(f"{run_dir}: {verdict['checkpoints']} checkpoints, {verdict['files']} files: {state}")
     if not verdict["sound"]:
         sys.exit(1)

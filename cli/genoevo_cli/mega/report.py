@@ -17,12 +17,12 @@ from genoevo_cli.terminal import console
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.  [default: report.html in the run directory; comparison.html here for several]",
+    help="File to write.  [default: report.html in the run directory, or comparison.html here for several runs]",
 )
 def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
-    """Write what a run has done as one HTML page; of several runs, a comparison.
+    """Write one HTML page about a run, or a comparison of several runs.
 
-    The page needs no network and nothing beside itself. It may be made while the run trains.
+    The page is a single file and needs no network. It can be written while the run trains.
 
     Examples:
         genoevo mega report runs/a
@@ -42,18 +42,20 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
         for reader in readers:
             runs.append(reader.read())
             progress(len(runs))
-    with console.counter("drawing"):
+    with console.counter("rendering"):
         page = render(data_of(runs))
     write_page(out, page)
 
 
 @mega.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine.  [default: any free one]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine.  [default: any free port]"
+)
 def watch(run_dir: Path, port: int) -> None:
     """Show a run's page in a browser while it trains, until Ctrl-C.
 
-    The page is served to this machine alone, under an address that holds a random token, and changes nothing.
+    The page is served to this machine only, under an address with a random token. It cannot change the run.
 
     Example:
         genoevo mega watch runs/a --port 8000

@@ -17,20 +17,20 @@ from genoevo_cli.terminal.signals import stop_on_signal
 @click.argument("file", type=click.Path(path_type=Path))
 @trust
 @click.option(
-    "--dir", "directory", type=click.Path(path_type=Path), help="Where the runs go.  [default: sweeps/FILE]"
+    "--dir", "directory", type=click.Path(path_type=Path), help="Directory for the runs.  [default: sweeps/FILE]"
 )
 @click.option("--scale", help="One of the file's scales, for example laptop, node or paper.")
-@click.option("--processes", type=click.IntRange(1), help="Runs at a time.  [default: one per core]")
-@click.option("--ray", "use_ray", is_flag=True, help="Run on Ray; the directory must be shared by its machines.")
-@click.option("--dry-run", is_flag=True, help="List the runs and what became of them; run nothing.")
+@click.option("--processes", type=click.IntRange(1), help="Number of runs at a time.  [default: one per core]")
+@click.option("--ray", "use_ray", is_flag=True, help="Run on Ray; all of its machines must share the directory.")
+@click.option("--dry-run", is_flag=True, help="List the runs and their states; run nothing.")
 def sweep(
     file: Path, directory: Path | None, scale: str | None, processes: int | None, use_ray: bool, dry_run: bool
 ) -> None:
-    """Train every run that FILE means, several at a time; what is done is skipped, what was begun is gone on with.
+    """Train all runs that FILE describes, several at a time; skip finished runs and resume interrupted ones.
 
-    A grid of settings, a list of named runs, or both, each with several seeds; studies/ has examples. Results go to
-    DIR/NAME/SEED. The machine's cores are shared out among the runs, one thread each where there are as many runs as
-    cores. Ctrl-C saves all of them; the same command goes on.
+    FILE has a grid of settings, a list of named runs, or both, each with several seeds; studies/ has examples.
+    Results go to DIR/NAME/SEED. The runs share the machine's cores, one thread each if there are as many runs as
+    cores. Ctrl-C saves all runs, and the same command resumes them.
 
     Examples:
         genoevo mega sweep studies/start_stage.yaml --scale laptop --dry-run
@@ -57,7 +57,7 @@ def sweep(
     waiting = [run for run, state in states.items() if state != "done"]
     console.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
     pool: Any = RayPool(root, share, sys.argv) if use_ray else LocalPool(at_once, sys.argv)
-    stopping = "Stopping: every run saves after its present step ... (again: stop at once, unsaved)"
+    stopping = "Stopping: every run saves after its current step ... (again: stop at once, without saving)"
     with stop_on_signal(pool, stopping), live.SweepView(len(planned), len(planned) - len(waiting)) as view:
         failed = []
         for progress in pool.run(waiting):
@@ -67,10 +67,10 @@ def sweep(
     again = f"genoevo mega sweep {file}" + (f" --scale {scale}" if scale else "") + f" --dir {root}"
     if failed:
         raise click.ClickException(
-            f"{len(failed)} of {len(planned)} runs failed; the others are kept. Again: {again}"
+            f"{len(failed)} of {len(planned)} runs failed; the others are saved. Retry with: {again}"
         )
     if pool.stop_requested:
-        console.note(f"Stopped; everything is saved. Go on with: {again}")
+        console.note(f"Stopped; all runs are saved. Resume with: {again}")
     else:
         console.note(f"Done. Compare them with: genoevo mega compare {root}")
 

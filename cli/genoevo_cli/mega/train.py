@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     shell_complete=complete_presets,
-    help="A name from genoevo mega presets.  [default: mt50 for that suite, else mt10]",
+    help="Preset, from genoevo mega presets.  [default: mt50 for the suite mt50, else mt10]",
 )
 @click.option(
     "--suite",
-    help="mt10, mt25, mt50, Meta-World tasks separated by commas, gymnasium:ID,ID or your own module:callable.",
+    help="mt10, mt25, mt50, comma-separated Meta-World tasks, gymnasium:ID,ID or your own module:callable.",
 )
 @click.option(
     "--architecture",
@@ -35,27 +35,29 @@ if TYPE_CHECKING:
 @click.option(
     "--match-parameters",
     metavar="SIZE",
-    help="Size of the networks: mega (MEGA's at its start stage), mega:5 (with 5 modules) or a number of parameters.",
+    help="Size of the networks: mega (MEGA at its start stage), mega:5 (with 5 modules) or a number of parameters.",
 )
-@click.option("--steps", type=int, help="Environment steps of all tasks together.")
-@click.option("--seed", type=int, help="Of everything random.")
-@click.option("--minutes", type=float, help="Time budget; the run ends there as if it had reached its steps.")
+@click.option("--steps", type=int, help="Total environment steps over all tasks.")
+@click.option("--seed", type=int, help="Seed of all random generators.")
+@click.option(
+    "--minutes", type=float, help="Time budget; when it is spent, the run ends as if it had reached its steps."
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; may be given again.")
-@click.option("--device", help="cpu or cuda, for networks and replay.  [default: cpu]")
-@click.option("--workers", type=int, help="Rollout processes.  [default: the machine's cores]")
-@click.option("--threads", type=int, help="Threads of the learner.  [default: the machine's cores]")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
+@click.option("--device", help="Device of networks and replay, cpu or cuda.  [default: cpu]")
+@click.option("--workers", type=int, help="Number of rollout processes.  [default: one per core]")
+@click.option("--threads", type=int, help="Number of learner threads.  [default: one per core]")
 @click.option(
     "--logger",
     "loggers",
     multiple=True,
-    help="tensorboard, wandb or mlflow; may be given again.  [default: tensorboard]",
+    help="tensorboard, wandb or mlflow; repeatable.  [default: tensorboard]",
 )
 @click.option("--profile", is_flag=True, help="Write a torch profiler trace of 30 vector steps to profile.json.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Start nothing: print the resolved config, sizes, memory, and a time estimate from a ten-second probe.",
+    help="Train nothing; print the resolved config, sizes, memory, and a time estimate from a ten-second probe.",
 )
 @click.option_panel(
     "What to train",
@@ -92,10 +94,10 @@ def train(
     profile: bool,
     dry_run: bool,
 ) -> None:
-    """Start a run.
+    """Train a new run.
 
-    Settings come from the preset, then the file, then --set, then the options, each over the ones before. Ctrl-C
-    saves the run and says how to go on.
+    Settings come from the preset, the file, --set and the options; each overrides those before it. Ctrl-C saves the
+    run and prints the command that resumes it.
 
     Examples:
         genoevo mega train --preset demo --run-dir runs/demo
@@ -154,15 +156,19 @@ def train(
     with Profiler(run_dir / "profile.json", view.update) as profiler:
         _run(runs.create(run_dir, resolved, sys.argv, profiler), resolved.steps, view)
     if not profiler.written:
-        console.note("The run was too short for a profile: it takes steps after the first 20 updates.")
+        console.note("The run was too short for a profile: profiling starts after the first 20 updates.")
 
 
 @mega.command()
 @RUN
 @trust
-@click.option("--steps", type=click.IntRange(1), help="Total environment steps.  [default: as the run was started]")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="New total of environment steps.  [default: the total that the run was started with]",
+)
 def resume(run_dir: Path, steps: int | None) -> None:
-    """Go on with a run from its last checkpoint, exactly as if it had not stopped.
+    """Resume a run from its last checkpoint, exactly as if it had not been interrupted.
 
     Example:
         genoevo mega resume runs/a --steps 200000
@@ -183,7 +189,7 @@ def _estimate(resolved: Config) -> None:
     from genoevo_mega.experiments.dry_run import estimate
 
     click.echo(config.dump_config(resolved), nl=False)
-    console.note("Building the environments for a probe of ten seconds ...")
+    console.note("Building the environments for a ten-second probe ...")
     with console.counter("probing", 10) as progress:
         found = estimate(resolved, 10.0, lambda elapsed: progress(min(int(elapsed), 10)))
     tables.print_estimate(found, resolved.steps)
@@ -191,13 +197,12 @@ def _estimate(resolved: Config) -> None:
 
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
     console.note(f"Building {len(trainer.suite.names)} environments ...")
-    with stop_on_signal(trainer, "Stopping after this step and saving ... (again: stop at once, unsaved)"), view:
+    stopping = "Stopping after this step and saving ... (again: stop at once, without saving)"
+    with stop_on_signal(trainer, stopping), view:
         finished = trainer.run(steps)
     again = f"genoevo mega resume {trainer.directory}"
     if not finished:
-        console.note(
-            f"Stopped at {trainer.state.steps:,} of {steps:,} steps; everything is saved. Go on with: {again}"
-        )
+        console.note(f"Stopped at {trainer.state.steps:,} of {steps:,} steps; the run is saved. Resume with: {again}")
         return
     if trainer.state.evaluated is not None:
         from genoevo_mega.experiments import runs
@@ -205,6 +210,7 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
         estimates = dict(zip(trainer.suite.names, trainer.state.evaluated, strict=True))
         tables.print_evaluation(runs.info(trainer.directory), estimates)
     if trainer.state.steps < steps:
-        console.note(f"The time budget ended at {trainer.state.steps:,} of {steps:,} steps. Go on with: {again}")
+        console.note(f"The time budget was spent at {trainer.state.steps:,} of {steps:,} steps. Resume with: {again}")
     else:
-        console.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. More: {again} --steps {2 * steps}")
+        more = f"{again} --steps {2 * steps}"
+        console.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. Continue with: {more}")

@@ -1,1 +1,1 @@
-"""What people see while a command works and when it ends, on standard error."""
+"""Output for people while a command works and when it ends, on standard error."""

@@ -1,4 +1,4 @@
-"""Standard error, where everything for people goes: lines, prose and progress bars."""
+"""The console for people's output: lines, prose and progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def stderr() -> Console:
 
 
 def note(text: str) -> None:
-    """One line for people."""
+    """Print one line, unbroken."""
     _console.print(text, markup=False, soft_wrap=True)
 
 
 def prose(text: str) -> None:
-    """:func:`note` for what nobody copies: a terminal breaks it between words."""
+    """Print text that nobody copies: a terminal breaks it between words."""
     _console.print(text, markup=False, soft_wrap=not _console.is_terminal)
 
 
 @contextmanager
 def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many of *total* are done: a bar on a terminal, elsewhere a line every ten seconds.
+    """Yield a function that shows how many of *total* are done: a bar on a terminal, else a line every ten seconds.
 
-    Without *total* there is nothing to count; on a terminal a bar moves to and fro.
+    Without *total* there is nothing to count, and on a terminal a bar moves to and fro.
     """
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn()]
     if total is not None:

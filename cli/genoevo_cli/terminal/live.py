@@ -1,4 +1,4 @@
-"""How far training is: a table that is redrawn in place on a terminal, plain lines elsewhere."""
+"""The progress of training: a table redrawn in place on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def for_terminal() -> LiveView | PlainView:
-    """The live view on a terminal, else the plain one."""
+    """Return the live view on a terminal, else the plain one."""
     return LiveView() if console.stderr().is_terminal else PlainView()
 
 
 class _Rates:
-    """Steps and updates per second of this process, and the time left."""
+    """The steps and updates per second of this process, and the time left."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int, int] | None = None
 
     def lines(self, status: Status) -> tuple[str, str]:
-        """How far the run is, and how fast."""
+        """Return two lines: how far the run is, and how fast."""
         now = time.monotonic()
         if self._first is None:
             self._first = now, status.steps, status.updates
@@ -61,7 +61,7 @@ class PlainView:
         pass
 
     def update(self, status: Status) -> None:
-        """Show *status* where it is time to."""
+        """Print the events of *status*, and its figures if enough time has passed."""
         for event in status.events:
             console.note(f"{status.steps:,} steps: {event}")
         lines = self._rates.lines(status)
@@ -105,9 +105,9 @@ class LiveView:
 
 
 def _tasks_table(status: Status, foot: int) -> Table:
-    """A row for every task; where the terminal is too low for that, several side by side, as many as there is room.
+    """Return a table with a row for every task, or several tasks side by side if the terminal has too few rows.
 
-    *foot* lines below it stay free.
+    Tasks that do not fit are counted in the title. The table leaves *foot* lines free below it.
     """
     tasks = list(zip(status.tasks, status.success, status.stages, status.effective_modules, strict=True))
     if len(tasks) <= console.stderr().height - foot - 5:  # title, headings and borders
@@ -117,9 +117,9 @@ def _tasks_table(status: Status, foot: int) -> Table:
             table.add_row(name, percent(success), str(stage), str(used))
         return table
     across = max(1, console.stderr().width // (max(map(len, status.tasks)) + 12))
-    fit = across * max(1, console.stderr().height - foot - 1)  # its title
+    fit = across * max(1, console.stderr().height - foot - 1)  # the title takes a line
     down = math.ceil(min(fit, len(tasks)) / across)
-    rest = f"; {len(tasks) - fit} tasks more" if len(tasks) > fit else ""
+    rest = f"; {len(tasks) - fit} more tasks" if len(tasks) > fit else ""
     table = Table(title=f"success, stage/effective modules{rest}", box=None, show_header=False, pad_edge=False)
     table.title_justify, table.padding = "left", (0, 1, 0, 0)
     for _ in range(across):
@@ -133,7 +133,7 @@ def _tasks_table(status: Status, foot: int) -> Table:
 
 
 class SweepView:
-    """A bar for all runs and for each that is under way on a terminal; elsewhere lines as runs go on and end."""
+    """A bar for all runs and one for each active run on a terminal; elsewhere lines as runs advance and end."""
 
     def __init__(self, total: int, done: int) -> None:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -152,7 +152,7 @@ class SweepView:
         self._progress.stop()
 
     def update(self, progress: RunEvent) -> None:
-        """Show what became of a run."""
+        """Show an event of a run."""
         run, event = progress.run, progress.event
         name, target = f"{run.name}/{run.seed}", run.config.steps
         if event == "began":

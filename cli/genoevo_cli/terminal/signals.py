@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop, saved."""
+"""Ctrl-C and SIGTERM as a request to stop and save."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from genoevo_cli.terminal import console
 
 
 class Stoppable(Protocol):
-    """Stops by itself, soon after ``stop_requested`` is set."""
+    """An object that stops by itself soon after ``stop_requested`` is set."""
 
     stop_requested: bool
 
 
 @contextmanager
 def stop_on_signal(running: Stoppable, text: str) -> Iterator[None]:
-    """SIGINT and SIGTERM ask *running* to stop, and say *text*; a second Ctrl-C is a KeyboardInterrupt."""
+    """Make SIGINT and SIGTERM ask *running* to stop and print *text*; a second Ctrl-C raises KeyboardInterrupt."""
 
     def stop(number: int, frame: object) -> None:
         if running.stop_requested and number == signal.SIGINT:

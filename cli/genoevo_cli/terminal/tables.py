@@ -1,4 +1,4 @@
-"""What commands say of runs, presets, tasks and policies, as tables."""
+"""Tables of runs, presets, tasks, policies and comparisons."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) -> None:
-    """The table of a finished run, and its wall time below."""
+    """Print the evaluation of a run, and its wall time below."""
     episodes = next(iter(estimates.values())).episodes
     headings = "success", "95 % interval", "stage", "effective modules"
-    table = numbers_table("task", *headings, title=f"greedy, {episodes} unseen goals each")
+    table = numbers_table("task", *headings, title=f"greedy policy, {episodes} unseen goals per task")
     for name, estimate in estimates.items():
         task = info["tasks"][name]
         interval = f"{estimate.low:.0%} to {estimate.high:.0%}"
@@ -34,7 +34,7 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) ->
 
 
 def print_info(info: dict[str, Any]) -> None:
-    """A run at a glance."""
+    """Print a summary of a run."""
     title = f"{info['architecture']} on {info['suite'].replace(',', ', ')}"
     table = numbers_table("task", "success", "stage", "effective modules", title=title)
     if masked := any("masked" in task for task in info["tasks"].values()):
@@ -55,7 +55,7 @@ def print_info(info: dict[str, Any]) -> None:
 
 
 def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> None:
-    """What each preset changes."""
+    """Print the settings that each preset changes, beside their defaults."""
     for name, settings in changed.items():
         table = Table(title=name, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=bool(settings))
         for heading in ("setting", "preset", "default"):
@@ -63,12 +63,12 @@ def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) 
         for setting, value in settings.items():
             # Spaces let a list of tasks break between two of them.
             table.add_row(setting, *(str(each).replace(",", ", ") for each in (value, defaults[setting])))
-        console.stderr().print(table, "" if settings else "as the defaults\n", markup=False)
+        console.stderr().print(table, "" if settings else "same as the defaults\n", markup=False)
 
 
 def print_tasks(described: dict[str, dict[str, Any]]) -> None:
-    """What is known of every task before it is trained."""
-    table = Table(title="expert and random: success; steps: of the expert", padding=0)
+    """Print what is known about every task before training."""
+    table = Table(title="expert, random: success rates; steps: the expert's", padding=0)
     for heading in ("task", "suites"):
         table.add_column(heading, no_wrap=True)
     for heading in ("cost", "steps", "expert", "random"):
@@ -87,24 +87,24 @@ def print_tasks(described: dict[str, dict[str, Any]]) -> None:
 
 
 def print_estimate(found: RunEstimate, steps: int) -> None:
-    """What a run will take."""
+    """Print the sizes and the estimated time of a run that has not started."""
     console.prose(
         f"{found.tasks} tasks; {found.actor_parameters:,} actor and {found.critic_parameters:,} critic parameters at "
         "the start stage"
     )
     console.prose(
         f"memory: replay {found.replay_bytes / 2**20:,.0f} MiB when full, weights and optimiser "
-        f"{found.weights_bytes / 2**20:,.1f} MiB, beside the environments"
+        f"{found.weights_bytes / 2**20:,.1f} MiB, plus the environments"
     )
     console.prose(
         f"probe: environments built in {found.building_seconds:.0f} s, then {found.steps_per_second:,.0f} steps/s "
         f"and {found.updates_per_second:,.1f} updates/s"
     )
-    console.prose(f"estimate: {duration(found.seconds)} for {steps:,} steps; tasks that grow make it longer")
+    console.prose(f"estimate: {duration(found.seconds)} for {steps:,} steps; a run whose tasks grow takes longer")
 
 
 def print_exported(exported: list[Exported], cut: str) -> None:
-    """What each policy costs, of MEGA beside one that uses the whole pool, and what none of them holds."""
+    """Print the cost of each exported policy, for MEGA relative to the whole pool, and what was removed."""
     columns = [("task", [one.task for one in exported])]
     whole = exported[0].full_multiply_adds is not None
     if whole:
@@ -122,9 +122,9 @@ def print_exported(exported: list[Exported], cut: str) -> None:
     for row in zip(*(values for _, values in columns), strict=True):
         table.add_row(*row)
     console.stderr().print(table)
-    console.prose(f"Cut: {cut}.")
+    console.prose(f"Removed: {cut}.")
     if whole:
-        console.prose("Percentages are of a policy that uses the whole pool.")
+        console.prose("Percentages are relative to a policy that uses the whole pool.")
 
 
 def _share(value: float, full: float | None) -> str:
@@ -132,7 +132,7 @@ def _share(value: float, full: float | None) -> str:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Methods as two tables, what they reached and what they cost, and what must be known to read them below."""
+    """Print what methods reached and what they cost as two tables, with notes and warnings below."""
     better = f"better than {comparison.reference}"
     reached = numbers_table("method", "success (IQM)", "95 % interval", "by whole runs", "mean", better)
     cost = numbers_table("method", "seeds", "actor", "critics", "steps", "wall time")
@@ -155,7 +155,8 @@ def print_comparison(comparison: Comparison) -> None:
     wide = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=180)
     wide.print(reached, cost)
     console.prose(
-        "Better: the probability of it. Parameters and steps are the first seed's, wall time is the mean over seeds."
+        "Better than: the probability of improvement. Parameters and steps are those of the first seed; wall time is "
+        "the mean over seeds."
     )
     for warning in comparison.warnings:
         console.prose(warning)
@@ -177,7 +178,7 @@ def _between(interval: Interval, form: str = ".0%") -> str:
 
 
 def match_line(architecture: str, match: dict[str, Any]) -> str:
-    """How near an architecture's networks come to the size asked for."""
+    """Return a line that compares an architecture's networks with the requested size."""
     actor, critic = (
         f"{found['parameters']:,} ({found['parameters'] / found['target'] - 1:+.1%})"
         for found in (match["actor"], match["critic"])
@@ -192,11 +193,11 @@ def _print_time(info: dict[str, Any]) -> None:
     for name, value in seconds.items():
         table.add_row(name, f"{value:,.1f}", f"{value / total:.1%}")
     table.add_section()
-    table.add_row(f"in all {duration(total)}", f"{total:,.1f}", "100.0%")
+    table.add_row(f"total {duration(total)}", f"{total:,.1f}", "100.0%")
     console.stderr().print(table)
     rates = [f"{budget['steps_per_second']:,.0f} environment steps/s"]
     if budget["simulator_steps_per_second"]:
-        rates.append(f"the workers alone would give {budget['simulator_steps_per_second']:,.0f}")
+        rates.append(f"the workers alone could give {budget['simulator_steps_per_second']:,.0f}")
     if budget["learner_of_matrix_products"]:
         rates.append(
             f"the learner runs at {budget['learner_of_matrix_products']:.0%} of this machine's matrix products"
