@@ -299,7 +299,7 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "knapsack", "--set", "infeasible=drop"], "must be one of penalty, repair, got 'drop'"),
         (
             ["--problem", "onemax", "--resize-rate", "0.2"],
-            "resize-rate must be 0 where all genotypes have 100 bits, got 0.2",
+            "resize-rate must be 0 if all genotypes have 100 bits, got 0.2",
         ),
         (["--problem", "onemax", "--plot", "curve.pdf"], "--plot must end in .png or .svg, got 'curve.pdf'"),
         (["--problem", "onemax", "--plot", "no-such/curve.png"], "directory 'no-such' does not exist"),

@@ -179,7 +179,7 @@ def test_a_state_of_a_library_search_is_refused(path, capsys):
         ({"population": 10**12}, "population must be a whole number from 2 to 1000000"),
         ({"size": 10**12}, "size must be a whole number from 1 to 1000000"),
         ({"size": 50}, "with layout FlatLayout.precision=1, genes=60"),
-        ({"population": 50}, "rules are not those of its settings"),
+        ({"population": 50}, "the rules in the state do not match its settings"),
         ({"crossover_rate": "0.9"}, "crossover_rate must be a number"),
         ({"settings": {"k": "five"}}, "k must be a whole number"),
         ({"settings": 5}, "is not a search of genoevo evolve"),
@@ -258,5 +258,5 @@ def test_what_takes_longer_than_two_seconds_shows_how_far_it_is(path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert lines[0].startswith("generation ")
-    assert " of 1,000,000 at most" in lines[0]
+    assert " of at most 1,000,000" in lines[0]
     assert "best 0." in lines[0]

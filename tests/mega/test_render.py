@@ -105,7 +105,7 @@ def test_sides_are_even_as_video_formats_want_them():
         ("all", "film.gif", "a video shows one of"),
         ("reach-v3", "film.avi", r"must end in \.mp4 or \.gif"),
         ("reach-v3", "there.gif", "exists; choose another"),
-        ("reach-v3", "no/film.gif", "directory 'no' does not exist"),
+        ("reach-v3", "no/film.gif", "no' does not exist"),
     ],
 )
 def test_what_cannot_be_filmed_is_named_and_nothing_written(trained, tmp_path, task, out, message):

@@ -125,7 +125,7 @@ def test_a_run_without_a_round_or_a_checkpoint_has_a_page(copied):
     shutil.rmtree(copied / "checkpoints")
     data = data_of([RunReader(copied).read()])
     assert data["runs"][0]["rounds"] == 0
-    assert "no round has ended yet" in data["summary"][0]
+    assert "no round has finished yet" in data["summary"][0]
     render(data)
 
 
