@@ -23,7 +23,8 @@ nitpick_ignore_regex = [
         r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
     ),
     ("py:class", r"genoevo_mega\.(config|training|experiments|agents\.(replay|executor|optimizers|step))\..*"),
-    ("py:class", r"genoevo_runs\.(settings|report|checkpoint_store|manifest)\..*|genoevo_mega\.networks\.\w+\.\w+Network"),
+    ("py:class", r"genoevo_mega\.networks\.\w+\.\w+Network"),
+    ("py:class", r"genoevo_runs\.(settings|report|checkpoint_store|manifest)\..*"),
     ("py:class", r"Ints|Flags|Doubles|Arrays|(genoevo_mega\.agents\.losses\.)?Temperature|nn\.Module"),
 ]
 
