@@ -37,6 +37,7 @@ TASKS, SIZE = ("reach", "push", "door", "peg"), 3
 
 
 def ones(genotype: Genotype) -> float:
+    """The number of ones: many ties."""
     return float(genotype.bits.sum())
 
 
@@ -62,7 +63,11 @@ EVERYTHING = Memory(hall_of_fame=4, pareto_front=True, lineage=True, cache=60)
 EVOLUTIONS: dict[str, dict[str, Any]] = {
     "generational": {"survival": Survival(elites=2), "selection": Selection(method="roulette")},
     "steady": {"survival": Survival(strategy="steady", offspring=3), "selection": Selection(method="sus")},
-    "plus": {"survival": Survival(strategy="plus", offspring=9), "selection": Selection(method="ranking")},
+    "plus": {
+        "survival": Survival(strategy="plus", offspring=9),
+        "selection": Selection(method="ranking"),
+        "fitness": ones,
+    },
     "comma": {
         "survival": Survival(strategy="comma", offspring=30),
         "selection": Selection(method="truncation", share=0.4),
@@ -70,6 +75,7 @@ EVOLUTIONS: dict[str, dict[str, Any]] = {
     },
     "one-plus-one": {
         "survival": Survival(strategy="plus", offspring=1),
+        "fitness": ones,
         "reproduction": Reproduction(crossover_threshold=0.0),
         "population": (1, 200),
     },
