@@ -152,7 +152,7 @@ def _play(community: Community, settings: dict[str, Any]) -> None:
         community.step(rng.random((len(TASKS), SIZE)), rng.normal(size=(len(TASKS), SIZE)), **settings)
 
 
-def _run_half(name: str, state: dict[str, Any] | None, *, ask: bool) -> dict[str, Any]:
+def run_half(name: str, state: dict[str, Any] | None, *, ask: bool) -> dict[str, Any]:
     """The state half a search later; with *ask*, a search called so is left between ask and tell."""
     if name == "operators":
         return _operators(0 if state is None else int(state["next"]))
@@ -220,12 +220,12 @@ def _operators(seed: int) -> dict[str, Any]:
 def main(command: str, name: str, *places: str) -> None:
     if command == "run":
         (directory,) = map(Path, places)
-        half = _run_half(name, None, ask=True)
+        half = run_half(name, None, ask=True)
         save(directory / "half.npz", half)
-        save(directory / "whole.npz", _run_half(name, _run_half(name, None, ask=False), ask=False))
+        save(directory / "whole.npz", run_half(name, run_half(name, None, ask=False), ask=False))
     else:
         state, file = map(Path, places)
-        save(file, _run_half(name, load(state), ask=False))
+        save(file, run_half(name, load(state), ask=False))
 
 
 if __name__ == "__main__":

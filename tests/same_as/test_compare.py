@@ -11,7 +11,7 @@ from tests.same_as.__main__ import Comparison
 from tests.same_as.compare import differences, renamed
 from tests.same_as.facts import flat, of_run, of_state, of_tensors, without
 from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, nested, translated
-from tests.same_as.searches import COMMUNITIES, EVOLUTIONS
+from tests.same_as.searches import COMMUNITIES, EVOLUTIONS, STAGED, run_half
 from tests.same_as.sides import FailedError, Memory, Side, commit_of
 
 WEIGHTS = {"actor/pool.0": np.arange(12, dtype=np.float32).reshape(3, 4), "adam/step": np.float32([7.0])}
@@ -139,6 +139,17 @@ def test_every_run_has_a_name_of_its_own_and_every_search_a_definition():
     names = [run.name for run in (*TRAININGS, *SEARCHES)]
     assert len(set(names)) == len(names)
     assert {run.name for run in SEARCHES} == {*EVOLUTIONS, *COMMUNITIES, "operators"}
+
+
+@pytest.mark.parametrize("name", COMMUNITIES)
+def test_communities_of_the_list_grow(name):
+    lengths = run_half(name, run_half(name, None, ask=False), ask=False)["population"]["lengths"]
+    assert len({*lengths.tolist(), STAGED.length(3)}) > 2
+
+
+@pytest.mark.parametrize("name", ["variable", "variable-rejected", "islands-random", "asked"])
+def test_searches_of_variable_length_change_lengths(name):
+    assert len(set(run_half(name, None, ask=False)["population"]["lengths"].tolist())) > 2
 
 
 def test_renaming_tables_name_no_name_twice():
