@@ -1,7 +1,7 @@
 """Trained policies of training runs.
 
-The engine knows nothing of runs. The package that does registers its loader as the entry point ``load_policy`` of the
-group ``genoevo``, and the function here looks it up when it is called. So the engine imports nothing that is built on
+The engine knows no run directories. The package that does registers its loader as the entry point ``load_policy`` of
+the group ``genoevo``. The function here looks it up when it is called, so the engine imports nothing that is built on
 it, not even lazily.
 """
 

@@ -1,6 +1,6 @@
-"""MEGA's runs as sweeps and :func:`genoevo.load_policy` see them; pyproject.toml registers :data:`KIND`.
+"""MEGA's kind of runs, for sweeps and :func:`genoevo.load_policy`. The entry point is in ``pyproject.toml``.
 
-This module is loaded before anybody knows whether torch is installed, so methods import what they need.
+This module is imported before it is known whether torch is installed, so methods import what they use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import genoevo_mega.config.code  # noqa: F401 - registers the settings that may name code
 from genoevo_runs.run_kind import Observer, Tell
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def _silent(line: str) -> None:
 
 
 class MegaTraining:
-    """A trainer that goes to the end that its own settings say."""
+    """A trainer with the end that its own settings define."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -33,15 +32,15 @@ class MegaTraining:
         return self._trainer.state.steps
 
     def run(self) -> bool:
-        """Train and save; False if it was stopped before the end."""
+        """Train and save; return False if it was stopped before the end."""
         return self._trainer.run(self._trainer.config.steps)
 
     def stop(self) -> None:
-        """Let :meth:`run` save and return after the present vector step."""
+        """Make :meth:`run` save and return after the present vector step."""
         self._trainer.stop_requested = True
 
     def summary(self) -> dict[str, Any]:
-        """Environment steps and gradient steps taken."""
+        """Return the environment steps and the gradient steps taken."""
         return {"steps": self._trainer.state.steps, "updates": self._trainer.state.agent.updates}
 
 
@@ -61,17 +60,20 @@ class MegaRuns:
 
         return build_config(*(with_new_names(layer, tell) for layer in layers))
 
+    def register_code(self) -> None:  # noqa: D102
+        import genoevo_mega.config.code  # noqa: F401 - its import does it
+
     def code(self, config: Config) -> dict[str, str]:  # noqa: D102
         return config.code
 
     def check(self, config: Config) -> None:
-        """ConfigError if the tasks cannot be made."""
+        """Raise ConfigError if the tasks cannot be made."""
         from genoevo_mega.envs.registry import make_suite
 
         make_suite(config)
 
     def with_cores(self, config: Config, cores: int) -> Config:
-        """As many workers and threads as *cores*, as far as *config* leaves them open."""
+        """Return *config* with *cores* rollout workers and threads, unless it was given its own numbers."""
         open_settings = {"workers", "threads"} - config.compute.model_fields_set
         compute = config.compute.model_copy(update=dict.fromkeys(open_settings, cores))
         return config.model_copy(update={"compute": compute})
@@ -92,7 +94,7 @@ class MegaRuns:
         return MegaTraining(resume(directory, observer))
 
     def load_policy(self, directory: Path, *, seed: int | None = None) -> Policy:
-        """The greedy policies; *seed* is for actions that are drawn."""
+        """Return the policies of all tasks; *seed* is for actions that are drawn."""
         from genoevo_mega.policies.policy import load_policy
 
         return load_policy(directory, seed=seed)

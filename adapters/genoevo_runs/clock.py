@@ -1,4 +1,4 @@
-"""Where a run's wall time goes."""
+"""The wall time of a run by category."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 IDLE = "idle"
-"""The category of the time that no other claims."""
+"""The category of time that no other category claims."""
 
 
 class Clock:
-    """Seconds by category.
+    """A clock that adds up seconds by category.
 
     Parameters
     ----------
     categories
-        Their names, :data:`IDLE` among them.
+        Names, which include :data:`IDLE`.
     seconds
-        Those of a run before it was interrupted; None for a new run.
+        Seconds by category of a resumed run; None for a new run.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Seconds by category so far, without an open block.
 
     """
 
@@ -38,16 +43,16 @@ class Clock:
             self._open = None
 
     def claim(self, category: str, seconds: float) -> None:
-        """Claim *seconds* that passed."""
+        """Claim *seconds* of the past."""
         self.seconds[category] += seconds
 
     @property
     def wall(self) -> float:
-        """Seconds since the run began, pauses between resumes not counted."""
+        """Seconds since the run began, without the time between an interruption and resuming."""
         return time.perf_counter() - self._began
 
     def snapshot(self) -> dict[str, float]:
-        """Seconds by category, an open block's among them; they sum to :attr:`wall`."""
+        """Return seconds by category, with an open block; they sum to :attr:`wall`."""
         seconds = self._up_to_now()
         seconds[IDLE] += max(self.wall - sum(seconds.values()), 0.0)
         return seconds

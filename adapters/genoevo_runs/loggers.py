@@ -1,7 +1,7 @@
-"""Where a run's numbers can be watched beside its files: TensorBoard, Weights & Biases, MLflow.
+"""Loggers, which pass a run's numbers on to TensorBoard, Weights & Biases or MLflow.
 
-A package is imported when its logger is chosen, never before. Files that the services need to take a run up again
-after a pause lie in the run directory.
+A package is imported when its logger is chosen, never before. The run directory holds the files that a service needs
+to resume a run.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ NEEDED = {
     "wandb": ("wandb", "wandb"),
     "mlflow": ("mlflow", "mlflow"),
 }
-"""For each logger the module that it imports and the package that brings it."""
+"""The module that each logger imports, and the package to install for it."""
 
 
 class Logger(Protocol):
-    """Takes named numbers as they come."""
+    """A receiver of named numbers."""
 
     def log(self, values: Values, step: int) -> None:
-        """Numbers of the environment step *step*; steps never go back."""
+        """Log the numbers of one step; steps never decrease."""
 
     def close(self) -> None:
-        """Nothing more will come; what is buffered is written."""
+        """Write what is buffered; nothing is logged after it."""
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """UserError where a logger is none, or its package is missing."""
+    """Raise UserError for an unknown logger, or one whose package is not installed."""
     for name in names:
         if name not in NEEDED:
             raise UserError(f"loggers = {name!r}: must be among {', '.join(NEEDED)}")
@@ -51,9 +51,19 @@ def check_loggers(names: Sequence[str]) -> None:
 
 
 def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any]) -> Logger:
-    """The logger of that name for the run in *directory*, which has taken *step* steps already.
+    """Return the logger of that name for a run.
 
-    *settings* are the run's own, shown by the services. Raises UserError as :func:`check_loggers` does.
+    Parameters
+    ----------
+    name
+        One of :data:`NEEDED`; UserError as in :func:`check_loggers`.
+    directory
+        The run directory.
+    step
+        The steps that the run has taken already.
+    settings
+        The run's settings as JSON values, which services show.
+
     """
     check_loggers([name])
     if name == "tensorboard":
@@ -64,13 +74,13 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
 
 
 class _TensorBoard:
-    """Writes event files with TensorBoard's own package, as torch's SummaryWriter does."""
+    """Event files, written by TensorBoard's own package; they hold the same as those of torch's SummaryWriter."""
 
     def __init__(self, directory: Path, step: int) -> None:
         folder = directory / "tensorboard"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass  # the writer's own thread would fail with a traceback where it cannot write
+            pass  # the writer's own thread would fail with a traceback if it cannot write
         self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
         self._summaries = importlib.import_module("tensorboard.compat.proto.summary_pb2")
         writer = importlib.import_module("tensorboard.summary.writer.event_file_writer")
@@ -93,7 +103,7 @@ class _TensorBoard:
 
 
 class _WeightsAndBiases:
-    """Where to, and whether at once, is wandb's own business: ``wandb login``, WANDB_MODE, WANDB_PROJECT."""
+    """A run of wandb, which is configured outside: ``wandb login``, WANDB_MODE, WANDB_PROJECT."""
 
     def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
         kept = directory / "wandb-run"
@@ -116,7 +126,7 @@ class _WeightsAndBiases:
 
 
 class _MLflow:
-    """Where to is MLflow's own business: MLFLOW_TRACKING_URI."""
+    """A run of MLflow, which is configured outside: MLFLOW_TRACKING_URI."""
 
     def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
         entities = importlib.import_module("mlflow.entities")

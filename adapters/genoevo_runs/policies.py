@@ -14,7 +14,7 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     """Return the trained policies of a run directory; :func:`genoevo.load_policy` documents it."""
     origin = Path(directory) / "run.json"
     if not origin.is_file():
-        raise FileNotFoundError(f"{directory} is no run: it has no run.json")
+        raise FileNotFoundError(f"{directory} is not a run directory: run.json is missing")
     try:
         format = json.loads(origin.read_text(encoding="utf-8"))["format"]
     except (ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,7 @@
-"""A sweep's runs on this machine's processes, or on Ray.
+"""Pools that train the runs of a sweep: worker processes of this machine, or Ray.
 
-A worker process trains one run after the other, in a session of its own: Ctrl-C reaches the sweep alone, which asks
-every worker to save. A worker whose parent is gone saves and ends too. Messages are JSON lines.
+A worker process trains one run after the other. It has a session of its own, so Ctrl-C reaches the sweep alone, which
+asks every worker to save. A worker whose parent is gone saves and exits too. Messages are JSON lines.
 """
 
 from __future__ import annotations
@@ -27,13 +27,27 @@ from genoevo_runs.sweep import FINISHED, PlannedRun
 from genoevo_runs.user_code import allow, allow_inherited, inherited
 
 STOP = "stop"
-"""A file of this name in a sweep's directory asks the runs on Ray to save and end."""
+"""The file in a sweep's directory that asks the runs on Ray to save and stop."""
 _INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """What became of a run: ``event`` is ``began``, ``steps``, ``done``, ``stopped`` or ``failed`` (see ``text``)."""
+    """News of one run of a sweep.
+
+    Attributes
+    ----------
+    run : PlannedRun
+    event : str
+        ``began``, ``steps``, ``done``, ``stopped`` or ``failed``.
+    steps : int
+        Steps taken.
+    score : float or None
+        The adapter's measure of the run, see :class:`~genoevo_runs.run_kind.Progress`; with ``steps`` only.
+    text : str
+        The reason of ``failed``.
+
+    """
 
     run: PlannedRun
     event: str
@@ -43,10 +57,19 @@ class RunEvent:
 
 
 def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
-    """Bring one run to its end, from its last checkpoint where it has one; what became of it, as JSON values.
+    """Train one run to its end and return its last event, as JSON values.
 
-    *run* has ``format``, ``directory``, ``config`` and ``command``; *tell* hears of the steps; *stop* is asked for
-    once a second. What is foreseen to go wrong with a run is its outcome ``failed``.
+    A run that has begun is resumed. A foreseen error is returned as the event ``failed``.
+
+    Parameters
+    ----------
+    run
+        The run's ``format``, ``directory``, ``config`` and ``command``.
+    tell
+        Called with the event ``steps``, at most once a second.
+    stop
+        Asked as often whether to save and stop.
+
     """
     directory, shown, steps = Path(run["directory"]), 0.0, 0
     kind = find(run["format"], directory)
@@ -80,9 +103,14 @@ class LocalPool:
     Parameters
     ----------
     processes
-        Runs at a time.
+        The number of runs at a time.
     command
-        Noted in each run's ``run.json``.
+        The command line that each run's ``run.json`` notes.
+
+    Attributes
+    ----------
+    stop_requested : bool
+        Set it to save the runs that are training and begin no other.
 
     """
 
@@ -91,10 +119,10 @@ class LocalPool:
         self.stop_requested = False
 
     def run(self, waiting: Sequence[PlannedRun]) -> Iterator[RunEvent]:
-        """Train them all; after :attr:`stop_requested` those under way save and no other begins."""
+        """Train the runs and yield their events."""
         queue = list(waiting)
         busy: dict[subprocess.Popen[bytes], PlannedRun] = {}
-        asked = False
+        stopping = False
         with selectors.DefaultSelector() as selector:
             try:
                 for _ in range(min(self._processes, len(queue))):
@@ -103,15 +131,15 @@ class LocalPool:
                     selector.register(_out(worker), selectors.EVENT_READ, worker)
                     yield self._assign(worker, busy[worker])
                 while busy:
-                    if self.stop_requested and not asked:
-                        asked = True
+                    if self.stop_requested and not stopping:
+                        stopping = True
                         for worker in busy:
                             worker.send_signal(signal.SIGTERM)
                     for key, _ in selector.select(timeout=0.2):
                         worker = key.data
                         line = _out(worker).readline()
                         run = busy[worker]
-                        message = json.loads(line) if line else _death(worker, asked)
+                        message = json.loads(line) if line else _death(worker, stopping)
                         yield RunEvent(run, **message)
                         if message["event"] == "steps":
                             continue
@@ -137,16 +165,21 @@ class LocalPool:
 
 
 class RayPool:
-    """Tasks of a Ray cluster, or of this machine where none is running; the sweep's directory must be shared.
+    """Tasks of a Ray cluster, or of a Ray on this machine if no cluster is running.
 
     Parameters
     ----------
     directory
-        The sweep's: Ctrl-C reaches the tasks through the file ``stop`` in it.
+        The sweep's directory, which all machines must share. Its file ``stop`` tells the tasks of Ctrl-C.
     cores
-        That each run asks Ray for.
+        The number of cores that each run asks Ray for.
     command
-        Noted in each run's ``run.json``.
+        The command line that each run's ``run.json`` notes.
+
+    Attributes
+    ----------
+    stop_requested : bool
+        Set it to save the runs that are training and begin no other.
 
     """
 
@@ -160,7 +193,7 @@ class RayPool:
         self.stop_requested = False
 
     def run(self, waiting: Sequence[PlannedRun]) -> Iterator[RunEvent]:
-        """As :meth:`LocalPool.run`; steps are not reported."""
+        """Train the runs and yield their events, other than ``steps``."""
         self._flag.unlink(missing_ok=True)
         started_here = not self._ray.is_initialized()
         if started_here:
@@ -186,12 +219,12 @@ class RayPool:
     def _start(self) -> None:
         try:
             self._ray.init(log_to_driver=False, include_dashboard=False)
-        except Exception as error:  # Ray's own errors of starting are bare ones
+        except Exception as error:  # Ray's own errors of starting have no common class
             raise UserError(f"--ray: Ray does not start: {error}") from None
 
 
 def _ray_task(run: dict[str, Any], flag: str) -> dict[str, Any]:
-    find(run["format"], run["directory"])  # it registers what may be allowed
+    find(run["format"], run["directory"]).register_code()
     for setting, name in run["allowed"]:  # a cluster has an environment of its own
         allow(setting, name)
     stop = Path(flag)
@@ -211,7 +244,7 @@ def _as_json(run: PlannedRun, command: list[str]) -> dict[str, Any]:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # torch's pool of threads is as large as a run asks for, but BLAS's would be as large as the machine.
+    # A run sets the size of its own thread pools, but that of BLAS would be as large as the machine.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "genoevo_runs.pools"],  # -P: no module of the working directory goes first
@@ -227,9 +260,9 @@ def _out(worker: subprocess.Popen[bytes]) -> Any:
     return worker.stdout
 
 
-def _death(worker: subprocess.Popen[bytes], asked: bool) -> dict[str, Any]:
+def _death(worker: subprocess.Popen[bytes], stopping: bool) -> dict[str, Any]:
     code = worker.wait()
-    if code == -signal.SIGTERM and asked:
+    if code == -signal.SIGTERM and stopping:
         return {"event": "stopped"}  # while it was still importing, before it could answer a signal
     return {"event": "failed", "text": f"its process died (exit code {code})"}
 
@@ -261,7 +294,7 @@ def _serve() -> None:
     while line := sys.stdin.readline():
         try:
             run = json.loads(line)
-            find(run["format"], run["directory"])  # it registers what may be allowed
+            find(run["format"], run["directory"]).register_code()
             allow_inherited()
             tell(train(run, tell, lambda: stopping or os.getppid() != parent))
         except Exception:

@@ -1,4 +1,4 @@
-"""A kind of runs: what this package asks of an adapter, and how it finds the adapter of a run.
+"""A kind of runs: the interface of an adapter, and how the adapter of a run is found.
 
 An adapter registers its kind as an entry point of the group ``genoevo.runs``. The name of the entry point is the
 ``format`` in ``run.json`` of its runs.
@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 
 
 class Progress(Protocol):
-    """How far a run has come, for those who watch it."""
+    """The progress of a run."""
 
     @property
     def steps(self) -> int:
@@ -25,7 +25,7 @@ class Progress(Protocol):
 
     @property
     def score(self) -> float | None:
-        """How well it does in its adapter's measure; None as long as nothing was measured."""
+        """The adapter's measure of the run, higher is better; None until it was measured."""
 
 
 Observer = Callable[[Progress], None]
@@ -33,69 +33,72 @@ Observer = Callable[[Progress], None]
 
 
 class Training(Protocol):
-    """A run that can be brought to its end."""
+    """A run that can be trained to its end."""
 
     @property
     def steps(self) -> int:
         """Steps taken."""
 
     def run(self) -> bool:
-        """Go on to the end that the settings say, and save; False if it was stopped before.
+        """Train to the end that the settings define, and save; return False if it was stopped before.
 
-        Raises UserError, RunError or OSError for what is foreseen to go wrong.
+        Foreseen errors are UserError, RunError and OSError.
         """
 
     def stop(self) -> None:
-        """Let :meth:`run` save and return soon; called by an observer."""
+        """Make :meth:`run` save and return soon; an observer calls this."""
 
     def summary(self) -> dict[str, Any]:
-        """What is to be remembered of a run that has come to its end, as JSON values."""
+        """Return the content of ``finished.json``, once the run has reached its end, as JSON values."""
 
 
 class RunKind(Protocol):
     """The runs of one adapter.
 
-    The module that an entry point names is imported before anybody knows whether the adapter's own dependencies are
-    installed. It must do without them: methods import what they need.
+    The module that the entry point names is imported before it is known whether the adapter's dependencies are
+    installed. So it must not need them: methods import what they use.
     """
 
     format: str
     """``format`` of the runs' ``run.json``."""
     requirement: str
-    """What pip installs for such runs, for example ``genoevo[mega]``."""
+    """The requirement to install for such runs, for example ``genoevo[mega]``."""
     default_preset: str
     """The preset of a sweep that names none."""
 
     def preset(self, name: str) -> dict[str, Any]:
-        """The settings that a preset changes; ConfigError for an unknown name."""
+        """Return the settings that a preset changes; ConfigError for an unknown name."""
 
     def build_config(self, *layers: dict[str, Any], tell: Tell = ...) -> Any:
-        """A :class:`~genoevo_runs.settings.Settings` of nested dicts, later ones over earlier ones.
+        """Return the :class:`~genoevo_runs.settings.Settings` of nested dicts, later ones over earlier ones.
 
-        One of its settings is ``seed``. *tell* gets a line for each setting that has a new name. ConfigError names
-        the setting that is not allowed.
+        One of the settings is ``seed``. *tell* is called with a line for each setting under an old name. ConfigError
+        names a setting that is not allowed.
         """
 
+    def register_code(self) -> None:
+        """Register the settings that may name code, see :func:`genoevo_runs.user_code.register`."""
+
     def code(self, config: Any) -> dict[str, str]:
-        """The values of the settings that may name code, see :mod:`genoevo_runs.user_code`."""
+        """Return the values of the settings that may name code, by setting."""
 
     def check(self, config: Any) -> None:
-        """ConfigError for what can be found wrong before the run begins; may import the code that *config* names."""
+        """Raise ConfigError for mistakes that show before the run begins; may import the code that *config* names."""
 
     def with_cores(self, config: Any, cores: int) -> Any:
-        """The same settings, for a run that has *cores* of the machine; what *config* says of them stays."""
+        """Return *config* for a run on so many cores; a number of its own that *config* was given stays."""
 
     def open_config(self, directory: Path) -> Any:
-        """The settings of a run; UserError if it is another's, is damaged or names code that nobody allowed."""
+        """Return the settings of a run; UserError if they cannot be read or name code that the user did not allow."""
 
     def create(self, directory: Path, config: Any, command: list[str], observer: Observer) -> Training:
         """Begin a run in a new directory, made by :mod:`genoevo_runs.rundir`; *command* goes into ``run.json``."""
 
     def resume(self, directory: Path, observer: Observer) -> Training:
-        """Go on with a run from its newest checkpoint; UserError if none can be read."""
+        """Resume a run from its newest checkpoint; UserError if no checkpoint can be read."""
 
     def load_policy(self, directory: Path, **options: Any) -> Any:
-        """The trained policies of a run, see :func:`genoevo.load_policy`."""
+        """Return the trained policies of a run, see :func:`genoevo.load_policy`."""
 
 
 def find(format: str, directory: object) -> RunKind:

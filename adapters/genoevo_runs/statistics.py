@@ -1,9 +1,9 @@
-"""Success of few runs on several tasks, with its uncertainty.
+"""Statistics of the scores of few runs on several tasks.
 
-After Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice". The definitions are
-those of their package rliable, which would bring pandas, seaborn and arch for these few lines.
+The source is Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice". The
+definitions agree with their package rliable, which would add pandas, seaborn and arch to the dependencies.
 
-Scores are (runs, tasks): one row per seed.
+Scores are (runs, tasks) float64: one row per seed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Scores = npt.NDArray[np.float64]
 
 REPETITIONS = 5_000
 LEAST_SEEDS = 3
-"""Below this no interval is given: two values resampled say nothing of their spread."""
+"""Seeds below which no interval is given, because two values show too little of their spread."""
 FEW_SEEDS = 10
-"""Below this intervals come with a warning: the bootstrap of few values is too narrow."""
+"""Seeds below which an interval needs a warning, because the bootstrap of few values is too narrow."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % percentile interval; ``low`` and ``high`` are None where there are too few seeds."""
+    """A value with its 95 % percentile interval; ``low`` and ``high`` are None below LEAST_SEEDS seeds."""
 
     value: float
     low: float | None
@@ -33,15 +33,15 @@ class Interval:
 
 
 def interquartile_mean(scores: Scores) -> float:
-    """The mean of all runs on all tasks without the lowest and the highest quarter (a quarter rounded down)."""
+    """Return the mean of all scores without the lowest and the highest quarter, each rounded down."""
     return float(trim_mean(scores, 0.25, axis=None))
 
 
 def iqm_interval(scores: Scores, rng: np.random.Generator, *, whole_runs: bool = False) -> Interval:
-    """The interquartile mean and its stratified bootstrap interval.
+    """Return the interquartile mean and its stratified bootstrap interval.
 
-    Seeds are resampled for each task apart, as rliable does. The tasks of one run share a network, though, so that
-    they tend to be good or bad together; with *whole_runs* a seed is drawn with all its tasks.
+    Seeds are resampled for each task separately, as in rliable. But the tasks of a run may share a network, and then
+    their scores are correlated. With *whole_runs* a seed is drawn with all its tasks.
     """
     value, runs = interquartile_mean(scores), len(scores)
     if runs < LEAST_SEEDS:
@@ -52,9 +52,9 @@ def iqm_interval(scores: Scores, rng: np.random.Generator, *, whole_runs: bool =
 
 
 def probability_of_improvement(first: Scores, second: Scores, rng: np.random.Generator) -> Interval:
-    """That a run of *first* does better than one of *second* on a task, ties counted half, averaged over the tasks.
+    """Return the probability that a run of *first* scores higher than a run of *second*, averaged over the tasks.
 
-    With its stratified bootstrap interval. ValueError where they have not the same tasks.
+    Ties count half. The interval is a stratified bootstrap. ValueError if the numbers of tasks differ.
     """
     if first.shape[1] != second.shape[1]:
         raise ValueError(f"both must have the same tasks, got {first.shape[1]} and {second.shape[1]}")
@@ -72,7 +72,7 @@ def _resampled(scores: Scores, rng: np.random.Generator, whole_runs: bool) -> Sc
 
 
 def _superiority(first: Scores, second: Scores) -> Scores:
-    # (repetitions, runs, tasks) each; one run of first at a time keeps the memory that of the scores.
+    # Both are (repetitions, runs, tasks). One run of first at a time needs no more memory than the scores.
     wins = np.zeros(len(first))
     for run in range(first.shape[1]):
         mine = first[:, run : run + 1]

@@ -1,6 +1,6 @@
-"""Many runs from one file: what it may say, and which runs it means.
+"""A sweep: many runs that one file describes.
 
-A sweep's file is YAML::
+The file is YAML. This one is of MEGA's runs::
 
     question: Does the start stage matter?
     preset: synthetic
@@ -36,7 +36,7 @@ from genoevo_runs.settings import Settings, comparable, explain, merge, nested, 
 from genoevo_runs.user_code import check_allowed
 
 FINISHED = "finished.json"
-"""What a run's directory holds once it has come to its end."""
+"""The file that a run's directory holds once the run has reached its end."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,7 +46,7 @@ Seeds = Count | Annotated[list[Seed], Field(min_length=1)]
 
 
 class Scale(Settings):
-    """What a scale changes."""
+    """The part of a sweep's file that one scale replaces; ``settings`` are merged instead."""
 
     preset: str | None = None
     settings: Values = Field(default_factory=dict)
@@ -56,10 +56,10 @@ class Scale(Settings):
 
 
 class SweepFile(Settings):
-    """What a sweep's file may say; the module's head has an example."""
+    """A sweep's file; the module's docstring has an example."""
 
     question: str = ""
-    """What the runs are to answer, for readers."""
+    """The question that the runs are to answer; for readers alone."""
     preset: str
     settings: Values = Field(default_factory=dict)
     grid: Grid = Field(default_factory=dict)
@@ -68,7 +68,7 @@ class SweepFile(Settings):
     scales: dict[str, Scale] = Field(default_factory=dict)
 
     def at(self, scale: str | None) -> SweepFile:
-        """The same file at that scale; ConfigError where it has no such scale."""
+        """Return the file at that scale, or unchanged for None; ConfigError if it has no such scale."""
         if scale is None:
             return self
         if scale not in self.scales:
@@ -83,7 +83,7 @@ class SweepFile(Settings):
 
 @dataclass(frozen=True, eq=False)
 class PlannedRun:
-    """One run of a sweep."""
+    """One run of a sweep, whether it has begun or not."""
 
     kind: RunKind
     name: str
@@ -92,12 +92,12 @@ class PlannedRun:
     directory: Path
 
     def on(self, cores: int) -> PlannedRun:
-        """The same run on so many cores, as far as its file and preset leave open how many it uses."""
+        """Return this run on so many cores; a number of its own in the file or the preset stays."""
         return replace(self, config=self.kind.with_cores(self.config, cores))
 
     @property
     def state(self) -> str:
-        """``new``, ``begun`` or ``done``; UserError where its directory holds a run of other settings."""
+        """``new``, ``begun`` or ``done``; UserError if its directory holds a run of other settings."""
         if not is_run(self.directory):
             return "new"
         there = self.kind.open_config(self.directory)
@@ -108,7 +108,7 @@ class PlannedRun:
 
 
 def read_sweep(kind: RunKind, path: Path, scale: str | None = None) -> SweepFile:
-    """A sweep's file, at a scale; ConfigError names what is wrong in it."""
+    """Read a sweep's file at a scale, None for none; ConfigError names the mistake in it."""
     try:
         return SweepFile.model_validate({"preset": kind.default_preset, **read_config(path)}).at(scale)
     except ValidationError as error:
@@ -118,15 +118,31 @@ def read_sweep(kind: RunKind, path: Path, scale: str | None = None) -> SweepFile
 def plan(
     kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line: None
 ) -> list[PlannedRun]:
-    """The runs of that kind that *sweep* means, seed by seed, so that every method has its first result early.
+    """Return the runs of a sweep, seed by seed, so that every method has its first result early.
 
-    *file* is where it was read; *tell* gets a line for each old name of a setting.
-    ConfigError, before anything is run, names the run whose settings are not allowed;
-    UserError code nobody allowed.
+    Parameters
+    ----------
+    kind
+        The kind of all its runs.
+    sweep, file
+        The sweep, and the file that it was read from.
+    directory
+        The directory of the sweep.
+    tell
+        Called with a line for each old name of a setting.
+
+    Raises
+    ------
+    ConfigError
+        If the settings of a run are not allowed; the message names the run.
+    UserError
+        If the file names code that the user did not allow.
+
     """
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
         raise ConfigError(f"seeds = {seeds}: each may be named once")
+    kind.register_code()
     planned, lines = [], []
     for seed in seeds:
         for name, settings in _variants(sweep):
@@ -144,7 +160,7 @@ def plan(
 
 
 def prepare(directory: Path, sweep: SweepFile) -> None:
-    """Make the sweep's directory and keep what it was asked for; UserError where it cannot be written."""
+    """Make the sweep's directory with a copy of its file; UserError if it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(sweep.model_dump(mode="json", exclude={"scales"}), sort_keys=False)

@@ -1,6 +1,7 @@
-"""Code of the user's own, named ``package.module:callable`` by a setting: whether it may be imported, and its import.
+"""Code of the user's own, which a setting names as ``package.module:callable``: permission and import.
 
-Such a name is code: who types it has chosen to run it; one that stands in a file or a run has to be allowed.
+A user who types such a name has chosen to run the code. A name in a file or in a run directory has to be allowed
+first.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any
 from genoevo_runs.errors import ConfigError, UserError
 
 ALLOWED: dict[str, str] = {}
-"""The settings that may name code, and the environment variable of each: names, separated by commas, that a file or
-a run directory may have imported. Adapters fill it with :func:`register`."""
+"""The settings that may name code, and the environment variable of each.
+
+The variable holds the names that a file or a run directory may have imported, separated by commas. Adapters fill this
+registry with :func:`register`."""
 _NAMES_CODE: dict[str, Callable[[str], bool]] = {}
 _CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -29,23 +32,23 @@ def is_code(name: str) -> bool:
 
 
 def register(setting: str, variable: str, names_code: Callable[[str], bool] = is_code) -> None:
-    """Let *setting* name code, once the user allows it.
+    """Register a setting that may name code.
 
     Parameters
     ----------
     setting
-        The setting, which is also the option of the command line that allows a name.
+        The name of the setting, and of the option of the command line that allows a value.
     variable
-        The environment variable that holds the allowed names.
+        The environment variable that holds the allowed values.
     names_code
-        Whether a value of the setting is code; :func:`is_code`, or narrower.
+        Whether a value of the setting names code; :func:`is_code`, or a narrower test.
 
     """
     ALLOWED[setting], _NAMES_CODE[setting] = variable, names_code
 
 
 def imported(setting: str, name: str) -> Callable[..., Any]:
-    """The callable of that name; ConfigError, one line, where there is none."""
+    """Import the callable of that name; ConfigError, in one line, if it does not exist."""
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute, None)
@@ -59,9 +62,9 @@ def imported(setting: str, name: str) -> Callable[..., Any]:
 
 
 def allow(setting: str, name: str) -> None:
-    """Let this process and those it starts import *name* from the working directory, and for a run that names it.
+    """Allow a name that the user has typed, in this process and in those that it starts.
 
-    For a name that the user has typed. Names that are no code are left alone.
+    Then a run may name it, and it may be imported from the working directory. A name that is not code is ignored.
     """
     if not _NAMES_CODE[setting](name):
         return
@@ -71,20 +74,26 @@ def allow(setting: str, name: str) -> None:
 
 
 def allow_inherited() -> None:
-    """In a process that was started where :func:`allow` was called: the same."""
+    """Allow in this process the names that the process which started it has allowed."""
     for setting, name in inherited():
         allow(setting, name)
 
 
 def inherited() -> list[tuple[str, str]]:
-    """Settings and names of all code that was allowed, for a process that cannot see this one's environment."""
+    """Return all allowed names with their settings, for a process that does not inherit this environment."""
     return [(setting, name) for setting in ALLOWED for name in _allowed(setting)]
 
 
 def check_allowed(named: dict[str, str], origin: Path) -> None:
-    """UserError unless all code that *named* has, by setting, was allowed and lies outside the directory *origin*.
+    """Raise UserError unless all code in *named* is allowed and lies outside the directory *origin*.
 
-    *origin* is the run directory or the file that the names stand in.
+    Parameters
+    ----------
+    named
+        Values by setting; each setting must be registered.
+    origin
+        The run directory or the file that has these values.
+
     """
     for setting, name in named.items():
         _check(setting, name, origin)
@@ -114,5 +123,5 @@ def _allowed(setting: str) -> list[str]:
 
 
 def line(error: Exception) -> str:
-    """An error as one line."""
+    """Return an error as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -6,7 +6,7 @@ import genoevo
 
 
 def test_a_directory_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is no run: it has no run\.json"):
+    with pytest.raises(FileNotFoundError, match=r"is not a run directory: run\.json is missing"):
         genoevo.load_policy(tmp_path)
 
 

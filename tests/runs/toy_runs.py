@@ -12,7 +12,6 @@ from genoevo_runs import files, rundir, user_code
 from genoevo_runs.errors import ConfigError, RunError
 from genoevo_runs.settings import Count, Settings, explain, merge, read_config
 
-user_code.register("source", "TOY_ALLOW_SOURCE")
 PRESETS = {"short": {"steps": 3}, "long": {"steps": 400}}
 
 
@@ -74,6 +73,9 @@ class ToyRuns:
             return Config.model_validate(merge(*layers))
         except ValidationError as error:
             raise ConfigError(explain(error, list(Config.model_fields))) from None
+
+    def register_code(self):
+        user_code.register("source", "TOY_ALLOW_SOURCE")
 
     def code(self, config):
         return {"source": config.source}

@@ -1,6 +1,7 @@
 """The settings that may name code of the user's own: ``suite`` and ``architecture``.
 
-Whoever asks about such code here, and not in :mod:`genoevo_runs.user_code`, finds both settings registered.
+Importing this module registers both. So the adapter imports the functions from here, not from
+:mod:`genoevo_runs.user_code`.
 """
 
 from genoevo_runs import user_code
@@ -9,11 +10,11 @@ from genoevo_runs.user_code import allow, check_allowed
 __all__ = ["GYMNASIUM", "allow", "check_allowed", "is_code"]
 
 GYMNASIUM = "gymnasium:"
-"""What the names of gymnasium's tasks begin with."""
+"""The prefix of gymnasium's tasks."""
 
 
 def is_code(name: str) -> bool:
-    """Whether a setting's value names a callable to import; gymnasium's tasks are none."""
+    """Whether a setting's value names a callable to import; gymnasium's tasks are not code."""
     return user_code.is_code(name) and not name.startswith(GYMNASIUM)
 
 

@@ -25,6 +25,6 @@ class Status:
 
     @property
     def score(self) -> float | None:
-        """The mean success of the tasks that have one; None before the first round."""
+        """The mean of the known success rates; None before the first round."""
         known = [value for value in self.success if value is not None]
         return sum(known) / len(known) if known else None

@@ -1,4 +1,4 @@
-"""The page of ``genoevo evolve --report``: convergence, diversity, lengths and lineage of one run of the engine."""
+"""The data of the page of ``genoevo evolve --report``: convergence, diversity, lengths and lineage of a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genoevo.operators.reproduction import Origin
 from genoevo_runs.report.page import ASSETS, register
 
 POINTS = 500
-"""Generations that a curve shows at most, evenly spaced, the last among them."""
+"""The most generations that a curve shows, evenly spaced and with the last."""
 
 Columns = dict[str, list[float | None]]
 
@@ -22,14 +22,26 @@ register("evolution", ASSETS / "evolution.js")
 
 
 class Course:
-    """What the page shows of each generation; *wanted* tells whether anything is recorded at all."""
+    """A recorder of each generation of a search, for its page.
+
+    Parameters
+    ----------
+    wanted
+        Whether to record at all.
+
+    Attributes
+    ----------
+    callbacks : list
+        The callbacks of :class:`~genoevo.Evolution` that record; empty unless *wanted*.
+
+    """
 
     def __init__(self, *, wanted: bool) -> None:
         self.callbacks: list[Callable[[Evolution], None]] = [self.record] if wanted else []
         self._rows: list[dict[str, float]] = []
 
     def record(self, evolution: Evolution) -> None:
-        """Add the present generation, of one objective; a callback of :class:`~genoevo.Evolution`."""
+        """Record the present generation of a search with one objective; a callback of ``Evolution``."""
         assert evolution.best is not None
         population = evolution.population
         finite = population.fitness[np.isfinite(population.fitness)]
@@ -52,7 +64,7 @@ class Course:
         )
 
     def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
-        """The data of the page; *result* as ``genoevo evolve`` prints it."""
+        """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints."""
         rows = np.unique(np.linspace(0, len(self._rows) - 1, POINTS).round().astype(int)) if self._rows else []
         shown = [self._rows[row] for row in rows]
         columns: Columns = {name: [_finite(row[name]) for row in shown] for name in self._rows[0]}
@@ -67,9 +79,9 @@ class Course:
 
 
 def diversity(population: Population) -> float:
-    """How many bits in a hundred two genotypes differ by, as a fraction of those that both have.
+    """Return the expected fraction of bits in which two genotypes differ, among the bits that both have.
 
-    Two genotypes are drawn with replacement, so a uniformly random population has 0.5.
+    The two are drawn with replacement. A uniformly random population has 0.5.
     """
     bits, counts = population.bits(), (np.arange(population.lengths.max()) < population.lengths[:, None]).sum(axis=0)
     ones = bits.sum(axis=0) / counts
@@ -77,7 +89,7 @@ def diversity(population: Population) -> float:
 
 
 def _finite(value: float) -> float | None:
-    # JSON has no infinity, which is the fitness of what failed.
+    # JSON has no infinity, which is the fitness of a genotype whose evaluation failed.
     return round(float(value), 6) if np.isfinite(value) else None
 
 
@@ -90,7 +102,7 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 def _lineage(lineage: Lineage) -> dict[str, Any]:
-    """The best genotype's line of first parents, and what each operator's children were worth."""
+    """The line of first parents of the best genotype, and how often each operator improved on the parent."""
     first, origins, fitness = lineage.parents[:, 0], lineage.origins, lineage.fitness[:, 0]
     number = int(fitness.argmax())
     births = []

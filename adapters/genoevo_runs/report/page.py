@@ -1,4 +1,4 @@
-"""Puts data, style and scripts into one HTML file that asks nothing of the network."""
+"""The HTML page: data, style and scripts in one file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ ASSETS = files("genoevo_runs.report") / "assets"
 _SHARED = tuple(ASSETS / name for name in ("charts.js", "drawings.js"))
 _SCRIPTS: dict[str, Traversable] = {}
 
-# Nothing may be loaded from anywhere, except, where the page is served, its own data.
+# Nothing may be loaded. A page that is served may load its own data.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 LIVE_POLICY = f"{POLICY}; connect-src 'self'"
 
 
 def register(kind: str, script: Traversable) -> None:
-    """Name the script that draws pages of that kind, with the charts and drawings that all kinds share."""
+    """Register the script that draws pages of that kind; it may use ``charts.js`` and ``drawings.js``."""
     _SCRIPTS[kind] = script
 
 
 def render(data: dict[str, Any], *, live: float | None = None) -> str:
-    """The page of *data*, whose ``kind`` names its scripts.
+    """Return the page of *data* as HTML.
 
     Parameters
     ----------
     data
-        JSON values with at least ``kind``, one that was given to :func:`register`, and ``title``; names in them may
-        hold anything.
+        JSON values with at least ``kind``, which must be registered, and ``title``. Texts in them may hold any
+        character.
     live
-        Seconds between two looks at ``data.json`` beside the page; None for a page that stays as it is.
+        Seconds after which the page loads ``data.json`` beside it again; None for a page that never changes.
 
     """
     scripts = "\n".join(_text(script) for script in (*_SHARED, _SCRIPTS[data["kind"]]))
@@ -61,7 +61,7 @@ def render(data: dict[str, Any], *, live: float | None = None) -> str:
 
 
 def embedded(data: dict[str, Any]) -> str:
-    """*data* as JSON that no content of it can end the script element of."""
+    """Return *data* as JSON in which no text can end the script element."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""Shows a run's page while the run trains: to this machine alone, read-only, under an address with a secret."""
+"""A server of a run's page while the run trains: for this machine alone, read-only, under a secret address."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from genoevo_runs.report.page import LIVE_POLICY, render
 
 HOST = "127.0.0.1"
 INTERVAL = 5.0
-"""Seconds between two looks of the page at its data."""
+"""Seconds after which the page loads its data again."""
 
 
 class Reader(Protocol):
-    """Reads a run again and again while it grows."""
+    """A reader of a run that may be training."""
 
     @property
     def version(self) -> Hashable:
-        """Changes whenever the run does."""
+        """A value that changes when the run does."""
 
     def read(self) -> Any:
-        """The run as it is now; UserError or OSError if it cannot be read."""
+        """Return the present content of the run; UserError or OSError if it cannot be read."""
 
 
 class Watch(ThreadingHTTPServer):
@@ -39,23 +39,24 @@ class Watch(ThreadingHTTPServer):
     Parameters
     ----------
     reader
-        The run's reader, which writes nothing.
+        The run's reader; it must write nothing.
     data_of
-        Makes the page's data, see :func:`~genoevo_runs.report.page.render`, from a list of what *reader* has read.
+        Called with a list of the run that *reader* has read; returns the data of its page, see
+        :func:`~genoevo_runs.report.page.render`.
     port
-        0 for any free one. UserError where it is taken.
+        The port, 0 for any free port. UserError if it is taken.
     interval
-        Seconds between two looks of the page at its data.
+        Seconds after which the page loads its data again.
 
     Attributes
     ----------
     url : str
-        Where the page is: the path holds a random token, and without it every answer is 403.
+        The address of the page. Its path holds a random token, and without the token every answer is 403.
 
     """
 
     daemon_threads = True
-    # Otherwise a second server would quietly share the port of a first.
+    # Otherwise a second server would silently share the port of the first.
     allow_reuse_port = False
 
     def __init__(
@@ -75,12 +76,12 @@ class Watch(ThreadingHTTPServer):
         self.url = f"http://{HOST}:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing where a browser has left in the middle of an answer; as the base class for all else."""
+        """Ignore browsers that left in the middle of an answer; otherwise do what the base class does."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     def data(self) -> tuple[dict[str, Any], bytes]:
-        """The page's data and the same as JSON, made anew where the run's files have changed."""
+        """Return the page's data, and the same data as JSON; both are cached until the run changes."""
         with self._lock:
             version = self._reader.version
             if self._cached is None or self._cached[0] != version:
@@ -89,13 +90,13 @@ class Watch(ThreadingHTTPServer):
             return self._cached[1:]
 
     def page(self) -> bytes:
-        """The page with the data that it starts with."""
+        """Return the page with its first data."""
         return render(self.data()[0], live=self._interval).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Watch
-    # HTTP/1.0, the base class's default: a connection that is kept alive would outlast the server.
+    # HTTP/1.0, the default of the base class, because a connection that is kept alive would outlast the server.
     server_version, sys_version = "genoevo", ""
 
     def do_GET(self) -> None:
@@ -119,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def _allowed(self) -> bool:
-        # A page of another site could reach this server under a name of its own that resolves to this machine.
+        # Another site may have a name that resolves to this machine, and its pages could then reach this server.
         host = self.headers.get("Host", "").rpartition(":")[0]
         token = urlsplit(self.path).path.split("/")[1] if self.path.count("/") == 2 else ""
         return host in (HOST, "localhost") and hmac.compare_digest(token.encode(), self.server.token.encode())
@@ -147,4 +148,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal is for the address, and the token would be in every line."""
+        """Log nothing: every line would hold the token."""
