@@ -1,7 +1,7 @@
 """Pools that train the runs of a sweep: worker processes of this machine, or Ray.
 
-A worker process trains one run after the other. It has a session of its own, so Ctrl-C reaches the sweep alone, which
-asks every worker to save. A worker whose parent is gone saves and exits too. Messages are JSON lines.
+A worker process is :mod:`genoevo_runs.worker`. It has a session of its own, so Ctrl-C reaches the sweep alone, which
+asks every worker to save.
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genoevo_runs import files
-from genoevo_runs.errors import RunError, UserError
-from genoevo_runs.run_kind import Progress, find
-from genoevo_runs.rundir import is_run
-from genoevo_runs.sweep import FINISHED, PlannedRun
-from genoevo_runs.user_code import allow, allow_inherited, inherited
+from genoevo_runs.errors import UserError
+from genoevo_runs.run_kind import find
+from genoevo_runs.sweep import PlannedRun
+from genoevo_runs.user_code import allow, inherited
+from genoevo_runs.worker import train
 
 STOP = "stop"
 """The file in a sweep's directory that asks the runs on Ray to save and stop."""
-_INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,47 +50,6 @@ class RunEvent:
     steps: int = 0
     score: float | None = None
     text: str = ""
-
-
-def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
-    """Train one run to its end and return its last event, as JSON values.
-
-    A run that has begun is resumed. A foreseen error is returned as the event ``failed``.
-
-    Parameters
-    ----------
-    run
-        The run's ``format``, ``directory``, ``config`` and ``command``.
-    tell
-        Called with the event ``steps``, at most once a second.
-    stop
-        Asked as often whether to save and stop.
-
-    """
-    directory, shown, steps = Path(run["directory"]), 0.0, 0
-    kind = find(run["format"], directory)
-
-    def observe(progress: Progress) -> None:
-        nonlocal shown, steps
-        steps = progress.steps
-        if time.monotonic() - shown < _INTERVAL:
-            return
-        shown = time.monotonic()
-        tell({"event": "steps", "steps": progress.steps, "score": progress.score})
-        if stop():
-            training.stop()
-
-    try:
-        if is_run(directory):
-            training = kind.resume(directory, observe)
-        else:
-            training = kind.create(directory, kind.build_config(run["config"]), run["command"], observe)
-        finished = training.run()
-        if finished:
-            files.replace(directory / FINISHED, json.dumps(training.summary()))
-    except (UserError, RunError, OSError) as error:
-        return {"event": "failed", "steps": steps, "text": str(error)}
-    return {"event": "done" if finished else "stopped", "steps": training.steps}
 
 
 class LocalPool:
@@ -247,7 +202,7 @@ def _start() -> subprocess.Popen[bytes]:
     # A run sets the size of its own thread pools, but that of BLAS would be as large as the machine.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "genoevo_runs.pools"],  # -P: no module of the working directory goes first
+        [sys.executable, "-P", "-m", "genoevo_runs.worker"],  # -P: no module of the working directory goes first
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,  # a line that waited in a buffer of ours would not wake the selector
@@ -272,34 +227,3 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     worker.stdin.close()
     _out(worker).close()
     worker.wait()
-
-
-def _serve() -> None:
-    # What a run prints must not come between the messages.
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    parent, stopping = os.getppid(), False
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    def tell(message: dict[str, Any]) -> None:
-        try:
-            channel.write(json.dumps(message) + "\n")
-        except BrokenPipeError:
-            stop(0, None)
-
-    signal.signal(signal.SIGTERM, stop)
-    while line := sys.stdin.readline():
-        try:
-            run = json.loads(line)
-            find(run["format"], run["directory"]).register_code()
-            allow_inherited()
-            tell(train(run, tell, lambda: stopping or os.getppid() != parent))
-        except Exception:
-            tell({"event": "failed", "text": traceback.format_exc()})
-
-
-if __name__ == "__main__":
-    _serve()

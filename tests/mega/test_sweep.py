@@ -22,9 +22,10 @@ from genoevo_mega.run_kind import KIND
 from genoevo_mega.training import checkpoint
 from genoevo_runs import pools
 from genoevo_runs.errors import ConfigError, StorageError, UserError
-from genoevo_runs.pools import LocalPool, RayPool, train
+from genoevo_runs.pools import LocalPool, RayPool
 from genoevo_runs.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_runs.user_code import allow
+from genoevo_runs.worker import train
 
 # Two rounds of two tasks.
 TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
