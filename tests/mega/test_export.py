@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genoevo_mega.policies.export import export_tasks
-from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.single_task import TaskPolicy
 from genoevo_runs.errors import UserError
 
@@ -80,13 +80,13 @@ def test_torchscript_gives_the_actions_of_the_policy_as_it_trained(small, tmp_pa
 
 def test_a_stage_3_task_of_a_pool_of_10_costs_at_most_two_fifths_of_the_pool(untrained):
     trained = untrained("mt10", 10)
-    full = TaskPolicy(trained.agent.actor_ema, 0, Graph.full(10), 4, squash=True)
+    full = TaskPolicy(trained.agent.actor_ema, 0, ModuleGraph.full(10), 4, squash=True)
     # All modules and edges that a stage of 3 can have: no genotype of that stage costs more.
-    dearest = TaskPolicy(trained.agent.actor_ema, 0, Graph.full(3), 4, squash=True)
+    dearest = TaskPolicy(trained.agent.actor_ema, 0, ModuleGraph.full(3), 4, squash=True)
     assert dearest.multiply_adds <= 0.4 * full.multiply_adds
     assert dearest.multiply_adds == 39 * 400 + 400 * 400 + 3 * 2 * 400 * 128 + 400 * 4 + (2 + 3 + 4) * 400
     for task in range(10):
-        graph = Graph.of_task(trained.routing, task, 1e-8)
+        graph = ModuleGraph.of_task(trained.routing, task, 1e-8)
         assert TaskPolicy(trained.agent.actor_ema, task, graph, 4, squash=True).multiply_adds <= dearest.multiply_adds
 
 

@@ -11,7 +11,7 @@ from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.experiments import runs
 from genoevo_mega.policies import policy
-from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.policy import Trained
 from genoevo_mega.policies.single_task import TaskPolicy
 from genoevo_runs.errors import UserError
@@ -42,7 +42,9 @@ def test_a_tasks_policy_computes_what_the_network_of_all_tasks_does(trained):
     observations, size = _observations(trained), trained.suite.action_size
     expected = trained.greedy(observations)
     for task in range(2):
-        alone = TaskPolicy(trained.agent.actor_ema, task, Graph.of_task(trained.routing, task), size, squash=True)
+        alone = TaskPolicy(
+            trained.agent.actor_ema, task, ModuleGraph.of_task(trained.routing, task), size, squash=True
+        )
         assert torch.allclose(alone(observations[task]), expected[task], atol=1e-6)
     assert not torch.allclose(expected[0], expected[1], atol=1e-3)
 
@@ -63,7 +65,7 @@ def test_shares_of_a_graph_are_those_of_the_engine(trained):
 
     community = Evolver.fresh(trained.config.evolution, list(trained.suite.names), trained.config.seed).community
     shares = output_shares(community.weights(), stages_of(community.population, community.layout))
-    own = Graph.of_task(trained.routing, 1).shares()
+    own = ModuleGraph.of_task(trained.routing, 1).shares()
     assert [own[k] for k in range(5)] == pytest.approx(shares[community.size].tolist(), abs=1e-6)
 
 
@@ -72,16 +74,16 @@ def test_a_module_with_no_path_of_weight_to_the_output_is_cut_and_what_feeds_it_
     inputs[0, 0, 0, :2] = 0.5
     inputs[0, 0, 1, :3] = 1 / 3
     inputs[0, 0, 2, :4] = 1 / 4
-    graph = Graph.of_task(trained.routing._replace(inputs=inputs, output=output, stages=(4,)), 0)
-    assert graph == Graph({1: {0: 1.0}}, {0: 0.5, 1: 0.5})
+    graph = ModuleGraph.of_task(trained.routing._replace(inputs=inputs, output=output, stages=(4,)), 0)
+    assert graph == ModuleGraph({1: {0: 1.0}}, {0: 0.5, 1: 0.5})
 
 
 def test_a_path_is_as_strong_as_the_product_of_its_weights(trained):
     inputs, output = torch.zeros(1, 1, 3, 4), torch.tensor([[[0.0, 0.5, 0.5, 0.0, 0.0]]])
     inputs[0, 0, 0, :2] = torch.tensor([0.99, 0.01])
     routing = trained.routing._replace(inputs=inputs, output=output, stages=(2,))
-    assert list(Graph.of_task(routing, 0, 0.004).inputs[2]) == [0, 1]
-    assert list(Graph.of_task(routing, 0, 0.006).inputs[2]) == [0]
+    assert list(ModuleGraph.of_task(routing, 0, 0.004).inputs[2]) == [0, 1]
+    assert list(ModuleGraph.of_task(routing, 0, 0.006).inputs[2]) == [0]
 
 
 def test_predict_is_the_greedy_action_for_one_observation_and_for_a_batch(run):

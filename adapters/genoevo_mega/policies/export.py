@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from genoevo_mega.networks import FixedNetwork
-from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.policy import Trained
 from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 from genoevo_runs.arrays import Floats
@@ -112,7 +112,7 @@ class _Exporter:
         self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
         self.expected = trained.greedy(self.probes).numpy()
         network, modules = trained.agent.actor_ema, len(trained.agent.actor_ema.pool)
-        full = TaskPolicy(network, 0, Graph.full(modules), suite.action_size, squash=True) if modules else None
+        full = TaskPolicy(network, 0, ModuleGraph.full(modules), suite.action_size, squash=True) if modules else None
         self.full = full
 
     def export(self, task: int, out: Path) -> Exported:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.module_graph import ModuleGraph
 
 Picture = npt.NDArray[np.uint8]
 _BACKGROUND, _DARK, _LIT, _TEXT, _SUCCESS = (
@@ -28,7 +28,7 @@ class GraphPanel:
     The width of an edge is its share of the output. Each step sets how strongly each node is lit, in [0, 1].
     """
 
-    def __init__(self, graph: Graph, title: str, height: int) -> None:
+    def __init__(self, graph: ModuleGraph, title: str, height: int) -> None:
         self.size = (height * 5 // 4, height)
         self._graph, self._title = graph, title
         width, tall = (side * _SCALE for side in self.size)

@@ -1,14 +1,15 @@
 """A task's policy as an ONNX graph.
 
-MEGA's is written node by node with onnx's own helpers: a few matrix products and sums, for which torch's exporters
-take seconds, and one needs a package more, the other is to be removed. The other architectures, whose operations are
-many, are left to the one that needs no package.
+MEGA's network is run on names of nodes, which onnx's own helpers make: a few matrix products and sums. torch's
+exporters take seconds for them; one needs another package, and one is to be removed. The other architectures, whose
+operations are many, are left to the one that needs no package.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from genoevo_mega.policies.module_graph import Edges
+from genoevo_mega.networks.modular import hidden_layers
+from genoevo_mega.policies.module_graph import Edges, ModuleGraph
 from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 
 INPUT, OUTPUT = "observation", "action"
@@ -45,16 +47,16 @@ def _by_torch(policy: FixedPolicy) -> onnx.ModelProto:
 
 
 def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
-    graph = _Builder()
-    hidden = {0: graph.layers(policy.embedding, INPUT, "embedding")}
-    for k, edges in policy.graph.inputs.items():
-        hidden[k] = graph.layers(policy.pool[str(k)], graph.mixed(edges, hidden, f"input{k}"), f"module{k}")
-    out = graph.layers([policy.head], graph.mixed(policy.graph.output, hidden, "mixed"), "head")
-    graph.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
+    builder = _Builder(policy.graph)
+    embedding = partial(builder.layers, policy.embedding, "embedding")
+    pool = [partial(builder.layers, m, f"module{k}") for k, m in zip(policy.graph.inputs, policy.pool, strict=True)]
+    mixed = builder.mix_output(hidden_layers(embedding, pool, INPUT, builder))
+    out = builder.layers([policy.head], "head", mixed)
+    builder.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
     sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
     return helper.make_model(
-        helper.make_graph(graph.nodes, "policy", ends[:1], ends[1:], graph.constants),
+        helper.make_graph(builder.nodes, "policy", ends[:1], ends[1:], builder.constants),
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR,
         producer_name="genoevo",
@@ -62,9 +64,13 @@ def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
 
 
 class _Builder:
-    """Nodes and constants so far; every method returns the name of what it adds."""
+    """Nodes and constants so far; every method returns the name of what it adds.
 
-    def __init__(self) -> None:
+    Layers and mixing take names and return names, so that the network itself says what follows what.
+    """
+
+    def __init__(self, graph: ModuleGraph) -> None:
+        self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -76,7 +82,7 @@ class _Builder:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def layers(self, layers: nn.Sequential | list[nn.Linear], source: str, name: str) -> str:
+    def layers(self, layers: nn.Sequential | list[nn.Linear], name: str, source: str) -> str:
         """Linear layers and rectifiers, one after the other."""
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.Linear):
@@ -88,9 +94,17 @@ class _Builder:
                 source = self.node("Relu", [source], f"{name}.{i}")
         return source
 
-    def mixed(self, edges: Edges, hidden: dict[int, str], name: str) -> str:
-        """The weighted sum of outputs."""
-        total = ""
+    def mix_inputs(self, k: int, hidden: list[str]) -> str:
+        """The input of the k-th module of the graph."""
+        number = self.graph.numbers[k]
+        return self._weighted(self.graph.inputs[number], hidden, f"input{number}")
+
+    def mix_output(self, hidden: list[str]) -> str:
+        """The head's input."""
+        return self._weighted(self.graph.output, hidden, "mixed")
+
+    def _weighted(self, edges: Edges, layers: list[str], name: str) -> str:
+        hidden, total = dict(zip(self.graph.numbers, layers, strict=False)), ""
         for j, weight in edges.items():
             term = hidden[j]
             if weight != 1.0:

@@ -22,7 +22,7 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.experiments import runs
 from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
-from genoevo_mega.policies.module_graph import Graph
+from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training import checkpoint
 from genoevo_runs.arrays import Floats
@@ -57,8 +57,8 @@ class Trained:
     def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
         """One task's greedy policy, or the mean and log standard deviation of its Gaussian.
 
-        *threshold* is that of :meth:`~genoevo_mega.policies.module_graph.Graph.of_task`; without genotypes there is
-        nothing that it could cut. UserError for a custom architecture that is not a
+        *threshold* is that of :meth:`~genoevo_mega.policies.module_graph.ModuleGraph.of_task`; without genotypes
+        there is nothing that it could cut. UserError for a custom architecture that is not a
         :class:`~genoevo_mega.networks.fixed.FixedNetwork`.
         """
         network, outputs = self.agent.actor_ema if greedy else self.agent.actor, self.suite.action_size
@@ -70,7 +70,7 @@ class Trained:
                 f"architecture = {self.config.architecture!r}: one task's policy can be taken from a network only "
                 "where it is a genoevo_mega.networks.FixedNetwork"
             )
-        return TaskPolicy(network, task, Graph.of_task(self.routing, task, threshold), outputs, squash=greedy)
+        return TaskPolicy(network, task, ModuleGraph.of_task(self.routing, task, threshold), outputs, squash=greedy)
 
     @torch.no_grad()
     def greedy(self, observations: Tensor) -> Tensor:

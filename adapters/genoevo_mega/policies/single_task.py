@@ -1,9 +1,9 @@
-"""One task's policy as a plain network.
+"""One task's policy as a network of its own.
 
-Training computes all tasks in one pass. :class:`TaskPolicy` is MEGA's arithmetic for a single task, as ordinary
-layers: the genotype's weights are constants, the task's one-hot is part of a bias, and modules that are not on a path
-of any weight to the output are left out. :class:`FixedPolicy` is that of the other architectures: their own, without
-what belongs to the other tasks.
+Training computes all tasks in one pass. :class:`TaskPolicy` is the plain modular network for a single task, made of
+ordinary layers: the genotype's weights are constants, the task's one-hot is part of a bias, and modules that are not
+on a path of any weight to the output are left out. :class:`FixedPolicy` is the network of another architecture,
+without what belongs to the other tasks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from genoevo_mega.networks import FixedNetwork, ModularNetwork
-from genoevo_mega.policies.module_graph import Edges, Graph
+from genoevo_mega.networks.modular import hidden_layers
+from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_runs.errors import UserError
 
 
@@ -24,27 +25,25 @@ class TaskPolicy(nn.Module):
     greedy action.
     """
 
-    def __init__(self, network: ModularNetwork, task: int, graph: Graph, outputs: int, *, squash: bool) -> None:
+    def __init__(self, network: ModularNetwork, task: int, graph: ModuleGraph, outputs: int, *, squash: bool) -> None:
         super().__init__()
         task_bias, *core = [tensor.detach()[0] for tensor in network.core.tensors()]
         layers = [core[i : i + 2] for i in range(0, len(core), 2)]
         layers[0] = [layers[0][0], layers[0][1] + task_bias[task]]
         self.graph, self.squash = graph, squash
         self.embedding = nn.Sequential(*(part for layer in layers[:-1] for part in (_linear(*layer), nn.ReLU())))
-        self.pool = nn.ModuleDict({str(k): _module(network, k) for k in graph.inputs})
+        self.pool = nn.ModuleList(_module(network, k) for k in graph.inputs)
         head, bias = layers[-1]
         self.head = _linear(head[:, :outputs], bias[:, :outputs])
 
     def hidden(self, observations: Tensor) -> dict[int, Tensor]:
-        """The embedding (number 0) and every module's output, (batch, width) each."""
-        hidden = {0: self.embedding(observations)}
-        for k, edges in self.graph.inputs.items():
-            hidden[k] = self.pool[str(k)](_mixed(edges, hidden))
-        return hidden
+        """Return the outputs of the embedding (number 0) and every module of the graph, (batch, width) each."""
+        layers = hidden_layers(self.embedding, self.pool, observations, self.graph)
+        return dict(zip(self.graph.numbers, layers, strict=True))
 
     def output(self, hidden: dict[int, Tensor]) -> Tensor:
-        """The output from what :meth:`hidden` gives."""
-        out = self.head(_mixed(self.graph.output, hidden))
+        """Return the output from what :meth:`hidden` returns."""
+        out = self.head(self.graph.mix_output(list(hidden.values())))
         return torch.tanh(out) if self.squash else out
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -98,14 +97,6 @@ class FixedPolicy(nn.Module):
         with FlopCounterMode(display=False) as counter:
             self(torch.zeros(1, self.inputs))
         return counter.get_total_flops() // 2
-
-
-def _mixed(edges: Edges, hidden: dict[int, Tensor]) -> Tensor:
-    terms = [hidden[j] if weight == 1.0 else weight * hidden[j] for j, weight in edges.items()]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
