@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
 
 Count = Annotated[int, Field(ge=1)]
-_LARGEST = 10_000  # values of a config file; there are some 70 settings
-_DEEPEST = 4  # names in a row
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+_LARGEST = 10_000  # values of a config file; there are some 90 settings
+_DEEPEST = 4  # parts of a dotted name
 
 
 class Settings(BaseModel):
@@ -36,20 +36,23 @@ def comparable(config: BaseModel) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A YAML file of settings as nested dicts; ConfigError where it cannot be read."""
+    """Return the settings of a YAML file as nested dicts; ConfigError if it cannot be read."""
     try:
         content = _load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from None
     except ValueError as error:
-        raise ConfigError(f"config file {path} is no YAML: {error}") from None
+        raise ConfigError(f"config file {path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"config file {path} must hold settings by name, got {type(content).__name__}")
     return content
 
 
 def parse_setting(text: str) -> dict[str, Any]:
-    """``sac.batch_size=64`` as a nested dict; the value is read as YAML. ConfigError for any other form."""
+    """Return a setting such as ``sac.batch_size=64`` as a nested dict; the value is read as YAML.
+
+    ConfigError for any other form.
+    """
     name, equals, value = text.partition("=")
     parts = name.strip().split(".")
     if not equals or not all(parts) or len(parts) > _DEEPEST:
@@ -57,7 +60,7 @@ def parse_setting(text: str) -> dict[str, Any]:
     try:
         parsed: Any = _load_yaml(value)
     except ValueError:
-        raise ConfigError(f"--set {text!r}: the value {value!r} is no YAML") from None
+        raise ConfigError(f"--set {text!r}: the value {value!r} is not valid YAML") from None
     # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
     if isinstance(parsed, str):
         with suppress(ValueError):
@@ -66,7 +69,7 @@ def parse_setting(text: str) -> dict[str, Any]:
 
 
 def nested(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings by dotted names as nested dicts: ``{"sac.tau": 0.01}`` is ``{"sac": {"tau": 0.01}}``."""
+    """Return settings by dotted names as nested dicts: ``{"sac": {"tau": 0.01}}`` for ``{"sac.tau": 0.01}``."""
     layers = []
     for name, value in settings.items():
         layer: Any = nested(value) if isinstance(value, dict) else value
@@ -77,9 +80,9 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_yaml(text: str) -> Any:
-    """One document, by the safe loader; ValueError where it is none.
+    """Return one document, read by the safe loader; ValueError if *text* is not one.
 
-    Aliases may name a part again, but not so often that a short text stands for a long one.
+    Aliases may repeat a part, but not so often that a short text unfolds to a long one.
     """
     loader = None
     try:
@@ -96,7 +99,7 @@ def _load_yaml(text: str) -> Any:
                 left += node.value
         return loader.construct_document(document) if document else None
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError, TypeError) as error:
-        # Apart from YAMLError, what Python makes of dates and numbers that are none, and of endless nesting.
+        # YAMLError, and what Python raises for impossible dates and numbers and for endless nesting.
         raise ValueError(" ".join(str(error).split())) from None
     finally:
         if loader is not None:
@@ -104,7 +107,7 @@ def _load_yaml(text: str) -> Any:
 
 
 def merge(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Nested dicts of settings as one, later ones over earlier ones; the layers are left as they are."""
+    """Return nested dicts of settings as one; later layers override earlier ones and none is changed."""
     merged: dict[str, Any] = {}
     for layer in layers:
         _merge(merged, layer)
@@ -120,14 +123,17 @@ def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
 
 
 def explain(error: ValidationError, known: list[str]) -> str:
-    """One line on the first error: the setting, its value and what is allowed; *known* are the names there are."""
+    """Return one line on the first error: the setting, its value and what is allowed.
+
+    An unknown name is answered with the nearest of the *known* ones.
+    """
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         shown = name if name.isprintable() and len(name) <= 80 else abbreviated(name)
-        return f"{shown}: there is no such setting{nearest(name, known)}"
+        return f"{shown} is not a setting{nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":  # ours: it names the setting and its value already
+    if first["type"] == "value_error":  # raised by a validator here, which names the setting and its value
         return f"{name}.{message}" if name else message
     hint = ""
     if first["type"] == "literal_error":
@@ -136,7 +142,7 @@ def explain(error: ValidationError, known: list[str]) -> str:
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
+    """Return nested settings by their dotted names."""
     values: dict[str, Any] = {}
     for name, value in settings.items():
         dotted = f"{prefix}{name}"

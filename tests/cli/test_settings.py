@@ -72,5 +72,5 @@ def test_an_unknown_name_is_one_line_and_exit_code_2(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["mega", "settings", "sac.tao"])
     assert stop.value.code == 2
-    line = "genoevo: 'sac.tao': there is no such setting or group (did you mean sac.tau?)\n"
+    line = "genoevo: 'sac.tao' is not a setting or a group (did you mean sac.tau?)\n"
     assert capsys.readouterr().err == line

@@ -66,8 +66,8 @@ def test_a_setting_of_another_form_is_refused(text):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sac": {"bath_size": 3}}, r"sac\.bath_size: there is no such setting \(did you mean sac\.batch_size\?\)"),
-        ({"sacc": {"batch_size": 3}}, r"sacc: there is no such setting"),
+        ({"sac": {"bath_size": 3}}, r"sac\.bath_size is not a setting \(did you mean sac\.batch_size\?\)"),
+        ({"sacc": {"batch_size": 3}}, r"sacc is not a setting"),
         ({"growth": {"patiense": 3}}, r"did you mean growth\.patience\?"),
         ({"sac": {"batch_size": 0}}, r"sac\.batch_size = 0: input should be greater than or equal to 1"),
         ({"sac": {"gamma": "much"}}, r"sac\.gamma = 'much': input should be a valid number"),
@@ -94,7 +94,9 @@ def test_an_unknown_preset_is_named_with_the_nearest():
         preset("mt1O")
 
 
-@pytest.mark.parametrize(("content", "message"), [("a: [", "no YAML"), ("- 3", "settings by name"), ("3", "by name")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("a: [", "not valid YAML"), ("- 3", "settings by name"), ("3", "by name")]
+)
 def test_a_file_that_is_no_config_is_refused(tmp_path, content, message):
     path = tmp_path / "c.yaml"
     path.write_text(content)
@@ -105,7 +107,7 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, content, message):
 def test_a_config_file_runs_no_code(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("a: !!python/object/apply:os.system ['true']")
-    with pytest.raises(ConfigError, match="no YAML"):
+    with pytest.raises(ConfigError, match="not valid YAML"):
         read_config(path)
 
 

@@ -136,7 +136,7 @@ def test_a_setting_comes_alone():
     ("name", "near"), [("sac.tao", "sac.tau"), ("batch_size", "sac.batch_size"), ("sacc", "sac")]
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, near):
-    with pytest.raises(ConfigError, match=rf"^'{name}': there is no such setting or group \(did you mean {near}\?\)"):
+    with pytest.raises(ConfigError, match=rf"^'{name}' is not a setting or a group \(did you mean {near}\?\)"):
         lookup(name)
 
 

@@ -86,7 +86,7 @@ def test_both_names_of_a_setting_are_refused(old):
 
 
 def test_a_name_that_never_was_in_a_group_that_is_no_more_is_refused():
-    with pytest.raises(ConfigError, match=r"^machine\.lagg: there is no such setting .did you mean machine\.lag"):
+    with pytest.raises(ConfigError, match=r"^machine\.lagg is not a setting .did you mean machine\.lag"):
         with_new_names({"machine": {"lag": 1, "lagg": 1}})
 
 

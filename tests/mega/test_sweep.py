@@ -94,11 +94,11 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"sed": 3}, "sed: there is no such setting.*seeds"),
+        ({"sed": 3}, "sed is not a setting.*seeds"),
         ({"seeds": 0}, "seeds"),
         ({"seeds": [1, 1]}, "once"),
         ({"grid": {"growth.patience": []}}, "growth.patience"),
-        ({"settings": {"sac.batchsize": 3}}, "sac.batchsize: there is no such setting.*sac.batch_size"),
+        ({"settings": {"sac.batchsize": 3}}, "sac.batchsize is not a setting.*sac.batch_size"),
         ({"grid": {"genotypes.start_stage": [1, 99]}}, "start_stage=99.*genotypes.start_stage = 99"),
         ({"grid": {"suite": ["point", "pont"]}}, "suite=pont.*no task 'pont'"),
         ({"runs": {"../up": {}}}, "names a directory"),

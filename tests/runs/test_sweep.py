@@ -67,7 +67,7 @@ def test_a_file_without_a_preset_means_the_adapters_default(toy, tmp_path):
     ("content", "message"),
     [
         ({"preset": "shrt"}, "run 'run': preset = 'shrt': must be one of short, long"),
-        ({"grid": {"stps": [1]}}, "run 'stps=1': stps: there is no such setting .did you mean steps"),
+        ({"grid": {"stps": [1]}}, "run 'stps=1': stps is not a setting .did you mean steps"),
         ({"settings": {"scale": 0.0}}, "run 'run': scale = 0.0: must not be 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What can be set, and what scripts need to set it. No torch."""
+"""Settings of a run, and the functions that build a config from them. No torch."""
 
 from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.run import Config, build_config, dump_config, preset, setting_names

@@ -10,7 +10,7 @@ from genoevo_runs.settings import Count, Settings
 
 Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
 ARCHITECTURES = ("mega", "mtsac", "mtmhsac", "soft-modules", "paco", "moore", "d2r")
-"""Names of :data:`genoevo_mega.networks.ARCHITECTURES`; there may be the name of a callable in their place."""
+"""Names of the architectures, of which :data:`genoevo_mega.networks.ARCHITECTURES` has the networks."""
 
 
 class Network(Settings):

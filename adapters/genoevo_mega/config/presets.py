@@ -1,15 +1,16 @@
-"""Named settings: what each preset changes from the defaults of :mod:`genoevo_mega.config.run`.
+"""Presets: the settings that each of them changes from the defaults of :mod:`genoevo_mega.config.run`.
 
-``mt10`` and ``mt50`` carry every number the paper's summaries give [P]: episode length 200, embedding 2 x 400, module
-dimension 400, module size 128, start stage 3, precision 2 / 4, population 3 / 4. Learning rates, batch and buffer
-sizes, gamma, tau, clipping and the step counts are those of MEGA's closest relatives [O]; all else is [O].
+``mt10`` and ``mt50`` hold every number that the paper's summaries give [P]: episode length 200,
+embedding 2 x 400, module dimension 400, module size 128, start stage 3, precision 2 and 4,
+population 3 and 4. Learning rate, batch and buffer size, gamma, tau, clipping and the number of steps
+are the values that MEGA's closest relatives publish [O]. Everything else is [O].
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# What the paper says of the agent, whatever the suite [P].
+# The paper's numbers for the agent, the same for every suite [P].
 _PAPER: dict[str, Any] = {
     "environment": {"episode_length": 200},
     "network": {"width": 400, "embedding_layers": 2, "hidden": 128},

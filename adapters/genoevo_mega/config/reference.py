@@ -1,4 +1,4 @@
-"""The reference of all settings, made of the config itself.
+"""The reference of all settings, generated from the config.
 
 The documentation shows it as a page, ``genoevo mega settings`` in the terminal.
 
@@ -51,15 +51,15 @@ class Group:
 
 
 def reference() -> list[Group]:
-    """Every group with its settings, in the order of :class:`Config`."""
+    """Return every group with its settings, in the order of :class:`Config`."""
     schema = Config.model_json_schema()
     return list(_groups("", schema, schema["$defs"], Config().model_dump(mode="json"), ""))
 
 
 def lookup(name: str) -> list[Group]:
-    """The group of that name with the groups inside it, or the one setting of that name in its group.
+    """Return the group *name* and the groups inside it, or the setting *name* alone in its group.
 
-    ConfigError for a name that is neither, with the nearest one.
+    ConfigError for any other name, with the nearest one.
     """
     groups = reference()
     if inside := [group for group in groups if group.name == name or group.name.startswith(f"{name}.")]:
@@ -69,11 +69,11 @@ def lookup(name: str) -> list[Group]:
             if setting.name == name:
                 return [Group(group.name, group.meaning, (setting,))]
     known = [*(group.name for group in groups), *(setting.name for group in groups for setting in group.settings)]
-    raise ConfigError(f"{abbreviated(name)}: there is no such setting or group{nearest(name, known)}")
+    raise ConfigError(f"{abbreviated(name)} is not a setting or a group{nearest(name, known)}")
 
 
 def plain(text: str) -> str:
-    """A paragraph of reStructuredText as text for a terminal."""
+    """Return a paragraph of reStructuredText as text for a terminal."""
     text = re.sub(r":[a-z]+:`~?([^`]+)`", r"\1", text)
     return re.sub(r"``([^`]+)``|\*([^*\s]+)\*", lambda match: match[1] or match[2], text)
 
@@ -98,13 +98,13 @@ def _groups(
 
 
 def _target(field: Schema) -> str | None:
-    """The name of the group that *field* is, or None for a setting."""
+    """Return the name of the group that *field* is, or None for a setting."""
     references = (part["$ref"] for part in (field, *field.get("allOf", ())) if "$ref" in part)
     return next((reference.rpartition("/")[2] for reference in references), None)
 
 
 def _sections(docstring: str) -> tuple[str, dict[str, tuple[str, str]]]:
-    """The text of a class's docstring, and of its ``Parameters`` what is allowed and the text, by name."""
+    """Return the text of a class's docstring, and for each of its ``Parameters`` the range and the text."""
     text, _, section = inspect.cleandoc(docstring).partition("\nParameters\n----------\n")
     entries = re.findall(r"^(\w+)(?: : (.*))?\n((?: +.*\n?|\n)+)", section, flags=re.MULTILINE)
     # Python's None is null in YAML.
@@ -129,7 +129,7 @@ def _kind(field: Schema) -> str:
 
 
 def _allowed(field: Schema) -> str:
-    """What the schema allows beyond the type."""
+    """Return the values that the schema allows, as far as the type does not say it."""
     if "allowed" in field:
         return str(field["allowed"])
     if "anyOf" in field:

@@ -1,4 +1,4 @@
-"""Settings that were renamed. Old names are read in what users write, and in the files of old runs."""
+"""Settings that were renamed. Old names are still read: in what users write, and in old runs."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ def with_new_names(settings: dict[str, Any], tell: Tell = _silent) -> dict[str, 
         rest = result.pop(group) if isinstance(result.get(group), dict) else {}
         for unknown in (f"{group}.{name}" for name in rest):
             if unknown not in RENAMED:
-                raise ConfigError(f"{unknown}: there is no such setting{nearest(unknown, list(RENAMED))}")
+                raise ConfigError(f"{unknown} is not a setting{nearest(unknown, list(RENAMED))}")
     return result

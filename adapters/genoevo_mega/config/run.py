@@ -1,8 +1,8 @@
-"""The one typed configuration of a run.
+"""The typed configuration of a run.
 
-Every number that the paper's summaries give is marked [P], every reconstruction [R], every choice of ours [O]. The
-rules of the genetic algorithm are the engine's own settings, see :mod:`genoevo.community` and
-:class:`genoevo.operators.Reproduction`.
+Every number that the paper's summaries give is marked [P], every reconstruction [R], every choice
+of this project [O]. The rules of the genetic algorithm are the engine's own settings, see
+:mod:`genoevo.community` and :class:`genoevo.operators.Reproduction`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_PARAMETERS = 10**10
 
 
 def _allowed(text: str) -> Any:
-    """What a setting allows, for its reference, if its type does not say so."""
+    """Return a field whose allowed values are described by *text* in the reference of settings."""
     return Field(json_schema_extra={"allowed": text})
 
 
@@ -83,7 +83,7 @@ class Config(Settings):
 
     @property
     def code(self) -> dict[str, str]:
-        """The settings that may name code to import, see :mod:`genoevo_runs.user_code`."""
+        """The settings that may name code to import (:mod:`genoevo_runs.user_code`), by name."""
         return {"suite": self.suite, "architecture": self.architecture}
 
     @model_validator(mode="after")
@@ -122,15 +122,15 @@ class Config(Settings):
             raise ValueError(f"{rate} for architecture = {self.architecture!r}, which has no genotypes")
         if self.genotypes.update_with == "stored":
             raise ValueError(
-                f"{rate} for genotypes.update_with = 'stored': most genotypes of stored transitions are no more; "
+                f"{rate} for genotypes.update_with = 'stored': most genotypes of stored transitions no longer exist; "
                 "sample and elite can be trained"
             )
 
 
 def build_config(*layers: dict[str, Any]) -> Config:
-    """Validate nested dicts of settings, later ones over earlier ones.
+    """Return the config of nested dicts of settings; later layers override earlier ones.
 
-    Raises :class:`ConfigError` that names the setting, its value and what is allowed.
+    ConfigError names the setting, its value and what is allowed.
     """
     try:
         return Config.model_validate(merge(*layers))
@@ -141,7 +141,7 @@ def build_config(*layers: dict[str, Any]) -> Config:
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The settings that a preset changes; ConfigError for an unknown name."""
+    """Return the settings that a preset changes; ConfigError for an unknown name."""
     if name not in PRESETS:
         known = list(PRESETS)
         raise ConfigError(f"preset = {name!r}: must be one of {', '.join(known)}{nearest(name, known)}")
@@ -149,10 +149,10 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def dump_config(config: Config) -> str:
-    """The resolved config as YAML that :func:`read_config` takes."""
+    """Return the resolved config as YAML that :func:`~genoevo_runs.settings.read_config` takes."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def setting_names() -> list[str]:
-    """Every setting's dotted name."""
+    """Return the dotted name of every setting."""
     return list(flat(Config().model_dump()))

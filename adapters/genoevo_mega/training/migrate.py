@@ -1,7 +1,7 @@
 """Files of earlier versions, as today's.
 
 run.json
-    1: ``config.yaml`` has ``machine.overlap``; 2: ``machine.lag``; 3: the names of today, see
+    1: ``config.yaml`` has ``machine.overlap``; 2: ``machine.lag``; 3: today's names, see
     :mod:`genoevo_mega.config.renamed`.
 checkpoint
     2: in ``checkpoint/``, the replay in one npy file for each of its rings, ``arrays.npz``, no manifest; 3: today's.
@@ -23,7 +23,7 @@ CHECKPOINTS = ("checkpoint", "checkpoint.old")  # of version 2
 
 
 def config(content: dict[str, Any], version: int) -> dict[str, Any]:
-    """The settings of a run whose ``run.json`` has that version."""
+    """Return the settings of a run whose ``run.json`` has that *version*, under today's names."""
     if version >= 3:
         return content
     machine = content.get("machine")
