@@ -178,7 +178,7 @@ class Evolver:
         self._store.extend()
         descent = {"elite": new, "genealogy": _genealogy(done)}
         if self._relaxed:
-            self._relaxed.succeed(self._sources(done, moved))
+            self._relaxed.follow_round(self._sources(done, moved))
             descent["rewritten"] = dict(zip(self.community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
         return RoundResult(
             success=performance.mean(axis=1),
@@ -240,7 +240,7 @@ class Evolver:
     def step_relaxed_codes(self) -> None:
         """Make a gradient step of the relaxed codes that the last update used, if codes are trained."""
         if self._relaxed:
-            self._relaxed.learn()
+            self._relaxed.step()
 
     def state_arrays(self) -> Arrays:
         """Return pending episodes and, if there are any, stored genotypes and relaxed codes, by name."""

@@ -1,17 +1,18 @@
-"""Gradient steps on decoded weights beside evolution: codes as real numbers, trained by the actor's loss.
+"""The relaxed codes of genotypes: real numbers, trained by the actor's loss beside evolution.
 
 A genotype's codes, whole numbers of p bits, are relaxed to real numbers v; its weights are HalfSoftmax(v). The paper
-changes genotypes by evolution alone, so all of this is [O], and off by default:
+changes genotypes by evolution alone, so all of these rules are [O], and off by default:
 
-1. The genotype that a gradient step uses for a task is trained by it: one drawn from its population, or its elite.
-2. The actor's loss alone trains v, and only through the actor. Critics take the weights as they are: through their
-   loss, or through their values in the actor's, v would learn to change what a value means.
-3. Adam, with moments and steps of its own for each genotype; v is clipped to [0, 2^p - 1] after every step.
-4. Gradient steps use v. Episodes, evaluation and export use the genotype's bits: fitness belongs to these.
-5. When a round is due, v is written back to the nearest code, before parents are chosen: children inherit what was
-   trained. What the episodes of the round showed counts for the genotype as it then is.
-6. A genotype that survives the round keeps v, with what rounding left of it, and Adam's state. One that is new, of
-   another stage than before, or restored by a rollback, starts anew from its code.
+1. A gradient step trains the genotype that it uses for a task: one drawn from the population, or the elite.
+2. Only the actor's loss trains v, and only through the actor. In the critics the weights are constants. Otherwise v
+   would learn to change the meaning of a value, through the critics' loss or their values in the actor's loss.
+3. The optimiser is Adam, with separate moments and steps for each genotype. After every step, v is clipped to
+   [0, 2^p - 1].
+4. Gradient steps use v. Episodes, evaluation and export use the genotype's bits: fitness belongs to the bits.
+5. When a round is due, v is rounded to the nearest code and written back, before parents are chosen: children inherit
+   the trained codes. The episodes of the round count for the genotype after this change.
+6. A genotype that survives the round keeps v, with its fractional part, and Adam's state. A genotype starts anew from
+   its code if it is new, if its stage has changed, or if a rollback restored it.
 """
 
 from __future__ import annotations
@@ -19,19 +20,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from genoevo import Community, StagedLayout
 from genoevo_mega.networks import Routing
-from genoevo_runs.arrays import Ints, restore_array
+from genoevo_runs.arrays import Arrays, Ints, restore_array
 
-_MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}  # our names of Adam's
+_MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}  # our names of Adam's state
 
 
 def half_softmax(values: Tensor, inside: Tensor, offset: float) -> Tensor:
-    """:func:`genoevo.half_softmax` of what of the last axis is *inside*, for torch to differentiate; 0 elsewhere."""
+    """Return :func:`genoevo.half_softmax` over the entries of the last axis that are *inside*; 0 for the others.
+
+    *values* are (..., n) float64 and *inside* is bool of the same shape, or broadcasts to it. Torch can differentiate
+    the result with respect to *values*.
+    """
     v = values.masked_fill(~inside, 0)
     top = v.detach().amax(-1, keepdim=True)
     terms = (1 - offset) * torch.exp(-top) - torch.exp(v - top) * torch.expm1(-v)
@@ -40,14 +44,14 @@ def half_softmax(values: Tensor, inside: Tensor, offset: float) -> Tensor:
 
 
 class RelaxedCodes:
-    """The relaxed codes of a community's genotypes, row by row as in its population.
+    """The relaxed codes of a community's genotypes, in the order of its population.
 
     Parameters
     ----------
     community
-        Whose genotypes; it is read, and changed by :meth:`write_back` alone.
+        The community of the genotypes; only :meth:`write_back` changes it.
     rate
-        Adam's learning rate, in units of a code.
+        The learning rate of Adam, in units of a code.
 
     """
 
@@ -57,7 +61,7 @@ class RelaxedCodes:
         modules = community.growth.max_modules
         self._places, self._inside = _places(modules)
         genes = community.layout.length(modules) // community.layout.precision
-        # A parameter for each genotype: Adam then leaves those alone that a step does not use.
+        # A parameter for each genotype: a step of Adam then leaves unused genotypes unchanged.
         self._codes = [nn.Parameter(torch.zeros(genes, dtype=torch.float64)) for _ in community.population.lengths]
         self._optimiser = torch.optim.Adam(self._codes, lr=rate, fused=True)
         self._start(range(len(self._codes)))
@@ -70,18 +74,21 @@ class RelaxedCodes:
             self._optimiser.state.pop(self._codes[row], None)
 
     def routing(self, rows: Ints) -> Routing:
-        """Weights of one genotype of each task, *rows* (tasks,), with the graph that leads to their codes."""
+        """Return the weights of one genotype of each task, differentiable with respect to its codes.
+
+        *rows* (tasks,) int64 are the genotypes' rows in the population.
+        """
         stages, decoding = torch.from_numpy(self._community.stages), self._community.decoding
         v = decoding.decimal_scale * torch.stack([self._codes[row] for row in rows])[:, self._places]
         weights = half_softmax(v, self._inside, decoding.offset)
         output = weights[torch.arange(len(rows)), stages - 1]
-        # The segment of the output takes the place of the next module's.
+        # The segment of the output has the place of the next module's segment.
         used = torch.arange(max(len(self._places) - 1, 1)) < stages[:, None] - 1
         inputs = weights[:, : used.shape[1], : len(self._places)] * used[:, :, None]
         return Routing(inputs.float()[:, None], output.float()[:, None], tuple(stages.tolist()))
 
-    def learn(self) -> None:
-        """A step of the codes that have a gradient; none where it is not finite."""
+    def step(self) -> None:
+        """Make a step of the codes that have a gradient; if any gradient is not finite, no code changes."""
         trained = [code for code in self._codes if code.grad is not None]
         if all(torch.isfinite(code.grad).all() for code in trained):
             self._optimiser.step()
@@ -90,25 +97,28 @@ class RelaxedCodes:
         self._optimiser.zero_grad()
 
     def nearest(self) -> Ints:
-        """(n, genes of the most modules) int64: the nearest code to every v."""
+        """Return the nearest code to every v, (n, genes at the maximum of modules) int64."""
         return np.stack([np.rint(code.detach().numpy()) for code in self._codes]).astype(np.int64)
 
     def write_back(self) -> Ints:
-        """Write the nearest codes into the genotypes; (n,) how many genes of each have changed."""
+        """Write the nearest codes into the genotypes; return the number of changed genes of each, (n,) int64."""
         before = self._community.genes()
         self._community.rewrite(self.nearest()[:, : before.shape[1]])
         changed: Ints = (self._community.genes() != before).sum(axis=1)
         return changed
 
-    def succeed(self, sources: Ints) -> None:
-        """Follow a round: *sources* (n,), the row that each genotype had before it, -1 for one that starts anew."""
+    def follow_round(self, sources: Ints) -> None:
+        """Reorder the codes after a round.
+
+        *sources* (n,) int64 holds the row of each genotype before the round, -1 if the genotype starts anew.
+        """
         before = self._codes
         free = iter(sorted(set(range(len(before))) - set(sources.tolist())))
         self._codes = [before[row if row >= 0 else next(free)] for row in sources]
         self._start(np.flatnonzero(sources < 0))
 
-    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Codes and Adam's moments, (n, genes) float64 each, and steps (n,) int64."""
+    def state_arrays(self) -> Arrays:
+        """Return codes and Adam's moments, each (n, genes) float64, and Adam's steps, (n,) int64, by name."""
         states = [self._optimiser.state.get(code, {}) for code in self._codes]
         nothing = torch.zeros_like(self._codes[0])
         arrays = {
@@ -119,8 +129,8 @@ class RelaxedCodes:
         steps = np.array([int(state.get("step", 0)) for state in states], np.int64)
         return {"relaxed_codes": codes, "relaxed_steps": steps, **arrays}
 
-    def load_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take up :meth:`state_arrays`; ValueError where they do not fit."""
+    def load_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         found = self.state_arrays()
         for name, own in found.items():
             restore_array(name, own, arrays[name])
@@ -136,7 +146,8 @@ class RelaxedCodes:
 
 
 def _places(modules: int) -> tuple[Tensor, Tensor]:
-    # (modules, modules + 1): where each segment's genes are, and which of a row are its own.
+    # Both are (modules, modules + 1), with a row per segment: the places of its genes, and the entries that belong to
+    # it.
     segments = StagedLayout(1).segments(modules)
     columns = torch.arange(modules + 1)
     starts = torch.tensor([segment.start for segment in segments])[:, None]
