@@ -95,8 +95,8 @@ def test_workers_step_tasks_that_terminate(suite):
     ("names", "message"),
     [
         (["Pendulm-v1"], "did you mean Pendulum-v1"),
-        (["CartPole-v1"], "CartPole-v1 has actions that are no Box but Discrete"),
-        (["Reacher-v5"], "nothing says when Reacher-v5 has succeeded"),
+        (["CartPole-v1"], "expected a Box of actions in CartPole-v1, got Discrete"),
+        (["Reacher-v5"], "Reacher-v5 has no rule for success"),
         (["Pendulum-v1", "Pendulum-v1"], "once"),
     ],
 )

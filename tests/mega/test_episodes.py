@@ -19,7 +19,7 @@ def _play(episodes, pool, steps, rng):
         ended = episodes.advance(actions, pool.step(actions))
         seen.append(ended)
         if len(ended.tasks):
-            episodes.begin(ended.tasks, pool)
+            episodes.start(ended.tasks, pool)
     return seen
 
 
@@ -43,7 +43,7 @@ def test_goals_differ_between_tasks_and_episodes(metaworld_pool):
     drawn = [episodes.goals.copy()]
     episodes.restore(metaworld_pool)
     for _ in range(8):
-        episodes.begin(np.arange(3), metaworld_pool)
+        episodes.start(np.arange(3), metaworld_pool)
         drawn.append(episodes.goals.copy())
     columns = np.array(drawn).T
     assert not np.array_equal(columns[0], columns[1])

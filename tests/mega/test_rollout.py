@@ -157,9 +157,9 @@ def test_a_step_is_not_begun_twice_nor_reset_under_way(halved_pool):
         lambda: halved_pool.begin_step(np.zeros((2, 2)), group=0),
         lambda: halved_pool.step(np.zeros((4, 2))),
     ):
-        with pytest.raises(RuntimeError, match="finish_step comes first"):
+        with pytest.raises(RuntimeError, match="call finish_step first"):
             again()
-    with pytest.raises(RuntimeError, match="finish_step comes first"):
+    with pytest.raises(RuntimeError, match="call finish_step first"):
         halved_pool.reset(np.zeros(4, np.int64))
     halved_pool.finish_step()
 

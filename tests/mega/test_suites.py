@@ -141,8 +141,8 @@ def test_other_suites_need_no_permission(tmp_path, monkeypatch):
         ("mine.walks:mak", r"mine\.walks has no mak"),
         ("mine.walks:nothing", r"holds no callable under the name nothing"),
         ("mine.walks:failing", r"failed: RuntimeError: no such simulator"),
-        ("mine.walks:wrong", r"what it returns must have names, a tuple of different texts, and has None"),
-        ("mine.walks:local", r"must travel to worker processes by pickle"),
+        ("mine.walks:wrong", r"the returned object must have names, a tuple of distinct strings, got None"),
+        ("mine.walks:local", r"must be picklable, for worker processes"),
         ("mine/walks.py:make", r"must be gymnasium:ID,ID or package\.module:callable"),
     ],
 )
@@ -155,12 +155,12 @@ def test_what_is_wrong_with_a_suite_is_said_in_one_line(package, name, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"names": ("a", "a")}, "names, a tuple of different texts, and has"),
-        ({"names": "ab"}, "names, a tuple of different texts, and has 'ab'"),
-        ({"observation_size": 0}, "observation_size, a whole number above 0, and has 0"),
-        ({"action_size": 1.5}, "action_size, a whole number above 0, and has 1.5"),
-        ({"goals": None}, "goals, a whole number above 0, and has None"),
-        ({"costs": (1.0,)}, r"costs, a number above 0 for each of its 2 tasks, and has \(1\.0,\)"),
+        ({"names": ("a", "a")}, "names, a tuple of distinct strings, got"),
+        ({"names": "ab"}, "names, a tuple of distinct strings, got 'ab'"),
+        ({"observation_size": 0}, "observation_size, a whole number above 0, got 0"),
+        ({"action_size": 1.5}, "action_size, a whole number above 0, got 1.5"),
+        ({"goals": None}, "goals, a whole number above 0, got None"),
+        ({"costs": (1.0,)}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0,\)"),
     ],
 )
 def test_what_a_suite_lacks_is_named(package, monkeypatch, change, message):

@@ -100,7 +100,7 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
         ({"grid": {"growth.patience": []}}, "growth.patience"),
         ({"settings": {"sac.batchsize": 3}}, "sac.batchsize is not a setting.*sac.batch_size"),
         ({"grid": {"genotypes.start_stage": [1, 99]}}, "start_stage=99.*genotypes.start_stage = 99"),
-        ({"grid": {"suite": ["point", "pont"]}}, "suite=pont.*no task 'pont'"),
+        ({"grid": {"suite": ["point", "pont"]}}, "suite=pont.*unknown task 'pont'"),
         ({"runs": {"../up": {}}}, "names a directory"),
         ({"preset": "demoo"}, "demoo.*did you mean demo"),
         ({"scales": {"big": {"step": 3}}}, "scales.big.step"),

@@ -205,7 +205,7 @@ def test_half_of_the_conflicting_tasks_are_the_other_half_reversed():
         ("synthetic-20", "did you mean synthetic-200"),
         ("point,pendulum-flap", "pendulum-flip"),
         ("point,point", "once"),
-        ("point-0goals", "no task"),
+        ("point-0goals", "unknown task 'point-0goals'"),
     ],
 )
 def test_an_unknown_or_repeated_task_is_named(suite, message):

@@ -1,4 +1,4 @@
-"""Meta-World's tasks for people who choose among them: suites, cost of a step, and how hard each is."""
+"""A catalogue of Meta-World's tasks: the suites of each task, the cost of its steps, and how hard it is."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ _MEASURED = Path(__file__).with_name("difficulty.json")
 
 
 def describe(suite: str) -> dict[str, dict[str, Any]]:
-    """By task: ``suites``, ``cost`` relative to other tasks, and what ``validation/tasks.py`` measured of it.
+    """Return the description of each task of *suite*, by name; ConfigError names an unknown task.
 
-    ``expert_steps`` is None where the scripted expert never succeeded. ConfigError for an unknown task.
+    ``suites`` lists the suites that contain the task. ``cost`` is the relative duration of its steps.
+    ``expert_steps``, ``expert_success`` and ``random_success`` are measurements of ``validation/tasks.py``, None if
+    the task was not measured. ``expert_steps`` is also None if the scripted expert never succeeded.
     """
     names = metaworld_names(suite)
     measured = json.loads(_MEASURED.read_text(encoding="utf-8"))["tasks"]

@@ -1,8 +1,8 @@
-"""Suites that are not Meta-World: gymnasium's environments, and your own, imported by name.
+"""Suites from outside this package: gymnasium's environments, and your own code, imported by name.
 
-``gymnasium:Pendulum-v1,MountainCarContinuous-v0`` names gymnasium's tasks. ``mypackage.mysuite:make`` names a
-callable that is called as ``make(seed=..., goals=...)`` and returns a :class:`~genoevo_mega.envs.suite.Suite`; see
-:mod:`genoevo_runs.user_code`.
+``gymnasium:Pendulum-v1,MountainCarContinuous-v0`` names tasks of gymnasium. ``mypackage.mysuite:make`` names a
+callable. It is called as ``make(seed=..., goals=...)`` and returns a :class:`~genoevo_mega.envs.suite.Suite`.
+:mod:`genoevo_runs.user_code` says which code may be imported.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from genoevo_runs.errors import ConfigError
 
 
 def is_other(name: str) -> bool:
-    """Whether :func:`make_other` makes the suite of that name."""
+    """Return whether :func:`make_other` makes the suite called *name*."""
     return ":" in name
 
 
 def make_other(name: str, seed: int, goals: int) -> Suite:
-    """The suite that *name* names; ConfigError, one line, where it cannot be made or lacks what a suite has."""
+    """Return the suite that *name* names.
+
+    Raises ConfigError, with a message of one line, if making the suite fails or the object does not fit
+    :class:`~genoevo_mega.envs.suite.Suite`.
+    """
     if name.startswith(GYMNASIUM):
         from genoevo_mega.envs.gymnasium import GymnasiumSuite
 
@@ -38,28 +42,28 @@ def make_other(name: str, seed: int, goals: int) -> Suite:
             f"suite = {name!r}: calling it with seed and goals failed: {user_code.line(error)}"
         ) from error
     if problem := _problem(suite):
-        raise ConfigError(f"suite = {name!r}: what it returns {problem}; see docs/tutorials/suite.rst")
+        raise ConfigError(f"suite = {name!r}: the returned object {problem}; see docs/tutorials/suite.rst")
     return suite
 
 
 def _problem(suite: Any) -> str:
-    """What keeps an object from being a suite, or nothing."""
+    """Return how an object violates the protocol of a suite, or an empty string."""
     names = getattr(suite, "names", None)
     if not _sequence_of(names, str) or not names or len(set(names)) < len(names):
-        return f"must have names, a tuple of different texts, and has {names!r}"
+        return f"must have names, a tuple of distinct strings, got {names!r}"
     for name in ("observation_size", "action_size", "goals"):
         value = getattr(suite, name, None)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            return f"must have {name}, a whole number above 0, and has {value!r}"
+            return f"must have {name}, a whole number above 0, got {value!r}"
     costs = getattr(suite, "costs", None)
     if not _sequence_of(costs, (int, float)) or len(costs) != len(names) or min(costs) <= 0:
-        return f"must have costs, a number above 0 for each of its {len(names)} tasks, and has {costs!r}"
+        return f"must have costs, a number above 0 for each of its {len(names)} tasks, got {costs!r}"
     if not callable(getattr(suite, "make", None)):
         return "must have a method make(task)"
     try:
         pickle.dumps(suite)
     except Exception as error:
-        return f"must travel to worker processes by pickle: {user_code.line(error)}"
+        return f"must be picklable, for worker processes: {user_code.line(error)}"
     return ""
 
 

@@ -1,42 +1,83 @@
-"""The episodes under way, one per task: everything needed to judge them when they end and to take them up again."""
+"""The episodes under way, one per task.
+
+This module keeps what is needed to judge an episode at its end, and to restore it from a checkpoint.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import PHASE
 from genoevo_mega.envs.transition import Transition
-from genoevo_runs.arrays import Arrays, Flags, Floats, restore_array
+from genoevo_runs.arrays import Arrays, Doubles, Flags, Floats, Ints, restore_array
 
 
 @dataclass(frozen=True)
 class FinishedEpisodes:
-    """Episodes that a step ended: ``mask`` over all tasks; ``tasks``, undiscounted ``returns`` and ``success``, (n,).
+    """The n episodes that a step ended; an episode succeeds if any of its steps does, as Meta-World counts it.
 
-    An episode succeeds where any of its steps does, as Meta-World counts it.
+    Attributes
+    ----------
+    mask : (tasks,) bool
+        The tasks whose episode ended.
+    tasks : (n,) int64
+        The indices of these tasks.
+    returns : (n,) float64
+        The undiscounted return of each episode.
+    success : (n,) bool
+        Whether each episode succeeded.
+
     """
 
     mask: Flags
-    tasks: npt.NDArray[np.int64]
-    returns: npt.NDArray[np.float64]
+    tasks: Ints
+    returns: Doubles
     success: Flags
 
     def only(self, chosen: Flags) -> FinishedEpisodes:
-        """Those of the episodes that *chosen* (n,) marks."""
+        """Return the episodes that *chosen*, (n,) bool, marks."""
         mask = np.zeros_like(self.mask)
         mask[self.tasks[chosen]] = True
         return FinishedEpisodes(mask, self.tasks[chosen], self.returns[chosen], self.success[chosen])
 
 
 class Episodes:
-    """Bookkeeping of one running episode per task, and its exact restoration.
+    """The bookkeeping of one running episode per task, and its exact restoration.
 
-    The same goal and actions give the same episode, so the actions taken so far are all that a checkpoint needs:
+    The same goal and actions give the same episode. A checkpoint therefore needs only the actions taken so far:
     :meth:`restore` plays them again.
+
+    Parameters
+    ----------
+    tasks
+        The number of tasks.
+    length
+        The time limit of an episode, in steps.
+    action_size
+        The size of an action.
+    goals
+        The number of training goals of each task.
+    rng
+        The generator that draws the goal of each episode.
+
+    Attributes
+    ----------
+    goals : (tasks,) int64
+        The goal of each episode; numbers from :data:`~genoevo_mega.envs.suite.PHASE` on follow the run's change.
+    taken : (tasks,) int64
+        The steps taken so far in each episode.
+    returns : (tasks,) float64
+        The undiscounted return so far.
+    success : (tasks,) bool
+        Whether any step so far succeeded.
+    last_actions : (tasks, action_size) float32
+        The actions of the last step.
+    observations : (tasks, observation_size) float32
+        The present observations; (tasks, 0) before :meth:`restore`.
+
     """
 
     def __init__(self, tasks: int, length: int, action_size: int, goals: int, rng: np.random.Generator) -> None:
@@ -50,7 +91,7 @@ class Episodes:
         self.observations: Floats = np.zeros((tasks, 0), np.float32)
 
     def restore(self, pool: RolloutPool) -> None:
-        """Bring *pool* to where these episodes are: at their beginning for a new run."""
+        """Bring the environments of *pool* to the state of these episodes, which is their start in a new run."""
         chosen = np.ones(len(self.taken), np.bool_)
         while chosen.any():
             self.observations = pool.reset(self.goals, chosen)
@@ -59,7 +100,10 @@ class Episodes:
             chosen = pool.lost.copy()
 
     def advance(self, actions: Floats, transition: Transition) -> FinishedEpisodes:
-        """Count a step of all tasks but those lost; the episodes that it ended, by termination or the time limit."""
+        """Count a step with *actions*, (tasks, action_size) float32, for every task that is not lost.
+
+        Returns the episodes that the step ended, by termination or by the time limit.
+        """
         tasks = np.arange(len(self.taken))
         self._actions[self.taken, tasks] = self.last_actions = actions
         self.taken += ~transition.lost
@@ -69,8 +113,8 @@ class Episodes:
         mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
         return FinishedEpisodes(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
-    def begin(self, tasks: npt.NDArray[np.int64], pool: RolloutPool, first_goal: int = 0) -> None:
-        """Start the next episodes of *tasks*, each with a goal of its own draw, numbered from *first_goal*."""
+    def start(self, tasks: Ints, pool: RolloutPool, first_goal: int = 0) -> None:
+        """Start the next episodes of *tasks*, (n,) int64; draw a goal for each, numbered from *first_goal*."""
         self.goals[tasks] = first_goal + self._rng.integers(0, self._goal_count, len(tasks))
         self.taken[tasks], self.returns[tasks], self.success[tasks] = 0, 0.0, False
         mask = np.zeros(len(self.taken), np.bool_)
@@ -78,7 +122,7 @@ class Episodes:
         self.observations = pool.reset(self.goals, mask)
 
     def state_arrays(self) -> Arrays:
-        """Everything but the generator, as arrays."""
+        """Return everything but the generator, as arrays by name."""
         actions = self._actions[: int(self.taken.max(initial=0))]
         return {
             "goals": self.goals,
@@ -90,18 +134,18 @@ class Episodes:
         }
 
     def load_arrays(self, arrays: Arrays) -> None:
-        """Take up :meth:`state_arrays`; :meth:`restore` then brings the environments there.
+        """Restore :meth:`state_arrays`; ValueError if they do not fit.
 
-        ValueError where they do not fit.
+        Call :meth:`restore` afterwards: it brings the environments to the same state.
         """
         for name in ("goals", "taken", "returns", "success", "last_actions"):
             restore_array(name, getattr(self, name), arrays[name])
         phase, goal = np.divmod(self.goals, PHASE)
         if ((phase < 0) | (phase > 1) | (goal >= self._goal_count)).any():
             raise ValueError(
-                f"goals must be from 0 to {self._goal_count - 1}, after a change {PHASE} more, got "
+                f"goals must be from 0 to {self._goal_count - 1}, plus {PHASE} after a change, got "
                 f"{self.goals.tolist()}"
             )
         if ((self.taken < 0) | (self.taken >= self.length)).any():
-            raise ValueError(f"taken must be steps of an episode of {self.length}, got {self.taken.tolist()}")
+            raise ValueError(f"taken must be from 0 to {self.length - 1} steps, got {self.taken.tolist()}")
         restore_array("actions", self._actions[: int(self.taken.max(initial=0))], arrays["actions"])

@@ -1,10 +1,12 @@
-"""Gymnasium's continuous-control environments as a suite: any with a Box of observations and a Box of actions.
+"""A suite of gymnasium's continuous-control environments: any with a Box of observations and a Box of actions.
 
-Observations are padded with zeros to the largest task's, actions beyond a task's own are ignored; both are common to
-all tasks of a suite. These environments may terminate. When an episode has succeeded:
+All tasks of a suite share the sizes of observations and actions. Observations are padded with zeros to the largest
+size of any task. Action components beyond a task's own are ignored. These environments may terminate. An episode
+succeeds:
 
-- Pendulum-v1, which has no rule of its own: upright and at rest, a reward above -0.1, for 50 steps on end;
-- else where the return so far reaches gymnasium's ``reward_threshold``, of those where it is above 0.
+- in Pendulum-v1, which has no rule of its own: if the pendulum is upright and at rest, a reward above -0.1, for 50
+  consecutive steps;
+- in any other environment: if the return so far reaches gymnasium's ``reward_threshold``, which must be above 0.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.envs.suite import Observation
+from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
 _HELD = {"Pendulum-v1": (-0.1, 50)}
@@ -25,7 +28,7 @@ _HELD = {"Pendulum-v1": (-0.1, 50)}
 
 @dataclass(frozen=True)
 class GymnasiumSuite:
-    """Environments by their ids; goal g of a task is a reset with a seed drawn from *seed*, the task and g."""
+    """A list of environments by id; goal g of a task is a reset with a seed drawn from *seed*, the task and g."""
 
     names: tuple[str, ...]
     seed: int
@@ -35,7 +38,7 @@ class GymnasiumSuite:
 
     @classmethod
     def of(cls, names: list[str], seed: int, goals: int) -> GymnasiumSuite:
-        """Look up ids and sizes; ConfigError for an id that is unknown, repeated or no continuous control."""
+        """Look up ids and sizes; ConfigError if an id is unknown, repeated or not a continuous-control task."""
         names = [name.strip() for name in names]
         if len(set(names)) != len(names):
             raise ConfigError(f"suite = 'gymnasium:{','.join(names)}': each task may be named once")
@@ -45,32 +48,36 @@ class GymnasiumSuite:
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """Not measured: all alike."""
+        """The relative costs of the tasks, all equal: they were not measured."""
         return (1.0,) * len(self.names)
 
     def make(self, task: int) -> GymnasiumTask:
-        """Build one task's environment."""
+        """Build the environment of one task."""
         return GymnasiumTask(self.names[task], self.seed, self.observation_size, self.action_size)
 
 
 class GymnasiumTask:
-    """One environment, its observation padded to *observation_size*, its actions scaled to its own bounds."""
+    """One environment, with observations padded to *observation_size* and actions scaled to its own bounds.
+
+    Raises ConfigError if gymnasium cannot make the environment, if its spaces are not bounded as needed, or if it
+    has no rule for success.
+    """
 
     def __init__(self, name: str, seed: int, observation_size: int, action_size: int) -> None:
         self.environment = _make(name)
         spaces = self.environment.observation_space, self.environment.action_space
         for kind, space in zip(("observations", "actions"), spaces, strict=True):
             if not isinstance(space, gymnasium.spaces.Box):
-                raise ConfigError(f"suite: {name} has {kind} that are no Box but {type(space).__name__}")
+                raise ConfigError(f"suite: expected a Box of {kind} in {name}, got {type(space).__name__}")
         self._low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
         if not (np.isfinite(self._low).all() and np.isfinite(high).all()):
-            raise ConfigError(f"suite: {name} has actions without bounds")
+            raise ConfigError(f"suite: the actions of {name} are not bounded")
         self._span = high - self._low
         self._threshold = self.environment.spec.reward_threshold or 0.0
         self._held, self._steps_to_hold = _HELD.get(name, (np.inf, 1))
         if self._threshold <= 0 and name not in _HELD:
             raise ConfigError(
-                f"suite: nothing says when {name} has succeeded; write your own suite, see docs/tutorials/suite.rst"
+                f"suite: {name} has no rule for success; write your own suite, see docs/tutorials/suite.rst"
             )
         self.observation_size = max(observation_size, int(np.prod(spaces[0].shape)))
         self.action_size = max(action_size, self._low.size)
@@ -78,15 +85,18 @@ class GymnasiumTask:
         self._return, self._steps_held = 0.0, 0
 
     def reset(self, goal: int, *, evaluation: bool) -> Observation:
-        """Begin an episode from the start that the goal's seed draws, (observation_size,) float64."""
+        """Start the episode whose initial state the goal's seed draws; return (observation_size,) float64."""
         stream = self._streams[evaluation]
         seed = np.random.SeedSequence(stream.entropy, spawn_key=(goal,)).generate_state(1)[0]
         observation, _ = self.environment.reset(seed=int(seed))
         self._return, self._steps_held = 0.0, 0
         return self._padded(observation)
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
-        """Observation (observation_size,), reward, terminated, success; time limits are the caller's."""
+    def step(self, action: Floats) -> tuple[Observation, float, bool, bool]:
+        """Make a step; return observation (observation_size,) float64, reward, terminated and success.
+
+        *action* holds float32 in [-1, 1]. The caller applies the time limit.
+        """
         own = np.asarray(action, np.float64)[: self._low.size]
         own = self._low + (np.clip(own, -1, 1) + 1) / 2 * self._span
         own = own.reshape(self.environment.action_space.shape).astype(self.environment.action_space.dtype)
@@ -94,7 +104,7 @@ class GymnasiumTask:
         return self._padded(observation), float(reward), bool(terminated), self._succeeded(float(reward))
 
     def render(self) -> npt.NDArray[np.uint8]:
-        """A picture (height, width, 3) of the present state."""
+        """Return a picture of the present state, (height, width, 3) uint8."""
         return np.asarray(self.environment.render(), np.uint8)
 
     def _succeeded(self, reward: float) -> bool:
@@ -113,12 +123,12 @@ class GymnasiumTask:
 
 def _make(name: str) -> Any:
     try:
-        # The time limit is the run's: gymnasium's own would cut episodes at another length.
+        # The run sets the time limit: gymnasium's own would cut episodes at another length.
         return gymnasium.make(name, render_mode="rgb_array", max_episode_steps=-1, disable_env_checker=True)
     except gymnasium.error.Error as error:
         hint = "" if name in gymnasium.registry else nearest(name, list(gymnasium.registry))
-        raise ConfigError(f"suite: gymnasium does not make {name!r}{hint}: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"suite: gymnasium cannot make {name!r}{hint}: {' '.join(str(error).split())}") from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"suite: {name} needs {error.name}, which is not installed") from None
     except TypeError:
-        raise ConfigError(f"suite: gymnasium makes no {name!r} that draws pictures") from None
+        raise ConfigError(f"suite: gymnasium cannot make {name!r} with render_mode='rgb_array'") from None

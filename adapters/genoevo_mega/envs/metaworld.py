@@ -1,8 +1,7 @@
-"""Suites of tasks behind one small protocol, and Meta-World's.
+"""The suite of Meta-World's tasks.
 
-A suite is a small picklable value that travels to the rollout workers and makes environments there. An environment
-has numbered goals, those for training and, seeded apart, those for evaluation. Episodes are cut by the caller, so an
-environment reports termination alone; Meta-World's never terminate.
+Training goals and evaluation goals are numbered and have seeds of their own. The caller cuts episodes, so an
+environment reports termination alone; Meta-World's environments never terminate.
 """
 
 from __future__ import annotations
@@ -15,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.envs.suite import Observation, TaskEnvironment
+from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
-# Mostly tasks with a free object: a step takes 1.1 to 1.6 times the median of all 50, others 0.8 to 1.1.
-_DEAR = (
+# Mostly tasks with a free object. Their steps take 1.1 to 1.6 times the median of all 50 tasks, other tasks' steps
+# 0.8 to 1.1 times.
+_COSTLY = (
     "assembly",
     "bin-picking",
     "box-close",
@@ -38,12 +39,27 @@ _DEAR = (
 
 @dataclass(frozen=True)
 class MetaWorldSuite:
-    """Tasks of Meta-World, with goals drawn per task from *seed*.
+    """A list of Meta-World's tasks, with goals drawn per task from *seed*.
 
-    Meta-World's own vector environments give every task the same goal index at each reset, ignore ``reset(seed=)``
-    and share one seed between training and evaluation unless told otherwise; here each task draws its goals from
-    a stream of its own, and the caller picks the goal of each episode. *stock* leaves the step as Meta-World has it,
-    for comparison: the same results, more slowly.
+    Meta-World's own vector environments give every task the same goal index at each reset and ignore
+    ``reset(seed=)``. By default they share one seed between training and evaluation. Here each task draws its goals
+    from its own stream, and the caller picks the goal of each episode.
+
+    Parameters
+    ----------
+    names
+        The names of the tasks.
+    seed
+        The seed of all goals.
+    goals
+        The number of training goals of each task.
+    reward_version
+        Meta-World's reward functions, "v1" or "v2".
+    observation_size, action_size
+        The sizes of an observation and an action, the same for all tasks.
+    stock
+        Whether to leave Meta-World's step unchanged, for comparison: the same results, but slower.
+
     """
 
     names: tuple[str, ...]
@@ -56,16 +72,16 @@ class MetaWorldSuite:
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """Measured, roughly."""
-        return tuple(1.2 if name.startswith(_DEAR) else 0.9 for name in self.names)
+        """The relative costs of the tasks, roughly as measured."""
+        return tuple(1.2 if name.startswith(_COSTLY) else 0.9 for name in self.names)
 
     def make(self, task: int) -> TaskEnvironment:
-        """Build the environment and draw its goals."""
+        """Build the environment of one task and draw its goals."""
         return MetaWorldTask(self.names[task], self.seed, self.goals, self.reward_version, self.stock)
 
 
 class MetaWorldTask:
-    """One Meta-World environment; training and evaluation goals come from two streams of *seed*."""
+    """A Meta-World environment; its training and evaluation goals come from two streams of *seed*."""
 
     def __init__(self, name: str, seed: int, goals: int, reward_version: str, stock: bool = False) -> None:
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
@@ -84,8 +100,8 @@ class MetaWorldTask:
         self.simulator.__dict__.pop("sawyer_observation_space", None)
 
     def _draw_goals(self, seed: int, count: int) -> list[Observation]:
-        # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does
-        # not influence the draw, so it is left out: the same goals as metaworld.MT1(name, seed), 4 times faster.
+        # Meta-World draws goals from numpy's global state inside a full reset. The simulation in that reset does not
+        # influence the draw, so we skip it. The goals are those of metaworld.MT1(name, seed), drawn 4 times faster.
         env, goals = self.simulator, []
 
         def reset_hand(steps: int = 50) -> None:
@@ -108,9 +124,9 @@ class MetaWorldTask:
         return goals
 
     def reset(self, goal: int, *, evaluation: bool) -> Observation:
-        """Begin an episode; the same goal always gives the same first observation, (39,) float64.
+        """Start an episode and return its first observation, (39,) float64; it depends on the goal alone.
 
-        Training has the number of goals asked for, evaluation as many as are named: they are drawn when needed.
+        The suite's ``goals`` limits the training goals. Evaluation goals have no limit: they are drawn when needed.
         """
         if evaluation and goal >= len(self.evaluation_goals):
             self.evaluation_goals = self._draw_goals(self._evaluation_seed, 50 * (goal // 50 + 1))
@@ -119,10 +135,10 @@ class MetaWorldTask:
         self._time = self.simulator.data.time
         return observation
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
-        """One step: observation (39,) float64, reward, False (Meta-World never terminates), success.
+    def step(self, action: Floats) -> tuple[Observation, float, bool, bool]:
+        """Make a step; return observation (39,) float64, reward, False (Meta-World never terminates) and success.
 
-        FloatingPointError where the simulation became unstable: MuJoCo then silently begins anew.
+        Raises FloatingPointError if the simulation became unstable: MuJoCo then restarts it silently.
         """
         observation, reward, terminated, _, info = self.simulator.step(action)
         before, self._time = self._time, self.simulator.data.time
@@ -131,7 +147,7 @@ class MetaWorldTask:
         return observation, float(reward), bool(terminated), bool(info["success"])
 
     def render(self) -> npt.NDArray[np.uint8]:
-        """A picture (360, 480, 3) of the present state; of *stock* tasks, whose models have every shape."""
+        """Return a picture of the present state, (360, 480, 3) uint8; only *stock* tasks have every shape."""
         if self._renderer is None:
             from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
@@ -139,11 +155,11 @@ class MetaWorldTask:
             self._renderer = MujocoRenderer(
                 simulator.model, simulator.data, width=480, height=360, camera_name="corner2"
             )
-        return self._renderer.render("rgb_array")[::-1, ::-1]  # that camera hangs upside down
+        return self._renderer.render("rgb_array")[::-1, ::-1]  # this camera is mounted upside down
 
 
 def metaworld_names(suite: str) -> tuple[str, ...]:
-    """Task names of mt10, mt25, mt50 or of a comma-separated list; ConfigError names an unknown task."""
+    """Return the task names of mt10, mt25, mt50 or a comma-separated list; ConfigError names an unknown task."""
     from metaworld import env_dict
 
     known = {"mt10": env_dict.MT10_V3, "mt25": env_dict.MT25_V3, "mt50": env_dict.MT50_V3}
@@ -154,7 +170,7 @@ def metaworld_names(suite: str) -> tuple[str, ...]:
         if name not in env_dict.ALL_V3_ENVIRONMENTS:
             hint = nearest(name, [*known, *env_dict.ALL_V3_ENVIRONMENTS])
             raise ConfigError(
-                f"suite: there is no task {name!r}{hint}; known are mt10, mt25, mt50 and Meta-World's tasks"
+                f"suite: unknown task {name!r}{hint}; known are mt10, mt25, mt50 and Meta-World's tasks"
             )
     if len(set(names)) != len(names):
         raise ConfigError(f"suite = {suite!r}: each task may be named once")

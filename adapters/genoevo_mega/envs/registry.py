@@ -1,4 +1,4 @@
-"""From a suite's name to its tasks."""
+"""The suite that a config names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from genoevo_mega.envs.synthetic import CHANGE, SyntheticSuite, is_synthetic, sy
 from genoevo_runs.errors import ConfigError
 
 METAWORLD_STEPS = 500
+"""The steps after which Meta-World ends every episode."""
 
 
 def make_suite(config: Config) -> Suite:
-    """The config's tasks; ConfigError for an unknown one, or a change that only one of suite and config speaks of."""
+    """Return the suite of the config's tasks.
+
+    Raises ConfigError if a task is unknown, if an episode is longer than its suite allows, or if only one of the
+    suite and ``environment.change_at`` has a change in the middle of the run.
+    """
     environment = config.environment
     if is_other(config.suite):
         suite = make_other(config.suite, config.seed, environment.goals)
@@ -26,14 +31,14 @@ def make_suite(config: Config) -> Suite:
     changing = synthetic and any(name.endswith(CHANGE) for name in names)
     if changing != (environment.change_at is not None):
         raise ConfigError(
-            f"environment.change_at = {environment.change_at}: must be a number of steps where the name of a task "
+            f"environment.change_at = {environment.change_at}: must be a number of steps if the name of a task "
             f"ends with {CHANGE}, else null; the suite is {config.suite!r}"
         )
     if synthetic:
         return SyntheticSuite(names, config.seed, environment.goals)
     if environment.episode_length > METAWORLD_STEPS:
         raise ConfigError(
-            f"environment.episode_length = {environment.episode_length}: must be at most {METAWORLD_STEPS}, where "
-            "Meta-World ends every episode"
+            f"environment.episode_length = {environment.episode_length}: must be at most {METAWORLD_STEPS}, "
+            "the step at which Meta-World ends every episode"
         )
     return MetaWorldSuite(names, config.seed, environment.goals, environment.reward_version)

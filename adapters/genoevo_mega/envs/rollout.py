@@ -1,12 +1,15 @@
-"""Worker processes that step several tasks each, through shared memory.
+"""The pool of worker processes that simulate the tasks of a suite, several tasks per worker.
 
 Actions, observations, rewards and flags lie in memory shared with the workers; a message is two bytes per worker and
-vector step. Workers are spawned without torch, leave the process group (Ctrl-C is the parent's to answer), and end
-when their pipe closes, whatever becomes of the parent.
+vector step. Workers are spawned without torch. They leave the process group, because the parent handles Ctrl-C. They
+exit when their pipe closes, even if the parent crashed.
 
-What a run survives: a worker that dies or does not answer in time is replaced, and the episodes of its tasks are
-lost; a simulator that raises or gives a number that is not finite loses its own episode. A lost episode is as if it
-had ended without a last step; its task takes no step until it is reset.
+A run survives these faults:
+
+- If a worker dies or does not answer in time, it is replaced, and the episodes of its tasks are lost.
+- If a simulator raises, or returns a number that is not finite, the episode of its task is lost.
+
+A lost episode ends without a last step. Its task takes no step until it is reset.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.envs.suite import Suite
@@ -35,14 +37,14 @@ from genoevo_mega.envs.worker import (
     read_answer,
     views,
 )
-from genoevo_runs.arrays import Flags, Floats
+from genoevo_runs.arrays import Flags, Floats, Ints
 
-_BUILDING = 10  # times the time limit of an answer: an environment's first needs imports
+_BUILDING = 10  # building may take this many times the time limit of an answer: the first environment needs imports
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why the episodes of *tasks*, by name, were lost; *worker* is the number of their process."""
+    """The reason why the episodes of *tasks*, by name, were lost; *worker* is the number of their process."""
 
     worker: int
     reason: str
@@ -50,37 +52,37 @@ class Fault:
 
 
 class RolloutPool:
-    """Environments of all tasks of a suite, spread over worker processes.
+    """The environments of all tasks of a suite, spread over worker processes.
 
     Parameters
     ----------
     suite
-        Travels to the workers by pickle.
+        The suite; it travels to the workers by pickle.
     workers
-        Processes; at most one per task is started.
+        The number of processes; at most one per task is started.
     groups
-        1, or 2 for a pool whose halves can be stepped apart, see :meth:`begin_step`.
+        1, or 2 for a pool whose halves can be stepped separately, see :meth:`begin_step`.
     timeout
-        Seconds that a worker may take for one answer; for building an environment it may take ten times as long.
+        The seconds that a worker may take for one answer; building an environment may take ten times as long.
     fault_limit
-        Faults of one task that end it all.
+        The number of faults of one task that ends the run.
 
     Attributes
     ----------
-    groups
-        Tasks of each group. Every worker has tasks of both, as equal in cost as can be.
-    lost
-        (tasks,), whose episodes were lost since they were last reset.
-    simulator_seconds, transport_seconds
-        Time spent waiting for all steps and resets so far: while the busiest worker simulated, and the rest.
-    busy_seconds
-        Time that all workers together simulated.
+    groups : tuple of int64 arrays
+        The tasks of each group. Every worker has tasks of both groups, as equal in cost as possible.
+    lost : (tasks,) bool
+        The tasks whose episodes were lost since their last reset.
+    simulator_seconds, transport_seconds : float
+        The time spent waiting for all steps and resets so far: while the busiest worker simulated, and the rest.
+    busy_seconds : float
+        The simulation time so far, summed over all workers.
 
     Raises
     ------
     RolloutError
-        From any method, in one line: an environment cannot be built, a worker cannot be replaced, or a task has had
-        *fault_limit* faults.
+        From any method, with a message of one line, if an environment cannot be built, a worker cannot be replaced,
+        or a task has had *fault_limit* faults.
 
     """
 
@@ -118,10 +120,25 @@ class RolloutPool:
             self.close()
             raise
 
-    def reset(self, goals: npt.NDArray[np.int64], mask: Flags | None = None, *, evaluation: bool = False) -> Floats:
-        """Begin episodes with *goals* (tasks,) where *mask* is set, everywhere without one; all observations.
+    def reset(self, goals: Ints, mask: Flags | None = None, *, evaluation: bool = False) -> Floats:
+        """Start episodes and return the observations of all tasks, (tasks, observation_size) float32.
 
-        See :attr:`lost` afterwards: a worker can die in a reset as well.
+        Read :attr:`lost` afterwards: a worker can die in a reset as well.
+
+        Parameters
+        ----------
+        goals
+            The goal of each task, (tasks,) int64.
+        mask
+            The tasks to reset, (tasks,) bool; None resets all tasks.
+        evaluation
+            Whether *goals* are evaluation goals.
+
+        Raises
+        ------
+        RuntimeError
+            If a step is under way.
+
         """
         self._check_finished()
         chosen = np.ones(len(self.lost), np.bool_) if mask is None else mask
@@ -134,49 +151,53 @@ class RolloutPool:
         return self._arrays["observations"].copy()
 
     def step(self, actions: Floats, active: Flags | None = None) -> Transition:
-        """Step every task, or those of *active*, with *actions* (tasks, action_size) in [-1, 1]."""
+        """Step every task, or the tasks that *active* marks, and return the result.
+
+        *actions* are (tasks, action_size) float32 in [-1, 1], *active* (tasks,) bool.
+        """
         self.begin_step(actions, active)
         return self.finish_step()
 
     def begin_step(self, actions: Floats, active: Flags | None = None, group: int | None = None) -> None:
-        """Let the workers begin what :meth:`step` does, for all tasks or for one group of them.
+        """Start a step of all tasks, or of one group of them; :meth:`finish_step` waits for its result.
 
         With a *group*, *actions* and *active* have a row for each of its tasks, in the order of :attr:`groups`. Each
-        half is begun and finished once per step, and one half steps while the caller acts for the other::
+        group starts and finishes once per step. One group steps while the caller computes actions for the other::
 
             first, second = pool.groups
             pool.begin_step(act(first), group=0)
-            pool.begin_step(act(second), group=1)       # acts while the first half steps
+            pool.begin_step(act(second), group=1)       # acts while the first group steps
             while ...:
-                results = pool.finish_step(group=0)     # the second half steps on
+                results = pool.finish_step(group=0)     # the second group still steps
                 pool.begin_step(act(first), group=0)
                 results = pool.finish_step(group=1)
                 pool.begin_step(act(second), group=1)
-            pool.finish_step()                          # whatever was begun
+            pool.finish_step()                          # all steps under way
 
-        The results are those of undivided steps. A reset may come only when all that was begun is finished.
+        The results equal those of undivided steps. Raises RuntimeError if a step of these tasks is under way. A reset
+        is only possible when no step is under way.
         """
         rows = self._rows(group)
-        if any(group in (None, begun) or begun is None for worker in self._workers for begun in worker.begun):
-            raise RuntimeError("this step was begun already: finish_step comes first")
+        if any(group in (None, one) or one is None for worker in self._workers for one in worker.pending):
+            raise RuntimeError("a step of these tasks is under way: call finish_step first")
         self._arrays["actions"][rows] = actions
         self._arrays["active"][rows] = ~self.lost[rows] if active is None else active & ~self.lost[rows]
         self._send(STEP, group)
 
     def finish_step(self, group: int | None = None) -> Transition:
-        """Wait for all steps begun, or for that of one *group*; the result has the rows of the group's tasks."""
+        """Wait for all steps under way, or for the step of one *group*; return the rows of the group's tasks."""
         self._finish(group)
         rows = self._rows(group)
         names = ("observations", "rewards", "terminated", "success")
         return Transition(**{name: self._arrays[name][rows].copy() for name in names}, lost=self.lost[rows].copy())
 
     def take_faults(self) -> list[Fault]:
-        """The faults since this was last called."""
+        """Return the faults since the last call."""
         taken, self._faults = self._faults, []
         return taken
 
     def close(self) -> None:
-        """End the workers; may be called again."""
+        """End the workers; a second call does nothing."""
         for worker in self._workers:
             worker.send(CLOSE)
         for worker in self._workers:
@@ -195,15 +216,15 @@ class RolloutPool:
         return slice(None) if group is None else self.groups[group]
 
     def _check_finished(self) -> None:
-        if any(worker.begun for worker in self._workers):
-            raise RuntimeError("a step is under way: finish_step comes first")
+        if any(worker.pending for worker in self._workers):
+            raise RuntimeError("a step is under way: call finish_step first")
 
     def _send(self, request: bytes, group: int | None) -> None:
         began = time.perf_counter()
         message = request + bytes([ALL_GROUPS if group is None else group])
         for worker in self._workers:
             if group is None or worker.groups[group]:
-                worker.begun.append(group)
+                worker.pending.append(group)
                 worker.send(message)
         self.transport_seconds += time.perf_counter() - began
 
@@ -215,15 +236,15 @@ class RolloutPool:
         self.transport_seconds += max(waited - busiest, 0.0)
 
     def _answers(self, index: int, group: int | None) -> float:
-        # Answers come in the order of the requests. Seconds that the worker was busy.
+        # Answers come in the order of the requests. Returns the seconds that the worker was busy.
         worker, total = self._workers[index], 0.0
-        while any(group in (None, begun) or begun is None for begun in worker.begun):
+        while any(group in (None, one) or one is None for one in worker.pending):
             try:
                 busy, failures = read_answer(worker.receive(self._timeout))
             except GoneError as error:
                 self._replace(index, str(error))
                 break
-            worker.begun.popleft()
+            worker.pending.popleft()
             total += busy
             for task, reason in failures.items():
                 self._lose(index, reason, [task])
@@ -241,7 +262,7 @@ class RolloutPool:
                 self._workers[index] = WorkerProcess(self.suite, worker.groups, self._raw)
             self._workers[index].finish_building(_BUILDING * self._timeout)
         except GoneError as error:
-            raise RolloutError(f"rollout worker {index} {reason}, and the one in its place {error}") from None
+            raise RolloutError(f"rollout worker {index} {reason}, and its replacement {error}") from None
 
     def _lose(self, index: int, reason: str, tasks: list[int]) -> None:
         self.lost[tasks] = True
@@ -258,7 +279,7 @@ class RolloutPool:
 
 
 def _spread(costs: Sequence[float], workers: int) -> list[list[int]]:
-    # The dearest task first, each to the worker that has least to do so far (Graham 1969).
+    # The costliest task comes first; each goes to the worker with the least load so far (Graham 1969).
     shares: list[list[int]] = [[] for _ in range(workers)]
     loads = [0.0] * workers
     for task in sorted(range(len(costs)), key=lambda task: -costs[task]):
@@ -269,7 +290,8 @@ def _spread(costs: Sequence[float], workers: int) -> list[list[int]]:
 
 
 def _deal(share: list[int], costs: Sequence[float], groups: int, first: int) -> list[list[int]]:
-    # A worker's tasks, a list for each group; where they are fewer than groups, workers begin with another group.
+    # Returns a worker's tasks, a list for each group. The group that comes first differs from worker to worker, so
+    # workers with fewer tasks than groups do not all serve the same group.
     hands = _spread([costs[task] for task in share], groups)
     dealt = [[share[place] for place in hand] for hand in hands]
     return dealt[-(first % groups) :] + dealt[: -(first % groups)]

@@ -1,4 +1,7 @@
-"""The protocol of a suite: what the tasks of a run have to offer."""
+"""The protocols of a suite and of its tasks.
+
+A suite is a small picklable value. It travels to the rollout workers and makes environments there.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,45 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from genoevo_runs.arrays import Floats
+
 Observation = npt.NDArray[np.float64]
 
 PHASE = 1_000_000
-"""Goals numbered from here on are the same goals after the run's change, for suites whose tasks change."""
+"""The number of goal 0 after the run's change, for suites whose tasks change: goal g becomes PHASE + g."""
 
 
 def first_goal(change_at: int | None, steps: int) -> int:
-    """The number of the first goal of an episode that begins at *steps*: 0, after the change PHASE."""
+    """Return the number of goal 0 for an episode that starts at *steps*: 0, or PHASE from *change_at* on."""
     return 0 if change_at is None or steps < change_at else PHASE
 
 
 class TaskEnvironment(Protocol):
-    """One task's simulator. The same goal and actions give the same episode, whatever came before."""
+    """The simulator of one task; the same goal and actions give the same episode, whatever came before."""
 
     def reset(self, goal: int, *, evaluation: bool) -> Observation:
-        """Begin an episode with that goal of the training or of the evaluation goals; (observation_size,)."""
+        """Start an episode with a goal of training or evaluation; return (observation_size,) float64."""
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool]:
-        """Take an action (action_size,) in [-1, 1]: observation, reward, terminated, success at this step."""
+    def step(self, action: Floats) -> tuple[Observation, float, bool, bool]:
+        """Take an action, (action_size,) float32 in [-1, 1].
+
+        Returns the observation, (observation_size,) float64, the reward, whether the episode terminated, and whether
+        this step succeeded.
+        """
 
 
 class DrawnEnvironment(TaskEnvironment, Protocol):
-    """A task that can also be filmed."""
+    """A task that can also be rendered."""
 
     def render(self) -> npt.NDArray[np.uint8]:
-        """A picture (height, width, 3) of the present state."""
+        """Return a picture of the present state, (height, width, 3) uint8."""
 
 
 class Suite(Protocol):
     """A list of tasks that share observation and action sizes.
 
-    ``goals`` counts the training goals of each; ``costs`` says how long its steps take, relative to one another.
+    ``goals`` is the number of training goals of each task. ``costs`` holds, for each task, how long its steps take,
+    relative to the other tasks.
     """
 
     names: tuple[str, ...]
@@ -50,4 +60,4 @@ class Suite(Protocol):
     def costs(self) -> tuple[float, ...]: ...  # noqa: D102
 
     def make(self, task: int) -> TaskEnvironment:
-        """Build one task's environment; called in a worker process."""
+        """Build the environment of one task; called in a worker process."""

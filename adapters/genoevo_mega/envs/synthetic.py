@@ -136,7 +136,7 @@ def synthetic_names(suite: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             hint = nearest(name, [*SUITES, *SUITES["synthetic-200"]])
             raise ConfigError(
-                f"suite: there is no task {name!r}{hint}; known are {', '.join(SUITES)} and names such as "
+                f"suite: unknown task {name!r}{hint}; known are {', '.join(SUITES)} and names such as "
                 f"pendulum, car-g150, reacher-3goals, point-flip, cartpole-change"
             )
     if len(set(names)) != len(names):

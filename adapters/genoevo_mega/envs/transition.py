@@ -1,4 +1,4 @@
-"""What one vector step gives."""
+"""The result of one vector step."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from genoevo_runs.arrays import Flags, Floats
 
 @dataclass(frozen=True)
 class Transition:
-    """What one vector step gave: copies, one row per task; rows of inactive tasks keep their last values.
+    """The result of one vector step, as copies with a row per task; rows of inactive tasks keep their last values.
 
-    ``observations`` (tasks, observation_size) float32 are the true next ones: nothing is reset by a step. Rows of
-    ``lost`` tasks mean nothing; they are 0.
+    Attributes
+    ----------
+    observations : (tasks, observation_size) float32
+        The true next observations: a step resets nothing.
+    rewards : (tasks,) float32
+        The rewards of the step.
+    terminated : (tasks,) bool
+        Whether the environment terminated the episode.
+    success : (tasks,) bool
+        Whether this step succeeded.
+    lost : (tasks,) bool
+        Whether the episode was lost to a fault. The other arrays are 0 in these rows, which mean nothing.
+
     """
 
     observations: Floats

@@ -1,7 +1,7 @@
-"""A rollout worker from both sides: the process that its parent sees, and what runs in it.
+"""A rollout worker from both sides: the process as its parent sees it, and the function that runs in it.
 
-A request is two bytes, what to do and for which group. Its answer holds the seconds that it took and the tasks whose
-simulator failed. Nothing here imports torch.
+A request has two bytes: the operation and the group of tasks. The answer holds the seconds that the request took and
+the tasks whose simulator failed. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STEP, RESET, CLOSE = b"s", b"r", b"c"
 _DONE, _BUILT, _FAILED = b"d", b"b", b"f"
 ALL_GROUPS = 255
-_SLICES = 10
-_AWAKE = 0.0005  # seconds that a worker stays awake for the next request: a core that sleeps is slow to wake
+_SLICES = 10  # parts of the time limit of an answer
+_AWAKE = 0.0005  # seconds for which a worker polls for the next request: a sleeping core is slow to wake
 FIELDS = {
     "actions": np.float32,
     "observations": np.float32,
@@ -48,26 +48,26 @@ FIELDS = {
 
 
 def views(raw: dict[str, Any]) -> Arrays:
-    """Arrays over shared memory, from (memory, shape, dtype) by name."""
+    """Return arrays over shared memory, from (memory, shape, dtype) by name."""
     return {name: np.frombuffer(memory, dtype).reshape(shape) for name, (memory, shape, dtype) in raw.items()}
 
 
 def read_answer(answer: bytes) -> tuple[float, dict[int, str]]:
-    """Seconds that a request took, and why tasks failed, by task."""
+    """Return the seconds that a request took, and the reasons of failures, by task."""
     failures = {int(task): reason for task, reason in json.loads(answer[9:] or b"{}").items()}
     return float(np.frombuffer(answer[1:9], np.float64)[0]), failures
 
 
 class GoneError(Exception):
-    """What became of a worker that gives no answer."""
+    """The reason why a worker gives no answer."""
 
 
 class WorkerProcess:
-    """One process, as its parent sees it. ``begun`` are the groups of the requests that it has not answered yet."""
+    """A worker as its parent sees it; ``pending`` are the groups of the requests that it has not answered yet."""
 
     def __init__(self, suite: Suite, groups: list[list[int]], raw: dict[str, Any]) -> None:
         self.groups, self.tasks = groups, [task for group in groups for task in group]
-        self.begun: deque[int | None] = deque()
+        self.pending: deque[int | None] = deque()
         self._pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=work, args=(suite, groups, raw, theirs), daemon=True)
         self.process.start()
@@ -76,13 +76,22 @@ class WorkerProcess:
         self._poll.register(self._pipe, select.POLLIN)
 
     def send(self, message: bytes) -> None:
-        """A worker that is gone is noticed when its answer is waited for."""
+        """Send a request; a dead worker goes unnoticed until :meth:`receive`."""
         with suppress(OSError):
             self._pipe.send_bytes(message)
 
     def receive(self, timeout: float) -> bytes:
-        """The next answer; GoneError where there is none in *timeout* seconds, RolloutError where it says so."""
-        # In slices, so that being stopped as a whole costs a slice and not the limit.
+        """Return the next answer.
+
+        Raises
+        ------
+        GoneError
+            If the worker died, or does not answer within *timeout* seconds.
+        RolloutError
+            If the worker reports that it cannot build an environment.
+
+        """
+        # In slices: if the whole process group is suspended for a while, this costs a slice and not the time limit.
         if not any(self._poll.poll(1000 * timeout / _SLICES) for _ in range(_SLICES)):
             raise GoneError(f"did not answer within {timeout:g} s")
         try:
@@ -95,7 +104,7 @@ class WorkerProcess:
         return answer
 
     def finish_building(self, timeout: float) -> None:
-        """Wait for every environment."""
+        """Wait until every environment is built; raises as :meth:`receive` does."""
         for _ in self.tasks:
             answer = self.receive(timeout)
             assert answer == _BUILT
@@ -112,13 +121,13 @@ class WorkerProcess:
 
 @contextmanager
 def quiet_workers() -> Iterator[None]:
-    """Around the start of workers.
+    """Start workers in this context: with one BLAS thread each, and with SIGINT and SIGTERM blocked.
 
-    A worker is one thread; BLAS threads of its own would only compete with the learner's. A spawned child takes the
-    environment and the blocked signals as they are while it starts: a Ctrl-C must not reach it before it has left the
+    A worker is one thread: BLAS threads of its own would only compete with the learner's threads. A spawned child
+    inherits the environment and the blocked signals at its start. A Ctrl-C must not reach it before it has left the
     terminal's process group.
     """
-    # Its start would unblock them again.
+    # The start of the resource tracker would unblock the signals again.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -136,7 +145,7 @@ def quiet_workers() -> Iterator[None]:
 
 
 def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Connection) -> None:
-    """Run until the pipe closes: build the environments of all *groups* of tasks, then answer requests."""
+    """Build the environments of all *groups* of tasks, then answer requests until the pipe closes."""
     _leave_the_group()
     arrays = views(raw)
     requests = {ALL_GROUPS: [task for group in groups for task in group], **dict(enumerate(groups))}
@@ -159,7 +168,7 @@ def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Conne
                     act(environments[task], arrays, task)
                 except Exception as error:
                     failures[task] = _in_one_line(error)
-                    environments[task] = suite.make(task)  # who knows what state the old one is in
+                    environments[task] = suite.make(task)  # the state of the old one is unknown
             seconds = np.float64(time.perf_counter() - began).tobytes()
             pipe.send_bytes(_DONE + seconds + (json.dumps(failures).encode() if failures else b""))
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -171,15 +180,15 @@ def work(suite: Suite, groups: list[list[int]], raw: dict[str, Any], pipe: Conne
 def _receive(pipe: Connection, poll: Any) -> bytes:
     until = time.perf_counter() + _AWAKE
     while not poll.poll(0) and time.perf_counter() < until:
-        os.sched_yield()  # whoever else wants this core has it
+        os.sched_yield()  # let other processes use this core
     return pipe.recv_bytes()
 
 
 def _leave_the_group() -> None:
-    # What a terminal or a service manager sends to the whole group is the parent's to answer.
+    # The parent handles the signals that a terminal or a service manager sends to the whole process group.
     os.setpgid(0, 0)
     for number in _GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # drops one that is pending
+        signal.signal(number, signal.SIG_IGN)  # drops a pending signal
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -202,7 +211,7 @@ def _step(environment: TaskEnvironment, arrays: Arrays, task: int) -> None:
 def _observe(arrays: Arrays, task: int, observation: npt.NDArray[np.float64]) -> None:
     row = arrays["observations"][task]
     row[:] = observation
-    # The square is quick to compute, and finite wherever numbers are of any use.
+    # The sum of squares is quick to compute, and finite for all values but huge ones, which the second test accepts.
     if not math.isfinite(row.dot(row)) and not np.isfinite(row).all():
         raise FloatingPointError(f"the observation is not finite at {np.flatnonzero(~np.isfinite(row)).tolist()}")
 

@@ -155,7 +155,7 @@ class Trainer:
         while due.any():  # a reset can lose episodes as well
             state.replay.cut(np.flatnonzero(pool.lost & (state.episodes.taken > 0)))
             state.evolver.start_episodes(np.flatnonzero(due))
-            state.episodes.begin(np.flatnonzero(due), pool, self._first_goal)
+            state.episodes.start(np.flatnonzero(due), pool, self._first_goal)
             due = pool.lost.copy()
         self._report_faults()
 

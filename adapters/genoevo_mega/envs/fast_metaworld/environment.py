@@ -1,4 +1,4 @@
-"""What all tasks of Meta-World share, with less Python: step, observation, contacts, caging reward and reset."""
+"""The code that all tasks of Meta-World share, with less Python: observation, step, contacts, caging, reset."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Array = npt.NDArray[Any]
 
 _LEAST, _MOST = np.full(3, -1, np.float32), np.full(3, 1, np.float32)
 _MOCAP_QUATERNION = np.array([1.0, 0.0, 1.0, 0.0])
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that a step of MuJoCo depends on beside the model
-_REMEMBERED = 256  # hand positions, some 2 KB each
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # everything that a step of MuJoCo depends on, besides the model
+_CACHED_HANDS = 256  # states after a reset of the hand, some 2 KB each
 
 
 @functools.cache
 def faster(cls: type) -> type:
-    """A faster subclass of a Meta-World environment's class; to be used with the goal observable."""
+    """Return a faster subclass of the class of a Meta-World environment; it requires that the goal is observable."""
     return with_substitutes(cls, FasterEnvironment)
 
 
 class _ByName(dict[str, Array]):
-    """Views of MuJoCo's memory by name, each looked up once; they show what is there now, as stock's do."""
+    """Views of positions in MuJoCo's memory, by name, each looked up once; like stock's, they show present values."""
 
     def __init__(self, find: Callable[[str], Any]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _ByName(dict[str, Array]):
 
 
 class FasterEnvironment(SawyerXYZEnv):
-    """Stands between a task's class and Meta-World's base class."""
+    """The class between a task's class and Meta-World's base class."""
 
     _rehearsing = False
 
@@ -59,11 +59,11 @@ class FasterEnvironment(SawyerXYZEnv):
     # ----------------------------------------------------------------------------------------------------- step
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
-        """Stock's step without what nothing reads.
+        """Make stock's step, without the computations whose results nothing reads.
 
-        That is mj_rnePostConstraint, the hand's target orientation, which is set since the reset, and the target
-        sites' positions, which mj_forward computes anew. mj_forward itself stays: the solver of the next step starts
-        from its result.
+        Left out are mj_rnePostConstraint, the hand's target orientation and the target sites' positions. The
+        orientation is set since the reset, and mj_forward computes the positions anew. mj_forward itself stays: the
+        solver of the next step starts from its result.
         """
         if self.curr_path_length >= self.max_path_length:
             raise ValueError("You must reset the env manually once truncate==True")
@@ -102,11 +102,11 @@ class FasterEnvironment(SawyerXYZEnv):
     # ------------------------------------------------------------------------------------- what the rewards read
 
     def get_endeff_pos(self) -> Array:
-        """The hand's position."""
+        """Return the position of the hand, (3,) float64."""
         return self._bodies["hand"]
 
     def get_body_com(self, body_name: str) -> Array:
-        """A body's position."""
+        """Return the position of a body, (3,) float64."""
         return self._bodies[body_name]
 
     def _get_site_pos(self, site_name: str) -> Array:
@@ -114,18 +114,18 @@ class FasterEnvironment(SawyerXYZEnv):
 
     @property
     def tcp_center(self) -> Array:
-        """The middle of the fingers."""
+        """The point between the fingers, (3,) float64."""
         return (self._sites["rightEndEffector"] + self._sites["leftEndEffector"]) / 2.0
 
     def touching_object(self, object_geom_id: int) -> bool:
-        """Whether both pads press on the object."""
+        """Return whether both pads press on the object."""
         contact = self.data.contact
         pairs = zip(contact.geom1.tolist(), contact.geom2.tolist(), strict=True)
         touching = [(index, pair) for index, pair in enumerate(pairs) if object_geom_id in pair]
         if not touching:
             return False
         force, address = self.data.efc_force, contact.efc_address
-        # Summed one after the other, as stock does: another order could round otherwise.
+        # Summed in the order of stock: another order could round differently.
         return all(
             sum(float(force[address[index]]) for index, pair in touching if pad in pair) > 0 for pad in self._pads
         )
@@ -160,7 +160,7 @@ class FasterEnvironment(SawyerXYZEnv):
             sigmoid="long_tail",
         )
         caging = hamacher_product(hamacher_product(*sides), across)
-        # The action is float32, and so is what is computed from it.
+        # The action is float32, and so are the values computed from it.
         closed = min(max(0, action[-1]), desired_gripper_effort) / desired_gripper_effort
         reward = hamacher_product(caging, closed if caging > 0.97 else 0.0)
         if high_density:
@@ -178,10 +178,10 @@ class FasterEnvironment(SawyerXYZEnv):
     # ---------------------------------------------------------------------------------------------------- reset
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Stock's reset.
+        """Reset as stock does.
 
-        That one resets the model twice, before and after MuJoCo's data is cleared. What is left of the first time is
-        what it wrote into the model and this object; neither depends on the simulation in it, which is left out.
+        Stock resets the model twice, before and after MuJoCo's data is cleared. Of the first reset only its changes
+        of the model and of this object remain. Neither depends on the simulation in it, which is left out.
         """
         self.curr_path_length = 0
         self._rehearsing = True
@@ -194,20 +194,19 @@ class FasterEnvironment(SawyerXYZEnv):
         return observation, {}
 
     def _reset_hand(self, steps: int = 50) -> None:
-        """Bring the hand to its first position, by simulation, or by what a simulation from the same state gave.
+        """Bring the hand to its first position, by simulation or from the cached result of the same simulation.
 
-        Remembered is the state one step before the end: that step computes everything that follows from a state.
+        The cache holds the state one step before the end: the last step computes all that depends on a state.
         """
         if not self._rehearsing:
             self._target[:], self.data.mocap_quat[0], self._ctrl[:] = self.hand_init_pos, _MOCAP_QUATERNION, (-1, 1)
-            before = (
-                self._state().tobytes() + self.model.body_pos.tobytes()
-            )  # tasks move nothing but bodies and sites
+            # Tasks move nothing in the model but bodies and sites.
+            before = self._state().tobytes() + self.model.body_pos.tobytes()
             if before in self._hands:
                 mujoco.mj_setState(self.model, self.data, self._hands[before], _STATE)
             else:
                 mujoco.mj_step(self.model, self.data, steps * self.frame_skip - 1)
-                if len(self._hands) == _REMEMBERED:
+                if len(self._hands) == _CACHED_HANDS:
                     self._hands.clear()
                 self._hands[before] = self._state()
             mujoco.mj_step(self.model, self.data)

@@ -1,4 +1,4 @@
-"""A task's MuJoCo model without what is only looked at."""
+"""A task's MuJoCo model without the parts that are only visible."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import mujoco
 
 
 def without_visual_meshes(path: str) -> mujoco.MjModel:
-    """The model of an XML file without its nameless meshes that nothing can touch.
+    """Return the model of an XML file without its nameless meshes that nothing can touch.
 
     The arm's shells are most of a model: MuJoCo prepares 130,000 boxes around their triangles, and clears a flag of
-    each in every forward pass. Bodies have explicit masses, so that nothing physical changes; pictures do.
+    each in every forward pass. Bodies have explicit masses, so the physics does not change; pictures do.
     """
     spec = mujoco.MjSpec.from_file(path)
     for geom in list(spec.geoms):

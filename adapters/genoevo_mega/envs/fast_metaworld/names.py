@@ -1,9 +1,8 @@
-"""A task's class with the same functions, but for what they find under some names.
+"""A copy of a task's class, with substitutes for some of the names that its functions call.
 
-Meta-World's rewards are 50 tasks' worth of code that calls ``np.linalg.norm``, ``reward_utils.tolerance`` and scipy's
+Meta-World's rewards are the code of 50 tasks. They call ``np.linalg.norm``, ``reward_utils.tolerance`` and scipy's
 ``Rotation``. Each function is copied with other globals, so that it calls
-:mod:`genoevo_mega.envs.fast_metaworld.numbers` instead;
-its code stays Meta-World's.
+:mod:`genoevo_mega.envs.fast_metaworld.numbers` instead. The code of the functions stays Meta-World's.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _SUBSTITUTES: dict[str, Any] = {
 
 
 def with_substitutes(cls: type, base: type) -> type:
-    """A subclass of *cls* and *base* named as *cls*, whose copies of the functions of *cls* use the substitutes."""
+    """Return a subclass of *cls* and *base* with the name of *cls*; its copies of functions use the substitutes."""
     made = type(cls.__name__, (cls, base), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-    # Static functions are called by the name of the class.
+    # Static functions are called through the name of the class.
     found: dict[str, Any] = cls.__init__.__globals__  # type: ignore[misc]
     names = {name: made if value is cls else _SUBSTITUTES.get(name, value) for name, value in found.items()}
     for name, value in vars(cls).items():

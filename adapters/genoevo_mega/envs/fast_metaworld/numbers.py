@@ -1,7 +1,7 @@
-"""What Meta-World's rewards compute with arrays of one to four numbers, on plain ones: the same bits.
+"""The arithmetic of Meta-World's rewards on plain numbers instead of arrays of one to four; the same bits.
 
-Sums of products stay with numpy's dot, whose rounding depends on the machine's BLAS. Squares stay powers, since
-stock's are. Where an argument is not the usual one, the stock function answers.
+Sums of products stay with numpy's dot, whose rounding depends on the machine's BLAS. Squares stay powers, as in
+stock. If an argument is not a usual one, the stock function is called.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GAUSSIAN = float(np.sqrt(-2 * np.log(_AT_MARGIN)))
 
 
 def norm(x: Any, ord: float | None = None, axis: int | None = None, keepdims: bool = False) -> Any:
-    """numpy.linalg.norm."""
+    """Return the result of numpy.linalg.norm."""
     usual = type(x) is np.ndarray and x.dtype is _FLOAT and x.strides == _ONE_AXIS and axis is None and not keepdims
     if usual and (ord is None or ord == 2):
         return np.float64(math.sqrt(x.dot(x)))
@@ -35,7 +35,7 @@ def tolerance(
     sigmoid: Any = "gaussian",
     value_at_margin: float = _AT_MARGIN,
 ) -> Any:
-    """metaworld.utils.reward_utils.tolerance."""
+    """Return the result of metaworld.utils.reward_utils.tolerance."""
     lower, upper = bounds
     usual = isinstance(x, float) and value_at_margin == _AT_MARGIN and sigmoid in ("long_tail", "gaussian")
     if not usual or lower > upper or margin < 0:
@@ -52,10 +52,10 @@ def tolerance(
 
 
 class Rotation:
-    """As much of scipy's Rotation as Meta-World's observations use.
+    """The part of scipy's Rotation that Meta-World's observations use.
 
-    scipy checks at length that a matrix is a rotation; MuJoCo makes its matrices from unit quaternions. What follows
-    the check is the formula below (Bar-Itzhack 2000, as scipy has it).
+    scipy checks at length that a matrix is a rotation; MuJoCo makes its matrices from unit quaternions. After this
+    check, scipy computes the formula below (Bar-Itzhack 2000).
     """
 
     def __init__(self, matrix: npt.NDArray[np.float64]) -> None:
@@ -64,7 +64,7 @@ class Rotation:
     from_matrix = classmethod(lambda cls, matrix: cls(matrix))
 
     def as_quat(self) -> npt.NDArray[np.float64]:
-        """The quaternion x, y, z, w."""
+        """Return the quaternion x, y, z, w, (4,) float64."""
         (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = self._matrix.tolist()
         trace = xx + yy + zz
         largest = max(xx, yy, zz, trace)
