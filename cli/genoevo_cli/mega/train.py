@@ -111,37 +111,19 @@ def train(
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
     with console.counter("loading"):
-        from genoevo_mega.config import run as config
-        from genoevo_mega.config.code import allow, check_allowed
-        from genoevo_mega.config.renamed import with_new_names
         from genoevo_mega.experiments import runs
         from genoevo_mega.training.profiling import Profiler
-        from genoevo_runs.settings import merge, parse_setting, read_config
 
-    size = int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters
     options = {
         "suite": suite,
         "architecture": architecture,
-        "match_parameters": size,
+        "match_parameters": int(match_parameters) if (match_parameters or "").isdecimal() else match_parameters,
         "steps": steps,
         "seed": seed,
         "loggers": list(loggers) or None,
     }
     compute = {"device": device, "workers": workers, "threads": threads}
-    typed = with_new_names(merge(*map(parse_setting, settings)), console.note)
-    mine = merge(
-        with_new_names(read_config(config_file), console.note) if config_file else {},
-        typed,
-        {name: value for name, value in options.items() if value is not None},
-        {"compute": {name: value for name, value in compute.items() if value is not None}},
-        {"schedule": {"time_limit_minutes": minutes}} if minutes is not None else {},
-    )
-    for setting, option in (("suite", suite), ("architecture", architecture)):
-        allow(setting, option or str(typed.get(setting, "")))
-    base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
-    resolved = config.build_config({"compute": machine_defaults()}, config.preset(base), mine)
-    if config_file:
-        check_allowed(resolved.code, config_file)
+    resolved = _resolve(preset, config_file, settings, options, compute, {"time_limit_minutes": minutes})
     if dry_run:
         _estimate(resolved)
         return
@@ -182,6 +164,36 @@ def resume(run_dir: Path, steps: int | None) -> None:
     if trainer.state.steps >= target and not trainer.state.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.state.steps:,} steps already; give --steps above that")
     _run(trainer, target, view)
+
+
+def _resolve(
+    preset: str | None, config_file: Path | None, settings: tuple[str, ...], *options: dict[str, Any]
+) -> Config:
+    """Merge preset, file, ``--set`` and options: general ones, ``compute`` and ``schedule``, None if not given.
+
+    Code that ``--set`` or an option names is allowed; code that the file alone names is not.
+    """
+    from genoevo_mega.config import run as config
+    from genoevo_mega.config.code import allow, check_allowed
+    from genoevo_mega.config.renamed import with_new_names
+    from genoevo_runs.settings import merge, parse_setting, read_config
+
+    general, compute, schedule = ({name: value for name, value in of.items() if value is not None} for of in options)
+    typed = with_new_names(merge(*map(parse_setting, settings)), console.note)
+    mine = merge(
+        with_new_names(read_config(config_file), console.note) if config_file else {},
+        typed,
+        general,
+        {"compute": compute},
+        {"schedule": schedule} if schedule else {},
+    )
+    for setting in ("suite", "architecture"):
+        allow(setting, general.get(setting) or str(typed.get(setting, "")))
+    base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
+    resolved = config.build_config({"compute": machine_defaults()}, config.preset(base), mine)
+    if config_file:
+        check_allowed(resolved.code, config_file)
+    return resolved
 
 
 def _estimate(resolved: Config) -> None:
