@@ -7,7 +7,9 @@ import pytest
 from genoevo_mega.agents.sizing import sizes
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs import registry
-from genoevo_mega.experiments import runs, sweep
+from genoevo_mega.experiments import runs
+from genoevo_mega.run_kind import KIND
+from genoevo_runs import sweep
 
 STUDIES = Path(__file__).parents[2] / "studies"
 FILES = sorted(STUDIES.glob("*.yaml"), key=lambda path: path.stem)
@@ -24,16 +26,16 @@ def specialisation():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("scale", ["laptop", "node", "paper"])
 def test_every_study_says_its_question_and_means_valid_runs_at_every_scale(path, scale):
-    study = sweep.read_sweep(path, scale)
+    study = sweep.read_sweep(KIND, path, scale)
     assert study.question.endswith("?")
-    planned = sweep.plan(study, path, Path("unused"))
+    planned = sweep.plan(KIND, study, path, Path("unused"))
     assert len(planned) >= 3
     assert path.read_text().startswith("# ")
 
 
 def test_the_baselines_have_megas_size_at_its_largest_pool():
     file = STUDIES / "baselines.yaml"
-    planned = sweep.plan(sweep.read_sweep(file, "laptop"), file, Path("unused"))
+    planned = sweep.plan(KIND, sweep.read_sweep(KIND, file, "laptop"), file, Path("unused"))
     first = [run.config for run in planned if run.seed == 1]
     for config in first:
         if config.architecture != "mega":
