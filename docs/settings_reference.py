@@ -33,18 +33,7 @@ def lines() -> list[str]:
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx's hook."""
-    from docutils import nodes
-    from docutils.parsers.rst import Directive
-    from docutils.statemachine import StringList
-    from sphinx.util.nodes import nested_parse_with_titles
+    from generated import add_directive
 
-    class Settings(Directive):
-        def run(self) -> list[nodes.Node]:
-            self.state.document.settings.env.note_reread()  # the page's source never changes
-            found = nodes.section()
-            found.document = self.state.document
-            nested_parse_with_titles(self.state, StringList(lines(), source="the settings"), found)
-            return found.children
-
-    app.add_directive("settings", Settings)
+    add_directive(app, "settings", lines)
     return {"parallel_read_safe": True}
