@@ -35,6 +35,7 @@ from genoevo_mega.config.run import build_config, dump_config, preset, setting_n
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, VERSION
+from genoevo_mega.training.digest import digest
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.errors import UserError
 from genoevo_runs.settings import merge, parse_setting, read_config
@@ -179,7 +180,7 @@ class Fuzzer:
     def use(self, run: Path, path: Path) -> None:
         """Everything that is done with a checkpoint."""
         trainer = self.trainers[run]
-        checkpoint.digest(path)
+        digest(path)
         checkpoint.load_one(trainer.state, run, path, trainer.config, trainer.suite)
         rng = np.random.default_rng(0)
         batch = trainer.state.replay.sample(8, rng, gamma=0.9, steps=3)

@@ -19,6 +19,7 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.training import checkpoint, migrate, throughput
+from genoevo_mega.training.digest import digest
 from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.trainer import Trainer
@@ -139,5 +140,5 @@ def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
             throughput.Work(**state["work"]), state["steps"], state["time"], min(config.compute.workers, len(tasks))
         ),
         "checkpoint": latest.name,
-        "digest": checkpoint.digest(latest),
+        "digest": digest(latest),
     }

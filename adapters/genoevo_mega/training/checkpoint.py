@@ -10,7 +10,6 @@ pickled. :mod:`genoevo_runs.checkpoint_store` writes it.
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -179,10 +178,10 @@ def load_one(state: TrainingState, directory: Path, path: Path, config: Config, 
             raise ValueError(f"success and evaluated must be of {tasks} tasks")
         _check_masked(found, tasks)
     state.agent, state.evolver = load_policy(path, config, suite)
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     with files.reading(path / ARRAYS):
-        state.episodes.load_arrays(_under("episodes/", arrays))
-    _load_replay(state, directory, path, segments, _under("replay/", arrays))
+        state.episodes.load_arrays(part_of("episodes/", arrays))
+    _load_replay(state, directory, path, segments, part_of("replay/", arrays))
     for name, rng in state.rngs.items():
         rng.bit_generator.state = found["rngs"][name]
     state.steps = found["steps"]
@@ -249,7 +248,7 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
         agent.grow()
     agent_state.load(path / AGENT, agent)
     agent.updates = state["updates"]
-    arrays = _under("evolver/", _read_arrays(path))
+    arrays = part_of("evolver/", read_arrays(path))
     with files.reading(path / ARRAYS):
         evolver.load_arrays(arrays)
     return agent, evolver
@@ -257,12 +256,13 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
 
 def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Structure:
     """What decides the structure, without pending episodes; DamagedError where the file is not whole."""
-    state = _read_structure(path)
+    state = read_structure(path)
     with files.reading(path / COMMUNITY):
         return structure_from_state(config, tasks, state)
 
 
-def _read_structure(path: Path) -> engine_state.State:
+def read_structure(path: Path) -> engine_state.State:
+    """The content of ``community.npz``; DamagedError where it is not whole."""
     file = files.inside(path.parent, path / COMMUNITY)
     state = files.read_state(file)
     with files.reading(file):
@@ -271,25 +271,8 @@ def _read_structure(path: Path) -> engine_state.State:
         return state
 
 
-def digest(path: Path) -> str:
-    """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
-    population = _read_structure(path).get("population", {})
-    arrays = _under("evolver/", _read_arrays(path))
-    parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}
-    del parts[agent_state.RNG]
-    parts |= {f"population/{name}": np.asarray(value) for name, value in population.items()}
-    with files.reading(path / ARRAYS):
-        parts |= {f"pending/{name}": arrays[name] for name in ("episodes", "successes", "returns")}
-        parts |= {name: array for name, array in arrays.items() if name.startswith("relaxed_")}
-    total = hashlib.sha256()
-    for name in sorted(parts):
-        array = np.ascontiguousarray(parts[name])
-        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        total.update(array.tobytes())
-    return total.hexdigest()
-
-
-def _read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a checkpoint, by ``part/name``; DamagedError where they are not whole."""
     if migrate.is_version_2(path):
         return migrate.read_arrays(path)
     return files.read_arrays(files.inside(path.parent, path / ARRAYS), FORMAT, VERSION)
@@ -299,5 +282,6 @@ def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
     return {f"{prefix}{name}": array for name, array in arrays.items()}
 
 
-def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+def part_of(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Those of *arrays* whose name begins with *prefix*, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
