@@ -1,4 +1,4 @@
-"""Array types, and arrays of a checkpoint back into what they were taken of."""
+"""Types of arrays, and the restoration of arrays from a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Checkpoints on their way to the disk, beside the training that they are of.
+"""The checkpoints of a run directory, written in a thread while training continues.
 
-:meth:`CheckpointStore.save` takes copies of what training would change; a thread writes them. Everything is written
-under another name or where nothing refers to it yet, brought to the disk and only then renamed, so that at every
-moment the directory holds the checkpoints it held before or one more.
+:meth:`CheckpointStore.save` is given copies of everything that training changes. A checkpoint is written under
+another name, synced to the disk and only then renamed. So the directory always holds the checkpoints it held before,
+or one more.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a checkpoint holds but the replay's finished rows; shares nothing with the run that goes on.
+    """The content of a checkpoint, without the finished rows of the replay; shares no memory with the run.
 
-    ``files`` are the contents by file name: named arrays for a ``.safetensors``, a state of
-    :mod:`genoevo.state` for an ``.npz``, JSON values for a ``.json``.
+    ``files`` are the contents by file name: arrays by name for ``.safetensors``, a state of :mod:`genoevo.state` for
+    ``.npz``, JSON values for ``.json``.
     """
 
     step: int
@@ -44,9 +44,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class NewRows:
-    """A replay since its last checkpoint: ``kept`` segments to name again, and copies of all later ``rows``.
+    """The part of a replay that its last checkpoint does not hold.
 
-    The rows are numbered from ``first`` to ``last`` (tasks,), last excluded; None where there are none.
+    ``kept`` are the segments that the next checkpoint refers to as well. ``rows`` are copies of all later rows, None
+    if there are none; their numbers are ``first`` to ``last`` (excluded), int64 (tasks,) each.
     """
 
     kept: list[Segment]
@@ -57,7 +58,10 @@ class NewRows:
 
 @dataclass
 class Loaded:
-    """What a run was loaded from: nothing for a new run. ``damaged`` are later ones that could not be."""
+    """The checkpoint that a run was loaded from, or last written to; None for a new run.
+
+    ``segments`` are those of its replay. ``damaged`` are the corrupt checkpoints that were newer.
+    """
 
     path: Path | None = None
     segments: list[Segment] = field(default_factory=list)
@@ -67,9 +71,9 @@ class Loaded:
 def newest_whole(
     paths: Iterable[Path], read: Callable[[Path], object], tell: Tell
 ) -> tuple[Path | None, dict[Path, DamagedError]]:
-    """The first of *paths*, newest first, that *read* takes, and the damage of those before it.
+    """Return the first of *paths*, newest first, that *read* accepts, and the errors of those before it.
 
-    *tell* gets a line for each that was passed over.
+    *tell* is called with a line about each of these.
     """
     damaged: dict[Path, DamagedError] = {}
     for path in paths:
@@ -84,7 +88,7 @@ def newest_whole(
 
 
 class CheckpointStore:
-    """Writes the checkpoints of one run, one at a time, and removes those that are no longer kept.
+    """A writer of the checkpoints of one run, one at a time, that removes old ones.
 
     Parameters
     ----------
@@ -93,22 +97,22 @@ class CheckpointStore:
     kind
         The format of its checkpoints.
     keep
-        The newest checkpoints that are kept, beside that of the best policy.
+        The number of checkpoints to keep, in addition to the one with the best policy.
     loaded
-        What the run goes on from.
+        The checkpoint that the run resumes from.
     resume
         The command that resumes the run, for messages.
     earlier
-        Finds the checkpoints in a run directory that earlier versions wrote in other places. They are removed after
-        the first checkpoint.
+        Returns the checkpoints of a run directory that earlier versions wrote in other places. They are removed after
+        the first new checkpoint.
 
     Raises
     ------
     UserError
-        Where the directory holds a later checkpoint than *loaded*.
+        If the directory holds a later checkpoint than *loaded*.
     StorageError
-        From :meth:`save`, :meth:`check` and :meth:`wait`, where a checkpoint could not be written; those before it
-        are as they were.
+        From :meth:`save`, :meth:`check` and :meth:`wait`, if a checkpoint could not be written. Earlier ones are
+        intact.
 
     """
 
@@ -132,7 +136,7 @@ class CheckpointStore:
         try:
             while loaded.damaged:
                 _set_aside(loaded.damaged.pop())
-            # Numbers of segments are never used again, so that none is taken for another.
+            # The number of a segment is never reused, so that no segment can be taken for another.
             folder = directory / REPLAY
             names = [path.name.partition(".")[0] for path in folder.iterdir()] if folder.is_dir() else []
             self._number = max((int(name) for name in names if name.isdigit()), default=0)
@@ -141,12 +145,12 @@ class CheckpointStore:
 
     @property
     def segments(self) -> list[Segment]:
-        """The segments that the last checkpoint names; waits until it is written."""
+        """The segments of the last checkpoint; waits until it is written."""
         self.wait()
         return self._loaded.segments
 
     def save(self, snapshot: Snapshot, new: NewRows | None = None) -> None:
-        """Begin to write a checkpoint, with the *new* rows of a replay; waits for the one before it."""
+        """Start writing a checkpoint, with the *new* rows of a replay; waits for the previous one."""
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(snapshot, new), name="checkpoint")
         self._thread.start()
@@ -157,12 +161,12 @@ class CheckpointStore:
         return self._thread is not None and self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what went wrong in the background."""
+        """Raise StorageError if the writing thread has failed."""
         if self._failed is not None:
             raise self._error(self._failed) from self._failed
 
     def wait(self) -> None:
-        """Until the last checkpoint is on the disk."""
+        """Wait until the last checkpoint is on the disk."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -186,7 +190,7 @@ class CheckpointStore:
         if kind is None:
             self.wait()
         elif self._thread is not None:
-            self._thread.join()  # what ended the run is the error to tell
+            self._thread.join()  # the error that ended the run is the one to report
 
     def _run(self, snapshot: Snapshot, new: NewRows | None) -> None:
         try:
@@ -195,7 +199,7 @@ class CheckpointStore:
                 segments.append(self._write_segment(new, new.rows))
             self._loaded.path, self._loaded.segments = self._write(snapshot, segments), segments
             self._prune()
-        except BaseException as error:  # told in the thread that trains
+        except BaseException as error:  # raised in the training thread, by check()
             self._failed = error
 
     def _write_segment(self, new: NewRows, rows: Arrays) -> Segment:
@@ -241,7 +245,7 @@ class CheckpointStore:
         return path
 
     def _prune(self) -> None:
-        """Remove what no kept checkpoint needs, and what a crash has left."""
+        """Remove everything that no kept checkpoint needs, and the leftovers of a crash."""
         manifests: dict[Path, Manifest] = {}
         for path in manifest.newest_first(self.directory):
             try:
@@ -272,7 +276,7 @@ def _write_file(path: Path, content: dict[str, Any], marks: dict[str, str]) -> N
 
 
 def _set_aside(damaged: Path) -> None:
-    # Under a name that is no checkpoint's: it would pass for the newest.
+    # Its new name is not a checkpoint's name, or it would count as the newest.
     for number in itertools.count(1):
         beside = damaged.with_name(f"{damaged.name}.damaged" + (f"-{number}" if number > 1 else ""))
         if not beside.exists():

@@ -1,4 +1,4 @@
-"""Errors a user can act on; the command line prints them as one line."""
+"""The errors that a user can act on; the command line prints them as one line."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class UserError(Exception):
-    """Something the user asked for cannot be done; the message names it, its value and what is allowed."""
+    """A request that cannot be met; the message names the thing, its value and what is allowed."""
 
 
 class ConfigError(UserError):
@@ -14,7 +14,7 @@ class ConfigError(UserError):
 
 
 class DamagedError(UserError):
-    """A file of a run is not what it should be; ``path`` and ``problem`` say which and why."""
+    """A corrupt file of a run; ``path`` and ``problem`` say which file and why."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, " ".join(problem.split())
@@ -22,25 +22,25 @@ class DamagedError(UserError):
 
 
 class VersionError(UserError):
-    """A file is of a later format than this version reads."""
+    """A file of a later format than this version reads."""
 
 
 class RunError(Exception):
-    """A run cannot continue; its last checkpoint is intact."""
+    """A run that cannot continue; its last checkpoint is intact."""
 
 
 class StorageError(RunError):
-    """A run cannot be written any more: the disk is full, or taken away."""
+    """A run that cannot be written any more, for example because the disk is full."""
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Return ``(did you mean X?)`` with the known name most like *name*, or nothing."""
+    """Return ``(did you mean X?)`` with the known name that is most like *name*, or an empty text."""
     match = get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {match[0]}?)" if match else ""
 
 
 def abbreviated(value: Any) -> str:
-    """At most a line of *value*."""
+    """Return *value* as text of at most 80 characters."""
     if isinstance(value, dict | list | tuple | set):
         return f"{type(value).__name__} of {len(value)}"
     try:

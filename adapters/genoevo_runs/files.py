@@ -1,7 +1,7 @@
-"""Reading files that anybody may have written, and writing files that survive a crash.
+"""Safe reading of untrusted files, and writing that survives a crash.
 
-Whatever a reader is given, it runs no code, allocates no more than a small multiple of the file's own bytes, and
-raises :class:`~genoevo_runs.errors.DamagedError` with the file's name.
+A reader runs no code and allocates at most a small multiple of the file's own bytes. For a corrupt file it raises
+:class:`~genoevo_runs.errors.DamagedError` with the file's name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JSON_LIMIT = 64 * 2**20  # bytes; a manifest of ten thousand segments has two mi
 
 
 def sync(path: Path) -> None:
-    """Bring a file's bytes, or a directory's names, to the disk."""
+    """Write the bytes of a file, or the names in a directory, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -37,20 +37,20 @@ def sync(path: Path) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a small file at once: at every moment the old content is there or the new."""
+    """Replace a small file atomically: at every moment *path* holds the old or the new content."""
     with replacing(path) as file:
         file.write(text.encode())
-    sync(path.parent)  # for an error, too, where the directory cannot be brought to the disk
+    sync(path.parent)  # again, because `replacing` ignores errors here
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inside(directory: Path, path: Path) -> Path:
-    """*path*, or DamagedError where it leads out of *directory*, as a link or ``..`` may."""
+    """Return *path*; DamagedError if a link or ``..`` leads out of *directory*."""
     if not path.resolve().is_relative_to(directory.resolve()):
         raise DamagedError(path, f"leads out of {directory}")
     return path
@@ -58,7 +58,7 @@ def inside(directory: Path, path: Path) -> Path:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what libraries raise on damaged bytes into DamagedError."""
+    """Turn the errors that libraries raise on corrupt bytes into DamagedError."""
     try:
         yield
     except OSError as error:
@@ -71,13 +71,13 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_json(path: Path, what: str, version: int) -> dict[str, Any]:
-    """A JSON object with ``format`` *what* and ``version`` up to *version*; VersionError where it is a newer one."""
+    """Return a JSON object with the ``format`` *what*; VersionError if its ``version`` is above *version*."""
     with reading(path):
         if (size := path.stat().st_size) > JSON_LIMIT:
             raise ValueError(f"it has {size} bytes, at most {JSON_LIMIT} are read")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if not isinstance(content, dict) or content.get("format") != what:
-            raise ValueError(f"it is no {what}")
+            raise ValueError(f"it is not a {what}")
         found = content.get("version")
         if type(found) is not int or found < 1:
             raise ValueError(f"version = {found!r}: must be a whole number, at least 1")
@@ -86,42 +86,45 @@ def read_json(path: Path, what: str, version: int) -> dict[str, Any]:
 
 
 def check_version(path: Path, found: int, known: int) -> None:
-    """Raise VersionError where *path* is of a later version than *known*."""
+    """Raise VersionError if the version *found* in *path* is later than *known*."""
     if found > known:
         raise VersionError(f"{path} has format version {found}; this genoevo reads up to {known}: use a newer one")
 
 
 def refuse_constant(constant: str) -> None:
-    """For json: NaN and Infinity are no JSON; ValueError."""
-    raise ValueError(f"{constant} is no JSON number")
+    """Raise ValueError for NaN and Infinity, which are not JSON; for the json module."""
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 @contextmanager
 def open_tensors(path: Path, what: str | None, version: int, framework: str) -> Iterator[Any]:
-    """A safetensors file with ``format`` *what* among its metadata; header and sizes are checked when it opens."""
+    """Open a safetensors file whose metadata have the ``format`` *what*; None accepts any.
+
+    Its header and sizes are checked when it opens.
+    """
     with reading(path), safe_open(path, framework=framework) as file:
         if what is not None:
             metadata = file.metadata() or {}
             if metadata.get("format") != what:
-                raise ValueError(f"it is no {what}")
+                raise ValueError(f"it is not a {what}")
             check_version(path, int(metadata.get("version", "0")), version)
         yield file
 
 
 def read_arrays(path: Path, what: str, version: int) -> Arrays:
-    """All arrays of a safetensors file."""
+    """Return all arrays of a safetensors file."""
     with open_tensors(path, what, version, "numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def read_npz(path: Path) -> Arrays:
-    """All arrays of an npz archive that is not compressed, as numpy.savez writes it."""
+    """Return all arrays of an uncompressed npz archive, as numpy.savez writes it."""
     with reading(path):
         return npz.read(path)
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
-    """One npy array, mapped, not read."""
+    """Return the array of an npy file as a memory map."""
     with reading(path):
         with path.open("rb") as file:
             npz.read_header(path.name, file, path.stat().st_size)
@@ -129,10 +132,10 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def read_state(path: Path) -> State:
-    """What :func:`genoevo.state.save` wrote."""
+    """Return a state that :func:`genoevo.state.save` wrote."""
     with reading(path):
         try:
             return load(path)
-        except ValueError as error:  # it names the file, as DamagedError does
+        except ValueError as error:  # its message names the file, and so will DamagedError
             problem = str(error).removeprefix(f"{path} is damaged: ")
             raise ValueError(problem.replace(f"{path} is", "it is", 1)) from None

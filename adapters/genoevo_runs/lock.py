@@ -1,4 +1,4 @@
-"""One process at a time trains in a run directory."""
+"""The lock of a run directory: one process at a time trains in it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from genoevo_runs.errors import StorageError, UserError
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold *directory* for this process; UserError names the process that holds it, its machine and since when.
+    """Lock *directory* for this process.
 
-    Where its file system, or this system, has none UserError says so, and nothing is trained: without one a second
-    process would spoil the run. StorageError where the lock cannot be written.
+    UserError if another process holds the lock; it names that process, its machine and since when. UserError, too, if
+    the system or the file system has no locks: without one a second process would spoil the run. StorageError if the
+    lock cannot be written.
     """
     path = directory / "lock"
     if fcntl is None:

@@ -1,12 +1,12 @@
-"""What a checkpoint consists of: names, sizes and checksums of its files, and of the replay that it shares.
+"""The manifest of a checkpoint: names, sizes and checksums of its files and of its replay's.
 
 ::
 
-    checkpoints/000000500000/manifest.json, and what its format names
+    checkpoints/000000500000/manifest.json, and the files that its format names
     replay/000001.safetensors, ...
 
-A checkpoint's own files lie beside its manifest. Finished rows of the replay lie in segments, which are written once
-and which later checkpoints name again.
+A checkpoint's own files lie beside its manifest. Finished rows of the replay lie in segments. A segment is written
+once, and later checkpoints refer to it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True)
 class Format:
-    """What the checkpoints of one kind of run have in common.
+    """The format of the checkpoints of one kind of run.
 
-    ``name`` and ``version`` are written into each of their ``files``, whose names every checkpoint has; ``rows`` and
-    ``rows_version`` into the segments of the replay.
+    ``name`` and ``version`` are written into each file of a checkpoint, ``rows`` and ``rows_version`` into each
+    segment of the replay. ``files`` are the names of a checkpoint's files.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Format:
 
 
 class Record(BaseModel):
-    """A part of a file: unknown, missing and mistyped fields are refused."""
+    """A part of a JSON file; unknown, missing and mistyped fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class File(Record):
-    """One file; *name* has no directory."""
+    """A file of a checkpoint; *name* has no directory."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}\.(safetensors|npz|json)$")]
     size: Count
@@ -65,7 +65,7 @@ class File(Record):
 
 
 class Segment(Record):
-    """Rows *first* to *last* (last excluded) of the replay of every task."""
+    """A file with the rows *first* to *last* (excluded) of the replay of every task."""
 
     name: Annotated[str, Field(pattern=r"^\d{6,12}\.safetensors$")]
     size: Count
@@ -75,14 +75,14 @@ class Segment(Record):
 
     @property
     def bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """*first* and *last* as arrays (tasks,)."""
+        """*first* and *last* as int64 arrays (tasks,)."""
         return np.array(self.first, np.int64), np.array(self.last, np.int64)
 
 
 class Score(Record):
-    """How good a checkpoint's policy is: mean success of the last evaluation, or of training's last round.
+    """The mean success of a checkpoint's policy, in the last evaluation or else in the last round of training.
 
-    *step* is when that was measured; evaluations count more than training.
+    *step* is the step at which it was measured. An evaluation counts more than training.
     """
 
     evaluated: bool
@@ -91,7 +91,7 @@ class Score(Record):
 
 
 class Manifest(Record):
-    """All files of a checkpoint."""
+    """The content of ``manifest.json``."""
 
     format: str
     version: int
@@ -102,13 +102,13 @@ class Manifest(Record):
 
 
 def write(path: Path, manifest: Manifest) -> None:
-    """Write a checkpoint's manifest, with a checksum of its own."""
+    """Write the manifest of a checkpoint, with a checksum of its own."""
     content = manifest.model_dump()
     (path / MANIFEST).write_text(json.dumps({**content, "checksum": _checksum(content)}), encoding="utf-8")
 
 
 def read(path: Path, kind: Format) -> Manifest:
-    """The manifest of a checkpoint; DamagedError where it is not whole, VersionError where it is newer."""
+    """Return the manifest of a checkpoint; DamagedError if it is corrupt, VersionError if it is newer."""
     file = path / MANIFEST
     content = files.read_json(files.inside(path.parent, file), kind.name, kind.version)
     with files.reading(file):
@@ -126,7 +126,7 @@ def read(path: Path, kind: Format) -> Manifest:
 
 
 def parse(model: type[Any], content: Any) -> Any:
-    """*content* as that model; ValueError names the field that is wrong, its value and what is allowed."""
+    """Return *content* as a *model*; ValueError names the wrong field, its value and what is allowed."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -137,13 +137,13 @@ def parse(model: type[Any], content: Any) -> Any:
 
 
 def check(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> None:
-    """DamagedError for the first file of a checkpoint whose size or SHA-256 is not as its manifest says."""
+    """Raise DamagedError for the first file whose size or SHA-256 differs from its manifest's."""
     for problem in problems(directory, path, manifest, replay=replay):
         raise problem
 
 
 def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> Iterable[DamagedError]:
-    """Every file of a checkpoint that is missing or not as its manifest says."""
+    """Yield an error for every file that is missing or differs from its manifest."""
     entries: list[tuple[Path, File | Segment]] = [(path / entry.name, entry) for entry in manifest.files]
     if replay:
         entries += [(directory / REPLAY / entry.name, entry) for entry in manifest.replay]
@@ -164,7 +164,7 @@ def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> DamagedEr
     try:
         with files.reading(files.inside(directory, file)):
             if not file.is_file():
-                raise ValueError("there is no such file")
+                raise ValueError("the file is missing")
             if (size := file.stat().st_size) != entry.size:
                 raise ValueError(f"it has {size} bytes, not {entry.size}")
     except DamagedError as error:
@@ -177,7 +177,7 @@ def _checksum(content: dict[str, Any]) -> str:
 
 
 def newest_first(directory: Path) -> list[Path]:
-    """A run directory's checkpoints; those that are being written or removed are not among them."""
+    """Return the checkpoints of a run directory, without those that are being written or removed."""
     found = {}
     folder = directory / CHECKPOINTS
     with files.reading(folder):
@@ -188,7 +188,7 @@ def newest_first(directory: Path) -> list[Path]:
 
 
 def name_after(directory: Path, step: int) -> str:
-    """The name of a checkpoint at *step*, later than any other of that step."""
+    """Return the name of a new checkpoint at *step*, later than any other of that step."""
     taken = [path.name for path in newest_first(directory) if path.name.startswith(f"{step:012d}")]
     if not taken:
         return f"{step:012d}"
@@ -198,9 +198,9 @@ def name_after(directory: Path, step: int) -> str:
 
 
 def best(manifests: dict[Path, Manifest]) -> Path | None:
-    """The checkpoint of the best policy: the first that was written after the best evaluation.
+    """Return the checkpoint of the best policy: the first that was written after the best evaluation.
 
-    Where nothing was evaluated, the last one whose round of training succeeded most. None where there is no score.
+    If nothing was evaluated, it is the last one whose round of training succeeded most. None if there is no score.
     """
 
     def merit(path: Path) -> tuple[bool, float, int, int]:

@@ -1,7 +1,7 @@
-"""What a run writes while it trains: JSON lines, and the same numbers for the loggers that it has.
+"""The metrics of a run: JSON lines, and the same numbers for its loggers.
 
-``metrics.jsonl`` holds what the seed decides and nothing else, so that a run that was interrupted writes the same
-bytes as one that was not. Wall time goes to ``time.jsonl``.
+``metrics.jsonl`` holds only what the seed decides: an interrupted and resumed run writes the same bytes as one that
+was never interrupted. Wall times go to ``time.jsonl``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ METRICS, TIME = "metrics.jsonl", "time.jsonl"
 
 
 class MetricsWriter:
-    """Appends records to a run directory.
+    """A writer that appends records to the files of a run directory.
 
     Parameters
     ----------
@@ -32,17 +32,17 @@ class MetricsWriter:
     settings
         The run's settings as JSON values, for loggers that keep them.
     offset
-        Bytes of ``metrics.jsonl`` that a checkpoint knows of; what was written after it is cut off. UserError where
+        Bytes of ``metrics.jsonl`` at the checkpoint that the run resumes from; later ones are cut off. UserError if
         there are fewer.
     step
-        Environment steps of that checkpoint.
+        Environment steps at that checkpoint.
     resume
         The command that resumes the run, for messages.
 
     Raises
     ------
     StorageError
-        From any method, where the disk does not take it.
+        From any method, if the files cannot be written.
 
     """
 
@@ -66,7 +66,7 @@ class MetricsWriter:
             self._loggers = [open_logger(name, directory, step, settings) for name in loggers]
 
     def write(self, record: dict[str, Any]) -> None:
-        """One line; ``record["step"]`` places its numbers on the loggers' axis."""
+        """Append *record* as a line; ``record["step"]`` is the position of its numbers in the loggers."""
         with self._storing():
             line = _append(self._metrics, record)
             self._digest.update(line)
@@ -76,12 +76,12 @@ class MetricsWriter:
                 logger.log(values, record["step"])
 
     def write_time(self, record: dict[str, Any]) -> None:
-        """One line of wall-clock figures."""
+        """Append *record*, wall times, as a line of ``time.jsonl``."""
         with self._storing():
             _append(self._time, record)
 
     def mark(self) -> tuple[int, str]:
-        """Bytes of ``metrics.jsonl`` and their SHA-256."""
+        """Return the size of ``metrics.jsonl`` in bytes and its SHA-256."""
         return self._size, self._digest.hexdigest()
 
     def __enter__(self) -> MetricsWriter:
@@ -113,9 +113,9 @@ def _append(file: Any, record: dict[str, Any]) -> bytes:
 
 
 def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
-    """A SHA-256 that has taken in the first *size* bytes of ``metrics.jsonl``.
+    """Return a SHA-256 object that was fed the first *size* bytes of ``metrics.jsonl``.
 
-    DamagedError where they are fewer, or others than those of *sha256*.
+    DamagedError if there are fewer bytes, or if their SHA-256 is not *sha256*.
     """
     path, digest = directory / METRICS, hashlib.sha256()
     if not size:
@@ -133,9 +133,9 @@ def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All records of a ``metrics.jsonl`` or ``time.jsonl``; UserError names the line that is none.
+    """Return all records of a ``metrics.jsonl`` or ``time.jsonl``; UserError names the line that is not a record.
 
-    A last line without its end is left out: it is being written, or was when the run was killed; resuming cuts it.
+    A last line without its end is left out. It is being written, or the run was killed, and resuming cuts it off.
     """
     records = []
     try:

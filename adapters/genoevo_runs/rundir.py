@@ -1,6 +1,6 @@
-"""Run directories: how one is made and found again, and what its ``run.json`` tells.
+"""Run directories: creation, recognition and origin.
 
-``config.yaml`` holds the resolved settings and ``run.json`` where the run came from.
+``config.yaml`` holds the resolved settings, ``run.json`` the origin of the run: versions, command and machine.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _BEGUN = ".begun"
 
 
 def is_run(directory: Path) -> bool:
-    """Whether *directory* holds a run; one whose :func:`create` was killed on the way is none yet."""
+    """Whether *directory* holds a run; it does not if :func:`create` was killed before its end."""
     return (directory / ORIGIN).is_file() and not (directory / _BEGUN).exists()
 
 
 def check_run(directory: Path) -> None:
-    """Raise UserError if *directory* is no run."""
+    """Raise UserError if *directory* is not a run directory."""
     if not is_run(directory):
-        raise UserError(f"{directory} is no run: it has no {ORIGIN}")
+        raise UserError(f"{directory} is not a run directory: {ORIGIN} is missing")
 
 
 def check_vacant(directory: Path) -> None:
-    """Raise ConfigError unless a run can be made in *directory*: it is missing, empty, or was begun and not made."""
+    """Raise ConfigError unless *directory* is missing, empty, or left by a :func:`create` that was killed."""
     vacant = not directory.exists() or (directory / _BEGUN).is_dir()
     if not vacant and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
 
 
 def create(directory: Path, config: str, origin: dict[str, Any]) -> None:
-    """Make a run directory with the settings *config*, as YAML, and its *origin*; UserError if it cannot be written.
+    """Create a run directory with the settings *config*, as YAML, and its *origin*.
 
-    If the process is killed on the way, the run may be created again: nothing was trained yet.
+    UserError if it cannot be written. If the process is killed meanwhile, the directory can be created again.
     """
     begun = directory / _BEGUN
     try:
@@ -58,7 +58,7 @@ def create(directory: Path, config: str, origin: dict[str, Any]) -> None:
 def new_origin(
     format: str, version: int, command: list[str], about: dict[str, Any], packages: Sequence[str]
 ) -> dict[str, Any]:
-    """The content of a ``run.json``.
+    """Return the content of a new ``run.json``.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def new_origin(
     command
         The command line that creates it.
     about
-        What else is to be told of it, as JSON values by name.
+        Further entries, as JSON values by name.
     packages
-        The packages whose installed versions are noted.
+        The packages whose installed versions are recorded.
 
     """
     return {
@@ -86,7 +86,7 @@ def new_origin(
 
 
 def read_origin(directory: Path, format: str, version: int) -> dict[str, Any]:
-    """The content of ``run.json``; UserError if *directory* is no run of that *format*, or of a later *version*."""
+    """Return the content of ``run.json``; UserError if it is not of that *format*, or of a later *version*."""
     check_run(directory)
     return files.read_json(files.inside(directory, directory / ORIGIN), format, version)
 

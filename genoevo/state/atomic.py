@@ -1,4 +1,4 @@
-"""Files that are there whole, the old one or the new, whatever happens while they are written."""
+"""Atomic replacement of files: at every moment the old file or the new one is there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of *path* at the end of the block, once it is on disk.
+    """Open a file that replaces *path* at the end of the block, after it was synced to the disk.
 
-    After an error in the block the old file is as it was. OSError names *path* if it cannot be written. A process
-    that is killed may leave ``NAME.PID.tmp`` beside it.
+    After an error in the block *path* is unchanged. OSError names *path* if it cannot be written. A process that is
+    killed may leave ``NAME.PID.tmp`` beside it.
     """
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

@@ -259,7 +259,7 @@ def test_what_is_no_run_is_named(command, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["mega", command, str(tmp_path)])
     assert stop.value.code == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run directory" in capsys.readouterr().err
 
 
 def test_resuming_a_finished_run_asks_for_more_steps(finished, capsys):

@@ -133,7 +133,7 @@ def test_predict_names_what_is_wrong(run, observation, task, message):
 
 
 def test_a_directory_without_a_checkpoint_is_named(tmp_path):
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run directory"):
         policy.load_policy(tmp_path)
 
 

@@ -291,9 +291,9 @@ def test_report_writes_one_file_and_nothing_else(copied, tmp_path):
     ("arguments", "message"),
     [
         (["report"], "RUN_DIR"),
-        (["report", "nowhere"], "nowhere is no run"),
+        (["report", "nowhere"], "nowhere is not a run directory"),
         (["report", "{run}", "--out", "no/such/file.html"], "--out: directory 'no/such' does not exist"),
-        (["watch", "nowhere"], "nowhere is no run"),
+        (["watch", "nowhere"], "nowhere is not a run directory"),
         (["watch", "{run}", "--port", "70000"], "70000"),
     ],
 )

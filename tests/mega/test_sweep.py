@@ -188,7 +188,7 @@ def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path):
     assert run.state == "new"
     with pytest.raises(UserError, match="is not a run directory and contains none"):
         collect([tmp_path])
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run directory"):
         verify(run.directory)
     assert _train(run)["event"] == "done"
     assert run.state == "done"

@@ -1,7 +1,7 @@
-"""Run directories: what one holds, how it is made, found again and summed up.
+"""The runs of MEGA: create, resume, evaluate and summarise a run directory.
 
-``config.yaml`` the resolved config, ``run.json`` where it came from, ``metrics.jsonl`` and ``tensorboard/`` what it
-measured, ``time.jsonl`` where the time went, ``checkpoints/`` and ``replay/`` its whole state.
+``config.yaml`` holds the resolved config, ``run.json`` the origin, ``metrics.jsonl`` and ``tensorboard/`` metrics,
+``time.jsonl`` the wall times, ``checkpoints/`` and ``replay/`` the state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _silent(line: str) -> None:
 
 
 def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
-    """Make a run directory and its trainer; ConfigError where *directory* exists and is not empty."""
+    """Create a run directory and its trainer; ConfigError if *directory* exists and is not empty."""
     rundir.check_vacant(directory)
     trainer = Trainer(config, directory, observer)
     about = {"seed": config.seed, "match_parameters": matched(config)}
@@ -46,10 +46,10 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
 
 
 def open_config(directory: Path, *, runs_code: bool = True) -> Config:
-    """The config of a run; UserError where *directory* is no run.
+    """Return the config of a run; UserError if *directory* is not a run directory.
 
-    Where its suite or architecture is code to import, UserError too unless that was allowed; *runs_code* is False for
-    those who read a run and import neither.
+    UserError, too, if its suite or architecture is code that was not allowed; *runs_code* is False for callers that
+    import neither.
     """
     version = read_origin(directory)["version"]
     settings = read_config(files.inside(directory, directory / rundir.CONFIG))
@@ -60,14 +60,14 @@ def open_config(directory: Path, *, runs_code: bool = True) -> Config:
 
 
 def read_origin(directory: Path) -> dict[str, Any]:
-    """What ``run.json`` tells; UserError where *directory* is no run."""
+    """Return the content of ``run.json``; UserError if *directory* is not a run directory."""
     return rundir.read_origin(directory, FORMAT, VERSION)
 
 
 def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:
-    """A run's trainer with the state of its newest checkpoint that is whole, or at its beginning without any.
+    """Return a run's trainer with the state of its newest intact checkpoint, or a new state if there is none.
 
-    *tell* gets a line where it is not the newest one. UserError where none is whole.
+    *tell* is called with a line about each corrupt checkpoint. UserError if all are corrupt.
     """
     trainer = Trainer(open_config(directory), directory, observer)
     checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell)
@@ -77,7 +77,7 @@ def resume(directory: Path, observer: Observer = lambda status: None, tell: chec
 def evaluate_run(
     directory: Path, episodes: int, progress: Callable[[int], None], tell: checkpoint.Tell = _silent
 ) -> dict[str, SuccessRate]:
-    """Success of each task's elite, acting greedily on the evaluation goals, by task name."""
+    """Return the success of each task's elite with greedy actions on the evaluation goals, by task name."""
     config = open_config(directory)
     suite = make_suite(config)
     latest = checkpoint.find(directory, tell)
@@ -91,7 +91,7 @@ def evaluate_run(
 
 
 def matched(config: Config) -> dict[str, Any] | None:
-    """What ``match_parameters`` asks of the actor and of one critic and what it gives; None where it asks nothing."""
+    """Return the sizes of actor and critic that ``match_parameters`` asks for and gives; None if it is not set."""
     found = sizes(config, make_suite(config))
     if found.target is None:
         return None
@@ -102,11 +102,11 @@ def matched(config: Config) -> dict[str, Any] | None:
 
 
 def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
-    """What a run is and how far it has come, from its newest checkpoint, as JSON values.
+    """Return a summary of a run and its newest checkpoint as JSON values.
 
-    ``success`` is that of the last evaluation, or of training's last round where there was none yet (then null
-    before the first round). ``masked``, under ``sac.mask_loss_above``, counts the updates that left a task out.
-    ``digest`` is the same for two runs that are equal bit for bit.
+    ``success`` is the rate in the last evaluation, or else in the last round of training; null before the first.
+    ``masked``, if ``sac.mask_loss_above`` is set, counts the updates that left a task out. ``digest`` is the same for
+    two runs that are equal bit for bit.
     """
     config = open_config(directory, runs_code=False)
     latest = checkpoint.find(directory, tell)

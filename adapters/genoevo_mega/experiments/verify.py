@@ -1,4 +1,4 @@
-"""Whether every file of a run is what it should be."""
+"""The verification of every file of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genoevo_runs.errors import DamagedError, UserError
 
 
 class _Report:
-    """What was checked and what was found."""
+    """The checked files and the problems found."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -27,7 +27,7 @@ class _Report:
         self._add([{"place": place, "problem": problem}])
 
     def add(self, other: _Report) -> None:
-        """Take over what another report has."""
+        """Add the content of another report."""
         self._add(other.damaged)
         self.checked |= other.checked
 
@@ -35,7 +35,7 @@ class _Report:
         self.damaged += [entry for entry in damaged if entry not in self.damaged]
 
     def run(self, path: Path, check: Callable[[], Any]) -> Any:
-        """What *check* of *path* gives, None where it finds damage."""
+        """Return the result of the *check* of *path*, None if it finds a problem."""
         self.checked.add(path)
         try:
             return check()
@@ -47,11 +47,11 @@ class _Report:
 
 
 def verify(directory: Path) -> dict[str, Any]:
-    """Check ``config.yaml``, ``run.json``, ``metrics.jsonl`` and all files of all checkpoints, as JSON values.
+    """Check ``config.yaml``, ``run.json``, ``metrics.jsonl`` and all files of all checkpoints.
 
-    ``sound``; ``checkpoints`` and ``files`` that were looked at; ``damaged``: a list of ``place``, relative to
-    *directory*, and ``problem``. UserError where *directory* is no run. A run in training is sound, too: a checkpoint
-    that it removes meanwhile does not count.
+    The result has ``sound``, the numbers of checked ``checkpoints`` and ``files``, and ``damaged``, a list of
+    ``place``, relative to *directory*, and ``problem``. A checkpoint that training removes meanwhile does not count.
+    UserError if *directory* is not a run directory.
     """
     rundir.check_run(directory)
     report = _Report(directory)
@@ -61,7 +61,7 @@ def verify(directory: Path) -> dict[str, Any]:
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
     report.checked.discard(directory / manifest.CHECKPOINTS)
     found = [(path, _checkpoint(directory, path, config)) for path in paths]
-    # Training renames a checkpoint before it removes anything of it.
+    # Training renames a checkpoint before it removes its files.
     found = [(path, of_path) for path, of_path in found if path.exists()]
     for _, of_path in found:
         report.add(of_path)
@@ -102,6 +102,6 @@ def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
 
 
 def _fill(directory: Path, path: Path, config: Config) -> None:
-    # Checksums tell that a file is as it was written; that it can be taken up is told by taking it up.
+    # Checksums show that a file is as it was written. Loading shows that it can be loaded.
     trainer = runs.Trainer(config, directory)
     checkpoint.load_one(trainer.state, directory, path, config, trainer.suite)

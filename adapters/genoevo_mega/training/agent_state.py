@@ -1,4 +1,4 @@
-"""The agent as named tensors, to and from ``agent.safetensors``."""
+"""The agent as tensors by name, written to and read from ``agent.safetensors``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NETWORKS = {"actor": "actor", "averaged": "actor_ema", "critics": "critics", "t
 
 
 def tensors(agent: SacAgent) -> dict[str, Tensor]:
-    """Copies of everything that updates change, in the main memory."""
+    """Return copies, on the CPU, of everything that updates change."""
     found = {_TEMPERATURE: agent.log_temperature, RNG: agent.rng.get_state()}
     for in_file, network in _NETWORKS.items():
         for name, tensor in getattr(agent, network).state_dict().items():
@@ -31,14 +31,14 @@ def tensors(agent: SacAgent) -> dict[str, Tensor]:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint's file; DamagedError where it is not whole."""
+    """Return all tensors of a checkpoint's file; DamagedError if it is corrupt."""
     marked = not migrate.is_version_2(path.parent)
     with files.open_tensors(path, FORMAT if marked else None, VERSION, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def load(path: Path, agent: SacAgent) -> None:
-    """Fill an agent of the same sizes; DamagedError where the tensors do not fit it."""
+    """Restore an agent of the same sizes; DamagedError if the tensors do not fit it."""
     found = read(path)
     with files.reading(path):
         expected = {name: tensor for name, tensor in tensors(agent).items() if not name.startswith("adam/")}

@@ -1,4 +1,4 @@
-"""From a config to the parts of a run."""
+"""The parts of a run, made from its config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from genoevo_runs.errors import ConfigError
 
 
 def make_device(config: Config) -> torch.device:
-    """The learner's device, prepared for the config's precision; ConfigError where there is none."""
+    """Return the learner's device, set to the config's precision; ConfigError if the device is missing."""
     if config.compute.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("compute.device = 'cuda': torch finds no CUDA device here; cpu is there")
     torch.set_float32_matmul_precision("high" if config.sac.precision == "tf32" else "highest")
@@ -31,7 +31,7 @@ def make_device(config: Config) -> torch.device:
 
 
 def make_replay(config: Config, suite: Suite) -> Replay:
-    """Empty replay; on the learner's device where it takes at most half of what is free there."""
+    """Return an empty replay, on the learner's device if it takes at most half of the free memory there."""
     tasks, device = len(suite.names), make_device(config)
     capacity = config.sac.buffer_size // tasks
     row = 4 * (suite.observation_size + suite.action_size)
@@ -42,7 +42,7 @@ def make_replay(config: Config, suite: Suite) -> Replay:
 
 
 def make_agent(config: Config, suite: Suite) -> SacAgent:
-    """A fresh agent with the start stage's modules, its weights drawn from the config's seed."""
+    """Return a new agent with the start stage's modules and weights drawn from the config's seed."""
     rng = torch.Generator().manual_seed(config.seed)
     settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
 
@@ -74,7 +74,7 @@ def structure_from_state(config: Config, tasks: list[str] | None, state: dict[st
 
 
 def make_state(config: Config, suite: Suite) -> TrainingState:
-    """The state that a run begins with, all of it drawn from the config's seed."""
+    """Return the state of a new run, drawn from the config's seed."""
     names, length = list(suite.names), config.environment.episode_length
     streams = ("goals", "random_actions", "replay", "update_genotypes")
     seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)

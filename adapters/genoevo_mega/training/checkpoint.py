@@ -1,10 +1,16 @@
-"""A run's whole state, exactly: what is in a checkpoint, and how a run is made of one again.
+"""The content of a checkpoint: the exact state of a run, and its restoration.
 
-``agent.safetensors`` holds weights, averages, targets, temperatures, optimiser state and torch's generator,
-``community.npz`` populations, stages, fitness and their generator, ``arrays.safetensors`` episodes under way,
-pending fitness, relaxed codes where there are any, and the replay's unfinished rows, ``state.json`` counters,
-generators and times; the replay's finished rows lie in segments, see :mod:`genoevo_runs.manifest`. Nothing is
-pickled. :mod:`genoevo_runs.checkpoint_store` writes it.
+``agent.safetensors``
+    Weights, their moving averages, temperatures, optimizer state and torch's generator.
+``community.npz``
+    Populations, stages, fitness and their generator.
+``arrays.safetensors``
+    Unfinished episodes, pending fitness, relaxed codes if there are any, and the unfinished rows of the replay.
+``state.json``
+    Counters, generators and times.
+
+Finished rows of the replay lie in segments, see :mod:`genoevo_runs.manifest`. Nothing is pickled.
+:mod:`genoevo_runs.checkpoint_store` writes the files.
 """
 
 from __future__ import annotations
@@ -51,7 +57,7 @@ from genoevo_runs.manifest import Score, Segment
 
 
 def snapshot(state: TrainingState) -> Snapshot:
-    """Copy everything that goes on changing."""
+    """Return a copy of everything that training changes."""
     arrays = {
         **_prefixed("episodes/", state.episodes.state_arrays()),
         **_prefixed("evolver/", state.evolver.state_arrays()),
@@ -100,20 +106,20 @@ def _counters(state: TrainingState) -> Counters:
 
 
 def candidates(directory: Path) -> list[Path]:
-    """All checkpoints of a run directory, newest first."""
+    """Return all checkpoints of a run directory, newest first."""
     return [*manifest.newest_first(directory), *of_version_2(directory)]
 
 
 def of_version_2(directory: Path) -> list[Path]:
-    """Checkpoints where genoevo wrote them before version 3."""
+    """Return the checkpoints in the places of format version 2."""
     paths = [directory / name for name in migrate.CHECKPOINTS]
     return [files.inside(directory, path) for path in paths if (path / STATE).exists()]
 
 
 def find(directory: Path, tell: Tell = lambda line: None) -> Path:
-    """The newest checkpoint whose own files are whole; its replay is not looked at.
+    """Return the newest checkpoint whose own files are intact; its replay is not checked.
 
-    *tell* gets a line for each that was passed over. UserError where there is none.
+    *tell* is called with a line about each newer one. UserError if there is none.
     """
     found = candidates(directory)
     path, _ = newest_whole(found, lambda path: _check(directory, path, replay=False), tell)
@@ -134,7 +140,7 @@ def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Counters, generators and times of a checkpoint, whatever its version; DamagedError where they are not whole."""
+    """Return the counters, generators and times of a checkpoint of any version; DamagedError if they are corrupt."""
     file = path / STATE
     content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
     with files.reading(file):
@@ -151,10 +157,10 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def load(state: TrainingState, directory: Path, config: Config, suite: Suite, tell: Tell = lambda line: None) -> None:
-    """Fill a fresh state from the newest checkpoint of *directory* that is whole.
+    """Fill a new state from the newest intact checkpoint of *directory*.
 
-    *tell* gets a line for each that is not and why, and where there is none at all: the state then stays at its
-    beginning. UserError where there are some and none is whole.
+    *tell* is called with a line about each newer one and why it is corrupt. If there is no checkpoint at all, it is
+    called as well and the state stays as it is. UserError if all checkpoints are corrupt.
     """
     path, damaged = newest_whole(
         candidates(directory), lambda path: load_one(state, directory, path, config, suite), tell
@@ -167,7 +173,7 @@ def load(state: TrainingState, directory: Path, config: Config, suite: Suite, te
 
 
 def load_one(state: TrainingState, directory: Path, path: Path, config: Config, suite: Suite) -> None:
-    """Fill a state from that checkpoint; DamagedError where one of its files, all checked first, is not whole."""
+    """Fill a state from one checkpoint; DamagedError if any of its files, which are checked first, is corrupt."""
     segments = _check(directory, path, replay=True)
     found, tasks = read_state(path), len(suite.names)
     metrics.check_prefix(directory, found["metrics_offset"], found["metrics_sha256"])
@@ -235,7 +241,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
 
 
 def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Structure]:
-    """Agent and task populations of a checkpoint, without its replay; DamagedError where the files are not whole."""
+    """Return the agent and the structure of a checkpoint, without its replay; DamagedError if a file is corrupt."""
     state = read_state(path)
     evolver = read_evolver(path, config, list(suite.names))
     with files.reading(path / STATE):
@@ -255,14 +261,14 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
 
 
 def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Structure:
-    """What decides the structure, without pending episodes; DamagedError where the file is not whole."""
+    """Return the structure without its pending episodes; DamagedError if the file is corrupt."""
     state = read_structure(path)
     with files.reading(path / COMMUNITY):
         return structure_from_state(config, tasks, state)
 
 
 def read_structure(path: Path) -> engine_state.State:
-    """The content of ``community.npz``; DamagedError where it is not whole."""
+    """Return the content of ``community.npz``; DamagedError if it is corrupt."""
     file = files.inside(path.parent, path / COMMUNITY)
     state = files.read_state(file)
     with files.reading(file):
@@ -272,7 +278,7 @@ def read_structure(path: Path) -> engine_state.State:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of a checkpoint, by ``part/name``; DamagedError where they are not whole."""
+    """Return the arrays of a checkpoint by ``part/name``; DamagedError if they are corrupt."""
     if migrate.is_version_2(path):
         return migrate.read_arrays(path)
     return files.read_arrays(files.inside(path.parent, path / ARRAYS), FORMAT, VERSION)
@@ -283,5 +289,5 @@ def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def part_of(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    """Those of *arrays* whose name begins with *prefix*, without it."""
+    """Return the arrays whose names start with *prefix*, by the rest of the name."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

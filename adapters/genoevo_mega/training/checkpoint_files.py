@@ -19,7 +19,7 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Losses(Record):
-    """Sums of losses since the last round, by task where they are counted so."""
+    """The sums of losses since the last round; ``masked`` is a list by task."""
 
     count: Count
     sums: dict[str, float | list[float]]
@@ -35,7 +35,7 @@ class SuccessRateRecord(Record):
 
 
 class Counters(Record):
-    """``state.json``."""
+    """The content of ``state.json``."""
 
     format: Literal["genoevo-mega-checkpoint"] = FORMAT
     version: Literal[3] = VERSION
@@ -54,4 +54,4 @@ class Counters(Record):
     evaluated: list[SuccessRateRecord] | None
     evaluated_at: Count
     success: list[Share | None]
-    masked: list[Count] | None = None  # up to the last round, where sac.mask_loss_above is set
+    masked: list[Count] | None = None  # up to the last round, if sac.mask_loss_above is set

@@ -1,4 +1,4 @@
-"""One number for a run's whole state, by which two runs are compared."""
+"""A digest of the learnt state of a run, by which two runs are compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genoevo_runs.arrays import Arrays
 
 
 def digest(path: Path) -> str:
-    """SHA-256 over weights, optimiser state, populations and fitness: equal for runs that are equal bit for bit."""
+    """Return a SHA-256 of weights, optimizer state, populations and fitness; equal runs have equal digests."""
     population = checkpoint.read_structure(path).get("population", {})
     arrays = checkpoint.part_of("evolver/", checkpoint.read_arrays(path))
     parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}

@@ -1,7 +1,7 @@
-"""Errors of training."""
+"""The errors of training."""
 
 from genoevo_runs.errors import RunError
 
 
 class DivergedError(RunError):
-    """Gradients are no longer finite."""
+    """An end of training because gradients are no longer finite."""

@@ -1,4 +1,4 @@
-"""Success of the greedy policy on goals that training never sees."""
+"""The success of the greedy policy on goals that training never uses."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class SuccessRate:
 
     @classmethod
     def of(cls, successes: int, episodes: int) -> SuccessRate:
-        """From counts; ValueError for no episodes."""
-        # Takes most of a second, for which commands that evaluate nothing need not wait.
+        """Return the rate of *successes* among *episodes*; ValueError if *episodes* is 0."""
+        # The import takes most of a second; commands that evaluate nothing do without it.
         from scipy.stats import binomtest
 
         interval = binomtest(successes, episodes).proportion_ci(method="wilson")
@@ -37,7 +37,7 @@ class SuccessRate:
 
 
 def greedy(agent: Agent, routing: Routing) -> Policy:
-    """The policy that takes the mean action of each task's given genotype."""
+    """Return the policy that takes the mean action of each task, with *routing*."""
     return lambda observations: agent.act(torch.from_numpy(observations), routing, greedy=True).numpy()
 
 
@@ -52,9 +52,9 @@ def evaluate(
 ) -> list[SuccessRate] | None:
     """Run *episodes* of every task, one environment each, on the evaluation goals in order from *first_goal*.
 
-    An episode succeeds where any of its steps does. Every task runs exactly *episodes* episodes: counting the first
-    to finish among several copies would count the successful ones. The pool is left in the last episode.
-    None where *stop* said so between two episodes.
+    An episode succeeds if any of its steps does. Every task runs exactly *episodes* episodes: counting the first to
+    finish among several copies would favour successful ones. The pool is left in the last episode. None if *stop*
+    returned True between two episodes.
     """
     tasks = len(pool.suite.names)
     successes = np.zeros(tasks, np.int64)
@@ -70,7 +70,7 @@ def evaluate(
 def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
     success = np.zeros(len(goals), np.bool_)
     due = np.ones(len(goals), np.bool_)
-    while due.any():  # more than once where episodes are lost
+    while due.any():  # more than once if episodes are lost
         observations = pool.reset(goals, due, evaluation=True)
         active = due & ~pool.lost
         for _ in range(length):
@@ -78,7 +78,7 @@ def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], le
                 break
             step = pool.step(policy(observations), active)
             success |= step.success & active
-            # A task that has succeeded has nothing left to show, and its last flags must not be read again.
+            # The episode of a task that has succeeded is over; its last flags must not be read again.
             active &= ~(step.terminated | success | step.lost)
             observations = step.observations
         due &= pool.lost

@@ -8,10 +8,10 @@ _COUNTED = ("skipped", "masked")
 
 
 class RunningMeans:
-    """Means of named 0-d tensors since they were last taken; summed as tensors, so that nothing waits for them.
+    """The means of named 0-d tensors since they were last taken; they are summed without waiting for a GPU.
 
-    ``skipped`` is counted, not averaged: updates that made no step. They are left out of the means. So is ``masked``
-    (tasks,), the tasks that updates left out.
+    ``skipped``, the updates that made no step, is counted and not averaged; these updates are left out of the means.
+    ``masked`` (tasks,), the updates that left a task out, is counted as well.
     """
 
     def __init__(self, count: int = 0, sums: dict[str, float | list[float]] | None = None) -> None:
@@ -19,7 +19,7 @@ class RunningMeans:
         self.count = count
 
     def add(self, values: dict[str, torch.Tensor]) -> None:
-        """Count one value of each name."""
+        """Add one value of each name."""
         skipped = values.get("skipped", torch.tensor(0.0))
         for name, value in values.items():
             counted = value if name in _COUNTED else value * (1 - skipped)
@@ -29,16 +29,16 @@ class RunningMeans:
 
     @property
     def skipped(self) -> int:
-        """Updates without a step since the means were last taken."""
+        """The number of updates without a step since the means were last taken."""
         return int(self.sums.get("skipped", 0))
 
     @property
     def masked(self) -> list[int]:
-        """Updates that left each task out since the means were last taken; empty where none can."""
+        """The number of updates that left each task out since the means were last taken; empty if tasks never are."""
         return [int(count) for count in self.sums.get("masked", ())]
 
     def take(self) -> dict[str, float]:
-        """The means over updates that made a step, none where there is none, and ``skipped``; starts anew."""
+        """Return ``skipped`` and the means over updates that made a step, if there are any; then reset."""
         sums, skipped = self.sums, self.skipped
         made = self.count - skipped
         means = {name: float(value) / made for name, value in sums.items() if made and name not in _COUNTED}
@@ -46,5 +46,5 @@ class RunningMeans:
         return {**means, "skipped": skipped}
 
     def sums_as_floats(self) -> dict[str, float | list[float]]:
-        """The sums as JSON values."""
+        """Return the sums as JSON values."""
         return {name: value.tolist() for name, value in self.sums.items()}

@@ -1,4 +1,4 @@
-"""Whether a run fits the machine, before anything of it is allocated."""
+"""A check whether a run fits into memory, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NETWORKS = 3  # the actor and two critics
 
 
 def weights_bytes(config: Config, suite: Suite) -> int:
-    """Bytes of actor and critics, whatever their architecture, at the start stage.
+    """Return the bytes of actor and critics of any architecture, at the start stage.
 
     Weights, averages and targets, gradients, and the optimiser's moments.
     """
@@ -28,7 +28,7 @@ def weights_bytes(config: Config, suite: Suite) -> int:
 
 
 def check_memory(config: Config, suite: Suite) -> None:
-    """ConfigError where the larger parts of a run ask for more than this machine's memory; it names what asks most.
+    """Raise ConfigError if a run needs more than this machine's memory; it names the setting that needs most.
 
     A rough count: what it lets pass may still not fit.
     """
@@ -47,7 +47,7 @@ def check_memory(config: Config, suite: Suite) -> None:
 
 
 def _of_network(config: Config, suite: Suite) -> dict[str, int]:
-    """The settings that the network's weights and its batches depend on, and the bytes that they ask for."""
+    """Return the bytes that the network's weights and its batches need, by setting."""
     tasks, genotypes, group = len(suite.names), config.genotypes, ARCHITECTURES[config.architecture].sizes
     settings = getattr(config, group)
     sized = "match_parameters" if config.match_parameters else f"{group}.{settings.scaled[0]}"
@@ -75,7 +75,7 @@ def _widths(settings: Any) -> list[int]:
 
 
 def _by_themselves(config: Config) -> Iterator[tuple[str, int]]:
-    """Settings of the network, and the bytes that each asks for at least: some are too large for being counted."""
+    """Yield settings of the network and the bytes that each needs alone: some are too large to be counted."""
     group = ARCHITECTURES[config.architecture].sizes
     settings, each = getattr(config, group), _PARAMETER * _NETWORKS
     narrowest = 1 if config.match_parameters else min(_widths(settings))

@@ -13,11 +13,11 @@ _WARM_UP, _STEPS = 20, 30
 
 
 class Profiler:
-    """An observer of a run that writes what happens in 30 vector steps to *path*, once 20 updates are made.
+    """An observer of a run that profiles 30 vector steps after the first 20 updates.
 
-    The file is a Chrome trace, as Perfetto and chrome://tracing read it. *observe* is called after every vector
-    step, as if it were the run's own observer. Leaving the context writes what there is of a run that ended before,
-    and ``written`` tells whether there was anything.
+    It writes a Chrome trace to *path*, which Perfetto and chrome://tracing read. *observe* is called after every
+    vector step, like the run's own observer. If the run ends before, leaving the context writes what there is.
+    ``written`` tells whether a file was written.
     """
 
     def __init__(self, path: Path, observe: Callable[[Status], None]) -> None:
@@ -27,7 +27,7 @@ class Profiler:
         self.written = False
 
     def __call__(self, status: Status) -> None:
-        """After a vector step."""
+        """Observe a vector step."""
         self._observe(status)
         if self.written or status.evaluating or status.updates < _WARM_UP:
             return

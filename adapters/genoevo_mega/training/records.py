@@ -1,4 +1,4 @@
-"""The records of ``metrics.jsonl``, as JSON values, and the lines that a display shows of them."""
+"""The records of ``metrics.jsonl`` as JSON values, and lines for a display."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from genoevo_mega.training.state import TrainingState
 
 
 def by_task(names: Sequence[str], values: Any) -> dict[str, Any]:
-    """Values of an array or tensor (tasks,) by the names of the tasks."""
+    """Return the values of an array or tensor (tasks,) by the names of the tasks."""
     return dict(zip(names, values.tolist(), strict=True))
 
 
 def of_round(state: TrainingState, names: Sequence[str], result: RoundResult) -> dict[str, Any]:
-    """The record of a round that has just ended, with what *state* has counted since the last one; counts anew."""
+    """Return the record of a round, with the losses since the last round, which are then reset."""
     agent, evolver = state.agent, state.evolver
     masked = state.take_masked()
     return {
@@ -44,19 +44,19 @@ def of_round(state: TrainingState, names: Sequence[str], result: RoundResult) ->
 
 
 def of_evaluation(step: int, names: Sequence[str], rates: Sequence[SuccessRate]) -> dict[str, Any]:
-    """The record of an evaluation."""
+    """Return the record of an evaluation."""
     success = {name: rate.success for name, rate in zip(names, rates, strict=True)}
     return {"kind": "evaluation", "step": step, "episodes": rates[0].episodes, "greedy_success": success}
 
 
 def of_conflict(state: TrainingState, names: Sequence[str], cosines: dict[str, Tensor]) -> dict[str, Any]:
-    """The record of how far tasks' gradients agree; *cosines* (tasks, tasks) by network."""
+    """Return the record of gradient conflict; *cosines* are (tasks, tasks), by network."""
     summaries = {name: gradient_conflict.summary(cosine.cpu(), list(names)) for name, cosine in cosines.items()}
     return {"kind": "conflict", "step": state.steps, "updates": state.agent.updates, **summaries}
 
 
 def of_fault(step: int, fault: Fault) -> dict[str, Any]:
-    """The record of a fault of a rollout worker."""
+    """Return the record of a fault of a rollout worker."""
     return {
         "kind": "fault",
         "step": step,
@@ -67,11 +67,11 @@ def of_fault(step: int, fault: Fault) -> dict[str, Any]:
 
 
 def fault_line(fault: Fault) -> str:
-    """A fault of a rollout worker, for a display."""
+    """Return a line about a fault of a rollout worker."""
     return f"rollout worker {fault.worker}: {fault.reason}; episodes begin anew: {', '.join(fault.tasks)}"
 
 
 def stage_lines(names: Sequence[str], stages: Sequence[int], result: RoundResult) -> Iterator[str]:
-    """The changes of stage in a round, for a display."""
+    """Yield a line about each change of a stage in a round."""
     for verb, changed in (("grew", result.grown), ("shrank", result.shrunk), ("went back", result.restored)):
         yield from (f"{names[task]} {verb} to stage {stages[task]}" for task in changed)

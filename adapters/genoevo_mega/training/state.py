@@ -1,4 +1,4 @@
-"""The state of a run: what training changes and a checkpoint holds."""
+"""The state of a run, which training changes and a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from genoevo_runs.clock import Clock
 
 @dataclass(eq=False)
 class TrainingState:
-    """Everything that a run goes on from.
+    """Everything that a run needs to continue.
 
     Attributes
     ----------
     agent, evolver, replay, episodes
-        The learner, what decides the structure, the transitions and the episodes under way.
+        The learner, the structure, the transitions and the unfinished episodes.
     rngs
-        Generators by purpose: ``goals``, ``random_actions``, ``replay`` and ``update_genotypes``.
+        Random generators by purpose: ``goals``, ``random_actions``, ``replay`` and ``update_genotypes``.
     success
-        Success rate of training by task, in the last round's episodes; None before the first.
+        Success rate of each task in the training episodes of the last round; None before the first round.
     steps
-        Environment steps of all tasks together.
+        Environment steps, summed over the tasks.
     losses
-        Means of the losses since the last round.
+        Running means of the losses since the last round.
     masked
-        Updates that left each task out, up to the last round; None unless ``sac.mask_loss_above`` is set.
+        Updates that left each task out, until the last round; None unless ``sac.mask_loss_above`` is set.
     evaluation_due
-        Whether an evaluation comes before the next step.
+        Whether the next step must wait for an evaluation.
     evaluated, evaluated_at
-        Success of the last evaluation by task, None before the first, and the environment steps at which it was.
+        Success rate of each task in the last evaluation, None before the first, and ``steps`` at that time.
     clock, work
-        Where the time went, and what was done in it.
+        Wall time by category, and the work done in it.
     metrics_offset, metrics_sha256
-        Bytes of ``metrics.jsonl`` at the last checkpoint and their SHA-256.
+        Size of ``metrics.jsonl`` at the last checkpoint, in bytes, and its SHA-256.
     loaded
-        The checkpoint that this state was read from or last written to.
+        The checkpoint that the state was loaded from or last written to.
 
     """
 
@@ -70,11 +70,11 @@ class TrainingState:
 
     @property
     def vector_steps(self) -> int:
-        """Environment steps of each task."""
+        """The environment steps of each task."""
         return self.steps // len(self.success)
 
     def check_gradients(self, limit: int) -> None:
-        """Raise DivergedError if *limit* updates since the last round or more had gradients that were not finite."""
+        """Raise DivergedError if *limit* or more updates since the last round had gradients that were not finite."""
         if (skipped := self.losses.skipped) >= limit:
             raise DivergedError(
                 f"gradients are no longer finite at step {self.steps}: {skipped} updates since the last round made "
@@ -83,7 +83,7 @@ class TrainingState:
             )
 
     def take_masked(self) -> list[int] | None:
-        """Updates since the last round that left each task out, added to ``masked``; None where none can."""
+        """Add the updates since the last round that left each task out to ``masked``, and return them."""
         if self.masked is None:
             return None
         fresh = self.losses.masked or [0] * len(self.masked)

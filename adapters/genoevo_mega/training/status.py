@@ -1,4 +1,4 @@
-"""What a display shows of a run under way."""
+"""The status of a run for a display."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Status:
-    """What a display shows: the counters after every vector step, the lists after every round.
+    """The progress of a run; counters change after every vector step, lists after every round.
 
-    ``success`` is training's, of the last round's episodes; None before the first. ``evaluating`` says which episode
-    of an evaluation is done, empty while training. ``events`` are the changes of stage since the last vector step.
+    ``success`` is the success rate of each task in the training episodes of the last round; None before the first.
+    ``evaluating`` describes the progress of an evaluation and is empty during training. ``events`` are lines about
+    faults and changes of stages since the last vector step.
     """
 
     steps: int = 0

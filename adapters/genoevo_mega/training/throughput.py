@@ -1,4 +1,4 @@
-"""How close a run comes to what its machine could do."""
+"""The throughput of a run, compared with the limits of its machine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 
 @dataclass
 class Work:
-    """What was done in a run's time; survives resuming.
+    """The work that a run has done; kept when it is resumed.
 
-    ``operations`` floating-point operations of the learner's matrix products; ``rollout_seconds`` that the rollout
-    workers simulated for training, all of them together; ``matrix_rate`` operations per second of plain fp32 matrix
-    products on the learner's device and threads, as measured when the run last began.
+    ``operations`` are the floating-point operations of the learner's matrix products. ``rollout_seconds`` is the time
+    that rollout workers spent simulating for training, summed over the workers. ``matrix_rate`` is the measured rate
+    of plain fp32 matrix products on the learner's device and threads, in operations per second.
     """
 
     operations: float = 0.0
@@ -24,7 +24,7 @@ class Work:
 
 
 def measure_matrix_rate(device: torch.device, seconds: float = 0.3) -> float:
-    """Floating-point operations per second of square fp32 products with the present settings of torch, at best."""
+    """Return the best rate of square fp32 matrix products, in operations per second, with torch as it is set."""
     size = 1024 if device.type == "cpu" else 8192
     matrix = torch.ones(size, size, device=device)
     best, end = float("inf"), time.perf_counter() + seconds
@@ -37,7 +37,7 @@ def measure_matrix_rate(device: torch.device, seconds: float = 0.3) -> float:
 
 
 def summary(work: Work, steps: int, seconds: dict[str, float], workers: int) -> dict[str, Any]:
-    """Rates and shares of a run of *steps* environment steps; None where nothing was measured yet.
+    """Return rates and shares of a run of *steps* environment steps; None if nothing was measured yet.
 
     ``simulator_steps_per_second`` is what the workers would give if they never waited.
     """

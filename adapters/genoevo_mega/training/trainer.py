@@ -1,7 +1,7 @@
 """The training loop, to be read from top to bottom.
 
-One turn of the loop is one vector step: every task acts once with the genotype that drives its episode, and the agent
-makes its updates. When every genotype has driven its episodes, the community has a round and may grow.
+One turn of the loop is one vector step: every task acts once, with the genotype of its episode, and the agent makes
+its updates. After every genotype has had its episodes, a round ends: populations evolve and may grow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from genoevo_runs.lock import locked
 from genoevo_runs.loggers import check_loggers
 from genoevo_runs.metrics import MetricsWriter
 
-# On a GPU, asking how many updates were skipped waits for all of them.
+# On a GPU, the number of skipped updates is known only after all of them.
 _CHECK_EVERY = 100
 
 
@@ -48,7 +48,7 @@ class Trainer:
     config
         The resolved config.
     directory
-        The run directory, which must exist when :meth:`run` is called; metrics and checkpoints go into it.
+        The run directory, for metrics and checkpoints; it must exist when :meth:`run` is called.
     observer
         Called with the run's :class:`Status` after every vector step and after every episode of an evaluation.
 
@@ -57,7 +57,7 @@ class Trainer:
     state : TrainingState
         Everything that a checkpoint holds.
     stop_requested : bool
-        Whether :meth:`run` is to return after the present vector step.
+        Set it to let :meth:`run` return after the present vector step.
 
     """
 
@@ -124,7 +124,7 @@ class Trainer:
             state.replay.add(observations, actions, transition, ended.mask, genotypes)
         state.steps += len(genotypes)
         if len(ended.tasks):
-            # Random actions show nothing of a genotype.
+            # Random actions tell nothing about a genotype.
             began = state.vector_steps - state.episodes.taken[ended.tasks]
             state.evolver.record_episodes(ended.only(began >= self.config.sac.random_steps))
         self._simulate(lambda pool: self._begin_episodes(pool, ended.mask))
@@ -133,7 +133,7 @@ class Trainer:
             self._updates()
 
     def _begin_step(self, observations: Floats) -> Floats:
-        # With two groups, the first one steps while actions of the second are computed.
+        # With two groups, the first steps while the actions of the second are computed.
         actions = np.zeros((len(observations), self.suite.action_size), np.float32)
         for group, tasks in enumerate(self.pool.groups):
             with self.state.clock("acting"):
@@ -152,7 +152,7 @@ class Trainer:
 
     def _begin_episodes(self, pool: RolloutPool, ended: Flags) -> None:
         state, due = self.state, ended | pool.lost
-        while due.any():  # a reset can lose episodes as well
+        while due.any():  # a reset can lose episodes, too
             state.replay.cut(np.flatnonzero(pool.lost & (state.episodes.taken > 0)))
             state.evolver.start_episodes(np.flatnonzero(due))
             state.episodes.start(np.flatnonzero(due), pool, self._first_goal)
@@ -220,7 +220,7 @@ class Trainer:
         self.metrics.write(records.of_evaluation(state.steps, self.suite.names, rates))
 
     def save(self) -> None:
-        """Begin to write a checkpoint; DivergedError, and nothing is written, if gradients are not finite."""
+        """Start writing a checkpoint; DivergedError, and nothing is written, if gradients are not finite."""
         state = self.state
         state.check_gradients(self.config.sac.max_skipped)
         with state.clock("checkpointing"):
@@ -245,7 +245,7 @@ class Trainer:
                 timeout=config.faults.worker_timeout,
                 fault_limit=config.faults.limit,
             ) as self.pool,
-            # Before the metrics: it refuses a state that is no longer the newest, before any of them are cut off.
+            # Before the metrics: it refuses a state that is not the newest, before metrics are cut off.
             CheckpointStore(
                 self.directory, CHECKPOINT, config.checkpoints.keep, state.loaded, resume, checkpoint.of_version_2
             ) as self.checkpoints,

@@ -85,7 +85,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_beginning(run,
 def test_a_creation_that_was_interrupted_can_be_repeated(tmp_path):
     (tmp_path / "run" / ".begun").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml.new").write_text("suite:")
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run directory"):
         runs.resume(tmp_path / "run")
     config = build_config(preset("smoke"), TINY)
     runs.create(tmp_path / "run", config, ["test"], lambda status: None)

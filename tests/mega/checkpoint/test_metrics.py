@@ -18,7 +18,7 @@ def test_metrics_are_read_as_they_were_written(finished):
         (b'{"kind": "round"}', "step = None"),
         (b'{"kind": "round", "step": 1.5}', "step = 1.5"),
         (b'{"kind": 3, "step": 1}', "kind = 3"),
-        (b'{"step": 1, "loss": NaN}', "NaN is no JSON number"),
+        (b'{"step": 1, "loss": NaN}', "NaN is not a JSON number"),
         (b"\xff\xfe", "UnicodeDecodeError"),
         (b"[" * 100_000, "RecursionError"),
         (b"", "JSONDecodeError"),

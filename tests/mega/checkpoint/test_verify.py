@@ -48,5 +48,5 @@ def test_a_checkpoint_that_training_removes_while_it_is_verified_is_no_damage(ru
 
 
 def test_verify_needs_a_run(tmp_path):
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run directory"):
         verify(tmp_path)
