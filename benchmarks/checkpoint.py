@@ -65,7 +65,8 @@ def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> 
     sac = trainer.config.sac
     pool.begin_step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
     batch = trainer.state.replay.sample(sac.batch_size, rng, gamma=sac.gamma)
-    trainer.state.agent.update(batch, trainer.state.evolver.elite_routing())
+    routing = trainer.state.evolver.elite_routing()
+    trainer.state.agent.update(batch, routing, routing)
     pool.finish_step()
 
 
