@@ -97,7 +97,7 @@ class Community:
 
     @property
     def stages(self) -> Ints:
-        """(tasks,) int64: each task's stage."""
+        """The stage of each task, (tasks,) int64."""
         return stages_of(self.population[:: self.size], self.layout)
 
     def of(self, task: int) -> Population:
