@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from genoevo.state import State, load, npz
 from genoevo.state.atomic import replacing
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.errors import DamagedError, VersionError
+from genoevo_runs.errors import DamagedError, VersionError, abbreviated
 
 JSON_LIMIT = 64 * 2**20  # bytes; a manifest of ten thousand segments has two million
 
@@ -76,16 +76,22 @@ def read_json(path: Path, what: str, version: int) -> dict[str, Any]:
         if (size := path.stat().st_size) > JSON_LIMIT:
             raise ValueError(f"it has {size} bytes, at most {JSON_LIMIT} are read")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
-        if not isinstance(content, dict) or content.get("format") != what:
-            raise ValueError(f"it is not a {what}")
+        if not isinstance(content, dict):
+            raise ValueError(f"expected a JSON object, got {type(content).__name__}")
+        _check_format(content.get("format"), what)
         found = content.get("version")
         if type(found) is not int or found < 1:
             raise ValueError(f"version = {found!r}: must be a whole number, at least 1")
-    check_version(path, found, version)
+    _check_version(path, found, version)
     return content
 
 
-def check_version(path: Path, found: int, known: int) -> None:
+def _check_format(found: object, what: str) -> None:
+    if found != what:
+        raise ValueError(f"format = {abbreviated(found)}: must be {what!r}")
+
+
+def _check_version(path: Path, found: int, known: int) -> None:
     """Raise VersionError if the version *found* in *path* is later than *known*."""
     if found > known:
         raise VersionError(f"{path} has format version {found}; this genoevo reads up to {known}: use a newer one")
@@ -105,9 +111,8 @@ def open_tensors(path: Path, what: str | None, version: int, framework: str) -> 
     with reading(path), safe_open(path, framework=framework) as file:
         if what is not None:
             metadata = file.metadata() or {}
-            if metadata.get("format") != what:
-                raise ValueError(f"it is not a {what}")
-            check_version(path, int(metadata.get("version", "0")), version)
+            _check_format(metadata.get("format"), what)
+            _check_version(path, int(metadata.get("version", "0")), version)
         yield file
 
 
