@@ -16,7 +16,7 @@ _DIGITS = 53  # of a float64's fraction
 
 
 def word_count(length: int) -> int:
-    """Words that hold *length* bits."""
+    """Return how many words hold *length* bits."""
     return -(-length // WORD)
 
 
@@ -29,15 +29,15 @@ def pack(bits: AnyArray) -> Words:
 
 
 def unpack(words: Words, length: int) -> Bits:
-    """The first *length* bits of each row as a (n, length) uint8 matrix."""
+    """Unpack the first *length* bits of each row into a (n, length) uint8 matrix."""
     as_bytes = np.ascontiguousarray(words.astype("<u8", copy=False)).view(np.uint8)
     return np.unpackbits(as_bytes, axis=1, count=length, bitorder="little")
 
 
 def prefix_mask(lengths: Ints, width: int) -> Words:
-    """(n, width) words whose first ``lengths[i]`` bits are one and all others zero.
+    """Return (n, width) words whose first ``lengths[i]`` bits are one and whose other bits are zero.
 
-    Of (n, k) lengths, the k masks of a row are combined by exclusive or: its bits alternate between the lengths.
+    If *lengths* is (n, k), the k masks of a row are combined by exclusive or: its bits alternate at each length.
     """
     n = len(lengths)
     if not width:
@@ -50,7 +50,7 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
         inside ^= columns < count[:, None]
     mask = inside.astype(np.uint64)
     np.negative(mask, out=mask)
-    # Where the words end with the prefix there is no word to cut, and no low bits to flip in the last one.
+    # If the words end with the prefix, no word needs a cut, and the last one has no low bits to flip.
     places = np.minimum(whole, width - 1) + np.arange(n) * width
     for place, low in zip(places, _LOW_BITS[ends & 63], strict=True):
         mask.reshape(-1)[place] ^= low
@@ -64,17 +64,17 @@ def flip_bits(words: Words, rows: Ints, bits: Ints) -> None:
 
 
 def random_words(lengths: Ints, width: int, rng: np.random.Generator) -> Words:
-    """(n, width) words of fair random bits, zero past each row's length."""
+    """Draw (n, width) words of fair random bits, zero past each row's length."""
     words = rng.integers(0, 2**64, (len(lengths), width), dtype=np.uint64)
     words &= prefix_mask(lengths, width)
     return words
 
 
 def bernoulli_words(rates: Floats, width: int, rng: np.random.Generator) -> Words:
-    """(n, width) words, each bit of row i independently one with probability ``rates[i]`` in [0, 1].
+    """Draw (n, width) words. Each bit of row i is independently one with probability ``rates[i]`` in [0, 1].
 
-    A uniform number is below the rate where it is below it in the first binary digit in which they differ, so that
-    a bit costs as many fair bits as the rates have digits: one for 0.5, 53 at most.
+    A uniform number is below a rate if it is smaller in the first binary digit in which the two differ. So a bit
+    costs as many fair bits as the rates have digits: one for 0.5, 53 at most.
     """
     digits = np.round(rates * 2.0**_DIGITS).astype(np.uint64)
     used = int(np.bitwise_or.reduce(digits, initial=0))
@@ -90,12 +90,12 @@ def bernoulli_words(rates: Floats, width: int, rng: np.random.Generator) -> Word
 
 
 def below(limits: Ints, rng: np.random.Generator) -> Ints:
-    """One uniform integer in [0, limit) for each limit of at least 1 and well below 2**53."""
+    """Draw one uniform integer in [0, limit) for each limit, which is at least 1 and well below 2**53."""
     return (rng.random(limits.shape) * limits).astype(np.int64)
 
 
 def shifted(words: Words, by: Ints, width: int) -> Words:
-    """(n, width) words: bit i of row r is at ``i + by[r]``; what falls off either end is lost, zeros come in."""
+    """Move bit i of row r to ``i + by[r]`` in (n, width) words; bits past either end are lost, zeros come in."""
     padded = np.zeros((len(words), words.shape[1] + 2), dtype=np.uint64)
     padded[:, 1:-1] = words
     source = np.arange(width) - (by >> 6)[:, None] + 1
@@ -106,7 +106,7 @@ def shifted(words: Words, by: Ints, width: int) -> Words:
 
 
 def spliced(head: Words, keep: Ints, tail: Words, start: Ints, lengths: Ints) -> Words:
-    """The first ``keep[i]`` bits of *head*'s row, then *tail*'s from bit ``start[i]``; *lengths* are the results'."""
+    """Join the first ``keep[i]`` bits of *head*'s row and *tail*'s from ``start[i]`` on, to *lengths* bits."""
     width = max(word_count(int(lengths.max(initial=0))), 1)
     kept = prefix_mask(keep, width)
     words = shifted(tail, keep - start, width) & ~kept

@@ -1,4 +1,4 @@
-"""Validators whose messages name the argument, what is allowed and what came."""
+"""Validators whose messages name the argument, the allowed values and the given one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_at_least(name: str, value: float, low: float) -> None:
 
 
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
-    """Raise ValueError unless *value* is a whole number, no bool, with ``low <= value <= high`` (None: no bound)."""
+    """Raise ValueError unless *value* is a whole number, not a bool, in [*low*, *high*] (None: no bound)."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
         allowed = f"of at least {low}" if high is None else f"from {low} to {high}"

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def optional(package: str, user: str, install: str) -> Any:
-    """The imported *package*; ImportError says that *user* needs it and what to *install*."""
+    """Import *package*; if it is missing, ImportError says that *user* needs it and what to *install*."""
     try:
         return importlib.import_module(package)
     except ImportError:

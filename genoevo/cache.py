@@ -1,4 +1,4 @@
-"""A bounded memory of fitness by genotype, for functions that are deterministic and slow."""
+"""A bounded cache of fitness by genotype, for functions that are deterministic and slow."""
 
 from genoevo.evaluation.cache import Cache
 

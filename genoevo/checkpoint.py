@@ -1,4 +1,4 @@
-"""A search that survives: its state saved as it goes, one process at a time, and Ctrl-C between two generations."""
+"""Checkpoints of a search: its state saved as it runs, by one process at a time, also on Ctrl-C."""
 
 from genoevo.state.checkpoint import Checkpoint, Interrupted, InUseError, Stateful, check_about
 

@@ -1,4 +1,4 @@
-"""From bits to weights: HalfSoftmax over the genes of each segment, and what the weights say of the modules.
+"""Decoding of bits into weights by HalfSoftmax over each segment, and the modules' shares of the output.
 
 bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax per segment -> weights [P].
 """
@@ -26,7 +26,7 @@ _LARGEST = 600.0  # up to here exp(v) and sums of it are far from overflow
 
 
 def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
-    """Softmax with an offset below its terms, so that a zero suppresses and the weights cover all of [0, 1].
+    """Return the softmax with an offset, so that a zero suppresses and the weights cover all of [0, 1].
 
     ``w_i = (exp(v_i) - c) / sum_j (exp(v_j) - c)`` with c the offset: 0.99 is the paper's [P], the form is
     reconstructed [R]. c = 0 is the ordinary softmax. All zeros give uniform weights.
@@ -71,14 +71,14 @@ def _terms(v: Floats, top: Floats, offset: float) -> Floats:
 
 
 def gene_values(population: Population, precision: int) -> Ints:
-    """(n, longest // precision) int64: each gene's unsigned integer, zero past a row's length."""
+    """Return the unsigned integer of each gene, (n, longest // precision) int64, zero past a row's length."""
     return _looked_up(population, precision, np.arange(1 << precision))
 
 
 def from_gene_values(values: Ints, lengths: Ints, precision: int, weights: Sequence[float] = (1.0,)) -> Population:
-    """The inverse of :func:`gene_values`: (n, G) integers of [0, 2**precision) as unevaluated genotypes of *lengths*.
+    """Return unevaluated genotypes of *lengths* bits from (n, G) integers in [0, 2**precision).
 
-    What lies past a row's length is dropped.
+    The inverse of :func:`gene_values`. Integers past a row's length are ignored.
     """
     bits = values[:, :, None] >> np.arange(precision - 1, -1, -1) & 1
     return Population.from_bits(bits.reshape(len(values), -1), lengths, weights)
@@ -106,9 +106,9 @@ def _genes_of_bytes(precision: int) -> Ints:
 
 
 def decode(genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0) -> list[Floats]:
-    """Weights of one genotype, a 1-D float64 array per segment, each summing to 1.
+    """Return the weights of one genotype, a 1-D float64 array per segment, each summing to 1.
 
-    Raises ValueError where the genotype's length is not legal in *layout*.
+    Raises ValueError if the genotype's length is not legal in *layout*.
     """
     row = decode_population(Population.from_genotypes([genotype]), layout, offset, decimal_scale)[0]
     return [row[s] for s in _gene_slices(layout, layout.stage(len(genotype)))]
@@ -117,14 +117,14 @@ def decode(genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_s
 def decode_population(
     population: Population, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0
 ) -> Floats:
-    """Weights of a whole population at once.
+    """Return the weights of a whole population at once.
 
     Parameters
     ----------
     population
         n genotypes of legal lengths.
     layout
-        Its segments; those of a shorter genotype are the first segments of a longer one.
+        Gives the segments. A shorter genotype has the first segments of a longer one.
     offset, decimal_scale
         HalfSoftmax's offset, and a factor on the integers before it (1: plain integers) [O].
 
@@ -147,7 +147,7 @@ def decode_population(
 
 
 def blocks(lengths: Ints, precision: int) -> Iterator[Ints]:
-    """All rows, in order of length, in blocks whose genes fit a processor's cache."""
+    """Yield all rows in order of length, in blocks whose genes fit a processor's cache."""
     order = np.argsort(lengths, kind="stable")
     count = max(_BLOCK * precision // int(lengths.max()), 1)
     return (order[first : first + count] for first in range(0, len(order), count))
@@ -165,7 +165,7 @@ def _decoded(population: Population, precision: int, starts: Ints, values: Float
     if (genes != genes[0]).any():
         terms = terms * (np.arange(terms.shape[1]) < genes[:, None])
     total = np.add.reduceat(terms, starts, axis=1)
-    total[total == 0] = 1  # of segments that a shorter genotype does not have
+    total[total == 0] = 1  # segments that a shorter genotype does not have
     return np.asarray(terms / np.repeat(total, sizes, axis=1))
 
 
@@ -175,13 +175,13 @@ def _gene_slices(layout: Layout, size: int) -> list[slice]:
 
 
 def stages_of(population: Population, layout: Layout) -> Ints:
-    """(n,) int64: each genotype's stage (its size in *layout*)."""
+    """Return the stage of each genotype (its size in *layout*), (n,) int64."""
     lengths, inverse = np.unique(population.lengths, return_inverse=True)
     return np.array([layout.stage(int(length)) for length in lengths], dtype=np.int64)[inverse]
 
 
 def output_shares(weights: Floats, stages: Ints) -> Floats:
-    """Each module's share of the output: the sum over all paths to the output of the products of weights [O].
+    """Return each module's share of the output: the sum over all paths to it of the products of weights [O].
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Genotype: one bit string with a DEAP fitness, the individual that DEAP's tools accept."""
+"""The genotype: one bit string with a DEAP fitness, an individual for DEAP's tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genoevo._types import AnyArray, Bits, Words
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
-    """DEAP's fitness with weights of its own instead of a class made by ``deap.creator``.
+    """DEAP's fitness with its own weights, without a class made by ``deap.creator``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the bits of a genotype mean: genes of p bits, grouped into segments."""
+"""The meaning of a genotype's bits: genes of p bits, grouped into segments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Layout(Protocol):
 
     @property
     def precision(self) -> int:
-        """Bits per gene."""
+        """The bits per gene."""
 
     def length(self, size: int) -> int:
-        """Bits of a genotype of that size."""
+        """Return the bits of a genotype of that size."""
 
     def stage(self, length: int) -> int:
-        """Size of a genotype of that many bits; ValueError where no genotype has that length."""
+        """Return the size of a genotype of that many bits; ValueError if no genotype has that length."""
 
     def segments(self, size: int) -> list[slice]:
-        """The bits of each segment, in order."""
+        """Return the bits of each segment, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class FlatLayout:
     precision
         Bits per gene, 1 to 16.
     genes
-        The only legal number of genes, or None where any number of at least one is legal.
+        The only legal number of genes, or None if any number of at least one is legal.
 
     """
 
@@ -49,27 +49,27 @@ class FlatLayout:
             raise ValueError(f"genes must be at least 1, got {self.genes}")
 
     def length(self, size: int) -> int:
-        """Bits of a genotype of *size* genes."""
+        """Return the bits of a genotype of *size* genes."""
         if size < 1 or (self.genes is not None and size != self.genes):
             raise ValueError(f"this layout has {self.genes or 'at least 1'} genes, got {size}")
         return size * self.precision
 
     def stage(self, length: int) -> int:
-        """Number of genes in *length* bits; ValueError where that is no whole or no legal number."""
+        """Return the number of genes in *length* bits; ValueError if it is not whole or not legal."""
         genes, rest = divmod(length, self.precision)
         if rest:
-            raise ValueError(f"length {length} is no multiple of the {self.precision} bits of a gene")
+            raise ValueError(f"length {length} is not a multiple of the {self.precision} bits of a gene")
         self.length(genes)
         return genes
 
     def segments(self, size: int) -> list[slice]:
-        """All genes are one segment."""
+        """Return the one segment, which holds all genes."""
         return [slice(0, self.length(size))]
 
 
 @dataclass(frozen=True, slots=True)
 class StagedLayout:
-    """MEGA's genotype: a stage-N genotype weighs the inputs of N modules and of the output [P].
+    """The layout of MEGA: a genotype of stage N weighs the inputs of N modules and of the output [P].
 
     Segment k (k = 2..N) holds the k weights of module k's inputs, the last segment the N+1 weights of the
     output's candidates; module 1 reads the initial input and has no bits [R]. Each weight takes *precision*
@@ -97,21 +97,21 @@ class StagedLayout:
         check_between("precision", self.precision, 1, 16)
 
     def length(self, size: int) -> int:
-        """Bits of a genotype of stage *size*."""
+        """Return the bits of a genotype of stage *size*."""
         if size < 1:
-            raise ValueError(f"a stage is at least 1, got {size}")
+            raise ValueError(f"a stage must be at least 1, got {size}")
         return self.precision * size * (size + 3) // 2
 
     def stage(self, length: int) -> int:
-        """Stage of a genotype of *length* bits; ValueError where no stage has that length."""
+        """Return the stage of a genotype of *length* bits; ValueError if no stage has that length."""
         size = (isqrt(9 + 8 * max(length, 0) // self.precision) - 3) // 2
         if size < 1 or self.length(size) != length:
             near = [self.length(max(size, 1)), self.length(max(size, 1) + 1)]
-            raise ValueError(f"no stage has {length} bits at precision {self.precision}; near are {near}")
+            raise ValueError(f"no stage has {length} bits at precision {self.precision}; the nearest are {near}")
         return size
 
     def segments(self, size: int) -> list[slice]:
-        """The bits of modules 2..N's input weights, then of the output's, in order."""
+        """Return the bits of the input weights of modules 2..N, in order, then the bits of the output's."""
         self.length(size)
         starts = [0] + [self.length(k) for k in range(1, size)]
         return [slice(start, self.length(k)) for k, start in enumerate(starts, 1)]

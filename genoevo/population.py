@@ -1,4 +1,4 @@
-"""Population: n genotypes as one packed matrix, with lengths and fitness beside it."""
+"""The population: n genotypes as one packed matrix, with their lengths and fitness."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from genoevo.genotype import Fitness, Genotype
 
 
 class Population:
-    """n genotypes of equal or mixed lengths.
+    """A population of n genotypes of equal or mixed lengths.
 
     Parameters
     ----------
     words
-        (n, W) uint64: the packed bits. Bits past a row's length must be zero. Copied only where not C-contiguous.
+        (n, W) uint64: the packed bits. Bits past a row's length must be zero. Copied only if not C-contiguous.
     lengths
         (n,) int64: bits per genotype, each at least 1 and at most 64 W.
     fitness
@@ -45,7 +45,7 @@ class Population:
     def random(
         cls, n: int, length: int | Ints, rng: np.random.Generator, weights: Sequence[float] = (1.0,)
     ) -> Population:
-        """*n* genotypes of uniform random bits; *length* is one number or one per genotype."""
+        """Draw *n* genotypes of uniform random bits; *length* is one number or one per genotype."""
         check_generator(rng)
         lengths = np.broadcast_to(np.asarray(length, dtype=np.int64), (n,)).copy()
         if n < 1 or lengths.min() < 1:
@@ -55,7 +55,7 @@ class Population:
 
     @classmethod
     def from_bits(cls, bits: AnyArray, lengths: Ints | None = None, weights: Sequence[float] = (1.0,)) -> Population:
-        """Pack a (n, L) matrix of zeros and ones; bits past a row's length are dropped."""
+        """Pack a (n, L) matrix of zeros and ones. Bits past a row's length are ignored."""
         n, length = bits.shape
         lengths = np.full(n, length, dtype=np.int64) if lengths is None else lengths
         words = pack(bits)
@@ -63,7 +63,7 @@ class Population:
 
     @classmethod
     def from_genotypes(cls, genotypes: Iterable[Genotype | str]) -> Population:
-        """Copy genotypes (or their strings) and their fitness; all must have the same weights."""
+        """Copy genotypes (or strings of bits) and their fitness. All must have the same weights."""
         rows = [Genotype(g) if isinstance(g, str) else g for g in genotypes]
         if not rows:
             raise ValueError("a population has at least 1 genotype")
@@ -81,7 +81,7 @@ class Population:
 
     @staticmethod
     def concatenate(parts: Sequence[Population]) -> Population:
-        """All genotypes of *parts*, in order, with their fitness; weights must agree."""
+        """Join the genotypes of *parts*, in order, with their fitness. All must have the same weights."""
         if len({part.weights for part in parts}) != 1:
             raise ValueError("populations of different fitness weights cannot be joined")
         width = max(part.words.shape[1] for part in parts)
@@ -94,7 +94,7 @@ class Population:
         return Population(words, lengths, np.concatenate([part._values for part in parts]), parts[0].weights)
 
     def replaced(self, rows: Ints, others: Population) -> Population:
-        """A copy with the genotypes at *rows*, each named once, replaced by *others*, with their fitness."""
+        """Return a copy with *others* and their fitness in place of the genotypes at *rows*, each named once."""
         lengths, values = self.lengths.copy(), self._values.copy()
         lengths[rows], values[rows] = others.lengths, others._values
         words = np.empty((len(self), word_count(int(lengths.max()))), dtype=np.uint64)
@@ -105,14 +105,14 @@ class Population:
         return Population(words, lengths, values, self.weights)
 
     def unevaluated(self) -> Population:
-        """A copy without fitness."""
+        """Return a copy without fitness."""
         return Population(self.words.copy(), self.lengths.copy(), weights=self.weights)
 
     @property
     def fitness(self) -> Floats:
-        """(n,) float64 with one objective, (n, k) with several; NaN where unevaluated. A read-only view.
+        """The fitness as a read-only view: (n,) float64 with one objective, (n, k) with several.
 
-        Assign an array of that shape to set all; NaN raises ValueError.
+        NaN stands for an unevaluated genotype. Assign an array of that shape to set all; NaN raises ValueError.
         """
         view = self._values[:, 0] if len(self.weights) == 1 else self._values[:]
         view.flags.writeable = False
@@ -132,18 +132,18 @@ class Population:
 
     @property
     def evaluated(self) -> Flags:
-        """(n,) bool: which genotypes have a fitness."""
+        """A flag per genotype, (n,) bool: whether it has a fitness."""
         return np.asarray(~np.isnan(self._values[:, 0]))
 
     def check_evaluated(self) -> None:
-        """Raise ValueError where a genotype is unevaluated."""
+        """Raise ValueError if a genotype is unevaluated."""
         if not self.evaluated.all():
             raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
 
     def merit(self) -> Floats:
-        """(n,) float64, higher is better: the lexicographic order of the weighted fitness; ties are equal.
+        """Return (n,) float64, higher is better: the lexicographic order of the weighted fitness.
 
-        Raises ValueError where a genotype is unevaluated.
+        Ties are equal. Raises ValueError if a genotype is unevaluated.
         """
         self.check_evaluated()
         weighted = self._values * self.weights
@@ -153,11 +153,11 @@ class Population:
         return rank.reshape(-1).astype(np.float64)
 
     def bits(self) -> Bits:
-        """(n, longest) uint8 matrix, zero past each row's length."""
+        """Return the bits as a (n, longest) uint8 matrix, zero past each row's length."""
         return unpack(self.words, int(self.lengths.max()))
 
     def copy(self) -> Population:
-        """A copy that shares nothing."""
+        """Return a copy that shares nothing."""
         return Population(self.words.copy(), self.lengths.copy(), self._values, self.weights)
 
     def __len__(self) -> int:
@@ -172,7 +172,7 @@ class Population:
     def __getitem__(self, index: slice | AnyArray | list[int]) -> Population: ...
 
     def __getitem__(self, index: Any) -> Genotype | Population:
-        """One genotype (a copy) for an integer; a population (copied) for a slice, a mask or indices."""
+        """Return one genotype for an integer, a population for a slice, a mask or indices; always a copy."""
         if isinstance(index, int | np.integer):
             values = () if np.isnan(self._values[index, 0]) else self._values[index].tolist()
             return Genotype.from_words(self.words[index], int(self.lengths[index]), Fitness(values, self.weights))

@@ -1,4 +1,4 @@
-"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA)."""
+"""The community of MEGA: one population of genotypes per task, mating across tasks, stages that grow."""
 
 from genoevo.community.community import Community
 from genoevo.community.growth_rule import Growth

@@ -1,7 +1,7 @@
-"""Community: one population of genotypes per task, mating across tasks, stages and their growth (MEGA).
+"""The community of MEGA: one population of genotypes per task, mating across tasks, stages that grow.
 
-All tasks' genotypes lie in one packed population, task after task, so that a round is a few batch operations
-whatever the number of tasks.
+The genotypes of all tasks lie in one packed population, task after task. So a round is a few batch operations,
+however many tasks there are.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ from genoevo.state import (
 
 
 class Community:
-    """Task populations that evolve together.
+    """The populations of several tasks, which evolve together.
 
     Parameters
     ----------
     layout
         The genotypes' :class:`StagedLayout`.
     tasks
-        Names, each once.
+        Names of the tasks, each once.
     seed
-        Of the generator that makes every random decision.
+        Seed of the generator that makes every random decision.
     size
         Genotypes per task: 3 (MT10), 4 (MT50) [P].
     stage
         Start stage of every task: 3 [P].
     reproduction, mating, growth, decoding
-        The rules, see their classes.
+        The rules; see their classes.
 
     Attributes
     ----------
     population : Population
-        All genotypes, those of task t at rows ``t * size`` to ``(t + 1) * size``. After a round the first row of
-        each task is its elite. Fitness is (score, mean return) of the last round, NaN for new genotypes.
+        All genotypes. Task t has the rows ``t * size`` to ``(t + 1) * size``; after a round the first of them is
+        its elite. Fitness is (score, mean return) of the last round, NaN for new genotypes.
     rounds : int
-        Rounds so far.
+        Number of rounds so far.
 
     """
 
@@ -85,7 +85,7 @@ class Community:
         self.growth = growth or Growth()
         self.decoding = decoding or Decoding()
         if self.reproduction.changes_lengths:
-            raise ValueError("a task's genotypes are all of its stage: reproduction must not change lengths")
+            raise ValueError("the genotypes of a task must all have its stage: reproduction must not change lengths")
         if stage > self.growth.max_modules:
             raise ValueError(f"stage must be at most max_modules ({self.growth.max_modules}), got {stage}")
         self.rng = seeded(seed)
@@ -101,38 +101,38 @@ class Community:
         return stages_of(self.population[:: self.size], self.layout)
 
     def of(self, task: int) -> Population:
-        """A copy of one task's genotypes; IndexError for a task that is not there."""
+        """Return a copy of one task's genotypes; IndexError if there is no such task."""
         if not 0 <= task < len(self.tasks):
             raise IndexError(f"there are {len(self.tasks)} tasks, got {task}")
         return self.population[task * self.size : (task + 1) * self.size]
 
     def weights(self, population: Population | None = None) -> Floats:
-        """(n, G) float64: *population*, or all genotypes, decoded by :func:`~genoevo.decode.decode_population`."""
+        """Decode *population*, or all genotypes: (n, G) float64, see :func:`~genoevo.decode.decode_population`."""
         return decode_population(
             population or self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale
         )
 
     def genes(self) -> Ints:
-        """(n, G) int64: each genotype's codes, the whole numbers of its genes; zero past its own genes."""
+        """Return each genotype's codes, the whole numbers of its genes, (n, G) int64; zero past its own genes."""
         return gene_values(self.population, self.layout.precision)
 
     def rewrite(self, genes: npt.ArrayLike) -> Flags:
-        """Put other codes into the genotypes, as a search beside evolution may have found them.
+        """Replace the codes of the genotypes, for instance by those that gradient steps have found.
 
         Parameters
         ----------
         genes
-            (n, G) whole numbers from 0 to ``2**precision - 1``, as :meth:`genes` gives them; what lies past a
-            genotype's own genes is ignored.
+            (n, G) whole numbers from 0 to ``2**precision - 1``, as :meth:`genes` gives them. Numbers past a
+            genotype's own genes are ignored.
 
         Returns
         -------
-        (n,) bool: the genotypes that have changed. They have no fitness any more; the others keep theirs.
+        (n,) bool: the genotypes that have changed. They lose their fitness; the others keep theirs.
 
         Raises
         ------
         ValueError
-            For another shape, numbers that are not whole, or one out of range; nothing is changed.
+            For another shape, numbers that are not whole, or a number out of range. Nothing is changed then.
 
         """
         present, given = self.genes(), np.asarray(genes)
@@ -151,7 +151,7 @@ class Community:
         return changed
 
     def effective_modules(self) -> Ints:
-        """(tasks, size) int64: modules of each genotype whose share of the output exceeds the threshold [O]."""
+        """Count each genotype's modules whose share of the output exceeds the threshold [O], (tasks, size) int64."""
         effective = np.empty(len(self.population), dtype=np.int64)
         for rows in blocks(self.population.lengths, self.layout.precision):
             part = self.population[rows]
@@ -168,28 +168,29 @@ class Community:
         module_budget: int | None = None,
         rollback: float | None = None,
     ) -> Round:
-        """One round of every task: scores, growth rule, elite, children.
+        """Run one round for every task: scores, growth rule, elite, children.
 
         Parameters
         ----------
         performance
             (tasks, size) in [0, 1]: how well each genotype did since the last round, e.g. its success rate.
         mean_return
-            (tasks, size), any finite unit: breaks ties, and tells improvement while performance is 0. None: zeros.
+            (tasks, size), in any finite unit: breaks ties, and measures improvement while performance is 0. None
+            means zeros.
         breed
-            False keeps all genotypes, with their fitness and the elite in front; stages may change all the same.
+            False keeps all genotypes, with their fitness and the elite in front. Stages may still change.
         module_budget
-            No task grows where all tasks' stages together would exceed this; those without improvement for longest
-            go first [O].
+            Largest sum of all tasks' stages that growth may reach. Tasks without improvement for longest grow
+            first [O].
         rollback
-            A task whose genotypes' mean performance is below that of the generation they replaced by more than this
-            gets that generation and its stage back, to be judged anew [O]; where *module_budget* has no room for all
-            of these stages, those that lost most do. None never looks back.
+            Largest loss of mean performance that a new generation may bring. A task that loses more gets the
+            generation before and its stage back, to be evaluated again [O]. If *module_budget* has no room for all
+            of these stages, the tasks that lost most come first. None never rolls back.
 
         Raises
         ------
         ValueError
-            For a wrong shape, a performance outside [0, 1] or a return that is not finite; nothing is changed.
+            For a wrong shape, a performance outside [0, 1] or a return that is not finite. Nothing is changed then.
 
         """
         performance = check_result("performance", performance, self.tasks, self.size)
@@ -240,7 +241,7 @@ class Community:
             self._history.forget(np.flatnonzero(self.stages != stages).tolist())
 
     def state_dict(self) -> State:
-        """The whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
+        """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
         return {
             "kind": "community",
             "precision": self.layout.precision,
@@ -260,7 +261,7 @@ class Community:
 
     @classmethod
     def from_state(cls, state: State) -> Community:
-        """Continue where :meth:`state_dict` was taken, bit for bit; ValueError where it is not a community's."""
+        """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
         check_state("a community", state, _PARTS, kind="community")
         check_whole("precision", state["precision"], 1, 16)
         layout, tasks = StagedLayout(state["precision"]), state["tasks"]

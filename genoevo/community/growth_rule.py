@@ -1,4 +1,4 @@
-"""When a task gets another module or gives one back, and the history of each task that decides it."""
+"""The growth rule: when a task gains a module or gives one back, by the history of its rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genoevo.state import State, check_array, check_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """When a task gets another module [P]; every number is our choice [O].
+    """The rule by which a task gains a module [P]; every number is our choice [O].
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class GrowthHistory:
         self.stagnant = np.where(better | mastered, 0, self.stagnant + 1)
 
     def forget(self, tasks: list[int]) -> None:
-        """After a change of stage the task has `patience` rounds to show what the new stage gives."""
+        """Forget the best of *tasks* whose stage has changed: they have `patience` rounds to improve again."""
         self.stagnant[tasks] = 0
         self.best_score[tasks] = -np.inf
         self.best_return[tasks] = -np.inf
@@ -102,7 +102,7 @@ class GrowthHistory:
     def from_state(cls, state: State, tasks: int) -> GrowthHistory:
         """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
         names = cls.__slots__
-        check_state("a community's memory", state, names)
+        check_state("a community's growth history", state, names)
         kinds = dict.fromkeys(names, np.float64) | {"stagnant": np.int64}
         return cls(**{name: check_array(name, state[name], kinds[name], (tasks,)) for name in names})
 
@@ -123,11 +123,11 @@ def stage_changes(
     held: Flags,
     budget: int | None,
 ) -> tuple[list[int], list[int]]:
-    """The tasks that grow and those that give a module back; every array is (tasks,).
+    """Return the tasks that grow and the tasks that give a module back; every array is (tasks,).
 
-    *performance* is the mean over a task's genotypes, *effective* the effective modules of its elite; tasks that are
-    *held* keep their stage. Of tasks that would grow, those without improvement for longest go first while all
-    *stages* together are within the *budget*.
+    *performance* is the mean over a task's genotypes, *effective* the number of effective modules of its elite.
+    Tasks that are *held* keep their stage. If the *budget* for the sum of *stages* has no room for every task that
+    would grow, the tasks without improvement for longest come first.
     """
     mastered = performance >= rule.mastery
     insufficient = ~held & ~mastered & (history.stagnant >= rule.patience)
@@ -150,7 +150,7 @@ def resized(
     fill: growing.Fill,
     rng: np.random.Generator,
 ) -> Population:
-    """*population*, of *size* genotypes for each task, with the tasks *grown* and *shrunk* by a stage."""
+    """Return *population*, *size* genotypes per task, with the tasks *grown* and *shrunk* by one stage."""
     within = np.arange(size)
     if grown:
         rows = (np.array(grown)[:, None] * size + within).ravel()

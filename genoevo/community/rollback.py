@@ -1,4 +1,4 @@
-"""The generation before the present one, for tasks that get it back."""
+"""The previous generation, for tasks that are rolled back to it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def check_fit(population: Population, layout: StagedLayout, tasks: object, size:
 
 @dataclass(slots=True)
 class Replaced:
-    """The generation before the present one, elites first, and its tasks' mean performance (tasks,), NaN for none."""
+    """The previous generation, elites first, and its mean performance per task, (tasks,), NaN for none."""
 
     population: Population
     performance: Floats
 
     def stages(self, layout: StagedLayout) -> Ints:
-        """(tasks,) int64: each task's stage then."""
+        """Return the stage of each task then, (tasks,) int64."""
         size = len(self.population) // len(self.performance)
         return stages_of(self.population[::size], layout)
 
@@ -49,10 +49,10 @@ class Replaced:
         tolerance: float | None,
         budget: int | None,
     ) -> Flags:
-        """(tasks,) bool: the tasks that get this generation back.
+        """Return which tasks are rolled back to this generation, (tasks,) bool.
 
-        Their mean performance has since fallen by more than *tolerance* (None: no task is rolled back). If the
-        *budget* of modules has no room for all of their stages, those that lost most come first.
+        Their mean performance has since fallen by more than *tolerance*; None rolls no task back. If the *budget*
+        of modules has no room for all of their stages, the tasks that lost most come first.
         """
         if tolerance is None:
             return np.zeros(len(performance), np.bool_)
@@ -67,7 +67,7 @@ class Replaced:
         return worse
 
     def as_state(self) -> State:
-        """Nothing where no task has one: a state without it is that of a community that never looks back."""
+        """Return the entry of the state, or nothing for a community that never rolls back: its state has no entry."""
         if np.isnan(self.performance).all():
             return {}
         return {"replaced": {"population": population_state(self.population), "performance": self.performance}}

@@ -1,4 +1,4 @@
-"""One round: what it saw and did, and the generation that it breeds."""
+"""One round of a community: its result, and the generation that it breeds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from genoevo.population import Population
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round saw and did. Arrays are (tasks, size), indices count within a task's population.
+    """The result of one round. Arrays are (tasks, size); indices count within a task's population.
 
     ``elites`` (tasks,) int64: the survivor of each task. ``grown``, ``shrunk``, ``restored``: task indices.
     ``parents`` (tasks, size - 1, 2) int64: the rows of the evaluated ``Community.population`` that each new
-    genotype comes from, -1 where there is none; ``origins`` (tasks, size - 1) int8 codes of
+    genotype comes from, -1 for none. ``origins`` (tasks, size - 1) int8: codes of
     :class:`~genoevo.operators.reproduction.Origin`.
     """
 
@@ -36,7 +36,7 @@ class Round:
 
 
 def check_result(name: str, values: npt.ArrayLike, tasks: list[str], size: int) -> Floats:
-    """*values* as a (tasks, size) float64 array; ValueError for another shape, or a number that is not finite."""
+    """Return *values* as (tasks, size) float64; ValueError for another shape or a number that is not finite."""
     array = np.asarray(values, dtype=np.float64)
     expected = (len(tasks), size)
     if array.shape != expected:
@@ -48,13 +48,13 @@ def check_result(name: str, values: npt.ArrayLike, tasks: list[str], size: int) 
 
 
 def elite_first(elites: Ints, size: int) -> Ints:
-    """(tasks, size) rows of the population, each task's elite first, the others in their order."""
+    """Return (tasks, size) rows of the population: each task's elite first, the others in their order."""
     order: Ints = (np.arange(size) != elites[:, None]).argsort(axis=1, kind="stable")
     return order + np.arange(len(elites))[:, None] * size
 
 
 def unchanged(elites: Ints, size: int) -> tuple[Ints, Origins]:
-    """Parents and origins of genotypes that stay: each is its own parent's mutant, with nothing changed."""
+    """Return the parents and origins of genotypes that stay: each is an unchanged mutant of itself."""
     own = elite_first(elites, size)[:, 1:]
     origins = np.full(own.shape, Origin.MUTATION, dtype=np.int8)
     return np.stack([own, np.full_like(own, -1)], axis=2), origins
@@ -69,14 +69,14 @@ def next_generation(
     layout: StagedLayout,
     rng: np.random.Generator,
 ) -> tuple[Population, Ints, Origins]:
-    """Each task's elite and its children, and the children's parents and origins as in :class:`Round`."""
+    """Return each task's elite and new children, and the children's parents and origins as in :class:`Round`."""
     tasks = len(elites)
     size = len(population) // tasks
     children = size - 1
     task = np.repeat(np.arange(tasks), children)
     first = tournament_within(merit, task * size, size, rng, size=mating.tournament_size)
     abroad = (rng.random(len(task)) < mating.community_rate) & (tasks > 1)
-    # A uniform draw among the other tasks; where there is none, `abroad` is false everywhere.
+    # A uniform draw among the other tasks. If there is no other, `abroad` is false everywhere.
     other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
     donor = np.where(abroad, other, task)
     second = tournament_within(merit, donor * size, size, rng, size=mating.tournament_size)

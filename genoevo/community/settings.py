@@ -1,4 +1,4 @@
-"""How a community decodes its genotypes and who mates with whom."""
+"""The rules of decoding and mating in a community."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genoevo.decode import OFFSET, check_offset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """How bits become weights.
+    """The decoding of bits into weights.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mating:
-    """The choice of parents.
+    """The choice of mates.
 
     Parameters
     ----------

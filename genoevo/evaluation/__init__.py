@@ -1,6 +1,6 @@
-"""Where fitness is computed, and what happens where that fails.
+"""Evaluators, which compute fitness, and the rule for evaluations that fail.
 
-An evaluator computes; :func:`evaluated` applies the evaluator's :class:`Failure` rule, the same for all of them.
+An evaluator computes; :func:`evaluated` applies its :class:`Failure` rule, in the same way for every evaluator.
 Worker processes are in :mod:`genoevo.pools`.
 """
 

@@ -1,4 +1,4 @@
-"""A bounded memory of fitness by genotype, for functions that are deterministic and slow."""
+"""A bounded cache of fitness by genotype, for functions that are deterministic and slow."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _KEYS = ("size", "hits", "misses", "entries")
 
 
 class Cache:
-    """Fitness of the last *size* different genotypes that were asked for.
+    """The fitness of the last *size* different genotypes that were looked up.
 
     Attributes
     ----------
     hits, misses : int
-        Genotypes that were not evaluated again, and that were. A genotype that stands twice in one population is
-        evaluated once.
+        Number of genotypes whose fitness was known, and of those that were evaluated. A genotype that occurs twice
+        in one population is evaluated once.
 
     """
 
     def __init__(self, size: int) -> None:
         check_at_least("size", size, 1)
         self.size, self.hits, self.misses = size, 0, 0
-        self._entries: OrderedDict[_Key, list[float]] = OrderedDict()  # least recently asked for first
+        self._entries: OrderedDict[_Key, list[float]] = OrderedDict()  # least recently used first
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def evaluated(self, evaluator: Evaluator, population: Population) -> Floats:
-        """As :func:`genoevo.evaluation.evaluated`; only genotypes that are not known are evaluated."""
+        """Evaluate as :func:`genoevo.evaluation.evaluated` does, but only genotypes that are not in the cache."""
         keys = _keys(population)
         unknown: dict[_Key, int] = {}
         for row, key in enumerate(keys):
@@ -57,13 +57,13 @@ class Cache:
         for key, fitness in known.items():
             if key in self._entries:
                 self._entries.move_to_end(key)
-            elif all(map(isfinite, fitness)):  # the fitness of a failure is no property of its genotype
+            elif all(map(isfinite, fitness)):  # the fitness of a failure is not a property of its genotype
                 self._entries[key] = fitness
         while len(self._entries) > self.size:
             self._entries.popitem(last=False)
 
     def state_dict(self) -> State:
-        """Size, counts and entries; the entries as a population, or None."""
+        """Return size, counts and entries; the entries as a population, or None."""
         entries = None
         if self._entries:
             lengths = np.array([length for length, _ in self._entries], dtype=np.int64)
@@ -76,7 +76,7 @@ class Cache:
 
     @classmethod
     def from_state(cls, state: State, objectives: int = 1) -> Cache:
-        """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
+        """Return the cache that :meth:`state_dict` describes; ValueError names what is missing or does not fit."""
         check_state("a cache", state, _KEYS)
         size, hits, misses = counts(state, _KEYS[:3]).values()
         cache = cls(size)

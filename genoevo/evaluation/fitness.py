@@ -1,6 +1,6 @@
-"""Where fitness is computed, and what happens where that fails.
+"""Evaluators, which compute fitness, and the rule for evaluations that fail.
 
-An evaluator computes; :func:`evaluated` applies the evaluator's :class:`Failure` rule, the same for all of them.
+An evaluator computes; :func:`evaluated` applies its :class:`Failure` rule, in the same way for every evaluator.
 Worker processes are in :mod:`genoevo.pools`.
 """
 
@@ -24,17 +24,16 @@ Action = Literal["raise", "worst"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What to do where a genotype's fitness cannot be had.
+    """The rule for a genotype whose evaluation fails.
 
-    A failure is an exception, a value that is not finite or of the wrong shape, and, in worker processes, no
-    answer in time or the end of the worker.
+    A failure is an exception, or a value that is not finite or of the wrong shape. In worker processes it is also
+    a missing answer in time, or the end of the worker.
 
     Parameters
     ----------
     action
-        ``raise`` an :class:`EvaluationError`, after which the same genotypes can be evaluated again or told; or
-        give them the ``worst`` fitness there is: minus infinity under a positive weight, plus infinity under a
-        negative one.
+        ``raise``: an :class:`EvaluationError`, after which the same genotypes can be evaluated again. ``worst``:
+        the worst fitness there is, minus infinity under a positive weight, plus infinity under a negative one.
     retries
         How often failed genotypes are evaluated again before that.
 
@@ -49,7 +48,7 @@ class Failure:
 
 
 class EvaluationError(RuntimeError):
-    """No fitness for a genotype. ``genotype`` is the first that failed; ``__cause__`` the function's exception."""
+    """An evaluation failed. ``genotype`` is the first that failed, ``__cause__`` the function's exception."""
 
     __module__ = "genoevo.evaluation"  # tracebacks and pickles name the path that users import
 
@@ -62,14 +61,14 @@ class EvaluationError(RuntimeError):
 
 
 class Fault(NamedTuple):
-    """Why a genotype has no fitness: *what* the fitness function did, and the exception if it raised one."""
+    """The reason why a genotype has no fitness: *what* the function did, and its exception if it raised one."""
 
     what: str
     cause: BaseException | None = None
 
 
 class Attempt(NamedTuple):
-    """Fitness (n, objectives) of a population, and the fault of each row that has none."""
+    """The fitness (n, objectives) of a population, and the fault of each row that has none."""
 
     values: Floats
     faults: dict[int, Fault]
@@ -77,16 +76,19 @@ class Attempt(NamedTuple):
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """What computes fitness. A genotype's fitness must not depend on what else is evaluated, when, or where."""
+    """The interface of what computes fitness.
+
+    A genotype's fitness must not depend on what else is evaluated, when, or in which process.
+    """
 
     failure: Failure
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
-        """Evaluate once. *hasty*: return soon after the first fault, whatever is still to do."""
+        """Evaluate each genotype once. *hasty*: return soon after the first fault, with the rest undone."""
 
 
 class InProcess:
-    """Calls *function* with one :class:`~genoevo.Genotype` after the other, in this process.
+    """An evaluator that calls *function* with one :class:`~genoevo.Genotype` after the other, in this process.
 
     *function* returns a float, or a sequence of floats with several objectives.
     """
@@ -96,7 +98,7 @@ class InProcess:
         self.failure = failure or Failure()
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
-        """Fitness of every genotype, in order."""
+        """Evaluate every genotype, in order."""
         values, faults = _unknown(population), dict[int, Fault]()
         for row, genotype in enumerate(population):
             fault = self._evaluate(genotype, values[row])
@@ -120,9 +122,10 @@ class InProcess:
 
 
 class Vectorised:
-    """Calls *function* with a whole :class:`~genoevo.Population`; it returns a (n,) or (n, objectives) array.
+    """An evaluator that calls *function* with a whole :class:`~genoevo.Population`.
 
-    Where it raises, or returns something of another shape, all genotypes that it was called with have failed.
+    *function* returns a (n,) or (n, objectives) array. If it raises, or returns something of another shape, all
+    genotypes that it was called with have failed.
     """
 
     def __init__(self, function: Callable[[Population], npt.ArrayLike], *, failure: Failure | None = None) -> None:
@@ -130,7 +133,7 @@ class Vectorised:
         self.failure = failure or Failure()
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
-        """Fitness of every genotype, in order."""
+        """Evaluate every genotype, in order."""
         values = _unknown(population)
         try:
             result = self.function(population)
@@ -150,10 +153,10 @@ class Vectorised:
 
 
 def evaluated(evaluator: Evaluator, population: Population) -> Floats:
-    """Fitness of *population*: (n,) float64 with one objective, else (n, objectives).
+    """Evaluate *population*: (n,) float64 with one objective, else (n, objectives).
 
-    Finite, but for genotypes that failed under ``worst``. Raises EvaluationError under ``raise``, naming the first
-    genotype that failed.
+    The fitness is finite, except for genotypes that failed under the rule ``worst``. Under ``raise``,
+    EvaluationError names the first genotype that failed.
     """
     rule = evaluator.failure
     values = _unknown(population)
@@ -178,7 +181,7 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
 
 
 def as_evaluator(evaluate: Evaluator | FitnessFunction) -> Evaluator:
-    """*evaluate* itself, or :class:`InProcess` around a function; TypeError for anything else."""
+    """Return *evaluate* itself, or :class:`InProcess` around a function; TypeError for anything else."""
     if isinstance(evaluate, Evaluator):
         return evaluate
     if not callable(evaluate):

@@ -1,4 +1,4 @@
-"""Evolution: a genetic algorithm over one population, or over islands of it, as ask and tell."""
+"""Evolution: a genetic algorithm over one population, or over islands, with an ask-tell interface."""
 
 from genoevo.evolution.evolution import Callback, Evolution
 from genoevo.evolution.history import PopulationStatistics

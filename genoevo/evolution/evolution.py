@@ -1,8 +1,8 @@
-"""Evolution: a genetic algorithm over one population, or over islands of it, as ask and tell.
+"""Evolution: a genetic algorithm over one population, or over islands, with an ask-tell interface.
 
-One generation: :class:`Selection` of pairs of parents, one child per pair by :class:`Reproduction`, evaluation,
-:class:`Survival`, and migration where there are :class:`Islands`. Everything random comes from one generator that
-is part of the state.
+One generation is :class:`Selection` of pairs of parents, one child per pair by :class:`Reproduction`, evaluation,
+:class:`Survival`, and migration if there are :class:`Islands`. All random numbers come from one generator, which is
+part of the state.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ Callback = Callable[["Evolution"], object]
 
 
 class Evolution:
-    """A genetic algorithm that is asked for genotypes and told their fitness.
+    """A genetic algorithm with an ask-tell interface.
 
     Parameters
     ----------
     evaluate
         A function of one :class:`Genotype`, or an evaluator, see :mod:`genoevo.evaluation` and
-        :mod:`genoevo.pools`; None where only ask and tell are used.
+        :mod:`genoevo.pools`. None if only ask and tell are used.
     population
-        The first generation; its genotypes keep their lengths' distribution by inheritance. With islands, the
-        genotypes of the first island, then those of the second, and so on.
+        The first generation. Children inherit the lengths of its genotypes. With islands, the genotypes of the
+        first island come first, then the second island's, and so on.
     seed
-        Of the generator that makes every random decision.
+        Seed of the generator that makes every random decision.
     reproduction, selection, survival, islands
         The rules of one generation.
     layout
-        Needed by operators that know segments.
+        The layout, for operators that need one.
     record
         What to keep besides the population.
     statistics
         DEAP's ``Statistics`` or ``MultiStatistics`` over each generation's population, added to its record in the
-        logbook, so none may be named like a column of its own (see *logbook*; ValueError).
-        :class:`~genoevo.history.PopulationStatistics` are fast ones.
+        logbook. None may have the name of a column of the logbook (ValueError).
+        :class:`~genoevo.history.PopulationStatistics` are fast.
     callbacks
         Functions of the evolution, called in turn after each generation.
     memory
@@ -68,23 +68,23 @@ class Evolution:
     population : Population
         The current generation.
     generation : int
-        Generations told so far; the first is the given population.
+        Number of evaluated generations. The initial population is generation 1.
     evaluations : int
-        Genotypes told so far.
+        Number of evaluated genotypes.
     best : Genotype or None
         The best genotype seen so far; with several objectives, in lexicographic order.
     stagnant : int
-        Generations since *best* was last bettered.
+        Generations since *best* last improved.
     logbook : deap.tools.Logbook
         One record per generation: generation, evaluations, best, mean (both of the first objective, the mean over
-        finite values), length (mean), failed (genotypes told whose fitness is infinite), and the statistics.
+        finite values), length (mean), failed (evaluated genotypes whose fitness is infinite), and the statistics.
     hall_of_fame : deap.tools.HallOfFame or None
     pareto_front : deap.tools.ParetoFront or None
     lineage : Lineage or None
     cache : Cache or None
         As *record* says.
     numbers : numpy.ndarray
-        (n,) int64: which genotype of the lineage, in the order of evaluation, stands in each row of *population*.
+        (n,) int64: the number, in the order of evaluation, of the genotype in each row of *population*.
 
     Examples
     --------
@@ -147,23 +147,23 @@ class Evolution:
         self.lineage, self.cache = recorded.lineage, recorded.cache
 
     def ask(self) -> Population:
-        """Genotypes to evaluate: the given population at first, then each generation's children.
+        """Return the genotypes to evaluate: first the initial population, then each generation's children.
 
-        Asked again before :meth:`tell`, it returns the same genotypes and draws nothing.
+        A second call before :meth:`tell` returns the same genotypes and draws nothing.
         """
         if self._pending is None:
             self._pending = Pending.given(self.population) if self.generation == 0 else self._breed()
         return self._pending.population.copy()
 
     def tell(self, fitness: npt.ArrayLike) -> None:
-        """Take the fitness of the genotypes last asked for: (n,) or (n, objectives), in their order.
+        """Complete a generation by the fitness of the genotypes that :meth:`ask` returned, in their order.
 
-        Numbers are finite, but for a genotype whose evaluation failed: it may have the worst infinity under its
-        weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before :meth:`ask`, ValueError
-        for a wrong shape, NaN, or an infinity that is not the worst; the state is then unchanged.
+        *fitness* is (n,) or (n, objectives), and finite. Only a genotype whose evaluation failed may have the worst
+        infinity under its weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before
+        :meth:`ask`, and ValueError for a wrong shape, NaN, or another infinity. The state is unchanged then.
         """
         if self._pending is None:
-            raise RuntimeError("tell() before ask(): there are no genotypes to tell the fitness of")
+            raise RuntimeError("tell() before ask(): no genotypes are pending")
         evaluated = self._pending.evaluated(fitness)
         self.generation += 1
         self._recorded.add(evaluated, self.generation)
@@ -183,14 +183,14 @@ class Evolution:
 
     @property
     def is_asked(self) -> bool:
-        """Whether genotypes that :meth:`ask` gave wait for their fitness."""
+        """Whether genotypes that :meth:`ask` returned are waiting for their fitness."""
         return self._pending is not None
 
     def step(self) -> None:
-        """One generation: ask, evaluate, tell.
+        """Run one generation: ask, evaluate, tell.
 
-        Where the evaluation raises, the generation is not lost: the same genotypes are evaluated at the next call,
-        and can be asked for and told.
+        If the evaluation raises, the generation is not lost: its genotypes stay pending, for the next call or for
+        :meth:`ask` and :meth:`tell`.
         """
         if self._evaluator is None:
             raise RuntimeError("this evolution has no evaluate function; use ask() and tell()")
@@ -198,10 +198,10 @@ class Evolution:
         self.tell(compute(self._evaluator, self.ask()))
 
     def run(self, generations: int | None = None, *, stop: Stop | None = None) -> str:
-        """That many further generations, or fewer where *stop* says so; the first evaluates the given population.
+        """Run that many further generations, or fewer if *stop* ends the run before.
 
-        Returns why it ended: ``generations`` or the name of the :class:`Stop`'s condition. Raises ValueError where
-        neither is given.
+        The first generation evaluates the initial population. Returns the reason of the end: ``generations`` or the
+        name of the :class:`Stop`'s condition. Raises ValueError if neither is given.
         """
         if generations is None and stop is None:
             raise ValueError("run() needs a number of generations or a stop")
@@ -242,7 +242,7 @@ class Evolution:
         self.population, self.numbers = self.population[rows], self.numbers[rows]
 
     def state_dict(self) -> State:
-        """The whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
+        """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
         snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
         return {
             "kind": "evolution",
@@ -263,10 +263,10 @@ class Evolution:
         statistics: Statistics | MultiStatistics | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Evolution:
-        """Continue where :meth:`state_dict` was taken, bit for bit. Functions and the layout are given again.
+        """Resume from what :meth:`state_dict` gave, bit for bit. Functions and the layout must be given again.
 
-        Raises ValueError where *state* is not an evolution's or lacks a part, which it names, and where its layout
-        was another, as their ``repr`` tells.
+        Raises ValueError if *state* is not the state of an evolution, names a part that is missing, and if the
+        ``repr`` of its layout was different.
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
         check_layout(state, layout)

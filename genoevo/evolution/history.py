@@ -1,4 +1,4 @@
-"""What a run keeps: DEAP's hall of fame, Pareto front, statistics and logbook, fed from packed populations."""
+"""DEAP's hall of fame, Pareto front, statistics and logbook, fed from packed populations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from genoevo.population import Population
 from genoevo.state import State, check_state, population_from_state, population_state
 
 COLUMNS = ("generation", "evaluations", "best", "mean", "length", "failed")
-"""What every record of a run's log holds beside its statistics."""
+"""The columns that every record of the logbook has besides the statistics."""
 
 
 class PopulationStatistics(Statistics):  # type: ignore[misc]
     """DEAP's ``Statistics`` whose key takes the whole :class:`~genoevo.Population` and returns an array.
 
-    The registered functions get that array, so that no genotype is made into an object. It goes wherever DEAP's own
-    goes, also into a ``MultiStatistics``.
+    The registered functions get that array, so no genotype becomes an object. It can replace DEAP's own
+    everywhere, also in a ``MultiStatistics``.
 
     Examples
     --------
@@ -32,24 +32,24 @@ class PopulationStatistics(Statistics):  # type: ignore[misc]
     """
 
     def compile(self, data: Population) -> dict[str, Any]:
-        """Each registered function of the key's array."""
+        """Return the value of each registered function of the key's array."""
         values = self.key(data)
         return {name: function(values) for name, function in self.functions.items()}
 
 
 def check_names(statistics: Statistics | MultiStatistics) -> None:
-    """Raise ValueError where a name of *statistics* is one of the log's own :data:`COLUMNS`."""
+    """Raise ValueError if a name of *statistics* is one of the logbook's own :data:`COLUMNS`."""
     names = set(statistics.fields)
     if isinstance(statistics, MultiStatistics):  # DEAP writes the log's own columns into every chapter, over its own
         names.update(*(part.fields for part in statistics.values()))
     if taken := sorted(names & set(COLUMNS)):
-        raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of its own so named")
+        raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of these names")
 
 
 def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
-    """As ``hall.update(population)``, but only genotypes that could enter become objects.
+    """Do what ``hall.update(population)`` does, but only genotypes that could enter become objects.
 
-    Among equals the one found first stays.
+    Of equal genotypes the first stays.
     """
     merit = population.merit()
     rows = np.arange(len(population))
@@ -68,7 +68,7 @@ def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
 
 
 def update_pareto_front(front: ParetoFront, population: Population) -> None:
-    """As ``front.update(population)``, but only genotypes that it does not dominate become objects, and once each."""
+    """Do what ``front.update(population)`` does, but only genotypes that are not dominated become objects."""
     if len(front):
         weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
         members = np.array([genotype.fitness.wvalues for genotype in front])
@@ -80,25 +80,25 @@ def update_pareto_front(front: ParetoFront, population: Population) -> None:
 
 
 def hall_state(hall: HallOfFame) -> State | None:
-    """The genotypes of a hall of fame or Pareto front, best first; None for an empty one."""
+    """Return the genotypes of a hall of fame or Pareto front, best first; None for an empty one."""
     return population_state(Population.from_genotypes(hall)) if len(hall) else None
 
 
 def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) -> None:
-    """Put what :func:`hall_state` gave into an empty hall of fame or Pareto front; ValueError where it cannot be."""
+    """Fill an empty hall of fame or Pareto front with what :func:`hall_state` gave; ValueError if it does not fit."""
     if state is None:
         return
     population = population_from_state(state)
     population.check_evaluated()
     most = hall.maxsize or len(population)
     if population.weights != weights or len(population) > most:
-        raise ValueError(f"a hall of fame must hold {most} at most of weights {weights}, got {population}")
+        raise ValueError(f"a hall of fame must hold at most {most} of weights {weights}, got {population}")
     for genotype in reversed(list(population)):
         hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
 
 
 def columns(run: Progress, population: Population, evaluated: Population) -> dict[str, float]:
-    """A generation's :data:`COLUMNS`: of its *population*, and of the genotypes *evaluated* for it."""
+    """Return the :data:`COLUMNS` of a generation, from its *population* and the genotypes *evaluated* for it."""
     assert run.best is not None
     first = population.fitness.reshape(len(population), -1)[:, 0]
     finite = first[np.isfinite(first)]
@@ -113,7 +113,7 @@ def columns(run: Progress, population: Population, evaluated: Population) -> dic
 
 
 def log_state(logbook: Logbook) -> State:
-    """The records of a logbook and of its chapters."""
+    """Return the records of a logbook and of its chapters."""
     return {
         "records": [dict(record) for record in logbook],
         "chapters": {name: log_state(chapter) for name, chapter in logbook.chapters.items()},
@@ -121,7 +121,7 @@ def log_state(logbook: Logbook) -> State:
 
 
 def log_from_state(state: State) -> Logbook:
-    """The inverse of :func:`log_state`; ValueError names what is missing."""
+    """Return the logbook of what :func:`log_state` gave; ValueError names what is missing."""
     check_state("a log", state, ("records", "chapters"))
     logbook = Logbook()
     records, chapters = state["records"], state["chapters"]
@@ -138,7 +138,7 @@ def log_from_state(state: State) -> Logbook:
 def check_log(logbook: Logbook, generation: int) -> None:
     """Raise ValueError unless *logbook* has a record with all :data:`COLUMNS` for each generation so far."""
     if len(logbook) != generation:
-        raise ValueError(f"the log of {generation} generations has {len(logbook)} records")
+        raise ValueError(f"the log of {generation} generations must have as many records, got {len(logbook)}")
     for record in logbook:
         for name in COLUMNS:
             if not isinstance(record.get(name), int | float):
@@ -146,7 +146,7 @@ def check_log(logbook: Logbook, generation: int) -> None:
 
 
 def plain(value: Any) -> Any:
-    """*value* with numpy's scalars as Python's numbers, also inside dicts: as a saved log gives them back."""
+    """Return *value* with numpy's scalars as Python's numbers, also inside dicts, as a saved log has them."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value

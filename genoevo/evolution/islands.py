@@ -1,4 +1,4 @@
-"""Islands: populations that evolve side by side as one batch and now and then exchange their best (Tanese 1989)."""
+"""Islands: populations that evolve side by side as one batch and exchange their best at times (Tanese 1989)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Replace = Literal["worst", "random"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Islands:
-    """How many islands there are and how they exchange genotypes.
+    """The number of islands and the way they exchange genotypes.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class Islands:
     interval
         Generations from one migration to the next.
     migrants
-        Genotypes that travel along each connection: copies of the best of their island. 0 for none: that many
+        Genotypes that travel along each connection: copies of the best of their island. 0 makes the islands
         independent runs in one batch.
     topology
-        From where an island gets migrants: from the island before it (``ring``), from every other (``complete``),
-        or from one other, drawn anew for each island and migration (``random``).
+        The source of an island's migrants: the island before it (``ring``), every other island (``complete``), or
+        one other, drawn again for each island and migration (``random``).
     replace
-        Whose places they take: the ``worst``, or ``random`` ones, but never that of their new island's best.
+        The genotypes that migrants replace: the ``worst``, or ``random`` ones, but never the best of an island.
 
     """
 
@@ -50,26 +50,26 @@ class Islands:
 
     @property
     def arrivals(self) -> int:
-        """Migrants that reach each island at a migration."""
+        """The number of migrants that reach each island at a migration."""
         if self.count == 1:
             return 0
         return self.migrants * (self.count - 1 if self.topology == "complete" else 1)
 
     def size(self, genotypes: int) -> int:
-        """Genotypes of each island; ValueError where they cannot be shared out or leave migrants no room."""
+        """Return the size of each island; ValueError if *genotypes* cannot be divided or leave migrants no room."""
         size, rest = divmod(genotypes, self.count)
         if rest or not size:
-            raise ValueError(f"{genotypes} genotypes cannot be shared out equally among {self.count} islands")
+            raise ValueError(f"{genotypes} genotypes cannot be divided equally among {self.count} islands")
         if self.arrivals >= size:
             raise ValueError(f"{self.arrivals} migrants reach an island of {size}; there must be fewer")
         return size
 
     def is_due(self, generation: int) -> bool:
-        """Whether there is a migration after *generation*."""
+        """Return whether there is a migration after *generation*."""
         return self.arrivals > 0 and generation % self.interval == 0
 
     def migrated(self, merit: Floats, rng: np.random.Generator) -> Ints:
-        """(n,) int64: for each row, the row of the genotype that stands there after a migration.
+        """Return the row that each row's genotype after a migration comes from, (n,) int64.
 
         *merit* is (n,) float64, higher is better, island after island.
         """

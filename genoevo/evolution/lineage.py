@@ -1,4 +1,4 @@
-"""Lineage: who came from whom, by which operator."""
+"""The lineage: the parents of every genotype, and the operator that made it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NAMES = {GIVEN: "given"} | {origin.value: origin.name.lower() for origin in Ori
 
 
 class Lineage:
-    """One entry for each genotype evaluated; genotype i is the i-th, counted from 0."""
+    """The lineage of a run: one entry per evaluated genotype, numbered from 0 in the order of evaluation."""
 
     def __init__(self, objectives: int) -> None:
-        # One array of each kind per generation; joined when somebody looks.
+        # One array of each kind per generation, joined when one is read.
         self._parents = [np.zeros((0, 2), np.int64)]
         self._origins = [np.zeros(0, np.int8)]
         self._generations = [np.zeros(0, np.int64)]
         self._fitness = [np.zeros((0, objectives))]
 
     def record(self, parents: Ints, origins: Origins, generation: int, fitness: Floats) -> None:
-        """Append a generation's genotypes, in order; the arrays as in the attributes."""
+        """Append a generation's genotypes, in order. The arrays are those of the properties."""
         self._parents.append(parents)
         self._origins.append(origins)
         self._generations.append(np.full(len(parents), generation))
@@ -37,7 +37,7 @@ class Lineage:
 
     @property
     def parents(self) -> Ints:
-        """(n, 2) int64: the parents' numbers, -1 where there is none.
+        """The parents' numbers, (n, 2) int64, -1 for none.
 
         Mutation has one parent; fresh genotypes and those of the first generation have none.
         """
@@ -45,26 +45,26 @@ class Lineage:
 
     @property
     def origins(self) -> Origins:
-        """(n,) int8 of :class:`~genoevo.operators.reproduction.Origin`; -1 for genotypes of the first generation."""
+        """The :class:`~genoevo.operators.reproduction.Origin` codes, (n,) int8; -1 in the first generation."""
         return _joined(self._origins)
 
     @property
     def generations(self) -> Ints:
-        """(n,) int64: the generation that evaluated it, the first being 1."""
+        """The generation in which each genotype was evaluated, (n,) int64, counted from 1."""
         return _joined(self._generations)
 
     @property
     def fitness(self) -> Floats:
-        """(n, objectives) float64."""
+        """The fitness of each genotype, (n, objectives) float64."""
         return _joined(self._fitness)
 
     def __len__(self) -> int:
         return len(self.parents)
 
     def ancestors(self, number: int) -> Ints:
-        """The sorted numbers of all genotypes that genotype *number* descends from, and its own.
+        """Return the sorted numbers of genotype *number* and of all its ancestors.
 
-        Raises ValueError where there is no such genotype.
+        Raises ValueError if there is no such genotype.
         """
         check_between("number", number, 0, len(self) - 1)
         found = np.zeros(len(self), dtype=bool)
@@ -76,10 +76,10 @@ class Lineage:
         return np.flatnonzero(found)
 
     def graph(self) -> Any:
-        """A ``networkx.DiGraph`` with an edge from each parent to its child.
+        """Return a ``networkx.DiGraph`` with an edge from each parent to its child.
 
         Nodes are numbers, with ``origin`` (``given``, ``crossover``, ``mutation`` or ``fresh``), ``generation`` and
-        ``fitness``, a tuple. Raises ImportError where networkx is not installed.
+        ``fitness``, a tuple. Raises ImportError if networkx is not installed.
         """
         graph = optional("networkx", "a lineage's graph", "networkx").DiGraph()
         columns = self.origins.tolist(), self.generations.tolist(), self.fitness.tolist()
@@ -90,12 +90,12 @@ class Lineage:
         return graph
 
     def state_dict(self) -> State:
-        """The four arrays."""
+        """Return the four arrays."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
     @classmethod
     def from_state(cls, state: State, objectives: int | None = None) -> Lineage:
-        """The inverse of :meth:`state_dict`; ValueError names what is missing or does not fit."""
+        """Return the lineage of what :meth:`state_dict` gave; ValueError names what is missing or does not fit."""
         check_state("a lineage", state, _ARRAYS)
         parents = check_array("a lineage's parents", state["parents"], np.int64, (None, 2))
         n = len(parents)

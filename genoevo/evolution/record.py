@@ -22,15 +22,15 @@ class Record:
     Parameters
     ----------
     hall_of_fame
-        How many of the best different genotypes ever evaluated; 0 for none.
+        Number of the best different genotypes to keep; 0 for none.
     pareto_front
         Whether to keep every genotype that no other dominates.
     lineage
-        Whether to keep who came from whom: 33 bytes for each genotype ever evaluated, and 8 for each
+        Whether to keep the parents and origins of all genotypes: 33 bytes per evaluated genotype, and 8 per
         objective past the first.
     cache
-        For how many genotypes the fitness is remembered instead of computed again; 0 for none. For fitness that
-        is the same whenever it is computed.
+        Number of genotypes whose fitness is looked up instead of computed again; 0 for none. For deterministic
+        fitness functions.
 
     """
 
@@ -55,7 +55,7 @@ class Recorded:
 
     @classmethod
     def empty(cls, wanted: Record, weights: tuple[float, ...]) -> Recorded:
-        """All that is wanted, of a run that begins, with the objectives' *weights*."""
+        """Return the record of a run that begins: what is *wanted*, for objectives of these *weights*."""
         return cls(
             HallOfFame(wanted.hall_of_fame) if wanted.hall_of_fame else None,
             ParetoFront() if wanted.pareto_front else None,
@@ -64,7 +64,7 @@ class Recorded:
         )
 
     def add(self, evaluated: Pending, generation: int) -> None:
-        """Add a generation's genotypes, which have their fitness."""
+        """Add the evaluated genotypes of a generation."""
         population = evaluated.population
         if self.lineage is not None:
             self.lineage.record(evaluated.parents, evaluated.origins, generation, np.array(population.fitness))
@@ -84,7 +84,7 @@ class Recorded:
 
     @classmethod
     def from_state(cls, state: State, wanted: Record, weights: tuple[float, ...]) -> Recorded:
-        """The inverse of :meth:`as_state`; ValueError says what is missing or does not fit."""
+        """Return what :meth:`as_state` gave; ValueError says what is missing or does not fit."""
         recorded = cls.empty(wanted, weights)
         if recorded.hall_of_fame is not None:
             history.refill(recorded.hall_of_fame, state["hall_of_fame"], weights)

@@ -1,7 +1,7 @@
-"""Who becomes a parent and who survives, for one population or for islands of equal size at once.
+"""The rules of selection and survival, for one population or for islands of equal size at once.
 
-The genotypes of island i stand in rows ``i * size`` to ``(i + 1) * size``; what is chosen for one island never
-depends on another.
+The genotypes of island i are the rows ``i * size`` to ``(i + 1) * size``. The choice for one island never depends
+on another.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def _uniform(population: Population, n: int, rng: np.random.Generator) -> Ints:
     return rng.integers(0, len(population), n)
 
 
-# The rows of n parents, or of n survivors, of one island. What is not here has settings, or chooses for all islands
-# at once.
+# Functions that choose the rows of n parents, or of n survivors, of one island. Other methods have settings, or
+# choose for all islands at once.
 PARENTS: dict[str, Parents] = {
     "uniform": _uniform,
     "roulette": selection.roulette,
@@ -40,20 +40,20 @@ SURVIVORS: dict[str, Callable[[Population, int], Ints]] = {"nsga2": selection.ns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """How parents are chosen.
+    """The selection of parents.
 
     Parameters
     ----------
     method
-        ``tournament`` among *tournament_size* genotypes; ``crowded``, the same by non-dominated front and crowding
-        distance, for several objectives; ``truncation``: the best *share* of an island, each alike; ``roulette``,
-        ``sus`` (stochastic universal), ``ranking`` (linear), ``lexicase``: see :mod:`genoevo.operators.selection`;
-        ``uniform``: every genotype alike, as evolution strategies and DEAP's ``eaMuPlusLambda`` do, where survival
-        alone selects.
+        ``tournament`` among *tournament_size* genotypes; ``crowded``: a tournament by non-dominated front and
+        crowding distance, for several objectives; ``truncation``: the best *share* of an island, with equal
+        probability; ``roulette``, ``sus`` (stochastic universal), ``ranking`` (linear), ``lexicase``: see
+        :mod:`genoevo.operators.selection`; ``uniform``: every genotype with equal probability, as in evolution
+        strategies and DEAP's ``eaMuPlusLambda``, in which only survival selects.
     tournament_size
         Contenders of a tournament; NSGA-II has 2.
     share
-        Of ``truncation``, in [0, 1]; at least one genotype.
+        Share of an island that ``truncation`` selects from, in [0, 1]; at least one genotype.
 
     """
 
@@ -67,7 +67,7 @@ class Selection:
         check_between("share", self.share, 0, 1)
 
     def parents(self, population: Population, n: int, rng: np.random.Generator, islands: int = 1) -> Ints:
-        """(islands, n) int64 rows: *n* parents of each island. ValueError where one is unevaluated."""
+        """Return the rows of *n* parents of each island, (islands, n) int64; ValueError if one is unevaluated."""
         size = len(population) // islands
         starts = np.arange(islands) * size
         if size == 1:
@@ -89,23 +89,23 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survival:
-    """How many children there are, and who of parents and children survives. mu is the size of an island.
+    """The number of children, and the survival of parents and children. mu is the size of an island.
 
     Parameters
     ----------
     strategy
-        ``generational``: the *elites* best parents and mu - *elites* children. ``steady``: the children take the
-        places of as many worst parents (Whitley 1989). ``plus``: the best mu of parents and children. ``comma``:
-        the best mu of the children alone (both Schwefel 1977). Among equals a child goes before a parent, so that
-        ``plus`` with one parent and one child is the (1+1) EA.
+        ``generational``: the *elites* best parents and mu - *elites* children survive. ``steady``: the children
+        replace as many worst parents (Whitley 1989). ``plus``: the best mu of parents and children survive.
+        ``comma``: the best mu of the children alone (both Schwefel 1977). Of equals, a child goes before a parent,
+        so ``plus`` with one parent and one child is the (1+1) EA.
     elites
-        Of ``generational`` alone; None for 1.
+        Parents that survive, for ``generational`` alone; None for 1.
     offspring
         Children of each island. None for 1 (``steady``), mu (``plus``) or 7 mu (``comma``); given by *elites* in
         ``generational``.
     method
-        Who is best: ``best`` by fitness, lexicographic with several objectives, or ``nsga2`` by non-dominated rank
-        and crowding distance (Deb et al. 2002; DEAP's ``selNSGA2``).
+        The order of genotypes: ``best`` by fitness, lexicographic with several objectives, or ``nsga2`` by
+        non-dominated rank and crowding distance (Deb et al. 2002; DEAP's ``selNSGA2``).
 
     """
 
@@ -120,14 +120,14 @@ class Survival:
         if self.elites is not None:
             check_at_least("elites", self.elites, 0)
             if self.strategy != "generational":
-                raise ValueError(f"elites are of the generational strategy, got {self.elites} with {self.strategy!r}")
+                raise ValueError(f"elites need the generational strategy, got {self.elites} with {self.strategy!r}")
         if self.offspring is not None:
             check_at_least("offspring", self.offspring, 1)
             if self.strategy == "generational":
                 raise ValueError(f"the generational strategy's offspring follow from elites, got {self.offspring}")
 
     def children(self, size: int) -> int:
-        """Children of an island of *size* genotypes; ValueError where the settings do not fit that size."""
+        """Return the children of an island of *size* genotypes; ValueError if the settings do not fit that size."""
         if self.strategy == "generational":
             elites = 1 if self.elites is None else self.elites
             if elites >= size:
@@ -142,9 +142,9 @@ class Survival:
         return count
 
     def survivors(self, children: Population, parents: Population, islands: int = 1) -> Ints:
-        """(len(parents),) int64: who is the next generation, island after island.
+        """Return the rows of the next generation, island after island, (len(parents),) int64.
 
-        Rows count the children first and then the parents: row r is parent ``r - len(children)`` from there on.
+        Rows count the children first and then the parents: parent i is row ``len(children) + i``.
         """
         size, n = len(parents) // islands, len(children)
         young = np.arange(n).reshape(islands, -1)
@@ -157,7 +157,7 @@ class Survival:
         return np.concatenate([kept, young], axis=1).reshape(-1)
 
     def succession(self, children: Population, parents: Population, islands: int = 1) -> tuple[Ints, Ints]:
-        """As :meth:`survivors`: the rows of the parents that stay, and the order of these before all children."""
+        """Return the rows of the parents that stay, and the next generation's rows in these and all children."""
         order, n = self.survivors(children, parents, islands), len(children)
         old = order >= n
         stay = order[old] - n

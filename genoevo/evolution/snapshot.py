@@ -1,4 +1,4 @@
-"""Whatever changes as an evolution runs, as its saved state holds it."""
+"""The part of an evolution's state that changes as it runs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Snapshot:
         pending = None
         if state["asked"] is not None:
             pending = Pending.from_state(state["asked"])
-            _check_weights("asked genotypes", pending.population, population.weights)
+            _check_weights("pending genotypes", pending.population, population.weights)
         rng, so_far = generator_from_state(state["rng"]), counts(state, _COUNTS)
         best = _best(state["best"], population, so_far["generation"])
         logbook = history.log_from_state(state["log"])
@@ -74,13 +74,13 @@ CHANGING = tuple(field.name for field in fields(Snapshot) if field.name != "pend
 
 
 def layout_name(layout: Layout | None) -> str:
-    """What a state says of its layout."""
-    # The repr that a class gets from object is another in each process.
+    """Return the text by which a state identifies its layout."""
+    # The repr that a class inherits from object is different in each process.
     return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
 
 
 def check_layout(state: State, layout: Layout | None) -> None:
-    """Raise ValueError where *state* says that its layout was another."""
+    """Raise ValueError if *state* identifies another layout."""
     if state["layout"] not in (None, layout_name(layout)):  # None: of an early version, which did not record it
         was = f"{state['layout']!s:.80}"
         raise ValueError(f"this is the state of an evolution with layout {was}, got {layout_name(layout)}")
@@ -88,7 +88,7 @@ def check_layout(state: State, layout: Layout | None) -> None:
 
 def _best(state: State | None, population: Population, generation: int) -> Genotype | None:
     if (state is None) != (generation == 0):
-        raise ValueError(f"an evolution of {generation} generations has best {state!r:.80}")
+        raise ValueError(f"an evolution of {generation} generations cannot have best {state!r:.80}")
     if state is None:
         return None
     population.check_evaluated()
@@ -100,6 +100,4 @@ def _best(state: State | None, population: Population, generation: int) -> Genot
 
 def _check_weights(what: str, population: Population, weights: tuple[float, ...]) -> None:
     if population.weights != weights:
-        raise ValueError(
-            f"the weights of {what} must be those of the population, {weights}, got {population.weights}"
-        )
+        raise ValueError(f"the weights of {what} must be the population's, {weights}, got {population.weights}")

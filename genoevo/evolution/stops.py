@@ -1,4 +1,4 @@
-"""When a run ends."""
+"""The conditions that end a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genoevo.genotype import Genotype
 
 
 class Progress(Protocol):
-    """The progress of a run as far as a stop reads it; an :class:`~genoevo.Evolution` has all of it."""
+    """The progress of a run as far as a stop reads it. An :class:`~genoevo.Evolution` has all of it."""
 
     best: Genotype | None
     stagnant: int
@@ -22,9 +22,9 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Conditions of which the first that holds ends a run; each is checked before a generation begins.
+    """The conditions that end a run. They are checked before each generation, and one is enough.
 
-    All but *seconds* count from the beginning of the evolution, through saves and resumptions.
+    All but *seconds* count from the beginning of the evolution, also after it was saved and resumed.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Stop:
     target
         The best genotype's first objective is at least this good under its weight.
     stagnation
-        Generations since the best genotype was last bettered.
+        Generations since the best genotype last improved.
     seconds
         Wall time since this call of :meth:`~genoevo.Evolution.run` began.
     predicate
@@ -42,7 +42,7 @@ class Stop:
     Raises
     ------
     ValueError
-        Where no condition is given, or a negative one.
+        If no condition is given, or a negative one.
 
     """
 
@@ -61,7 +61,7 @@ class Stop:
                 check_at_least(name, getattr(self, name), 0)
 
     def reason(self, evolution: Progress, began: float) -> str | None:
-        """The name of the first condition that holds; None where none does. *began* is of ``time.monotonic``."""
+        """Return the name of the first condition that holds, or None. *began* is a time of ``time.monotonic``."""
         if self.target is not None and evolution.best is not None:
             fitness = evolution.best.fitness
             if fitness.wvalues[0] >= self.target * fitness.weights[0]:

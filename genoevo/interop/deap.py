@@ -1,4 +1,4 @@
-"""Our operators, or a whole :class:`~genoevo.Evolution`, on a ``deap.base.Toolbox``, in DEAP's calling convention."""
+"""genoevo's operators, or a whole :class:`~genoevo.Evolution`, on a toolbox of DEAP, with DEAP's signatures."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def register(
     Parameters
     ----------
     toolbox
-        Gets the functions; ``evaluate`` stays the user's.
+        The toolbox that gets the functions; ``evaluate`` stays the user's.
     layout
         Gives the length of a fresh individual.
     seed
-        Of the one generator that all registered functions draw from.
+        Seed of the one generator that all registered functions draw from.
     size
         Genes (flat layout) or stage (staged layout) of a fresh individual. None: the genes of a
         :class:`~genoevo.FlatLayout` that fixes them; with any other layout, ``individual(size=...)`` and
         ``population(n, size=...)`` must then name it.
     weights
-        Of a fresh individual's fitness, one per objective.
+        Weights of a fresh individual's fitness, one per objective.
     mate, mutate, select
         An operator of :mod:`genoevo.operators`; give it settings by :func:`functools.partial`, such as
         ``partial(crossover.n_point, points=4)`` or ``partial(mutation.flip, expected=2)``. A *select* that draws
@@ -57,8 +57,9 @@ def register(
 
     Returns
     -------
-    The generator, for what else the caller draws. ``mate(a, b) -> (a, b)`` and ``mutate(a) -> (a,)`` return new
-    genotypes and leave their arguments untouched; ``select(individuals, k)`` returns *k* of the given objects.
+    The generator, for other random numbers of the caller. ``mate(a, b) -> (a, b)`` and ``mutate(a) -> (a,)``
+    return new genotypes and leave their arguments unchanged; ``select(individuals, k)`` returns *k* of the given
+    objects.
 
     """
     rng = np.random.default_rng(seed)
@@ -95,9 +96,9 @@ def register(
 def register_evolution(toolbox: base.Toolbox, evolution: Evolution) -> None:
     """Register ``generate`` and ``update``, by which DEAP's ``eaGenerateUpdate`` drives *evolution*.
 
-    ``generate() -> list of Genotype`` asks, ``update(individuals)`` tells their fitness, in the same order; the
-    errors are those of :meth:`~genoevo.Evolution.ask` and :meth:`~genoevo.Evolution.tell`. ``evaluate`` stays the
-    user's; the evolution's own, if it has one, is not called.
+    ``generate() -> list of Genotype`` calls :meth:`~genoevo.Evolution.ask`. ``update(individuals)`` passes their
+    fitness, in the same order, to :meth:`~genoevo.Evolution.tell`. Both raise what these methods raise.
+    ``evaluate`` stays the user's; the evolution's own function, if it has one, is not called.
     """
 
     def generate() -> list[Genotype]:

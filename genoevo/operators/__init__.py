@@ -1,4 +1,4 @@
-"""Operators as pure functions over packed populations; the random generator is always passed in."""
+"""Operators as pure functions on packed populations. The random generator is always passed in."""
 
 from genoevo.operators import crossover, growth, lengths, mutation, selection
 from genoevo.operators.lengths import LengthPolicy

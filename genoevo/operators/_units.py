@@ -1,4 +1,4 @@
-"""What crossover and mutation move as one: bits, genes or segments."""
+"""The units that crossover and mutation move as one: bits, genes or segments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Granularity = Literal["bit", "gene", "segment"]
 class Units:
     """The units at the beginning of each of n rows.
 
-    ``counts`` (n,): units per row. ``size``: bits of a unit where all are alike. ``ends`` (n, most + 1): otherwise,
+    ``counts`` (n,): units per row. ``size``: bits of a unit if all are equal. ``ends`` (n, most + 1): otherwise,
     the bits before and with each unit.
     """
 
@@ -27,15 +27,15 @@ class Units:
     ends: Ints | None = None
 
     def bits(self, units: Ints) -> Ints:
-        """(n, k) int64: the bits in the first ``units[i, j]`` units of row i."""
+        """Return the bits in the first ``units[i, j]`` units of row i, (n, k) int64."""
         return units * self.size if self.ends is None else np.take_along_axis(self.ends, units, axis=1)
 
 
 def shared_units(first: Ints, second: Ints, granularity: Granularity, layout: Layout | None) -> Units:
-    """The units that genotypes of *first* and of *second* bits (n,) have in common, at the same places.
+    """Return the units that genotypes of *first* and of *second* bits (n,) have in common, at the same places.
 
-    Raises ValueError for an unknown granularity, one that needs a layout where there is none, and for a length that
-    is not legal in the layout.
+    Raises ValueError for an unknown granularity, one that needs a layout if none is given, and a length that is not
+    legal in the layout.
     """
     check_choice("granularity", granularity, get_args(Granularity))
     common = np.minimum(first, second)
@@ -58,5 +58,5 @@ def shared_units(first: Ints, second: Ints, granularity: Granularity, layout: La
 
 
 def units_of(lengths: Ints, granularity: Granularity, layout: Layout | None) -> Units:
-    """The units of genotypes of the given lengths (n,); errors as :func:`shared_units`."""
+    """Return the units of genotypes of the given lengths (n,); raise what :func:`shared_units` raises."""
     return shared_units(lengths, lengths, granularity, layout)

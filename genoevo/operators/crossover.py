@@ -1,12 +1,12 @@
 """Crossover of genotypes of equal or different lengths, aligned by prefix (MEGA's Algorithm 3 [P], alignment [R]).
 
-All but :func:`cut_and_splice` exchange bits only inside the common prefix of the two parents; each child has one
-parent's length and keeps that parent's tail. Every function takes two populations of equal size, pairs them row by
-row, leaves both untouched and returns two unevaluated populations: the children of the first and of the second
-parents.
+Every function but :func:`cut_and_splice` exchanges bits only inside the common prefix of the two parents. Each
+child has one parent's length and keeps that parent's tail. Every function takes two populations of equal size,
+pairs them row by row and leaves both unchanged. It returns two unevaluated populations: the children of the first
+and of the second parents.
 
-``granularity`` says what is never broken up: ``bit``, ``gene`` (the layout's genes) or ``segment`` (its segments,
-those that both parents have at the same place); the last two need ``layout`` and lengths that are legal in it.
+``granularity`` names the unit that stays whole: ``bit``, ``gene`` (the layout's genes) or ``segment`` (the layout's
+segments that both parents have at the same place). The last two need ``layout`` and lengths that are legal in it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def n_point(
 ) -> Pair:
     """Exchange every second stretch between *points* distinct cuts, drawn uniformly in the common prefix.
 
-    An even number of points exchanges a stretch that may begin at the first unit and end at the prefix's last; an
-    odd number cuts strictly inside and exchanges the last stretch too. Where the prefix has fewer places to cut,
-    it is cut at all of them. Source: De Jong 1975.
+    With an even number of points, a stretch may begin at the first unit and end at the prefix's last. With an odd
+    number, all cuts are strictly inside, and the last stretch is exchanged too. If the prefix has fewer places to
+    cut, it is cut at all of them. Source: De Jong 1975.
     """
     return _exchange(first, second, points_mask(first, second, rng, points, granularity, layout))
 
@@ -50,7 +50,7 @@ def points_mask(
     granularity: Granularity = "bit",
     layout: Layout | None = None,
 ) -> Words:
-    """(n, shorter parents' words) uint64: the bits that :func:`n_point` exchanges."""
+    """Draw the bits that :func:`n_point` exchanges, (n, words of the shorter parents) uint64."""
     check_generator(rng)
     check_at_least("points", points, 1)
     units = _common_units(first, second, granularity, layout)
@@ -68,7 +68,7 @@ def one_point(
     granularity: Granularity = "bit",
     layout: Layout | None = None,
 ) -> Pair:
-    """Exchange what follows one cut, up to the end of the common prefix: :func:`n_point` with one point."""
+    """Exchange the bits after one cut, up to the end of the common prefix: :func:`n_point` with one point."""
     return n_point(first, second, rng, points=1, granularity=granularity, layout=layout)
 
 
@@ -105,7 +105,7 @@ def uniform_mask(
     granularity: Granularity = "bit",
     layout: Layout | None = None,
 ) -> Words:
-    """(n, at most the shorter parents' words) uint64: the bits that :func:`uniform` exchanges."""
+    """Draw the bits that :func:`uniform` exchanges, (n, at most the words of the shorter parents) uint64."""
     check_generator(rng)
     check_between("rate", rate, 0, 1)
     units = _common_units(first, second, granularity, layout)
@@ -119,7 +119,7 @@ def segments(
 ) -> Pair:
     """Exchange each whole segment that both parents have with probability *rate* [O].
 
-    :func:`uniform` on segments. Raises ValueError where a length is not legal in *layout*.
+    :func:`uniform` on segments. Raises ValueError if a length is not legal in *layout*.
     """
     return uniform(first, second, rng, rate=rate, granularity="segment", layout=layout)
 
@@ -136,17 +136,17 @@ def cut_and_splice(
     """Join one parent's head to the other's tail, each parent cut at a place of its own.
 
     Each cut is uniform among all places between whole units, both ends included, and independent of the other. The
-    children's lengths add up to the parents'; unless *policy* holds them, they spread without bound. It also fills
-    an empty child, which happens with probability 2 / ((L1 + 1) (L2 + 1)) for parents of L1 and L2 units.
+    children's lengths add up to the parents'. Unless *policy* bounds them, they spread without limit. The policy
+    also fills an empty child, which happens with probability 2 / ((L1 + 1) (L2 + 1)) for parents of L1 and L2 units.
 
     Parameters
     ----------
     first, second, rng
-        As everywhere in this module.
+        As for every function of this module.
     granularity, layout
-        Where cuts may lie. With a layout, its lengths are the legal ones.
+        The places of cuts. With a layout, its lengths are the legal ones.
     policy
-        What becomes of a child whose length is not legal.
+        The rule for a child whose length is not legal.
 
     Notes
     -----
@@ -179,13 +179,13 @@ def _common_units(first: Population, second: Population, granularity: Granularit
 
 
 def _mask_of_units(chosen: Words, units: Units) -> Words:
-    # From a bit for each unit to all bits of the chosen units.
+    # From one bit per unit to all bits of the chosen units.
     if units.size == 1:
         return chosen
     flags = unpack(chosen, int(units.counts.max(initial=0)))
     if units.ends is None:
         return pack(np.repeat(flags, units.size, axis=1))
-    # Exchange begins and ends where neighbours differ; a cut at 0 changes nothing.
+    # An exchange begins and ends at neighbours that differ; a cut at 0 changes nothing.
     turns = np.diff(flags, axis=1, prepend=0, append=0) != 0
     ends = units.bits(np.where(turns, np.arange(turns.shape[1]), 0))
     return prefix_mask(ends, word_count(int(ends.max(initial=0))))
@@ -199,7 +199,7 @@ def _exchange(first: Population, second: Population, mask: Words) -> Pair:
 
 
 def take_over(words: Words, donors: Words, mask: Words) -> None:
-    """Set the bits of *words* where *mask* is one to those of *donors*, in place."""
+    """Copy the bits of *donors* at which *mask* is one to *words*, in place."""
     width = mask.shape[1]
     changed = words[:, :width] ^ donors[:, :width]
     changed &= mask
@@ -209,7 +209,7 @@ def take_over(words: Words, donors: Words, mask: Words) -> None:
 def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
     # Floyd's sampling without replacement, all rows at once. An odd number of cuts leaves the last stretch
     # exchanged, so its cuts lie strictly inside; an even number may begin at 0 and end at `common`, or the first
-    # and the last unit would never move. A column that has no cut left holds `common`, where cutting changes nothing.
+    # and the last unit would never move. A column that has no cut left holds `common`: that cut changes nothing.
     low, places = (1, common - 1) if points % 2 else (0, common + 1)
     chosen = np.full((points, len(common)), -1, dtype=np.int64)
     for i, cut in enumerate(chosen):

@@ -21,16 +21,16 @@ Fill = Literal["random", "preserve"]
 def grow(
     population: Population, layout: StagedLayout, rng: np.random.Generator, *, fill: Fill = "preserve"
 ) -> Population:
-    """Each genotype one stage longer.
+    """Grow each genotype by one stage.
 
     Parameters
     ----------
     population
-        Genotypes of any legal stages; left untouched.
+        Genotypes of any legal stages. They are not changed.
     layout
-        Their layout.
+        The layout of the genotypes.
     rng
-        Draws the new bits under ``random``.
+        The generator that draws the new bits under ``random``.
     fill
         ``random``: the new output segment is uniform random bits. ``preserve``: it copies the old output segment
         and gives the new module the code 0, so that the decoded output changes as little as the code allows [O].
@@ -58,9 +58,9 @@ def grow(
 
 
 def shrink(population: Population, layout: StagedLayout) -> Population:
-    """Each genotype one stage shorter: its last segment dropped. The inverse of :func:`grow`.
+    """Shrink each genotype by one stage: remove its last segment. The inverse of :func:`grow`.
 
-    Raises ValueError where a genotype is of stage 1.
+    Raises ValueError if a genotype is of stage 1.
     """
     lengths = np.array([layout.length(int(stage) - 1) for stage in stages_of(population, layout)], dtype=np.int64)
     return Population.from_bits(population.bits(), lengths, weights=population.weights)

@@ -1,4 +1,4 @@
-"""Which lengths children may have, and what becomes of a child that has another."""
+"""The legal lengths of children, and the rule for a child that has another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Illegal = Literal["repair", "reject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthPolicy:
-    """Bounds on lengths, and what to do with a child outside them or of a length its layout does not know.
+    """The bounds on lengths, and the rule for a child outside them or of a length its layout does not have.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class LengthPolicy:
     maximum : >= minimum
         Most bits of a genotype; None for no bound [O].
     illegal
-        ``repair``: the child is cut, or extended by fair random bits, to the nearest legal length, the shorter of
-        two that are equally near. ``reject``: its parent's copy, unevaluated, takes its place; parents are taken
-        to be legal [O].
+        ``repair``: the child is cut, or extended by fair random bits, to the nearest legal length; of two that are
+        equally near, to the shorter. ``reject``: an unevaluated copy of its parent replaces it. Parents must be
+        legal [O].
 
     """
 
@@ -48,23 +48,23 @@ class LengthPolicy:
     def enforce(
         self, children: Population, parents: Population, rng: np.random.Generator, layout: Layout | None = None
     ) -> Population:
-        """*children* with every length legal; a new, unevaluated population.
+        """Return *children* with every length legal, a new and unevaluated population.
 
         Parameters
         ----------
         children
-            n rows, of any lengths: here alone 0 bits are allowed too. Left untouched.
+            n rows, of any lengths; 0 bits are allowed here alone. They are not changed.
         parents
-            The n rows that stand in for rejected children.
+            The n rows that replace rejected children.
         rng
-            Draws the bits of extended children; nothing is drawn where all lengths are legal.
+            The generator that draws the bits of extended children. Nothing is drawn if all lengths are legal.
         layout
-            Its legal lengths are meant; None: every length.
+            Gives the legal lengths; None: every length is legal.
 
         Raises
         ------
         ValueError
-            Where the layout has no legal length within the bounds.
+            If the layout has no legal length within the bounds.
 
         """
         check_generator(rng)
@@ -78,9 +78,9 @@ class LengthPolicy:
         return result.replaced(wrong, _resized(result[wrong], targets[wrong], rng))
 
     def nearest(self, lengths: Ints, layout: Layout | None, reach: int) -> Ints:
-        """(n,) int64: the legal length nearest to each of *lengths* (n,); *reach* is one up to which to look.
+        """Return the legal length nearest to each of *lengths* (n,), (n,) int64, searched up to *reach* at least.
 
-        Raises ValueError where the layout has no legal length within the bounds.
+        Raises ValueError if the layout has no legal length within the bounds.
         """
         targets = np.clip(lengths, self.minimum, self.maximum)
         if layout is None or all(_is_legal(layout, int(length)) for length in np.unique(targets)):

@@ -1,6 +1,6 @@
 """Mutation of packed genotypes.
 
-Every function but :func:`flip_in_place` leaves its population untouched and returns a new, unevaluated one.
+Every function but :func:`flip_in_place` leaves its population unchanged and returns a new, unevaluated one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ def flip(
 ) -> Population:
     """Flip each bit independently (MEGA's Algorithm 4 [P]).
 
+    Up to a rate of 1/4 the cost beyond a copy grows with the number of flips, not of bits.
+
     Parameters
     ----------
     population
-        Left untouched.
+        The genotypes. They are not changed.
     rng
-        Source of all randomness.
+        The source of all randomness.
     rate
         Probability per bit, one number or (n,) one per genotype; None for 1 / length of each genotype. Flips per
         genotype are then Binomial(length, rate), their places uniform.
@@ -42,12 +44,12 @@ def flip(
 
     Returns
     -------
-    A new, unevaluated population. Up to a rate of 1/4 the cost, beyond that of a copy, grows with flips, not bits.
+    A new, unevaluated population.
 
     Raises
     ------
     ValueError
-        For a rate outside [0, 1], more expected flips than bits, or where both are given.
+        For a rate outside [0, 1], more expected flips than bits, or if both are given.
 
     """
     check_generator(rng)
@@ -58,7 +60,7 @@ def flip(
 
 
 def flip_in_place(population: Population, rates: Floats, rng: np.random.Generator) -> None:
-    """What :func:`flip` does with (n,) rates in [0, 1], to *population* itself, whose fitness it leaves alone."""
+    """Do what :func:`flip` does with (n,) rates in [0, 1] to *population* itself, and leave its fitness."""
     lengths, words = population.lengths, population.words
     flip_bits(words, *_sparse(lengths, rates, rng))
     dense = np.flatnonzero(rates > _DENSE)
@@ -81,9 +83,9 @@ def creep(
     Parameters
     ----------
     population
-        Left untouched; its lengths must be legal in *layout*.
+        The genotypes, of lengths that are legal in *layout*. They are not changed.
     rng
-        Source of all randomness.
+        The source of all randomness.
     layout
         Gives the bits of a gene, most significant first.
     rate
@@ -91,8 +93,8 @@ def creep(
     step
         The distance is uniform in 1..step, both directions equally likely.
     wrap
-        True: past the highest value comes 0 and the other way round. False: a value stops at 0 and at the highest,
-        so that a gene that is there already may stay as it is.
+        True: the highest value is followed by 0 and the other way round. False: a value stops at 0 and at the
+        highest, so a gene that is there already may keep its value.
 
     Notes
     -----
@@ -125,10 +127,10 @@ def insert(
 ) -> Population:
     """Insert a unit of fair random bits into each genotype, at any place between units, ends included.
 
-    The new unit is as long as the one before it, or as the first, where it becomes the first. *granularity*,
-    *layout* and *policy* as in :func:`~genoevo.operators.crossover.cut_and_splice`. A staged genotype is longer by
-    the wrong number of bits for the next stage unless the policy mends it; :func:`~genoevo.operators.growth.grow`
-    adds a stage exactly. In a :class:`~genoevo.FlatLayout` a gene is the useful unit: all genes are one segment.
+    The new unit is as long as the one before it; if it becomes the first, as long as the old first. *granularity*,
+    *layout* and *policy* as in :func:`~genoevo.operators.crossover.cut_and_splice`. A staged genotype has the wrong
+    number of bits for the next stage unless the policy repairs it; :func:`~genoevo.operators.growth.grow` adds
+    exactly a stage. In a :class:`~genoevo.FlatLayout` a gene is the useful unit, because all genes are one segment.
     """
     units = _units(population, rng, granularity, layout)
     place = below(units.counts + 1, rng)
@@ -136,7 +138,7 @@ def insert(
     at = np.where(place > 0, stop, 0)
     longer = _rearranged(population, at, at - (stop - start))
     fresh = random_words(longer.lengths, longer.words.shape[1], rng)
-    # What `_rearranged` put there is overwritten: fair bits make any bit fair by exclusive or.
+    # The bits that `_rearranged` put there do not matter: exclusive or with fair bits makes any bit fair.
     longer.words ^= fresh & prefix_mask(np.stack([at, at + stop - start], axis=1), longer.words.shape[1])
     return policy.enforce(longer, population, rng, layout)
 
@@ -151,7 +153,7 @@ def delete(
 ) -> Population:
     """Delete a uniformly chosen unit of each genotype; settings and remarks as in :func:`insert`.
 
-    A genotype of one unit becomes empty and is thereby always a case for the policy.
+    A genotype of one unit becomes empty, so the policy always applies to it.
     """
     units = _units(population, rng, granularity, layout)
     start, stop = _span(units, below(units.counts, rng))
@@ -223,7 +225,7 @@ def _poisson_rows(means: Floats, rng: np.random.Generator) -> Ints:
     most = means.max(initial=0.0)
     if most * len(means) > 2 * means.sum():
         return np.repeat(np.arange(len(means)), rng.poisson(means))
-    # One Poisson number for all is quicker where rows are much alike: as if all had the highest mean, then thinned.
+    # One Poisson number for all is faster if rows are similar: as if all had the highest mean, then thinned.
     rows = rng.integers(0, max(len(means), 1), rng.poisson(most * len(means)))
     return np.asarray(rows[rng.random(len(rows)) * most < means[rows]])
 

@@ -1,4 +1,4 @@
-"""How children are made from pairs of parents (MEGA's Algorithm 5)."""
+"""Reproduction: one child from each pair of parents (MEGA's Algorithm 5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Mutation = Literal["flip", "creep"]
 
 
 class Origin(IntEnum):
-    """What made a child: crossover (and mutation), mutation alone, or nothing of its parents (a fresh genotype)."""
+    """The origin of a child: crossover (and mutation), mutation alone, or a fresh genotype without parents."""
 
     CROSSOVER = 0
     MUTATION = 1
@@ -29,7 +29,7 @@ class Origin(IntEnum):
 
 
 class Brood(NamedTuple):
-    """Children: an unevaluated ``population`` of n, and each one's ``origins``, (n,) int8 codes of `Origin`."""
+    """The children of one generation: an unevaluated ``population`` of n, and ``origins``, (n,) int8 of `Origin`."""
 
     population: Population
     origins: Origins
@@ -37,7 +37,7 @@ class Brood(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """How children come about: one draw u ~ U(0, 1) per child, compared with two thresholds.
+    """The rule of reproduction: one draw u ~ U(0, 1) per child, compared with two thresholds.
 
     That there are two thresholds is [P], their meaning [O]. ``u < crossover_threshold``: crossover, then mutation.
     Else ``u < mutation_threshold``: mutation of the first parent. Otherwise a fresh random genotype of the first
@@ -54,14 +54,14 @@ class Reproduction:
     points : >= 1
         Cuts of the kind ``points`` [O].
     granularity
-        What crossover and resizing leave whole: ``bit``, ``gene`` or ``segment``; all but ``bit`` need a layout [O].
+        Unit that crossover and resizing keep: ``bit``, ``gene`` or ``segment``; all but ``bit`` need a layout [O].
     mutation
         ``flip`` or ``creep`` (by one, bounded), see :mod:`genoevo.operators.mutation`; ``creep`` needs a layout [O].
     mutation_rate : in [0, 1]
         Mutations per bit (``flip``) or gene (``creep``); None for one expected per genotype. That there is such a
         rate is [P], its value [O].
     resize_rate : in [0, 1]
-        Probability that a child, before its mutation, has a unit inserted, deleted or duplicated, each as likely [O].
+        Probability that a unit of a child is inserted, deleted or duplicated, equally likely, before mutation [O].
     lengths
         The legal lengths if ``cut_and_splice`` or resizing changes them; without these, ValueError.
 
@@ -101,9 +101,9 @@ class Reproduction:
         return self.crossover == "cut_and_splice" or self.resize_rate > 0
 
     def check_layout(self, layout: Layout | None, population: Population | None = None) -> None:
-        """Raise ValueError where these settings need a layout and there is none.
+        """Raise ValueError if these settings need a layout and none is given.
 
-        Also where children of *population*, if one is given, could have no legal length.
+        If a *population* is given, raise it also if its children could have no legal length.
         """
         if layout is not None:
             if population is not None and self.changes_lengths:
@@ -119,16 +119,16 @@ class Reproduction:
     def children(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
     ) -> Brood:
-        """One child per pair of rows, and what made it; parents are left untouched.
+        """Return one child per pair of rows, and its origin. The parents are not changed.
 
         Parameters
         ----------
         first, second
             n parents each, paired row by row.
         rng
-            Source of all randomness.
+            The source of all randomness.
         layout
-            Of the parents, for settings that need one; see :meth:`check_layout`.
+            The layout of the parents, for settings that need one; see :meth:`check_layout`.
 
         Returns
         -------
@@ -137,7 +137,7 @@ class Reproduction:
         Raises
         ------
         ValueError
-            Where a layout is needed and not given, or a length is not legal in it.
+            If a layout is needed and not given, or a length is not legal in it.
 
         """
         self.check_layout(layout)

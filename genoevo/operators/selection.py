@@ -1,9 +1,9 @@
-"""Selection: which genotypes become parents or survive.
+"""Selection of the genotypes that become parents or survive.
 
-Every function returns (n,) int64 row indices and respects the fitness weights: what has a negative weight is
-minimised. Where one value per genotype is needed, several objectives are compared lexicographically, as DEAP does;
-:func:`lexicase`, :func:`nsga2` and :func:`crowded_tournament` treat them as equals. All raise ValueError where a
-genotype is unevaluated.
+Every function returns (n,) int64 row indices and respects the fitness weights: an objective with a negative weight
+is minimised. If a function needs one value per genotype, it compares several objectives lexicographically, as DEAP
+does. :func:`lexicase`, :func:`nsga2` and :func:`crowded_tournament` treat all objectives alike. Every function
+raises ValueError if a genotype is unevaluated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20  # elements of the largest temporary array of lexicase selectio
 
 
 def tournament(population: Population, n: int, rng: np.random.Generator, *, size: int = 3) -> Ints:
-    """*n* winners of tournaments among *size* genotypes drawn with replacement; ties go to the first drawn.
+    """Select *n* winners of tournaments among *size* genotypes drawn with replacement; ties go to the first drawn.
 
     Source: Brindle 1981; DEAP's ``selTournament``.
     """
@@ -30,9 +30,9 @@ def tournament(population: Population, n: int, rng: np.random.Generator, *, size
 
 
 def tournament_within(merit: Floats, first: Ints, count: int, rng: np.random.Generator, *, size: int) -> Ints:
-    """One tournament per element of *first*, among the *count* rows that begin there; (len(first),) int64 rows.
+    """Select the winner of a tournament per element of *first*, among the *count* rows that begin there.
 
-    ``merit`` is (rows,) float64, higher is better.
+    ``merit`` is (rows,) float64, higher is better. Returns (len(first),) int64 rows.
     """
     check_generator(rng)
     check_at_least("size", size, 1)
@@ -48,7 +48,7 @@ def tournament_within(merit: Floats, first: Ints, count: int, rng: np.random.Gen
 
 
 def truncation(population: Population, n: int) -> Ints:
-    """The *n* best genotypes, best first; of equals the first rows. At most as many as there are.
+    """Select the *n* best genotypes, best first, of equals the first rows; *n* is at most the number of genotypes.
 
     Source: Mühlenbein and Schlierkamp-Voosen 1993; DEAP's ``selBest``.
     """
@@ -62,19 +62,20 @@ def truncation(population: Population, n: int) -> Ints:
 
 
 def roulette(population: Population, n: int, rng: np.random.Generator) -> Ints:
-    """*n* independent draws, each genotype with a probability proportional to its fitness.
+    """Draw *n* genotypes independently, each with a probability proportional to its fitness.
 
-    Where all are zero, all are equally likely. Raises ValueError for more than one objective, a negative weight, or
-    a fitness that is negative or infinite: shift it, or use :func:`linear_ranking`. Source: Holland 1975.
+    If all are zero, all are equally likely. Raises ValueError for more than one objective, a negative weight, or a
+    fitness that is negative or infinite: shift it, or use :func:`linear_ranking`. Source: Holland 1975.
     """
     check_generator(rng)
     return _spun(_proportional(population), rng.random(n))
 
 
 def stochastic_universal(population: Population, n: int, rng: np.random.Generator) -> Ints:
-    """*n* equally spaced pointers on one turn of the wheel of :func:`roulette`, in random order.
+    """Draw by *n* equally spaced pointers on one turn of the wheel of :func:`roulette`, in random order.
 
-    Each genotype is drawn its expected number of times, rounded up or down. Same errors. Source: Baker 1987.
+    Each genotype is drawn its expected number of times, rounded up or down. Raises what :func:`roulette` raises.
+    Source: Baker 1987.
     """
     check_generator(rng)
     pointers = (np.arange(n) + rng.random()) / max(n, 1)
@@ -82,10 +83,10 @@ def stochastic_universal(population: Population, n: int, rng: np.random.Generato
 
 
 def linear_ranking(population: Population, n: int, rng: np.random.Generator, *, pressure: float = 1.5) -> Ints:
-    """*n* independent draws with a probability that grows linearly in the rank.
+    """Draw *n* genotypes independently, with a probability that grows linearly in the rank.
 
-    The best is expected *pressure* times in as many draws as there are genotypes, the median once and the worst
-    2 - *pressure* times; equals share their mean rank. Any fitness will do. Source: Baker 1985.
+    In as many draws as there are genotypes, the best is expected *pressure* times, the median once and the worst
+    2 - *pressure* times. Equals share their mean rank. The fitness may be any. Source: Baker 1985.
 
     Raises ValueError for a pressure outside [1, 2].
     """
@@ -105,20 +106,20 @@ def lexicase(
     cases: npt.ArrayLike | None = None,
     epsilon: float = 0.0,
 ) -> Ints:
-    """*n* selections, each through all cases in a random order: only the best of those left stay in.
+    """Select *n* genotypes, each by going through all cases in a random order and keeping only the best in each.
 
     Parameters
     ----------
     population
-        Where *cases* is None, its objectives are the cases, and all must be evaluated.
+        The genotypes. If *cases* is None, the objectives are the cases, and all must be evaluated.
     n
-        Selections.
+        Number of selections.
     rng
-        Orders the cases and draws among those that are left after the last.
+        The generator that orders the cases, and draws among the genotypes left after the last.
     cases
-        (rows, m) float64, higher is better: how each genotype does in each case.
+        (rows, m) float64, higher is better: the result of each genotype in each case.
     epsilon
-        Who is at most this much worse than the best of those left stays in too.
+        Difference to the best of a case up to which a genotype stays too.
 
     Notes
     -----
@@ -142,15 +143,16 @@ def lexicase(
             undecided = undecided[left[undecided].sum(axis=1) > 1]
             if not undecided.size:
                 break
-        # The one with the highest random number of those that are left.
+        # Of the genotypes that are left, the one with the highest random number.
         chosen[begin : begin + count] = np.where(left, rng.random(left.shape), -1).argmax(axis=1)
     return chosen
 
 
 def nsga2(population: Population, n: int) -> Ints:
-    """The *n* survivors of NSGA-II: front after front, the last by crowding distance. At most as many as there are.
+    """Select the *n* survivors of NSGA-II: front after front, the last front by crowding distance.
 
-    DEAP's ``selNSGA2`` does the work; with one objective this is :func:`truncation`. Source: Deb et al. 2002.
+    DEAP's ``selNSGA2`` does the work. With one objective this is :func:`truncation`. *n* is at most the number of
+    genotypes. Source: Deb et al. 2002.
     """
     check_between("n", n, 0, len(population))
     if len(population.weights) == 1:
@@ -159,9 +161,9 @@ def nsga2(population: Population, n: int) -> Ints:
 
 
 def crowded_tournament(population: Population, n: int, rng: np.random.Generator, *, size: int = 2) -> Ints:
-    """*n* winners of tournaments among *size* genotypes drawn with replacement: the parents of NSGA-II.
+    """Select the parents of NSGA-II: *n* winners of tournaments among *size* genotypes drawn with replacement.
 
-    The lower non-dominated front wins, in the same front the higher crowding distance; ties go to the first drawn.
+    The lower non-dominated front wins, in the same front the higher crowding distance. Ties go to the first drawn.
     With one objective this is :func:`tournament`. Source: Deb et al. 2002.
     """
     merit = population.merit() if len(population.weights) == 1 else _crowded_merit(population)
@@ -224,7 +226,7 @@ def _proportional(population: Population) -> Floats:
 
 
 def _spun(shares: Floats, pointers: Floats) -> Ints:
-    # The row on whose stretch of the wheel each pointer in [0, 1) lies; a share of zero is never hit.
+    # The row whose stretch of the wheel each pointer in [0, 1) hits; a share of zero is never hit.
     ends = np.cumsum(shares / shares.max())
     found = np.searchsorted(ends, pointers * ends[-1], side="right")
     return np.asarray(np.minimum(found, np.flatnonzero(shares)[-1]))

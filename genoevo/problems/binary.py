@@ -1,4 +1,4 @@
-"""Functions of a fixed number of bits."""
+"""Problems of a fixed number of bits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeadingOnes(Problem):
 
     def _values(self, population: Population) -> Floats:
         words = population.words
-        # Adding one carries through a word's lowest ones, so these are the ones that it clears.
+        # Adding one to a word carries through its lowest ones, so it clears just these.
         leading = np.bitwise_count(words & ~(words + np.uint64(1))).astype(np.float64)
         leading[:, 1:] *= np.logical_and.accumulate(words[:, :-1] == _FULL, axis=1)
         return np.asarray(leading.sum(axis=1))
@@ -39,7 +39,7 @@ class LeadingOnes(Problem):
 class Trap(Problem):
     """Concatenated deceptive traps of *order* bits. Optimum *size*, at all ones.
 
-    A block of u ones is worth *order* where u = order, else order - 1 - u: the slope leads away from the optimum.
+    A block of u ones has value *order* if u = order, else order - 1 - u: the slope leads away from the optimum.
     *size* is a multiple of *order*, *order* at least 2.
 
     Source: Ackley 1987; Deb and Goldberg 1993, Analyzing deception in trap functions.
@@ -62,8 +62,8 @@ class Trap(Problem):
 class HIFF(Problem):
     """Hierarchical if-and-only-if. Optimum size * (log2(size) + 1), at all ones and at all zeros.
 
-    Every block of 1, 2, 4, ... *size* bits that are all equal is worth its length: each level has two equally good
-    solutions per block, and only half of their combinations count on the next. *size* is a power of 2.
+    Every block of 1, 2, 4, ... *size* bits that are all equal has its length as value. Each level has two equally
+    good solutions per block, and only half of their combinations count on the next. *size* is a power of 2.
 
     Source: Watson, Hornby and Pollack 1998, Modeling building-block interdependency.
     """
@@ -75,7 +75,7 @@ class HIFF(Problem):
 
     @property
     def optimum(self) -> float:
-        """The highest value there is."""
+        """The highest value."""
         return float(self.size * self.size.bit_length())
 
     def _values(self, population: Population) -> Floats:
@@ -91,9 +91,9 @@ class HIFF(Problem):
 
 
 class MessyDeceptive(Problem):
-    """The deceptive function on which the messy genetic algorithm was shown. Optimum 10 * *size*, at all ones.
+    """The deceptive function of the first messy genetic algorithm. Optimum 10 * *size*, at all ones.
 
-    Each three bits are worth 28, 26, 22, 0, 14, 0, 0 and 30 for 000, 001, ..., 111; the original has ten such
+    Each three bits have the value 28, 26, 22, 0, 14, 0, 0 and 30 for 000, 001, ..., 111. The original has ten such
     blocks, 30 bits. *size* is a multiple of 3.
 
     Source: Goldberg, Korb and Deb 1989, Messy genetic algorithms: motivation, analysis, and first results.
@@ -108,7 +108,7 @@ class MessyDeceptive(Problem):
 
     @property
     def optimum(self) -> float:
-        """The highest value there is."""
+        """The highest value."""
         return 10.0 * self.size
 
     def _values(self, population: Population) -> Floats:

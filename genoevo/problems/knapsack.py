@@ -19,16 +19,16 @@ _MOST = 10_000  # items: the optimum takes 250 times their number squared
 
 
 class Knapsack(Problem):
-    """0/1 knapsack: the value of the chosen items, whose weight must not exceed half of all items' weight.
+    """The 0/1 knapsack: the value of the chosen items, whose weight must not exceed half of all items' weight.
 
     Parameters
     ----------
     size
-        Items, one bit each; at most 10,000, for the sake of the optimum.
+        Items, one bit each; at most 10,000, which limits the time for the optimum.
     infeasible
-        What a choice that is too heavy is worth. ``penalty``: minus the weight that is too much, so that every
-        feasible choice is better, and of two others the lighter one. ``repair``: the value that is left when items
-        are taken out, the worst value per weight first, until it fits; the genotype stays as it is.
+        The value of a choice that is too heavy. ``penalty``: minus the excess weight, so every feasible choice is
+        better, and of two others the lighter one. ``repair``: the value that is left when items are removed, the
+        lowest value per weight first, until the rest fits. The genotype is not changed.
     instance
         Seed of weights and values, integers uniform in 1 to 1000 and independent of each other.
 
@@ -52,7 +52,7 @@ class Knapsack(Problem):
 
     @cached_property
     def optimum(self) -> float:
-        """The highest value there is; computed when first asked for."""
+        """The highest value, computed at the first access."""
         best = np.zeros(self.capacity + 1, dtype=np.int64)
         for weight, value in zip(self.weights, self.values, strict=True):
             if weight <= self.capacity:

@@ -21,7 +21,7 @@ _SEARCHED = 20  # bits of the largest landscape that is searched exhaustively
 
 
 class NKLandscape(Problem):
-    """NK landscape: the mean over *size* loci of a random contribution that depends on the locus and *k* others.
+    """An NK landscape: the mean over *size* loci of a random contribution that depends on the locus and *k* others.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class NKLandscape(Problem):
     k
         Other loci that each contribution depends on, 0 to 10 and below *size*: 0 is smooth, more is more rugged.
     neighbours
-        ``adjacent``: the k loci that follow, cyclically; the optimum comes from dynamic programming in time
-        O(N 4^k); N 4^k is at most 2^30. ``random``: k others drawn for each locus; at most 20 loci, all genotypes
-        are tried for the optimum.
+        ``adjacent``: the k loci that follow, cyclically. The optimum comes from dynamic programming in time
+        O(N 4^k); N 4^k is at most 2^30. ``random``: k others drawn for each locus. The optimum comes from trying
+        all genotypes, of at most 20 loci.
     instance
         Seed of the contributions, uniform in [0, 1), and of the random neighbours.
 
@@ -62,7 +62,7 @@ class NKLandscape(Problem):
 
     @cached_property
     def optimum(self) -> float:
-        """The highest value there is; computed when first asked for."""
+        """The highest value, computed at the first access."""
         total = self._by_programming() if self.neighbours == "adjacent" else self._by_search()
         return float(total / (_SCALE * self.size))
 

@@ -1,4 +1,4 @@
-"""What all problems have in common."""
+"""The base of all problems."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from genoevo.population import Population
 
 
 class Problem(ABC):
-    """A function of genotypes to be maximised whose highest value is known.
+    """A function of genotypes to be maximised, with a known highest value.
 
-    An instance evaluates a whole population, as :class:`~genoevo.evaluation.Vectorised` wants it.
+    An instance evaluates a whole population, as :class:`~genoevo.evaluation.Vectorised` requires.
 
     Parameters
     ----------
     size
-        At least 1: the bits of every genotype, unless a subclass says otherwise.
+        The bits of every genotype, at least 1, unless a subclass defines it otherwise.
 
     """
 
@@ -30,20 +30,20 @@ class Problem(ABC):
 
     @property
     def optimum(self) -> float:
-        """The highest value there is, *size* unless a subclass says otherwise."""
+        """The highest value, *size* unless a subclass defines it otherwise."""
         return float(self.size)
 
     @property
     def layout(self) -> Layout:
-        """The layout of its genotypes, *size* genes of one bit unless a subclass says otherwise."""
+        """The layout of the genotypes, *size* genes of one bit unless a subclass defines it otherwise."""
         return FlatLayout(genes=self.size)
 
     def random(self, n: int, rng: np.random.Generator) -> Population:
-        """*n* random genotypes to start from."""
+        """Draw *n* random genotypes to start from."""
         return Population.random(n, self.size, rng)
 
     def __call__(self, population: Population) -> Floats:
-        """(n,) float64 values; ValueError names a genotype of a length that the problem does not have."""
+        """Return (n,) float64 values; ValueError names a genotype of a length that the problem does not have."""
         self._check_lengths(population)
         return self._values(population)
 
@@ -56,4 +56,4 @@ class Problem(ABC):
 
     @abstractmethod
     def _values(self, population: Population) -> Floats:
-        """(n,) float64 values of genotypes whose lengths are checked."""
+        """Return (n,) float64 values of genotypes whose lengths are checked."""

@@ -1,4 +1,4 @@
-"""Problems whose genotypes have different lengths, one of which is right."""
+"""Problems of variable length, one of which is right."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from genoevo.problems.problem import Problem
 
 
 class _VariableLength(Problem):
-    """Starts from sizes 1 to 2 * *size* of the layout in equal shares."""
+    """A problem that starts from sizes 1 to 2 * *size* of the layout in equal shares."""
 
     def random(self, n: int, rng: np.random.Generator) -> Population:
-        """*n* random genotypes, of 1 to 2 * *size* genes, segments or stages in turn."""
+        """Draw *n* random genotypes, of 1 to 2 * *size* genes, segments or stages in turn."""
         lengths = np.array([self.layout.length(1 + i % (2 * self.size)) for i in range(n)], dtype=np.int64)
         return Population.random(n, lengths, rng)
 
@@ -22,8 +22,8 @@ class _VariableLength(Problem):
 class VariableOneMax(_VariableLength):
     """OneMax of variable length: *size* minus the edit distance to the string of *size* ones. Optimum *size*, there.
 
-    For a genotype of L bits, u of them ones, that is min(u, size) - max(0, L - size): a one counts, up to *size* of
-    them, and every bit too many costs as much. Any length is legal.
+    For a genotype of L bits, u of them ones, the value is min(u, size) - max(0, L - size). Up to *size* ones count,
+    and every bit past *size* costs as much. Any length is legal.
 
     Source: OneMax is *size* minus the Hamming distance to all ones; the edit distance (Levenshtein 1966) in its place
     is this project's.
@@ -34,7 +34,7 @@ class VariableOneMax(_VariableLength):
 
     @property
     def layout(self) -> Layout:
-        """Genes of one bit, any number of them."""
+        """The layout: genes of one bit, any number of them."""
         return FlatLayout()
 
     def _check_lengths(self, population: Population) -> None:
@@ -47,17 +47,17 @@ class VariableOneMax(_VariableLength):
 
 
 class SegmentTrap(_VariableLength):
-    """A deceptive trap on each of the first *size* segments; every segment too many costs its length.
+    """A deceptive trap on each of the first *size* segments; every further segment costs its length.
 
-    A segment of b bits, u of them ones, is worth b where u = b, else b - 1 - u, as in :class:`Trap`. The optimum is
+    A segment of b bits, u of them ones, has value b if u = b, else b - 1 - u, as in :class:`Trap`. The optimum is
     the length of *size* segments, at all ones of that length.
 
     Parameters
     ----------
     size
-        The right number of segments k.
+        The right number of segments.
     layout
-        Gives the segments; of a :class:`~genoevo.FlatLayout`, which has one, each gene counts as a segment. None for
+        Gives the segments. In a :class:`~genoevo.FlatLayout`, which has one, each gene counts as a segment. None for
         genes of 5 bits.
 
     Notes
@@ -73,12 +73,12 @@ class SegmentTrap(_VariableLength):
 
     @property
     def layout(self) -> Layout:
-        """The layout given."""
+        """The given layout."""
         return self._layout
 
     @property
     def optimum(self) -> float:
-        """The highest value there is."""
+        """The highest value."""
         return float(self.layout.length(self.size))
 
     def _check_lengths(self, population: Population) -> None:

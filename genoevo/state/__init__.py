@@ -1,8 +1,8 @@
-"""A run's whole state as one value, to and from one file.
+"""The whole state of a search as one value, written to one file and read back.
 
-A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive: the arrays, and
-one JSON text for all the rest. Nothing is pickled, and reading runs no code. :class:`genoevo.checkpoint.Checkpoint`
-saves a search as it goes.
+A state is a dict of numpy arrays, JSON values and further such dicts. The file is an npz archive of the arrays, and
+of one JSON text for everything else. Nothing is pickled, and reading runs no code.
+:class:`genoevo.checkpoint.Checkpoint` saves a search as it runs.
 """
 
 from genoevo.state.file import FORMAT, VERSION, load, save

@@ -1,8 +1,8 @@
-"""States of earlier format versions, brought to the present one.
+"""The migration of states of earlier format versions to the present one.
 
-Version 1 was written under three layouts of an evolution's state: at first without selection, islands and memory of
-its own, then without the search's layout, then as now. All along, rules have gained settings. Whatever a state lacks
-gets the value that stood for what the program did then.
+Version 1 had three layouts of an evolution's state: first without selection, islands and memory, then without the
+search's layout, then as now. The rules have gained settings all the time. Whatever a state lacks gets the value
+that describes what the program did then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GIVEN = -1  # a genotype whose parents were not recorded
 
 
 def migrated(state: Any) -> Any:
-    """*state* of version 1 as one of version 2; what is no evolution's or community's stays as it is."""
+    """Return *state*, of version 1, as version 2; only the state of an evolution or a community changes."""
     kind = state.get("kind") if isinstance(state, dict) else None
     if kind not in ("evolution", "community"):
         return state
@@ -76,6 +76,6 @@ def _asked(population: Any) -> Any:
 
 
 def _stagnant(best: list[Any]) -> int:
-    """Generations since the last change in *best*, the best so far of each generation."""
+    """Return the generations since the last change in *best*, the best so far of each generation."""
     changes = [row for row in range(1, len(best)) if best[row] != best[row - 1]]
     return len(best) - 1 - (changes[-1] if changes else 0) if best else 0

@@ -1,4 +1,4 @@
-"""A search that survives: its state saved as it goes, one process at a time, and Ctrl-C between two generations."""
+"""Checkpoints of a search: its state saved as it runs, by one process at a time, also on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ __all__ = ["Checkpoint", "InUseError", "Interrupted", "Stateful", "check_about"]
 
 
 class Stateful(Protocol):
-    """What can be saved: an :class:`~genoevo.Evolution`, a :class:`~genoevo.Community`."""
+    """The interface of what can be saved: an :class:`~genoevo.Evolution`, a :class:`~genoevo.Community`."""
 
     def state_dict(self) -> State:
-        """The whole state."""
+        """Return the whole state."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM came, the generation under way is complete, and its state is saved."""
+    """SIGINT or SIGTERM arrived, the current generation is complete, and its state is saved."""
 
     __module__ = "genoevo.checkpoint"  # tracebacks name the path that users import
 
 
 class Checkpoint:
-    """Saves a search to one file as it goes; a callback of :class:`~genoevo.Evolution`, and a context manager.
+    """A callback of :class:`~genoevo.Evolution` and a context manager that saves a search to one file as it runs.
 
-    Within the context the file is this process's alone, and SIGINT (Ctrl-C) and SIGTERM end the search after the
-    generation under way, saved, by :class:`Interrupted`; a second one ends it at once, as ever. Leaving the context
-    normally saves what is not saved yet. Each save is atomic, so whatever ends the process, the file holds the state
-    of a whole generation. Signals are left alone outside the main thread.
+    Within the context only this process can use the file. SIGINT (Ctrl-C) and SIGTERM end the search by
+    :class:`Interrupted`, after the current generation has been completed and saved. A second signal ends it at
+    once. Leaving the context normally saves what is not saved yet. Each save is atomic, so whatever ends the
+    process, the file holds the state of a whole generation. Outside the main thread signals are not handled.
 
     Parameters
     ----------
     path
-        The file. Its directory must be there.
+        The file. Its directory must exist.
     every
         Generations from one save to the next; None for *seconds* alone.
     seconds
         Seconds after which the next generation saves, at the latest; infinity for *every* alone.
     about
-        JSON values that say what the search is, kept in the file under ``about``: :meth:`load` refuses a file with
-        others.
+        JSON values that identify the search. They are kept in the file under ``about``, and :meth:`load` refuses a
+        file with others.
 
     Raises
     ------
     InUseError
-        On entering, where another process has the file.
+        On entering, if another process uses the file.
     OSError
-        On entering and saving, where the file cannot be written; it is then as it was.
+        On entering and saving, if the file cannot be written. It is unchanged then.
 
     Examples
     --------
@@ -95,9 +95,10 @@ class Checkpoint:
         self._context = ExitStack()
 
     def load(self) -> State | None:
-        """The state in the file, None where there is none.
+        """Return the state in the file, or None if there is no file.
 
-        ValueError for a file that is no state, and, naming the entry, for one about another search.
+        Raises ValueError for a file that is not a state, and for the state of another search, with the entry of
+        *about* that differs.
         """
         try:
             state = load(self.path)
@@ -108,7 +109,7 @@ class Checkpoint:
         return state
 
     def __call__(self, search: Stateful) -> None:
-        """Save *search*, whose generation is complete, where it is time to."""
+        """Save *search*, whose generation is complete, if a save is due."""
         self._unsaved = search
         self._since += 1
         if self._since == self.every or time.monotonic() - self._saved_at >= self.seconds or self.interrupted:
@@ -125,9 +126,9 @@ class Checkpoint:
     def __enter__(self) -> Self:
         with ExitStack() as context:
             lock = self.path.with_name(f"{self.path.name}.lock")
-            context.enter_context(held(lock, f"{self.path} is being worked on"))
+            context.enter_context(held(lock, f"{self.path} is in use"))
             for left in self.path.parent.glob(f"{_escaped(self.path.name)}.*.tmp"):
-                left.unlink()  # of a process that was killed while it saved
+                left.unlink()  # left by a process that was killed while it saved
             context.enter_context(self._signals())
             self._context = context.pop_all()
         self._saved_at = time.monotonic()
@@ -157,13 +158,13 @@ class Checkpoint:
 
 
 def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the entry, unless the *state* from *path* is of a search that *about* is true of."""
+    """Raise ValueError unless the *state* from *path* belongs to the search that *about* identifies."""
     known = state.get("about")
     if not isinstance(known, dict):
-        raise ValueError(f"{path} does not say what search it is of")
+        raise ValueError(f"{path} does not identify its search: it has no 'about'")
     for name, value in about.items():
         if known.get(name) != value or type(known.get(name)) is not type(value):
-            raise ValueError(f"{path} is of a search with {name} {known.get(name)!r:.80}, got {value!r:.80}")
+            raise ValueError(f"{path} belongs to a search with {name} {known.get(name)!r:.80}, got {value!r:.80}")
 
 
 def _escaped(name: str) -> str:

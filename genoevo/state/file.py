@@ -1,4 +1,4 @@
-"""A state in one file: an npz archive of its arrays, and one JSON text for all the rest.
+"""A state in one file: an npz archive of its arrays, and of one JSON text for everything else.
 
 Nothing is pickled, and reading runs no code.
 """
@@ -26,7 +26,8 @@ _ARRAY = "$array"
 def save(path: str | os.PathLike[str], state: State) -> None:
     """Write *state* to one file, atomically: the old file stays until the new one is on disk.
 
-    Raises OSError where it cannot be written; TypeError or ValueError for what could not be read back.
+    Raises OSError if the file cannot be written, and TypeError or ValueError for a value that could not be read
+    back.
     """
     arrays: Arrays = {}
     text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
@@ -35,19 +36,19 @@ def save(path: str | os.PathLike[str], state: State) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> State:
-    """Read what :func:`save` wrote, of this or an earlier format version.
+    """Read what :func:`save` wrote, in this format version or an earlier one.
 
-    FileNotFoundError where there is no file; ValueError says what is wrong with a damaged, foreign or newer one.
-    Takes a few times the memory of the file at most, whatever the file says.
+    Raises FileNotFoundError if there is no file, and ValueError for a corrupt, foreign or newer one. Takes at most
+    a few times the memory of the file, whatever the file contains.
     """
     try:
         arrays = npz.read(Path(path))
         text = check_array(_JSON, arrays.pop(_JSON, None), np.uint8, (None,))
         content = json.loads(text.tobytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no state file of genoevo or is damaged: {error}") from error
+        raise ValueError(f"{path} is not a state file of genoevo, or it is corrupt: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is no state file of genoevo")
+        raise ValueError(f"{path} is not a state file of genoevo")
     version = content.get("version")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(f"{path} has format version {version!r:.80}; this genoevo reads 1 to {VERSION}")
@@ -55,22 +56,22 @@ def load(path: str | os.PathLike[str]) -> State:
         state: State = _join(content["state"], arrays)
         return migrated(state) if version < VERSION else state
     except KeyError as error:
-        raise ValueError(f"{path} is damaged: it has no {error}") from error
+        raise ValueError(f"{path} is corrupt: it has no {error}") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is corrupt: {error}") from error
 
 
 def _split(value: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in npz.KINDS or not value.dtype.itemsize:
-            raise TypeError(f"{name} is an array of {value.dtype}s; a state holds numbers and text")
+            raise TypeError(f"{name} must be an array of numbers or text, got {value.dtype}")
         # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
         entry = f"{len(arrays)}.{name}"
         arrays[entry] = value
         return {_ARRAY: entry}
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
-            raise ValueError(f"the one key {_ARRAY!r} of {name or 'the state'} stands for an array in the file")
+            raise ValueError(f"{name or 'the state'} must not have the one key {_ARRAY!r}, which marks an array")
         return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]

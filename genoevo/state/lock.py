@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the kernel keeps, so that none is ever stale."""
+"""A lock for one process at a time, which the kernel keeps, so that no lock is ever stale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # not every system has it; there nothing is locked
+except ImportError:  # not every system has it; without it nothing is locked
     fcntl = None  # type: ignore[assignment]
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # what a link leads to is never written over
@@ -20,27 +20,27 @@ _HOLDER = re.compile(r"process \d+ on [\w.-]{1,80} since [\d:T+-]{1,40}")
 
 
 class InUseError(RuntimeError):
-    """Another process is at work on something; the message names both, the process's machine and since when."""
+    """Another process uses a file. The message names the file, the process, its machine and since when."""
 
     __module__ = "genoevo.checkpoint"  # tracebacks name the path that users import
 
 
 class NoLocksError(OSError):
-    """The file system has no locks, as some network mounts have none."""
+    """The file system has no locks, like some network mounts."""
 
 
 @contextmanager
 def held(file: Path, doing: str) -> Iterator[None]:
-    """Hold the lock *file*, made where it is missing and removed in the end, for this process.
+    """Hold the lock *file* for this process. It is created if it is missing and removed in the end.
 
-    The lock goes with its holder, however that ends: a file that a killed process has left locks nothing.
+    The lock ends with its holder, however that ends. A file that a killed process has left locks nothing.
 
     Raises
     ------
     InUseError
-        Where another process holds it: *doing*, such as "x.npz is being worked on", by that process.
+        If another process holds it. The message is *doing*, such as "x.npz is in use", and "by" that process.
     NoLocksError, OSError
-        Where there are no locks, or the file cannot be written.
+        If the file system has no locks, or the file cannot be written.
 
     """
     while True:
@@ -67,7 +67,7 @@ def _lock(handle: int, doing: str) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         said = os.pread(handle, 200, 0).decode(errors="replace")
-        # It may not have said yet who it is, and anybody may have written there.
+        # The holder may not have written its name yet, and anybody may have written there.
         holder = said if _HOLDER.fullmatch(said) else "another process"
         raise InUseError(f"{doing} by {holder}") from None
     except OSError as error:

@@ -1,8 +1,8 @@
-"""One file of arrays and a text: an npz archive, written atomically and read with suspicion.
+"""An npz archive, written atomically and checked before it is read.
 
-Nothing is believed before it is checked: the archive's members are stored, never compressed, and together no larger
-than the file; an array is exactly as large as its header says. So reading takes a few times the memory of the file at
-most. Names are keys of a dict and never paths, and nothing is unpickled.
+The members of the archive must be stored uncompressed and together fit the file, and an array must be exactly as
+large as its header says. So reading takes at most a few times the memory of the file. Names are keys of a dict and
+never paths, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def write(path: Path, arrays: Mapping[str, AnyArray]) -> None:
 
 
 def read(path: Path) -> Arrays:
-    """The arrays of *path*. FileNotFoundError; ValueError for whatever else is wrong, without naming the file."""
+    """Read the arrays of *path*; FileNotFoundError, or ValueError for all other faults, without the file's name."""
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return _members(archive, os.fstat(file.fileno()).st_size)
@@ -51,10 +51,10 @@ def _members(archive: zipfile.ZipFile, size: int) -> Arrays:
             raise ValueError(f"member {member.filename[:80]!r} must be an .npy")
         name = member.filename.removesuffix(".npy")
         if name in arrays:
-            raise ValueError(f"member {name[:80]!r} is there twice")
+            raise ValueError(f"member {name[:80]!r} occurs twice")
         left -= member.file_size
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size or left < 0:
-            raise ValueError(f"member {name[:80]!r} must be stored and fit the file, and is {member.file_size} bytes")
+            raise ValueError(f"member {name[:80]!r} must be stored and fit the file, got {member.file_size} bytes")
         arrays[name] = _array(name, archive.read(member))
     return arrays
 
@@ -75,10 +75,10 @@ def read_header(name: str, stream: BinaryIO, size: int) -> tuple[tuple[int, ...]
         shape, fortran, dtype = _header(name, stream)
     except ValueError:
         raise
-    except Exception as error:  # it is read as a Python literal, by a tokenizer and a parser with errors of their own
+    except Exception as error:  # the header is a Python literal; tokenizer and parser have errors of their own
         raise ValueError(f"array {name[:80]!r} has no header: {error!r:.200}") from None
     if dtype.kind not in KINDS or dtype.itemsize == 0:
-        raise ValueError(f"array {name[:80]!r} of {dtype} must be of numbers or text")
+        raise ValueError(f"array {name[:80]!r} must be of numbers or text, got {dtype}")
     # Python's whole numbers do not overflow, as numpy's own would.
     declared, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if min(shape, default=0) < 0 or declared != there:
@@ -93,7 +93,7 @@ def _header(name: str, stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtyp
     if version == (1, 0):
         return npy.read_array_header_1_0(stream)
     if version != (2, 0):
-        raise ValueError(f"array {name[:80]!r} is of npy version {version}")
+        raise ValueError(f"array {name[:80]!r} must be of npy version 1.0 or 2.0, got {version}")
     here = stream.tell()
     if struct.unpack("<I", stream.read(4))[0] > _LONGEST_HEADER:
         raise ValueError(f"array {name[:80]!r} has a header of more than {_LONGEST_HEADER} bytes")

@@ -1,7 +1,7 @@
 """The parts of a state: populations, generators, settings and counts, as arrays and JSON values and back.
 
-A state is a dict of numpy arrays, JSON values and further such dicts; :mod:`genoevo.state.file` keeps one in a file.
-What comes back is checked: it may be anybody's.
+A state is a dict of numpy arrays, JSON values and further such dicts; :mod:`genoevo.state.file` keeps it in a file.
+Every value that is read back is checked, because the file may come from anybody.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def check_state(what: str, state: object, keys: Iterable[str], kind: str | None = None) -> None:
-    """Raise ValueError unless *state*, that of *what*, is a dict of that *kind* and has all *keys*."""
+    """Raise ValueError unless *state*, the state of *what*, is a dict of that *kind* and has all *keys*."""
     if not isinstance(state, dict):
         raise ValueError(f"the state of {what} must be a dict, got {type(state).__name__}")
     if kind is not None and state.get("kind") != kind:
@@ -34,7 +34,7 @@ def check_state(what: str, state: object, keys: Iterable[str], kind: str | None 
 
 
 def check_array(name: str, value: object, dtype: type, shape: Sequence[int | None]) -> AnyArray:
-    """A copy of *value* as *dtype*; ValueError unless it is an array of that kind and *shape*, None for any side."""
+    """Return a copy of *value* as *dtype*; ValueError unless it is an array of that kind and *shape* (None: any)."""
     kind = np.dtype(dtype).kind
     if not isinstance(value, np.ndarray) or value.dtype.kind != kind:
         got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
@@ -46,7 +46,7 @@ def check_array(name: str, value: object, dtype: type, shape: Sequence[int | Non
 
 
 def population_state(population: Population) -> State:
-    """A population as arrays: words, lengths, fitness (n, objectives; NaN where unevaluated), and its weights."""
+    """Return a population's words, lengths, fitness (n, objectives; NaN for unevaluated) and weights."""
     fitness = population.fitness.reshape(len(population), -1)
     return {
         "words": population.words,
@@ -57,11 +57,11 @@ def population_state(population: Population) -> State:
 
 
 def population_from_state(state: State) -> Population:
-    """The inverse of :func:`population_state`; shares nothing with *state*. ValueError says what does not fit."""
+    """Return the population of a state, which shares nothing with it; ValueError names what does not fit."""
     check_state("a population", state, ("words", "lengths", "fitness", "weights"))
     weights = state["weights"]
     if not isinstance(weights, list | tuple) or not weights or not all(map(_is_finite, weights)):
-        raise ValueError(f"a population's weights must be finite numbers, one at least, got {weights!r:.80}")
+        raise ValueError(f"a population's weights must be finite numbers, at least one, got {weights!r:.80}")
     words = check_array("a population's words", state["words"], np.uint64, (None, None))
     lengths = check_array("a population's lengths", state["lengths"], np.int64, (None,))
     if not len(words) or lengths.shape != words.shape[:1] or lengths.min() < 1:
@@ -82,26 +82,26 @@ def _is_finite(value: object) -> bool:
 
 
 def seeded(seed: Any) -> np.random.Generator:
-    """``numpy.random.default_rng(seed)``; ValueError where it is not of PCG64, the one kind that a state can hold."""
+    """Return ``numpy.random.default_rng(seed)``; ValueError unless it is of PCG64, the only kind a state can hold."""
     rng = np.random.default_rng(seed)
     _check_kind(rng.bit_generator.state["bit_generator"])
     return rng
 
 
 def generator_state(rng: np.random.Generator) -> State:
-    """A generator's state as JSON values."""
+    """Return a generator's state as JSON values."""
     return dict(rng.bit_generator.state)
 
 
 def generator_from_state(state: State) -> np.random.Generator:
-    """The inverse of :func:`generator_state`; ValueError for any bit generator but PCG64, and where it is damaged."""
+    """Return the generator of a state; ValueError for a bit generator other than PCG64, or a corrupt state."""
     check_state("a generator", state, ("bit_generator",))
     _check_kind(state["bit_generator"])
     rng = np.random.default_rng(0)
     try:
         rng.bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"the state of a generator is damaged: {error!r:.200}") from error
+        raise ValueError(f"the state of a generator is corrupt: {error!r:.200}") from error
     return rng
 
 
@@ -111,7 +111,7 @@ def _check_kind(kind: object) -> None:
 
 
 def rebuild(settings: type[T], values: State) -> T:
-    """A settings dataclass from its ``asdict``, nested ones too.
+    """Return a settings dataclass from its ``asdict``, with nested ones.
 
     ValueError names a field that is unknown, missing, or not of its type.
     """
@@ -145,7 +145,7 @@ def _is_of(kind: Any, value: object) -> bool:
 
 
 def counts(state: State, names: Iterable[str]) -> dict[str, int]:
-    """Those entries of *state*, each a whole number of at least 0; ValueError for anything else."""
+    """Return those entries of *state*, each a whole number of at least 0; ValueError for anything else."""
     for name in names:
         check_whole(name, state[name], 0)
     return {name: state[name] for name in names}

@@ -132,14 +132,14 @@ def test_a_command_that_is_killed_goes_on_with_the_same_command(path, frozen, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--population", "21"], "is of a search with population 20, got 21"),
-        (["--seed", "4"], "is of a search with seed 3, got 4"),
-        (["--size", "61"], "is of a search with size 60, got 61"),
-        (["--set", "k=4"], "is of a search with k 5, got 4"),
-        (["--set", "instance=4"], "is of a search with instance 1, got 4"),
-        (["--problem", "onemax"], "is of a search with problem 'nk', got 'onemax'"),
-        (["--crossover-rate", "0.5"], "is of a search with crossover_rate 0.9, got 0.5"),
-        (["--mutation-rate", "0.5"], "is of a search with mutation_rate None, got 0.5"),
+        (["--population", "21"], "belongs to a search with population 20, got 21"),
+        (["--seed", "4"], "belongs to a search with seed 3, got 4"),
+        (["--size", "61"], "belongs to a search with size 60, got 61"),
+        (["--set", "k=4"], "belongs to a search with k 5, got 4"),
+        (["--set", "instance=4"], "belongs to a search with instance 1, got 4"),
+        (["--problem", "onemax"], "belongs to a search with problem 'nk', got 'onemax'"),
+        (["--crossover-rate", "0.5"], "belongs to a search with crossover_rate 0.9, got 0.5"),
+        (["--mutation-rate", "0.5"], "belongs to a search with mutation_rate None, got 0.5"),
         (["--set", "order=3"], "--set of nk takes k=..., neighbours=..., instance=..., got 'order=3'"),
     ],
 )
@@ -154,14 +154,14 @@ def test_another_setting_than_the_file_has_is_refused_by_name(path, capsys, argu
 def test_a_second_process_on_the_same_file_is_refused_and_told_the_holder(path, capsys):
     with Checkpoint(path):
         message = refused(capsys, "--state", path)
-    assert f"{path} is being worked on by process {os.getpid()} on " in message
+    assert f"{path} is in use by process {os.getpid()} on " in message
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"precious notes"])
 def test_a_file_that_is_something_else_is_left_as_it_is(path, capsys, content):
     path.write_bytes(content)
     for arguments in (["--state", path], ["--resume", path]):
-        assert f"{path} is no state file of genoevo" in refused(capsys, *arguments)
+        assert f"{path} is not a state file of genoevo" in refused(capsys, *arguments)
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_something_else_is_left_as_it_is(path, capsys, content):
 def test_a_state_of_a_library_search_is_refused(path, capsys):
     evolve("--generations", 3, "--state", path)
     save(path, evolution_of(path))
-    assert "does not say what search it is of" in refused(capsys, "--state", path)
+    assert "does not identify its search: it has no 'about'" in refused(capsys, "--state", path)
 
 
 @pytest.mark.parametrize(

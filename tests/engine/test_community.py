@@ -61,7 +61,7 @@ def test_the_seed_decides_everything(frozen):
         ({"tasks": []}, r"tasks must be at least one name, each once, got \[\]"),
         ({"tasks": ["a", "b", "a"]}, r"tasks must be at least one name, each once, got \['a', 'b', 'a'\]"),
         ({"size": 1}, "size must be at least 2, got 1"),
-        ({"stage": 0}, "a stage is at least 1, got 0"),
+        ({"stage": 0}, "a stage must be at least 1, got 0"),
         ({"stage": 11}, r"stage must be at most max_modules \(10\), got 11"),
     ],
 )

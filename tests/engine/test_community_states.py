@@ -122,7 +122,7 @@ def test_a_state_that_lacks_a_part_is_refused_by_name(part):
         ({"tasks": "ab"}, "tasks must be a list of names, got 'ab'"),
         ({"tasks": ["a", "a"]}, "each once"),
         ({"rounds": -1}, "rounds must be a whole number of at least 0, got -1"),
-        ({"memory": {}}, "a community's memory has no 'stagnant'"),
+        ({"memory": {}}, "a community's growth history has no 'stagnant'"),
     ],
 )
 def test_a_state_with_a_damaged_part_is_refused_by_name(change, message):

@@ -105,7 +105,7 @@ def test_mutants_are_unevaluated_and_keep_the_weights(rng):
     [
         ({"step": 0}, "step must be at least 1, got 0"),
         ({"rate": 1.5}, "rate must be between 0 and 1, got 1.5"),
-        ({"layout": FlatLayout(4)}, "length 10 is no multiple of the 4 bits of a gene"),
+        ({"layout": FlatLayout(4)}, "length 10 is not a multiple of the 4 bits of a gene"),
         ({"layout": StagedLayout(3)}, "no stage has 10 bits at precision 3"),
     ],
 )

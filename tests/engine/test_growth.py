@@ -132,7 +132,7 @@ def test_an_unknown_fill_is_refused(rng):
 
 
 def test_stage_1_cannot_shrink():
-    with pytest.raises(ValueError, match="a stage is at least 1, got 0"):
+    with pytest.raises(ValueError, match="a stage must be at least 1, got 0"):
         shrink(staged([2, 1], StagedLayout(2), 1), StagedLayout(2))
 
 

@@ -170,7 +170,7 @@ def test_many_independent_runs_of_the_one_plus_one_ea_take_as_long_as_theory_say
         (lambda: Islands(migrants=-1), "migrants must be at least 0, got -1"),
         (lambda: Islands(topology="star"), "topology must be one of complete, random, ring, got 'star'"),
         (lambda: Islands(replace="best"), "replace must be one of random, worst, got 'best'"),
-        (lambda: Islands(count=3).size(10), "10 genotypes cannot be shared out equally among 3 islands"),
+        (lambda: Islands(count=3).size(10), "10 genotypes cannot be divided equally among 3 islands"),
         (lambda: Islands(count=3).size(3), "1 migrants reach an island of 1; there must be fewer"),
         (
             lambda: Islands(count=4, topology="complete", migrants=2).size(24),

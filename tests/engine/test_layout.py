@@ -62,7 +62,7 @@ def test_three_modules_at_precision_2_have_18_bits_in_segments_of_4_6_and_8():
 @pytest.mark.parametrize("n", [0, -1])
 @pytest.mark.parametrize("method", ["length", "segments"])
 def test_a_stage_below_1_is_refused(method, n):
-    with pytest.raises(ValueError, match=f"a stage is at least 1, got {n}"):
+    with pytest.raises(ValueError, match=f"a stage must be at least 1, got {n}"):
         getattr(StagedLayout(2), method)(n)
 
 
@@ -70,7 +70,7 @@ def test_a_stage_below_1_is_refused(method, n):
     ("length", "near"), [(19, "18, 28"), (27, "18, 28"), (1, "4, 10"), (-5, "4, 10"), (9, "4, 10")]
 )
 def test_an_illegal_length_names_the_nearest_legal_ones(length, near):
-    with pytest.raises(ValueError, match=rf"no stage has {length} bits at precision 2; near are \[{near}\]"):
+    with pytest.raises(ValueError, match=rf"no stage has {length} bits at precision 2; the nearest are \[{near}\]"):
         StagedLayout(2).stage(length)
 
 
@@ -83,7 +83,7 @@ def test_a_flat_layout_has_p_bits_per_gene_in_one_segment(p, genes):
 
 
 def test_a_flat_layout_refuses_a_length_that_splits_a_gene():
-    with pytest.raises(ValueError, match="length 7 is no multiple of the 2 bits of a gene"):
+    with pytest.raises(ValueError, match="length 7 is not a multiple of the 2 bits of a gene"):
         FlatLayout(2).stage(7)
 
 

@@ -258,7 +258,7 @@ def test_genotypes_of_another_length_are_refused(name, rng):
 
 
 def test_a_segment_trap_refuses_a_length_that_its_layout_does_not_have(rng):
-    with pytest.raises(ValueError, match="length 7 is no multiple of the 5 bits of a gene"):
+    with pytest.raises(ValueError, match="length 7 is not a multiple of the 5 bits of a gene"):
         SegmentTrap(2)(Population.random(2, np.array([5, 7]), rng))
 
 

@@ -210,7 +210,7 @@ def test_a_crowded_tournament_has_as_many_contenders_as_asked_for(rng):
         (lambda: Survival(method="worst"), "method must be one of best.*, got 'worst'"),
         (lambda: Survival(elites=-1), "elites must be at least 0, got -1"),
         (lambda: Survival(offspring=0), "offspring must be at least 1, got 0"),
-        (lambda: Survival(strategy="plus", elites=1), "elites are of the generational strategy, got 1 with 'plus'"),
+        (lambda: Survival(strategy="plus", elites=1), "elites need the generational strategy, got 1 with 'plus'"),
         (lambda: Survival(offspring=3), "the generational strategy's offspring follow from elites, got 3"),
         (lambda: Survival(elites=6).children(6), "elites must be below the population's 6, got 6"),
         (

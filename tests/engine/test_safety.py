@@ -80,7 +80,7 @@ def test_a_pickle_inside_a_state_file_is_not_loaded(path, tmp_path, member):
     trap = as_npy(np.array([Trap(tmp_path / "sprung")], dtype=object))
     members = {"json": text(population={"words": {"$array": "0.population.words"}})}
     archive(path, **{**members, member: trap})
-    with pytest.raises(ValueError, match=f"array '{member}' of object must be of numbers or text"):
+    with pytest.raises(ValueError, match=f"array '{member}' must be of numbers or text, got object"):
         load(path)
     assert not (tmp_path / "sprung").exists()
 
@@ -88,7 +88,7 @@ def test_a_pickle_inside_a_state_file_is_not_loaded(path, tmp_path, member):
 @pytest.mark.parametrize("name", ["state.npz", "state.npy", "state.pkl"])
 def test_a_pickle_in_place_of_a_state_file_is_not_loaded(tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
-    with pytest.raises(ValueError, match="is no state file of genoevo"):
+    with pytest.raises(ValueError, match="is not a state file of genoevo"):
         load(tmp_path / name)
     assert not (tmp_path / "sprung").exists()
 
@@ -141,7 +141,7 @@ def test_a_name_in_an_archive_is_a_key_and_never_a_path(path, tmp_path, name):
 
 def test_json_without_end_is_refused(path):
     archive(path, json=as_npy(np.frombuffer(b"[" * 100_000, np.uint8)))
-    with pytest.raises(ValueError, match="is no state file of genoevo or is damaged"):
+    with pytest.raises(ValueError, match="is not a state file of genoevo, or it is corrupt"):
         load(path)
 
 

@@ -136,9 +136,9 @@ def test_a_save_that_fails_half_way_leaves_the_old_file_and_no_other(path, large
     [
         ({"a": {1, 2}}, TypeError, "set is not JSON serializable"),
         ({"a": b"x"}, TypeError, "bytes is not JSON serializable"),
-        ({"a": {"b": np.array([None])}}, TypeError, "a.b is an array of objects"),
-        ({"a": {"$array": 1}}, ValueError, r"the one key '\$array' of a stands for an array in the file"),
-        ({"$array": 1}, ValueError, r"the one key '\$array' of the state stands for an array"),
+        ({"a": {"b": np.array([None])}}, TypeError, "a.b must be an array of numbers or text, got object"),
+        ({"a": {"$array": 1}}, ValueError, r"a must not have the one key '\$array', which marks an array"),
+        ({"$array": 1}, ValueError, r"the state must not have the one key '\$array', which marks an array"),
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(path, state, error, message):
@@ -196,7 +196,7 @@ def test_loading_a_file_that_is_not_there_says_so(path):
 )
 def test_a_foreign_file_is_refused_by_name(path, write):
     write(path)
-    with pytest.raises(ValueError, match=f"{path} is no state file of genoevo"):
+    with pytest.raises(ValueError, match=f"{path} is not a state file of genoevo"):
         load(path)
 
 
@@ -210,7 +210,7 @@ def test_another_format_version_is_refused_by_name(path, version):
 @pytest.mark.parametrize("content", [{"state": {"a": {"$array": "0.a"}}}, {}], ids=["array", "state"])
 def test_a_file_that_lacks_a_part_is_refused_by_name(path, content):
     npz(path, json=text_as_array({"format": "genoevo-state", "version": 1, **content}))
-    with pytest.raises(ValueError, match=f"{path} is damaged: it has no '(0.a|state)'"):
+    with pytest.raises(ValueError, match=f"{path} is corrupt: it has no '(0.a|state)'"):
         load(path)
 
 
@@ -219,7 +219,7 @@ def test_a_truncated_file_is_refused_by_name_wherever_it_ends(path, evolution):
     whole = path.read_bytes()
     for size in range(0, len(whole), 17):
         path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=f"{path} is no state file of genoevo or is damaged"):
+        with pytest.raises(ValueError, match=f"{path} is not a state file of genoevo, or it is corrupt"):
             load(path)
 
 
@@ -246,7 +246,7 @@ def test_reading_runs_no_code(path, tmp_path):
             return (tmp_path / "sprung").touch, ()
 
     npz(path, json=np.array([Trap()], dtype=object))
-    with pytest.raises(ValueError, match="no state file"):
+    with pytest.raises(ValueError, match="is not a state file of genoevo"):
         load(path)
     assert not (tmp_path / "sprung").exists()
 
@@ -298,9 +298,9 @@ def test_a_population_survives_the_round_trip(path, rng, check_no_shared_memory)
         ({"words": [[1], [2], [3]]}, "words must be an array of uint64, got list"),
         ({"words": np.full((3, 1), 2**63, np.uint64)}, "bits past the length of their genotype"),
         ({"words": np.zeros((0, 1), np.uint64), "lengths": np.zeros(0, int)}, "do not fit each other"),
-        ({"weights": []}, "weights must be finite numbers, one at least, got"),
-        ({"weights": [float("nan")]}, "weights must be finite numbers, one at least, got"),
-        ({"weights": ["1"]}, "weights must be finite numbers, one at least, got"),
+        ({"weights": []}, "weights must be finite numbers, at least one, got"),
+        ({"weights": [float("nan")]}, "weights must be finite numbers, at least one, got"),
+        ({"weights": ["1"]}, "weights must be finite numbers, at least one, got"),
         ({"fitness": np.zeros((3, 2))}, r"fitness must be of shape \(3, 1\), got \(3, 2\)"),
         ({"fitness": np.array([[1, np.nan]] * 3), "weights": [1, 1]}, "in some objectives of a genotype"),
         ({"lengths": np.array([5, 5])}, "do not fit each other"),

@@ -1,4 +1,4 @@
-"""What all pools have in common: batches, deadlines, and the replacement of workers."""
+"""The base of all pools: batches, deadlines, and the replacement of workers."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class WorkerLost(Exception):  # noqa: N818
 
 
 class Worker(ABC):
-    """One worker: takes one batch at a time."""
+    """A worker, which takes one batch at a time."""
 
     @abstractmethod
     def wait_until_ready(self) -> None:
-        """Return once the worker can take work; raises WorkerLost where it cannot start."""
+        """Return once the worker can take work; raise WorkerLost if it cannot start."""
 
     @abstractmethod
     def is_alive(self) -> bool:
-        """Whether a worker that waits for work has not ended."""
+        """Return whether a worker that waits for work still runs."""
 
     @abstractmethod
     def send(self, cargo: Cargo) -> None:
@@ -51,7 +51,7 @@ class Worker(ABC):
 
     @abstractmethod
     def receive(self) -> Answer:
-        """Take the answer to the batch; raises WorkerLost where there will be none."""
+        """Return the answer to the batch; raise WorkerLost if none will come."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -62,7 +62,7 @@ W = TypeVar("W", bound=Worker)
 
 
 class Pool(ABC, Generic[W]):
-    """What pools have in common: batches, deadlines, replacing workers."""
+    """The base of all pools: batches, deadlines, and the replacement of workers."""
 
     def __init__(
         self,
@@ -82,17 +82,17 @@ class Pool(ABC, Generic[W]):
         self.evaluator = as_evaluator(function)
         self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
         self._idle: list[W] = []
-        self._busy: dict[W, tuple[Ints, float]] = {}  # the rows each is at, and when it must have answered
+        self._busy: dict[W, tuple[Ints, float]] = {}  # the rows of each, and its deadline
         self._prepare()
         self.workers = self._cores() if workers is None else workers
 
     @abstractmethod
     def _prepare(self) -> None:
-        """What must be before the first worker can start; all settings have been checked."""
+        """Prepare for the first worker; all settings have been checked."""
 
     @abstractmethod
     def _cores(self) -> int:
-        """How many workers there are unless it is said."""
+        """Return the number of workers if the user gives none."""
 
     @abstractmethod
     def _start(self) -> W:
@@ -100,10 +100,10 @@ class Pool(ABC, Generic[W]):
 
     @abstractmethod
     def _wait(self, workers: Sequence[W], seconds: float | None) -> list[W]:
-        """Those of *workers* that have answered or ended, after at most so many seconds."""
+        """Return the workers that have answered or ended, after at most so many seconds."""
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
-        """Fitness of every genotype, in order."""
+        """Evaluate every genotype, in order."""
         values = np.full((len(population), len(population.weights)), np.nan)
         faults: dict[int, Fault] = {}
         batch = self.batch or -(-len(population) // (4 * self.workers))
@@ -123,7 +123,7 @@ class Pool(ABC, Generic[W]):
         return Attempt(values, faults)
 
     def _drop_ended(self) -> None:
-        # Whoever ended while idle did not do so over a genotype that it would now be given.
+        # A worker that ended while idle did not end because of a genotype that it would now be given.
         ended = [worker for worker in self._idle if not worker.is_alive()]
         self._idle = [worker for worker in self._idle if worker not in ended]
         for worker in ended:
@@ -140,7 +140,7 @@ class Pool(ABC, Generic[W]):
             self._busy[worker] = rows, time.monotonic() + limit
 
     def _started(self, count: int) -> list[W]:
-        """So many new workers that can take work; where that fails or is interrupted, none of them stays."""
+        """Start new workers and wait until they can take work; if that fails, all of them are killed."""
         fresh: list[W] = []
         try:
             for _ in range(count):
@@ -156,7 +156,7 @@ class Pool(ABC, Generic[W]):
         return fresh
 
     def _answered(self) -> list[tuple[W, Ints]]:
-        """Workers that have answered, ended or hung, and their rows; those that hang have been killed."""
+        """Return the workers that have answered, ended or hung, and their rows. Those that hang are killed."""
         if not self._busy:
             return []
         first = min(deadline for _, deadline in self._busy.values())
@@ -184,7 +184,7 @@ class Pool(ABC, Generic[W]):
             faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
 
     def close(self) -> None:
-        """End all workers; a later evaluation starts new ones."""
+        """End all workers. A later evaluation starts new ones."""
         for worker in [*self._idle, *self._busy]:
             worker.kill()
         self._idle.clear()
@@ -198,7 +198,7 @@ class Pool(ABC, Generic[W]):
 
 
 def compute(evaluator: Evaluator, cargo: Cargo) -> Answer:
-    """The answer to a batch. Exceptions become text: not every one can be pickled."""
+    """Return the answer to a batch. Exceptions become text, because not all of them can be pickled."""
     words, lengths, weights = cargo
     values, faults = evaluator.attempt(Population(words, lengths, weights=weights))
     return values, {row: (fault.what, _trace(fault.cause)) for row, fault in faults.items()}

@@ -1,7 +1,7 @@
 """Evaluation by worker processes of this machine.
 
-The fitness function travels by pickle, as Python's worker processes need it: from this process to those that it has
-started, never from or to a file.
+The fitness function is pickled, as Python's worker processes require. It travels from this process to the
+processes that it has started, never from or to a file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Process(Worker):
         return self._process.is_alive()
 
     def send(self, cargo: Cargo) -> None:
-        with suppress(OSError):  # the worker has ended: receive() says so
+        with suppress(OSError):  # the worker has ended: receive() reports it
             self.connection.send(cargo)
 
     def receive(self) -> Answer:
@@ -69,27 +69,27 @@ def _serve(connection: Connection, evaluator: Evaluator) -> None:
 
 
 class ProcessPool(Pool[_Process]):
-    """Evaluates in worker processes of this machine. A context manager: leaving it ends the workers.
+    """A pool of worker processes of this machine. As a context manager it ends them on leaving.
 
     Parameters
     ----------
     function
         As for :class:`~genoevo.evaluation.InProcess`, or a ``Vectorised``, which then gets a batch at a time. It
         must be picklable: defined at the top level of a module. Processes are spawned, not forked, so a script
-        that makes a pool does so under ``if __name__ == "__main__":``.
+        must create the pool under ``if __name__ == "__main__":``.
     workers
-        Processes; None for as many as there are cores.
+        Number of processes; None for as many as there are cores.
     batch
         Genotypes that travel together; None for a quarter of a worker's share.
     timeout
         Seconds for each genotype of a batch, after which its worker is killed; None for no limit.
     failure
-        What to do with genotypes that failed. That of a given ``Vectorised`` is not used.
+        The rule for genotypes that fail. It replaces the rule of a given ``Vectorised``.
 
     Raises
     ------
     TypeError
-        Where the function cannot be pickled.
+        If the function cannot be pickled.
 
     """
 

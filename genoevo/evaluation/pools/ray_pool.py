@@ -61,9 +61,9 @@ class _Remote:
 
 
 class RayPool(Pool[_Actor]):
-    """Evaluates in actors of a Ray cluster; needs ``genoevo[ray]``. A context manager: leaving it ends the actors.
+    """A pool of actors of a Ray cluster; needs ``genoevo[ray]``. As a context manager it ends them on leaving.
 
-    A running Ray is used; where there is none, one is started on this machine. Raises ImportError where Ray is not
+    A running Ray is used; if there is none, one is started on this machine. Raises ImportError if Ray is not
     installed.
 
     Parameters
@@ -71,7 +71,7 @@ class RayPool(Pool[_Actor]):
     function, batch, timeout, failure
         As for :class:`ProcessPool`; Ray also takes functions that pickle does not.
     workers
-        Actors; None for as many as the cluster has cores.
+        Number of actors; None for as many as the cluster has cores.
 
     """
 
