@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-SPARE = 256 * 2**20  # bytes that tests of damaged files of some KiB may take in all
+SPARE = 256 * 2**20  # bytes that tests of corrupt files of some KiB may take in total
 
 NUMBERS = st.integers() | st.floats() | st.sampled_from([-1, 0, 1, 2**31, 2**63, 2**64, 10**12, 10**30, True, False])
 VALUES = st.recursive(
@@ -27,7 +27,7 @@ DTYPES = st.sampled_from(["<u8", "<i8", "<f8", "|O", "|V8", "<U1000000", "|S0", 
 
 @pytest.fixture(scope="session")
 def frozen():
-    """A state, or any nest of dicts, lists and arrays, as a value that == compares to the last bit."""
+    """Return a function that turns a state, of dicts, lists and arrays, into a value that == compares bit for bit."""
 
     def freeze(value):
         if isinstance(value, dict):
@@ -43,7 +43,7 @@ def frozen():
 
 @pytest.fixture
 def fuzz(request):
-    """``fuzz(check, count, strategy)``: *check* so many inputs, and print how many there were."""
+    """Return ``fuzz(check, count, strategy)``, which checks *count* inputs or more and prints their number."""
 
     def run(check, count, strategy):
         seen = 0
@@ -70,7 +70,7 @@ def fuzz(request):
 
 @pytest.fixture
 def little_memory():
-    """MemoryError where this process asks for more than *SPARE* bytes beyond what it has."""
+    """Raise MemoryError if this process allocates more than *SPARE* bytes beyond its present memory."""
     with open("/proc/self/statm") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -81,7 +81,7 @@ def little_memory():
 
 @pytest.fixture(scope="session")
 def damaged():
-    """``damaged(path)``: a strategy of the bytes of that state file, damaged, or changed by hostile hands."""
+    """Return ``damaged(path)``, a strategy for bytes of this state file, corrupt or changed by an attacker."""
 
     def of(path):
         return st.one_of(make(path) for make in (_flipped, _cut, _edited, _with_headers, _with_arrays))
@@ -132,7 +132,7 @@ def _places(value, place=()):
 
 @st.composite
 def _edited(draw, path):
-    """The archive is sound and a place of its JSON holds something else, or is gone."""
+    """An intact archive whose JSON has another value at one place, or lacks the place."""
     members = _members(path)
     content = json.loads(np.load(io.BytesIO(members["json.npy"])).tobytes())
     places = [place for place in _places(content) if place]
@@ -150,7 +150,7 @@ def _edited(draw, path):
 
 @st.composite
 def _with_headers(draw, path):
-    """The archive is sound and an array's header says something else."""
+    """An intact archive with another header of one array."""
     members = _members(path)
     name = draw(st.sampled_from(sorted(members)))
     header = f"{{'descr': {draw(DTYPES)!r}, 'fortran_order': {draw(st.booleans())}, 'shape': {draw(SHAPES)!r}, }}\n"
@@ -163,7 +163,7 @@ def _with_headers(draw, path):
 
 @st.composite
 def _with_arrays(draw, path):
-    """The archive is sound and an array is another, or one has another name, or is missing."""
+    """An intact archive in which one array is another, has another name, or is missing."""
     members = _members(path)
     name = draw(st.sampled_from(sorted(members)))
     data = members.pop(name)

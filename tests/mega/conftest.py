@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_workers():
-    """Rollout workers come from a server that has imported what they need; the command line's tests spawn them."""
+    """Start rollout workers from a server that has imported their modules; the command line's tests spawn them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["genoevo_mega.envs.worker", "genoevo_mega.envs.fast_metaworld", "metaworld.env_dict"]
@@ -47,7 +47,7 @@ def metaworld_pool():
 
 @pytest.fixture(scope="module")
 def quick_runs():
-    """Runs of a file share what takes longer than their training: a pool's workers, the machine's measured rate."""
+    """Share a pool's workers and the machine's measured rate between the runs of a file: both take longer than training."""
     pools = {}
 
     @contextmanager
@@ -57,7 +57,7 @@ def quick_runs():
             pools[key] = RolloutPool(suite, workers, **settings)
         try:
             yield pools[key]
-        except BaseException:  # it may be in the middle of a step
+        except BaseException:  # the pool may be in the middle of a step
             pools.pop(key).close()
             raise
 
@@ -77,7 +77,7 @@ def smoke() -> Config:
 
 @pytest.fixture(scope="session")
 def untrained():
-    """Makes what a run of a preset is before its first step, with a pool of so many modules."""
+    """Return a function that makes a preset's run as before its first step, with a pool of *modules* modules."""
 
     def make(name: str, modules: int, **settings) -> Trained:
         config = build_config(preset(name), settings)
@@ -102,7 +102,7 @@ FIXED = {
 
 @pytest.fixture(scope="session", params=FIXED)
 def fixed(request, untrained) -> Trained:
-    """An architecture that does not evolve, small, with no weight or bias at 0."""
+    """A small fixed architecture, without a weight or bias of 0."""
     made = untrained("smoke", 0, architecture=request.param, **FIXED[request.param])
     rng = torch.Generator().manual_seed(1)
     for network in (made.agent.actor, made.agent.actor_ema):

@@ -1,4 +1,4 @@
-"""Suites without a simulator, apart from the fixtures: workers import this module, and should not import torch."""
+"""Suites without a simulator. Workers import this module, so it has no fixtures and does not import torch."""
 
 import os
 import time
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CountingSuite:
-    """Observations tell task, goal, purpose and steps taken; task 1 terminates at its third step."""
+    """A suite whose observations are task, goal, purpose and steps taken; task 1 terminates at its third step."""
 
     names: tuple[str, ...] = ("endless", "short")
     observation_size: int = 4
@@ -40,9 +40,9 @@ class CountingTask:
 
 @dataclass(frozen=True)
 class FaultySuite:
-    """Counts as well, but one task has a fault at one step of every episode with one of its goals, or at its reset.
+    """A counting suite with a fault of one task, at one step of every episode with one of its goals, or at its reset.
 
-    ``once`` names a file that the first fault leaves; where it is there, nothing goes wrong any more.
+    ``once`` names a file that the first fault creates; if it exists, no more faults happen.
     """
 
     fault: str
