@@ -1,4 +1,4 @@
-"""Benchmarks of this checkout and of another commit, in turns in one run.
+"""Compare the benchmarks of this checkout and of another commit, in turns in one run.
 
     python benchmarks/against.py a94c09e [--only learner training] [--turns 7] [--quick] [--json]
 
@@ -24,12 +24,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FIGURES = {"learner": ("ours updates/s", "plain updates/s"), "training": ("wall s", "learner alone wall s")}
-"""What is compared of each benchmark; the plain learner is the same code on both sides and shows the noise."""
+"""The compared figures of each benchmark; the plain learner is the same code on both sides and shows the noise."""
 
 
 @contextmanager
 def worktree(revision: str) -> Iterator[Path]:
-    """Check *revision* out for as long as the block lasts."""
+    """Check *revision* out for the duration of the context."""
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place) / "tree"
         git = ["git", "-C", str(ROOT), "worktree"]

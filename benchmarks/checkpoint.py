@@ -1,22 +1,24 @@
-"""What checkpoints cost a run of the preset mt10 whose replay is full.
+"""Measure the cost of checkpoints in a run of the preset mt10 with a full replay.
 
     python benchmarks/checkpoint.py [--quick] [--json]
 
-The replay of one million transitions is filled with random rows, and three checkpoints are written: the first of all
-of it, later ones after as many new rows as the default interval has (``checkpoints.every``). ``stalled_share``
-is the time that training is held up by a later one over the wall time of an interval: the wait for the copy, and
-what the thread that writes takes from updates and steps made meanwhile, which are timed with and without it. The wall
-time of an interval is its steps at the rate of steps, updates and sampling timed here without any checkpoint.
+The replay of one million transitions is filled with random rows. Three checkpoints are written: the first holds the
+whole replay, later ones as many new rows as the default interval has (``checkpoints.every``).
 
-``resume s`` is the time from reading the newest checkpoint's manifest to a trainer that could go on, with all
-checksums; neither imports nor the start of the environments are in it, which a new run has too.
+``stalled_share`` is the time for which a later checkpoint delays training, over the wall time of an interval. The
+delay is the wait for the copy, plus the slowdown of updates and steps by the thread that writes; both are timed with
+and without it. The wall time of an interval is its number of steps, at the rate of steps, updates and sampling
+measured here without a checkpoint.
+
+``resume s`` is the time from reading the newest checkpoint's manifest to a trainer that could continue, with all
+checksums. It excludes imports and the start of the environments, which a new run needs too.
 """
 
 from __future__ import annotations
 
 import os
 
-# As the command line sets it: a spinning thread takes the core from the one it waits for.
+# As the command line sets it: a spinning thread takes the core from the thread that it waits for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import tempfile
@@ -40,7 +42,7 @@ CORES = os.cpu_count() or 1
 
 
 def fill(replay: Replay, rows: int, rng: np.random.Generator) -> None:
-    """Write *rows* random rows of every task behind those that are there, as :meth:`Replay.add` would."""
+    """Append *rows* random rows of every task to the replay, as :meth:`Replay.add` would."""
     first, last = replay.written.copy(), replay.written + rows
     count = int((last - first).sum())
     content: dict[str, Any] = {
@@ -61,7 +63,7 @@ def fill(replay: Replay, rows: int, rng: np.random.Generator) -> None:
 
 
 def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> None:
-    """A vector step of training: steps of all tasks beside an update from a batch of the replay."""
+    """Make a vector step of training: steps of all tasks, beside an update from a batch of the replay."""
     sac = trainer.config.sac
     pool.begin_step(rng.uniform(-1, 1, (10, 4)).astype(np.float32))
     batch = trainer.state.replay.sample(sac.batch_size, rng, gamma=sac.gamma)
@@ -71,7 +73,7 @@ def turn(trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> 
 
 
 def per_turn(turns: int, trainer: runs.Trainer, pool: RolloutPool, rng: np.random.Generator) -> float:
-    """Seconds of a turn while nothing is written: the middle one: on a shared machine noise comes in spells."""
+    """Return the median seconds of a turn without a checkpoint; the noise of a shared machine comes in spells."""
     taken = []
     for _ in range(turns):
         began = time.perf_counter()
@@ -81,12 +83,12 @@ def per_turn(turns: int, trainer: runs.Trainer, pool: RolloutPool, rng: np.rando
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files."""
+    """Return the bytes of all files in *folder*."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def written_by(writer: CheckpointStore, directory: Path, before: set[Path]) -> int:
-    """Bytes of the files that were not there before."""
+    """Return the bytes of the files that are not in *before*, and add them to it."""
     writer.wait()
     found = {path for name in ("checkpoints", "replay") for path in (directory / name).rglob("*") if path.is_file()}
     new = sum(path.stat().st_size for path in found - before)
@@ -96,13 +98,13 @@ def written_by(writer: CheckpointStore, directory: Path, before: set[Path]) -> i
 
 
 def settings() -> Config:
-    """The preset on all cores."""
+    """Return the preset on all cores."""
     compute = {"workers": CORES, "threads": CORES}
     return build_config(preset("mt10"), {"evaluation": {"at_end": False}, "compute": compute})
 
 
 def measure(quick: bool) -> Measured:
-    """One run's checkpoints."""
+    """Measure the checkpoints of one run."""
     config, rng, turns = settings(), np.random.default_rng(1), 8 if quick else 60
     interval = config.checkpoints.every // 10  # steps of each task
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,13 @@
-"""How fast the engine is beside DEAP, pymoo and PyGAD, and how it scales.
+"""Compare the speed of the engine with DEAP, pymoo and PyGAD, and measure how it scales.
 
     python benchmarks/engine.py [--quick] [--json]
 
-Needs pymoo and pygad besides genoevo. All engines do the same work in one process, in turns: OneMax, 1000 genotypes
-of 1000 bits, tournaments of 3, two-point crossover with probability 0.9, every bit flipped with probability 1/1000.
-Ours runs as an :class:`~genoevo.Evolution` that keeps its log, its best and a hall of fame; the others keep none.
-Each engine's time is that of its fastest turn, because on a shared machine noise only ever adds. ``--json`` prints
-{"ratios": {...}, "figures": {...}} alone on standard output: how many times longer the others take per generation.
+This needs pymoo and pygad besides genoevo. All engines do the same work in one process, in turns: OneMax, 1000
+genotypes of 1000 bits, tournaments of 3, two-point crossover with probability 0.9, every bit flipped with probability
+1/1000. Our engine runs as an :class:`~genoevo.Evolution` that keeps its log, its best and a hall of fame; the others
+keep none. Each engine's time is its fastest turn, because the noise of a shared machine only adds. ``--json`` prints
+only {"ratios": {...}, "figures": {...}} on standard output. A ratio says how many times longer another engine takes
+per generation.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ Turn = Callable[[], float]  # runs some generations and returns seconds per gene
 
 
 def ones(population: Population) -> Any:
-    """Ones of each genotype, (n,) float64, whatever its length."""
+    """Return the number of ones of each genotype, (n,) float64, whatever its length."""
     return np.bitwise_count(population.words).sum(axis=1, dtype=np.float64)
 
 
 def ours(size: int = SIZE, lengths: Any = LENGTH, generations: int = 50) -> Turn:
-    """Evolution on packed words, by default exactly the work described above."""
+    """Return a turn of Evolution on packed words, by default exactly the work described above."""
     start = Population.random(size, lengths, np.random.default_rng(1))
     evolution = Evolution(Vectorised(ones), start, seed=1, record=Record(hall_of_fame=1))
     evolution.run(2)
@@ -49,7 +50,7 @@ def ours(size: int = SIZE, lengths: Any = LENGTH, generations: int = 50) -> Turn
 
 
 def deap(kind: type, **settings: Any) -> Turn:
-    """One generation of DEAP's eaSimple on individuals that are lists or arrays."""
+    """Return a turn of DEAP's eaSimple, on individuals that are lists or arrays."""
     name = f"{kind.__name__}Individual"
     if not hasattr(creator, name):
         creator.create(f"{name}Fitness", base.Fitness, weights=(1.0,))
@@ -75,7 +76,7 @@ def deap(kind: type, **settings: Any) -> Turn:
 
 
 def pymoo() -> Turn:
-    """Pymoo's GA on boolean matrices, evaluated as a whole and without its check for duplicates."""
+    """Return a turn of pymoo's GA on boolean matrices, evaluated as a whole, without its check for duplicates."""
     from pymoo.algorithms.soo.nonconvex.ga import GA
     from pymoo.core.problem import Problem
     from pymoo.operators.crossover.pntx import TwoPointCrossover
@@ -108,7 +109,7 @@ def pymoo() -> Turn:
 
 
 def pygad(generations: int = 3) -> Turn:
-    """PyGAD on a matrix of int8, evaluated in one batch."""
+    """Return a turn of PyGAD on a matrix of int8, evaluated in one batch."""
     import pygad as library
 
     stamps: list[float] = []
@@ -143,7 +144,7 @@ def pygad(generations: int = 3) -> Turn:
 
 
 def compared(turns: int) -> tuple[dict[str, float], dict[str, float]]:
-    """How many times longer the others take, and everybody's milliseconds per generation."""
+    """Return how many times longer the others take, and the milliseconds per generation of every engine."""
     engines = {
         "genoevo": ours(),
         "genoevo_mixed": ours(lengths=mixed_lengths()),
@@ -161,18 +162,18 @@ def compared(turns: int) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def held_over_bits(population: Population) -> float:
-    """Bytes of the population's arrays over those of its genotypes' bits; rows are as wide as the longest."""
+    """Return the bytes of the population's arrays over the bytes of its bits; rows are as wide as the longest."""
     held = population.words.nbytes + population.lengths.nbytes + population.fitness.nbytes
     return float(held / (population.lengths.sum() / 8))
 
 
 def mixed_lengths() -> Any:
-    """(SIZE,) lengths from 100 to LENGTH bits."""
+    """Return lengths from 100 to LENGTH bits, (SIZE,) int64."""
     return np.random.default_rng(2).integers(100, LENGTH + 1, SIZE)
 
 
 def scaling(sizes: list[int], lengths: list[int]) -> list[dict[str, float]]:
-    """Per size and length: ms per generation, the population's bytes over the bits', and a generation's peak."""
+    """Return, per size and length, ms per generation, the population's bytes over the bits', and a peak of memory."""
     rows = []
     for size in sizes:
         for length in lengths:
@@ -202,7 +203,7 @@ def scaling(sizes: list[int], lengths: list[int]) -> list[dict[str, float]]:
 
 
 def decoding(genotypes: int = 10000, sample: int = 300) -> dict[str, float]:
-    """All at once against a loop over genotypes, each decoded by plain numpy; stage 20, p = 4."""
+    """Compare decoding in one batch with a loop over genotypes in plain numpy; stage 20, p = 4."""
     layout, stage = StagedLayout(4), 20
     population = Population.random(genotypes, layout.length(stage), np.random.default_rng(1))
     segments, powers = layout.segments(stage), np.array([8, 4, 2, 1])
@@ -223,7 +224,7 @@ def decoding(genotypes: int = 10000, sample: int = 300) -> dict[str, float]:
 
 
 def transport(genotypes: int = 1000, length: int = 2000) -> dict[str, float]:
-    """Microseconds and bytes a genotype to pickle a population and to read it again."""
+    """Return microseconds and bytes per genotype, to pickle a population and to read it again."""
     population = Population.random(genotypes, length, np.random.default_rng(1))
     [spent] = fastest(50, lambda: pickle.loads(pickle.dumps(population, pickle.HIGHEST_PROTOCOL)))
     data = pickle.dumps(population, pickle.HIGHEST_PROTOCOL)
@@ -231,7 +232,7 @@ def transport(genotypes: int = 1000, length: int = 2000) -> dict[str, float]:
 
 
 def communities(tasks: list[int]) -> list[dict[str, float]]:
-    """Milliseconds of one round of a community: stages mixed 3..30, eight genotypes a task, precision 4."""
+    """Return milliseconds of a community's round: mixed stages 3 to 30, eight genotypes per task, precision 4."""
     rows = []
     for count in tasks:
         rng = np.random.default_rng(1)
@@ -247,8 +248,8 @@ def communities(tasks: list[int]) -> list[dict[str, float]]:
 
 
 def measure(quick: bool) -> Measured:
-    """All of it."""
-    warnings.filterwarnings("ignore")  # of the other libraries
+    """Measure everything."""
+    warnings.filterwarnings("ignore")  # warnings of the other libraries
     ratios, milliseconds = compared(turns=6 if quick else 20)
     figures: dict[str, Any] = {
         "ms_per_generation": milliseconds,

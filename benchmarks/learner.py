@@ -1,11 +1,11 @@
-"""Updates of the learner beside a straightforward per-module implementation, and beside matrix products alone.
+"""Compare the updates of the learner with a plain per-module implementation, and with matrix products alone.
 
     python benchmarks/learner.py [--quick] [--json]
 
-The plain learner below is the same soft actor-critic written module by module: every module runs for all tasks, every
-sum of inputs is stacked and multiplied, each critic and target runs for itself, autograd does the rest. Both make
-updates of 10 x 128 transitions with the sizes of the preset mt10 in turns. The rate of matrix products is that of
-2048 x 2048 fp32 matrices in the same run.
+The plain learner below is the same soft actor-critic, written module by module. Every module runs for all tasks,
+every sum of inputs is stacked and multiplied, each critic and target runs separately, and autograd does the rest. The
+learners take turns. Each makes updates of 10 x 128 transitions, with the sizes of the preset mt10. The rate of matrix
+products is measured with 2048 x 2048 fp32 matrices in the same run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 
-# As the command line sets it: a spinning thread takes the core from the one it waits for.
+# As the command line sets it: a spinning thread takes the core from the thread that it waits for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import resource
@@ -44,7 +44,7 @@ CORES = os.cpu_count() or 1
 
 
 class PlainNetwork(nn.Module):
-    """The rules of the modular network, one module after the other."""
+    """The modular network, computed one module after the other."""
 
     def __init__(self, inputs: int, outputs: int, tasks: int, modules: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class PlainNetwork(nn.Module):
         self.register_buffer("one_hot", torch.eye(tasks)[:, None])
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
-        """(tasks, batch, inputs) -> (tasks, batch, outputs)."""
+        """Map (tasks, batch, inputs) to (tasks, batch, outputs)."""
         tasks, batch = x.shape[:2]
         hidden = [self.embedding(torch.cat([x, self.one_hot.expand(tasks, batch, -1)], dim=-1))]
         for k, module in enumerate(self.pool, 1):
@@ -73,7 +73,7 @@ class PlainNetwork(nn.Module):
 
 
 class PlainLearner:
-    """Soft actor-critic on plain networks; the same losses, steps and clipping as ours."""
+    """Soft actor-critic on plain networks, with the same losses, steps and clipping as ours."""
 
     def __init__(self, tasks: int, modules: int, config: Sac) -> None:
         self.config = config
@@ -87,7 +87,7 @@ class PlainLearner:
         self.adams = [torch.optim.Adam(group, lr=config.learning_rate) for group in groups]
 
     def sample(self, observations: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
-        """Actions and their log-probabilities."""
+        """Return actions and their log-probabilities."""
         mean, log_std = self.actor(observations, routing).chunk(2, dim=-1)
         normal = torch.distributions.Normal(mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp())
         raw = normal.rsample()
@@ -95,16 +95,16 @@ class PlainLearner:
         return torch.tanh(raw), (normal.log_prob(raw) - squash).sum(-1)
 
     def update(self, batch: Batch, routing: Routing) -> None:
-        """One gradient step of critics, actor and temperatures, then of the targets."""
+        """Make a gradient step of critics, actor and temperatures, then update the targets."""
         actor_adam, critic_adam, temperature_adam = self.adams
         temperature = self.log_temperature.detach().exp()[:, None]
         with torch.no_grad():
             action, log_prob = self.sample(batch.next_observations, routing)
             joined = torch.cat([batch.next_observations, action], dim=-1)
             future = torch.minimum(*(target(joined, routing)[..., 0] for target in self.targets))
-            goal = batch.rewards + batch.discounts * (future - temperature * log_prob)
+            td_target = batch.rewards + batch.discounts * (future - temperature * log_prob)
         joined = torch.cat([batch.observations, batch.actions], dim=-1)
-        loss = sum((critic(joined, routing)[..., 0] - goal).square().mean() for critic in self.critics)
+        loss = sum((critic(joined, routing)[..., 0] - td_target).square().mean() for critic in self.critics)
         self.descend(critic_adam, loss, [p for critic in self.critics for p in critic.parameters()])
         action, log_prob = self.sample(batch.observations, routing)
         joined = torch.cat([batch.observations, action], dim=-1)
@@ -118,7 +118,7 @@ class PlainLearner:
                     mine.lerp_(theirs, self.config.tau)
 
     def descend(self, adam: torch.optim.Adam, loss: Any, clipped: list[nn.Parameter]) -> None:
-        """One step of one optimiser."""
+        """Make a step of one optimiser."""
         adam.zero_grad()
         loss.backward()
         if clipped:
@@ -127,7 +127,7 @@ class PlainLearner:
 
 
 def routing(stages: list[int], pool: int) -> Routing:
-    """Random genotypes of the given stages, decoded."""
+    """Return the routing of random genotypes of the given stages."""
     layout, rng = StagedLayout(2), np.random.default_rng(1)
     inputs, outputs = [], []
     for stage in stages:
@@ -141,7 +141,7 @@ def routing(stages: list[int], pool: int) -> Routing:
 def ours(
     tasks: int, pool: int, precision: torch.dtype = torch.float32, shards: int = 1, device: str = "cpu"
 ) -> SacAgent:
-    """Our agent with a pool of modules."""
+    """Return our agent with a pool of *pool* modules."""
     rng = torch.Generator().manual_seed(1)
 
     def network(inputs: int, outputs: int, ensemble: int) -> ModularNetwork:
@@ -152,7 +152,7 @@ def ours(
 
 
 def transitions(tasks: int, batch: int = BATCH) -> Batch:
-    """Random ones."""
+    """Return a batch of random transitions."""
     shape = tasks, batch
     observations = torch.randn(2, *shape, OBSERVATIONS)
     rest = torch.rand(*shape), observations[1], torch.full(shape, 0.99), torch.zeros(shape, dtype=torch.int64)
@@ -162,7 +162,7 @@ def transitions(tasks: int, batch: int = BATCH) -> Batch:
 def updater(
     stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
 ) -> Callable[[], Any]:
-    """Our update for tasks of these stages."""
+    """Return a function that makes our update for tasks of these stages."""
     shards = shards_for(CORES, transitions_per_task)
     agent = ours(len(stages), max(stages), precision, shards)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
@@ -176,12 +176,12 @@ def updater(
 
 
 def operations(stages: list[int]) -> float:
-    """Floating-point operations in the matrix products of one update."""
+    """Return the floating-point operations in the matrix products of one update."""
     return ours(len(stages), max(stages)).operations(tuple(stages))
 
 
 def memory_growth(updates: int) -> float:
-    """Megabytes that the process grew by over so many small updates, on one thread."""
+    """Return the megabytes by which the process grows over *updates* small updates, on one thread."""
     torch.set_num_threads(1)
     agent, batch, weights = ours(2, 3), transitions(2, 8), routing([2, 3], 3)
     for _ in range(200):
@@ -194,12 +194,12 @@ def memory_growth(updates: int) -> float:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 numbers itself."""
+    """Return whether this CPU multiplies bf16 numbers in hardware."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def rounding(stages: list[int], turns: int) -> float:
-    """How many times faster an update is in bf16; of few transitions where the CPU has to emulate it."""
+    """Return how many times faster an update is in bf16; with few transitions if the CPU has to emulate it."""
     size, turns = (BATCH, turns) if has_bf16() else (BATCH // 16, 1)
     exact, rounded = (updater(stages, precision, size) for precision in (torch.float32, torch.bfloat16))
     spent = fastest(turns, exact, rounded)
@@ -207,7 +207,7 @@ def rounding(stages: list[int], turns: int) -> float:
 
 
 def on_gpu(stages: list[int], updates: int) -> list[dict[str, Any]]:
-    """Updates a second on a CUDA device by precision, as one graph and kernel by kernel."""
+    """Return updates per second on a CUDA device by precision, as one graph and kernel by kernel."""
     rows = []
     for precision in ("fp32", "tf32", "bf16"):
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
@@ -229,7 +229,7 @@ def on_gpu(stages: list[int], updates: int) -> list[dict[str, Any]]:
 
 
 def measure(quick: bool) -> Measured:
-    """All of it, on all cores."""
+    """Measure everything, on all cores."""
     torch.set_num_threads(CORES)
     keep_freed_memory()
     turns = 6 if quick else 15
@@ -269,7 +269,7 @@ def measure(quick: bool) -> Measured:
 
 
 def table(cases: list[list[int]], peak: float) -> list[dict[str, float]]:
-    """A row for each list of stages."""
+    """Return a row for each list of stages."""
     rows = []
     for stages in cases:
         [spent] = fastest(3, updater(stages))

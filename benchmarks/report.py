@@ -1,10 +1,10 @@
-"""The report of a run of 2,000 rounds and 50 tasks beside what it may cost: its size, making it, opening it.
+"""Compare the report of a run of 2,000 rounds and 50 tasks with its limits: size, time to make, time to open.
 
     python benchmarks/report.py [--quick] [--json]
 
-The rounds, their records and the checkpoint are a real trainer's of the preset mt50; only the episodes are drawn
-instead of simulated, each task's success along a logistic curve of its own. The page is opened in Chromium by
-playwright, where both are there, and timed from the start of navigation until it has been drawn. --quick takes 200
+A real trainer of the preset mt50 makes the rounds, their records and the checkpoint. Only the episodes are drawn
+instead of simulated: the success of each task follows a logistic curve of its own. If playwright and Chromium are
+installed, they open the page. Its time counts from the start of navigation until the page is drawn. --quick takes 200
 rounds.
 """
 
@@ -36,7 +36,7 @@ MOST_BYTES, MOST_SECONDS_TO_MAKE, MOST_SECONDS_TO_OPEN = 5e6, 20.0, 2.0
 
 
 def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
-    """A run directory of that many rounds of mt50, without a simulator."""
+    """Write a run directory of *rounds* rounds of mt50, without a simulator."""
     # The replay stays empty, so it need not be large.
     settings = {"loggers": [], "sac": {"buffer_size": 50_000}, "growth": {"patience": max(rounds // 20, 1)}}
     config = build_config(preset("mt50"), settings)
@@ -67,7 +67,7 @@ def write_run(directory: Path, rounds: int, seed: int = 1) -> None:
 
 
 def open_page(path: Path) -> float | None:
-    """Seconds from the start of navigation until the page is drawn; None without playwright or Chromium."""
+    """Return the seconds from the start of navigation to the drawn page; None without playwright or Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None or importlib.util.find_spec("playwright") is None:
         return None
@@ -85,7 +85,7 @@ def open_page(path: Path) -> float | None:
 
 
 def measure(quick: bool) -> Measured:
-    """Ratios to the limits above."""
+    """Return the ratios to the limits above."""
     with tempfile.TemporaryDirectory() as folder:
         directory, page = Path(folder) / "mt50", Path(folder) / "report.html"
         rounds = 200 if quick else 2000

@@ -1,4 +1,4 @@
-"""What every benchmark of this folder has in common: its two options, and what it prints."""
+"""The common part of all benchmarks in this folder: two options, and the output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-Measured = tuple[dict[str, float], dict[str, Any]]  # ratios by name, and all other figures
+Measured = tuple[dict[str, float], dict[str, Any]]  # the ratios, and all other figures, by name
 
 
 def report(description: str, measure: Callable[[bool], Measured]) -> None:
@@ -39,7 +39,10 @@ def report(description: str, measure: Callable[[bool], Measured]) -> None:
 
 
 def fastest(turns: int, *functions: Callable[[], Any]) -> list[float]:
-    """Seconds of each function's fastest turn; they take turns, because on a shared machine noise comes in spells."""
+    """Return the seconds of each function's fastest turn.
+
+    The functions take turns, because the noise of a shared machine comes in spells.
+    """
     times = [float("inf")] * len(functions)
     for _ in range(turns):
         for index, function in enumerate(functions):

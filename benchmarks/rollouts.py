@@ -1,12 +1,12 @@
-"""Steps of Meta-World's suites beside gymnasium's AsyncVectorEnv.
+"""Compare the steps of Meta-World's suites with gymnasium's AsyncVectorEnv.
 
     python benchmarks/rollouts.py [--quick] [--json]
 
-The same tasks and random actions in one process, in turns: gymnasium's vector environment as ``make_vec`` builds it
-(one process per task), our pool with the stock step and with the faster one (a process per core). The names
-``..._stock_...`` are the ratios of the stock step; ``..._limit`` is what any transport could reach at most: the time
-inside the simulators alone, spread over the cores without a gap. With ``--quick`` both draw one goal per task, which
-shortens building and is all the same to steps.
+Three pools run the same tasks and random actions, in turns, from one process: gymnasium's vector environment as
+``make_vec`` builds it (one process per task), and our pool with the stock step and with the faster one (one process
+per core). The names ``..._stock_...`` are the ratios of the stock step. ``..._limit`` is the most that any transport
+could reach: the time inside the simulators alone, spread over the cores without a gap. With ``--quick`` both draw one
+goal per task, which shortens building and does not affect steps.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ CORES = os.cpu_count() or 1
 
 
 def timed(build: Any) -> tuple[Any, float]:
-    """What *build* makes, and the seconds it takes."""
+    """Return the result of *build*, and the seconds that it takes."""
     begin = time.perf_counter()
     return build(), time.perf_counter() - begin
 
 
 def compare(suite: str, goals: int, steps: int, turns: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Ratios and environment steps a second of one suite."""
+    """Return the ratios, and the environment steps per second, of one suite."""
     names = metaworld_names(suite)
     rng = np.random.default_rng(1)
     actions = rng.uniform(-1, 1, (steps, len(names), 4)).astype(np.float32)
@@ -90,7 +90,7 @@ def compare(suite: str, goals: int, steps: int, turns: int) -> tuple[dict[str, f
 
 
 def measure(quick: bool) -> Measured:
-    """MT10 and MT50."""
+    """Measure MT10 and MT50."""
     ratios: dict[str, float] = {}
     figures: dict[str, Any] = {"cores": CORES}
     for suite, steps in (("mt10", 40), ("mt50", 15 if quick else 40)):

@@ -1,24 +1,25 @@
-"""A whole run of the preset mt10 beside the least that its parts need.
+"""Compare a whole run of the preset mt10 with the least time that its parts need.
 
     python benchmarks/training.py [--quick] [--json]
 
 The floor is (CPU-seconds that the rollouts need alone + CPU-seconds that the learner needs alone) / cores. The run is
-halted again and again to measure its parts, one after the other, the rollouts in one worker and the learner in one
-thread, where nothing waits for anything: other users of the machine slow all of them alike. Halts count for nothing
-else.
+halted repeatedly to measure its parts, one after the other: the rollouts in one worker, and the learner in one
+thread. There nothing waits for anything, and other users of the machine slow all parts equally. The time of a halt
+does not count otherwise.
 
-``wall_vs_floor`` is how many times longer the run takes. It is the product of ``learner_threads_vs_floor``, the wall
-time of the updates alone in all their threads over the floor, and ``wall_vs_learner_alone``, what all else adds to
-that. ``products_threads_vs_floor`` is the first of these for bare matrix products: what the cores themselves lose
-when all are busy. ``evolving_share`` is the share of the wall time that evolution takes; episodes have 50 steps
-instead of the preset's 200, so that rounds come four times as often, though none with ``--quick``.
+``wall_vs_floor`` is how many times longer than the floor the run takes. It is the product of two ratios:
+``learner_threads_vs_floor`` is the wall time of the updates alone, in all their threads, over the floor, and
+``wall_vs_learner_alone`` is what everything else adds to this time. ``products_threads_vs_floor`` is the first ratio
+for bare matrix products: the loss of the cores themselves if all are busy. ``evolving_share`` is the share of the
+wall time that evolution takes. Episodes have 50 steps instead of the preset's 200, so rounds come four times as
+often; with ``--quick`` there is no round.
 """
 
 from __future__ import annotations
 
 import os
 
-# As the command line sets it: a spinning thread takes the core from the one it waits for.
+# As the command line sets it: a spinning thread takes the core from the thread that it waits for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import tempfile
@@ -44,7 +45,7 @@ ALONE = 4  # updates measured in a halt
 
 
 def settings(steps: int) -> Config:
-    """The preset, for so many learning steps of every task, on all cores."""
+    """Return the preset with *steps* learning steps of every task, on all cores."""
     return build_config(
         preset("mt10"),
         {
@@ -59,7 +60,7 @@ def settings(steps: int) -> Config:
 
 
 class Halts:
-    """Watches a run, halts it, and measures its parts alone."""
+    """An observer of a run, which halts it and measures its parts alone."""
 
     def __init__(self) -> None:
         self.trainer: Any = None
@@ -70,7 +71,7 @@ class Halts:
         self.began: float | None = None
 
     def __call__(self, status: Status) -> None:
-        """After every vector step; the first with an update is where the wall time begins."""
+        """Follow a vector step; the wall time starts at the first step with an update."""
         if not status.updates:
             return
         if self.began is not None:
@@ -87,7 +88,7 @@ class Halts:
         self.began = time.perf_counter()
 
     def rollouts_alone(self) -> float:
-        """Seconds that one worker simulates for an episode of every task."""
+        """Return the seconds that one worker simulates for an episode of every task."""
         rng, before = np.random.default_rng(self.halts), self.pool.busy_seconds
         self.pool.reset(np.zeros(10, np.int64))
         for _ in range(EPISODE):
@@ -95,7 +96,7 @@ class Halts:
         return self.pool.busy_seconds - before
 
     def products_alone(self) -> None:
-        """A matrix product in one thread, and shared by those of the learner, each with its rows."""
+        """Time a matrix product in one thread, and with its rows shared by the threads of the learner."""
         pool = self.trainer.state.agent.executor.pool
         began = time.process_time()
         self.matrix @ self.matrix
@@ -105,7 +106,10 @@ class Halts:
         self.products += time.perf_counter() - began
 
     def learner_alone(self, shards: int) -> tuple[float, float]:
-        """CPU-seconds and wall time of some updates in so many threads; they change the networks, not the work."""
+        """Return CPU-seconds and wall time of some updates in *shards* threads.
+
+        They change the networks, but not the amount of work.
+        """
         trainer, sac = self.trainer, self.trainer.config.sac
         executor = trainer.state.agent.executor
         own = executor.pool
@@ -126,7 +130,7 @@ class Halts:
 
 
 def measure(quick: bool) -> Measured:
-    """One run and its parts."""
+    """Measure one run and its parts."""
     config = settings(60 if quick else 650)
     halts = Halts()
     with tempfile.TemporaryDirectory() as directory:
@@ -141,7 +145,7 @@ def measure(quick: bool) -> Measured:
     figures |= {"wall s": halts.wall, "floor s": floor, "rounds": trainer.state.evolver.rounds}
     figures |= {"rollouts alone CPU s": rollouts, "learner alone CPU s": learner}
     figures |= {"learner alone wall s": threads}
-    figures |= {f"{name} s": spent for name, spent in seconds.items() if name != "idle"}  # the halts are in it
+    figures |= {f"{name} s": spent for name, spent in seconds.items() if name != "idle"}  # which includes the halts
     ratios = {
         "wall_vs_floor": halts.wall / floor,
         "learner_threads_vs_floor": threads / floor,

@@ -1,4 +1,4 @@
-"""The reference of the command line, made of the commands themselves: the directive ``commands`` of Sphinx."""
+"""The Sphinx directive ``commands``: a reference of the command line, generated from the commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 
 def commands(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
-    """A command's full name, itself and its context; for a group, those of its commands in order of name."""
+    """Yield the full name of a command, the command and its context; a group yields its commands, by name."""
     if not isinstance(command, click.Group):
         yield context.command_path, command, context
         return
@@ -22,9 +22,9 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[s
 
 
 def section(name: str, command: click.Command, context: click.Context) -> list[str]:
-    """The lines of reStructuredText about one command: usage, help, options, examples."""
-    told = inspect.cleandoc(command.help or "")
-    text, *examples = re.split(r"^Examples?:$", told, maxsplit=1, flags=re.MULTILINE)
+    """Return the lines of reStructuredText about one command: usage, help, options, examples."""
+    help_text = inspect.cleandoc(command.help or "")
+    text, *examples = re.split(r"^Examples?:$", help_text, maxsplit=1, flags=re.MULTILINE)
     lines = [name, "-" * len(name), "", f"``{name} {' '.join(command.collect_usage_pieces(context))}``", ""]
     lines += [*_escaped(text).splitlines(), ""]
     for option in command.get_params(context):
@@ -39,12 +39,12 @@ def section(name: str, command: click.Command, context: click.Context) -> list[s
 
 
 def _escaped(text: str) -> str:
-    """Plain text as reStructuredText: options are literals, for two hyphens would become a dash."""
+    """Return plain text as reStructuredText; options become literals, since two hyphens would become a dash."""
     return re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"``\1``", text.replace("*", r"\*").replace("|", r"\|"))
 
 
 def reference() -> list[str]:
-    """All lines of the reference."""
+    """Return all lines of the reference."""
     from genoevo_cli.main import cli
 
     top = click.Context(cli, info_name="genoevo")
@@ -52,7 +52,7 @@ def reference() -> list[str]:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Sphinx's hook."""
+    """Register the directive; Sphinx calls this."""
     from generated import add_directive
 
     add_directive(app, "commands", reference)

@@ -13,11 +13,11 @@ html_theme = "furo"
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # What is explained elsewhere.
+    # Names that are documented elsewhere.
     ("py:.*", r"(numpy|np|npt|torch|deap|pydantic|collections|functools|os|pathlib|types|typing)\b.*"),
     # Shapes, ranges and sentences that napoleon takes for types.
     ("py:class", r"[nkG]|in|minimum|mutation_threshold|\d+|u?int\d+|float\d+|.*\s.*"),
-    # Aliases and variables of types, and what is public but not part of the reference.
+    # Type aliases, type variables, and public names that are not part of the reference.
     (
         "py:class",
         r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
@@ -30,10 +30,10 @@ nitpick_ignore_regex = [
 
 
 def _pictures_of_the_readme(app, path, docname, content):
-    # The README names its pictures from the repository's root, as hosts of repositories want them.
+    # The README's paths of pictures start at the repository's root, as repository hosts expect.
     content[0] = content[0].replace("docs/_static/", "_static/")
 
 
 def setup(app):
-    """Sphinx's hook."""
+    """Connect the event; Sphinx calls this."""
     app.connect("include-read", _pictures_of_the_readme)

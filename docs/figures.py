@@ -1,8 +1,8 @@
-"""Every picture of the documentation, from runs and from the code itself: ``make figures``, or one by its name.
+"""Draw the pictures of the documentation, from runs and from the code itself: ``make figures``, or one by its name.
 
-    python docs/figures.py                          all of them; a demo that is not in runs/figures is trained first
-    python docs/figures.py rooms                    one
-    python docs/figures.py report --demo runs/demo  from a run of the preset demo that is there already
+    python docs/figures.py                          all pictures; trains the demo first if runs/figures does not exist
+    python docs/figures.py rooms                    one picture
+    python docs/figures.py report --demo runs/demo  from an existing run of the preset demo
 
 ========= ============================ ============================================================================
 name      file                         what it shows
@@ -32,7 +32,7 @@ PYPROJECT = DOCS.parent / "pyproject.toml"
 ROOMS_SVG = DOCS / "images" / "rooms.svg"
 
 DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
-"""How the run is made, in eleven minutes: the demo with more evaluations."""
+"""The command of the run, the demo with more evaluations; it takes eleven minutes."""
 
 DRAWN = ("rooms", "report", "film")
 FOLDERS = {"genoevo": "", "genoevo_runs": "adapters/", "genoevo_mega": "adapters/", "genoevo_cli": "cli/"}
@@ -43,11 +43,11 @@ SUBJECTS = {
     "genoevo": "the engine",
 }
 ROW = 0.36
-"""Height of a floor in the picture, in inches."""
+"""The height of a floor in the picture, in inches."""
 
 
 def genoevo(command: str) -> None:
-    """Run a command line of genoevo, and say so."""
+    """Print and run a command line of genoevo."""
     print("$", command, flush=True)
     subprocess.run([sys.executable, "-m", "genoevo_cli", *shlex.split(command)[1:]], check=True)
 
@@ -144,7 +144,7 @@ def draw_rooms() -> None:
 
 
 def draw_report(demo: Path) -> None:
-    """The upper part of a report, as Chromium shows it on a desktop."""
+    """Draw the upper part of a report, as Chromium shows it on a desktop."""
     from PIL import Image
     from playwright.sync_api import sync_playwright
 
@@ -163,7 +163,7 @@ def draw_report(demo: Path) -> None:
 
 
 def draw_film(demo: Path) -> None:
-    """The film of the README."""
+    """Render the video of the README."""
     with tempfile.TemporaryDirectory() as place:
         film = Path(place) / "film.gif"
         genoevo(f"genoevo mega render {demo} --task drawer-close-v3 --episodes 2 --out {film}")
@@ -171,11 +171,14 @@ def draw_film(demo: Path) -> None:
 
 
 def main() -> None:
-    """Draw what is asked for."""
+    """Draw the chosen pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", choices=[*DRAWN, []], help="all of them if left out")
+    parser.add_argument("name", nargs="*", choices=[*DRAWN, []], help="all if left out")
     parser.add_argument(
-        "--demo", type=Path, default=Path("runs/figures"), help="a run of the demo, trained if not there"
+        "--demo",
+        type=Path,
+        default=Path("runs/figures"),
+        help="a run of the demo; trained if it does not exist",
     )
     asked = parser.parse_args()
     chosen = asked.name or DRAWN

@@ -1,4 +1,4 @@
-"""The reference of the settings, made of the config itself: the directive ``settings`` of Sphinx."""
+"""The Sphinx directive ``settings``: a reference of the settings, generated from the config."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def section(group: Group) -> list[str]:
-    """The lines of reStructuredText about one group."""
+    """Return the lines of reStructuredText about one group."""
     lines = [group.name, "-" * len(group.name), "", group.meaning, ""]
     for setting in group.settings:
         marks = " ".join(f"[{mark}]" for mark in setting.marks)
@@ -25,14 +25,14 @@ def _facts(setting: Setting) -> list[str]:
 
 
 def lines() -> list[str]:
-    """All lines of the reference."""
+    """Return all lines of the reference."""
     from genoevo_mega.config.reference import reference
 
     return [line for group in reference() for line in section(group)]
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Sphinx's hook."""
+    """Register the directive; Sphinx calls this."""
     from generated import add_directive
 
     add_directive(app, "settings", lines)

@@ -1,7 +1,7 @@
 """Evolve depth and widths of a classifier of handwritten digits; compare with random search at the same budget.
 
 A genotype is one gene of 7 bits for each hidden layer, 1 to 6 of them: its width, 1 to 128 units. Fitness is the
-accuracy on a validation split less a price for each parameter; a test split stays untouched until the end.
+accuracy on a validation split, minus a price for each parameter. A test split stays unused until the end.
 
     pip install genoevo scikit-learn matplotlib
     python examples/architecture_search.py
@@ -23,7 +23,7 @@ from genoevo.operators import LengthPolicy, Reproduction
 
 LAYOUT = FlatLayout(precision=7)
 MOST_LAYERS, ELITES = 6, 2
-# Crossover moves whole layers; one child in five gets a layer more or less, within the bounds.
+# Crossover moves whole layers. One child in five gains or loses a layer, within the bounds.
 RULES = Reproduction(granularity="gene", resize_rate=0.2, lengths=LengthPolicy(minimum=7, maximum=7 * MOST_LAYERS))
 PRICE = 3e-5  # accuracy that a parameter must be worth
 COPIES = 4  # networks of each architecture, from different first weights; accuracies are their mean
@@ -32,14 +32,14 @@ METHODS = ("evolution", "random search")
 
 @cache
 def digits():
-    """Inputs and labels for training (a half), validation and test (a quarter each)."""
+    """Return inputs and labels for training (a half), validation and test (a quarter each)."""
     x, y = load_digits(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(x))
     return [((x[part] / 16).astype(np.float32), y[part]) for part in np.split(rows, [899, 1348])]
 
 
 def forward(weights, x):
-    """The activations of every layer: (COPIES, n, units) each after the input's (n, units)."""
+    """Return the activations of the input, (n, units), and of every layer, (COPIES, n, units) each."""
     activations = [x]
     for i, (matrix, bias) in enumerate(zip(weights[::2], weights[1::2], strict=True)):
         h = activations[-1] @ matrix + bias
@@ -48,7 +48,7 @@ def forward(weights, x):
 
 
 def train(widths, epochs, batch=64, rate=0.05, momentum=0.9):
-    """Matrices and biases in turn of COPIES networks that gradient descent with momentum trains side by side."""
+    """Train COPIES networks side by side, by gradient descent with momentum; return matrices and biases in turn."""
     (x, y), rng = digits()[0], np.random.default_rng(0)
     weights = []
     for a, b in pairwise([x.shape[1], *widths, 10]):
@@ -70,24 +70,24 @@ def train(widths, epochs, batch=64, rate=0.05, momentum=0.9):
 
 
 def accuracy(weights, split):
-    """Mean over the copies."""
+    """Return the accuracy on *split*, the mean over the copies."""
     x, y = split
     return float((forward(weights, x)[-1].argmax(axis=2) == y).mean())
 
 
 def widths_of(genotype):
-    """Units of each hidden layer."""
+    """Return the number of units of each hidden layer."""
     return [1 + gene for gene in gene_values(Population.from_genotypes([genotype]), LAYOUT.precision)[0].tolist()]
 
 
 class Fitness:
-    """The fitness function, with a record of all it was asked: parameters, validation accuracy, fitness."""
+    """The fitness function, with a record of every evaluation: parameters, validation accuracy, fitness."""
 
     def __init__(self, epochs):
         self.epochs, self.asked, self._known = epochs, [], {}
 
     def __call__(self, genotype):
-        """An architecture that is asked for again counts again, but is not trained again."""
+        """Evaluate a genotype; a repeated architecture counts again, but is not trained again."""
         if genotype not in self._known:
             weights = train(widths_of(genotype), self.epochs)
             size, found = sum(w[0].size for w in weights), accuracy(weights, digits()[1])
@@ -97,15 +97,15 @@ class Fitness:
 
 
 def start(n, rng):
-    """Random architectures, all depths in equal shares."""
+    """Return random architectures, with all depths in equal shares."""
     return Population.random(n, np.array([LAYOUT.length(1 + i % MOST_LAYERS) for i in range(n)]), rng)
 
 
 def search(job):
-    """One run of one method: what it asked, the widths it found, and their accuracy on the test split."""
+    """Run one method once; return its evaluations, the best widths, and their accuracy on the test split."""
     method, seed, options = job
     fitness, rng = Fitness(options.epochs), np.random.default_rng(seed)
-    with threadpool_limits(1):  # matrices are small: threads would wait for one another
+    with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
         if method == "evolution":
             rules = {"reproduction": RULES, "survival": Survival(elites=ELITES), "layout": LAYOUT}
             evolution = Evolution(fitness, start(options.population, rng), seed=seed, **rules)
@@ -119,7 +119,7 @@ def search(job):
 
 
 def plot(path, runs):
-    """Accuracy against size of all architectures tried; the best fitness so far, mean and range over seeds."""
+    """Plot accuracy over size of all architectures, and the best fitness so far, mean and range over seeds."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for method, color in zip(reversed(METHODS), ("#00798c", "#d1495b"), strict=True):

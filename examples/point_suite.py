@@ -31,7 +31,7 @@ class Point:
         self.seed, self.task, self.force = seed, task, force
 
     def reset(self, goal, *, evaluation):
-        """Begin an episode. The number of the goal alone decides where the goal lies."""
+        """Start an episode. The number of the goal alone decides the position of the goal."""
         rng = np.random.default_rng([self.seed, self.task, evaluation, goal])
         self.place, self.speed, self.goal = 0.0, 0.0, rng.uniform(-1, 1)
         return self._observation()

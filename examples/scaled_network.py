@@ -1,6 +1,6 @@
 """A custom architecture: a perceptron whose features each task scales, as in FiLM (Perez et al. 2018).
 
-genoevo mega train --preset synthetic --architecture scaled_network:Scaled --run-dir runs/scaled
+$ genoevo mega train --preset synthetic --architecture scaled_network:Scaled --run-dir runs/scaled
 """
 
 import torch

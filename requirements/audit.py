@@ -1,6 +1,6 @@
-"""Known vulnerabilities of every pinned package, by pip-audit; what could not be looked up is said.
+"""Report the known vulnerabilities of every pinned package, by pip-audit, and the packages that it could not look up.
 
-A report: it exits with 0 whatever it finds.
+This is only a report: it exits with 0 whatever it finds.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ def main() -> int:
         done = subprocess.run([*command, *files], capture_output=True, text=True, timeout=600)
         packages = json.loads(done.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
-        print(f"nothing was audited: pip-audit gave no report ({error!r})")
+        print(f"nothing was audited: pip-audit returned no report ({error!r})")
         return 0
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     found = [package for package in packages if package.get("vulns")]
     for package in found:
         for advisory in package["vulns"]:
             fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
-            print(f"{package['name']} {package['version']}: {advisory['id']}, mended in {fixed}")
+            print(f"{package['name']} {package['version']}: {advisory['id']}, fixed in {fixed}")
     print(
         f"{len(packages) - len(skipped)} of {len(packages)} packages audited, {len(found)} with known vulnerabilities"
     )
     if skipped:
-        print(f"not reached, so not audited: {', '.join(skipped)}")
+        print(f"could not be looked up, so not audited: {', '.join(skipped)}")
     return 0
 
 

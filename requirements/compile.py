@@ -1,7 +1,8 @@
 """Write the files of hashes that ``make demo``, ``make test`` and ``make docs`` install from: ``make pins``.
 
-``constraints.txt`` says which versions, uv what each needs on any system and which hashes the registry lists. Torch
-and the CUDA packages that its build on PyPI brings for Linux are kept apart, because a build for the CPU needs none.
+``constraints.txt`` lists the versions. uv finds what each package needs on any system, and its hashes in the
+registry. Torch has a file of its own, with the CUDA packages that its Linux build on PyPI installs: a CPU build needs
+none of them.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ SETS = {
     "audit": ["requirements/audit.in"],
 }
 PYTHON = {"docs": "3.11.5"}
-"""Sets that need a later Python than the others' 3.11: soupsieve, which furo needs, asks for it."""
+"""The sets that need a later Python than 3.11: furo needs soupsieve, which requires it."""
 TORCH = re.compile(r"torch==|nvidia-|cuda-|triton==")
 CPU_VERSION = "2.13.0+cpu"
 CPU_BUILDS = {"cp311-cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
-"""SHA-256 of builds of PyTorch's CPU index, for Linux without an NVIDIA GPU; PyPI's registry does not list these."""
+"""The SHA-256 of builds of PyTorch's CPU index, for Linux without an NVIDIA GPU; PyPI does not list these builds."""
 HEAD = "# Written by make pins: every file that pip may install, by its hash.\n"
 
 
 def compiled(sources: list[str], python: str) -> list[str]:
-    """One entry for each package that *sources* ask for from that version of Python on, with its hashes."""
+    """Return one entry, with hashes, for each package that *sources* require from this version of Python on."""
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"]
     command += ["--python-version", python, "--constraint", "constraints.txt"]
     done = subprocess.run([*command, *sources], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -45,7 +46,7 @@ def write(name: str, entries: list[str]) -> None:
 
 
 def main() -> int:
-    """Compile every set; torch and CUDA, which are the same in all of them, go into a file of their own."""
+    """Compile every set; torch and CUDA, the same in all sets, go into a file of their own."""
     torch: list[str] = []
     for name, sources in SETS.items():
         entries = compiled(sources, PYTHON.get(name, "3.11"))

@@ -1,6 +1,7 @@
-"""The licences of all installed packages that an extra of this project brings: ``make licences``.
+"""List the licences of all installed packages that an extra of this project requires: ``make licences``.
 
-A package's own metadata says its licence: its licence expression, else its classifier, else its licence field.
+The licence comes from the package's own metadata: the licence expression, else the classifier, else the licence
+field.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PERMISSIVE = {
     *("Apache-2.0 WITH LLVM-exception", "MIT-CMU", "PSF-2.0", "Unlicense", "Zlib"),
 }
 WEAK = {"LGPL", "LGPL-2.1-or-later", "LGPL-3.0-or-later", "MPL-2.0"}
-"""Copyleft for changes to the package itself. It is installed from its own source and used as it is."""
+"""The licences with copyleft for changes to the package itself. These packages are installed and used unchanged."""
 
 CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
@@ -61,7 +62,7 @@ licence. The CPU build installs none of them.
 
 
 def licence(distribution: metadata.Distribution) -> str:
-    """What a package says of its licence, as an SPDX expression where one can be told."""
+    """Return the licence that a package states, as an SPDX expression if it is known."""
     about = distribution.metadata
     if about["License-Expression"]:
         return str(about["License-Expression"])
@@ -74,12 +75,12 @@ def licence(distribution: metadata.Distribution) -> str:
 
 
 def parts(expression: str) -> list[str]:
-    """The licences of an expression."""
+    """Return the licences in an expression."""
     return [part.strip(" ()") for part in re.split(r"\b(?:AND|OR)\b", expression)]
 
 
 def allowed(expression: str) -> bool:
-    """Whether a package of that licence may be depended on; one of those it offers is enough."""
+    """Return whether the project may depend on a package of this licence; one of several alternatives is enough."""
     known = PERMISSIVE | WEAK
     if " OR " in expression and " AND " not in expression:
         return any(part in known for part in parts(expression))
@@ -87,7 +88,7 @@ def allowed(expression: str) -> bool:
 
 
 def dependencies() -> dict[str, str]:
-    """The licence of each installed package that an extra brings, by name."""
+    """Return the licence of each installed package that an extra requires, by name."""
     found: dict[str, str] = {}
     waiting = [("genoevo", frozenset(EXTRAS))]
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -99,7 +100,7 @@ def dependencies() -> dict[str, str]:
         try:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            continue  # of another system, or of an extra that is not installed
+            continue  # for another system, or from an extra that is not installed
         found[canonicalize_name(name)] = licence(distribution)
         for text in distribution.requires or []:
             requirement = Requirement(text)
@@ -111,7 +112,7 @@ def dependencies() -> dict[str, str]:
 
 
 def page() -> str:
-    """The page as reStructuredText."""
+    """Return the page as reStructuredText."""
     rows = []
     for name, expression in dependencies().items():
         mark = r" \*" if any(part in WEAK for part in parts(expression)) else ""
@@ -120,7 +121,7 @@ def page() -> str:
 
 
 def main() -> int:
-    """Print or write the page; 1 where a licence is not among those allowed."""
+    """Print or write the page; return 1 if a licence is not allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     if parser.parse_args().write:
@@ -129,7 +130,7 @@ def main() -> int:
         print(page())
     refused = {name: expression for name, expression in dependencies().items() if not allowed(expression)}
     for name, expression in refused.items():
-        print(f"{name}: {expression!r} is not among the licences that may be depended on", file=sys.stderr)
+        print(f"{name}: {expression!r} is not an allowed licence", file=sys.stderr)
     return int(bool(refused))
 
 

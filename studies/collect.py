@@ -1,7 +1,8 @@
-"""What a sweep leaves for studies/results: raw metrics, comparison and picture.
+"""Collect the results of a sweep for studies/results: raw metrics, comparison and picture.
 
-``metrics.jsonl.gz`` holds the lines of every run's metrics.jsonl, each with method and seed; ``configs.json`` every
-method's settings, seeds apart; ``comparison.json`` and ``comparison.png`` are those of ``genoevo mega compare``.
+``metrics.jsonl.gz`` holds the lines of every run's metrics.jsonl, each with method and seed. ``configs.json`` holds
+every method's settings without the seed. ``comparison.json`` and ``comparison.png`` are the output of
+``genoevo mega compare``.
 
     python studies/collect.py sweeps/first_look studies/results/first_look --against mega
 """
@@ -23,14 +24,14 @@ from genoevo_runs.metrics import METRICS, read
 
 
 def lines(results: list[RunResult]) -> Iterator[dict[str, Any]]:
-    """Every record of every run, with the run it is of."""
+    """Yield every record of every run, with the method and the seed of the run."""
     for result in results:
         for record in read(result.directory / METRICS):
             yield {"method": result.method, "seed": result.seed, **record}
 
 
 def main() -> None:
-    """Write the files named above."""
+    """Write the files described above."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", type=Path)
     parser.add_argument("results", type=Path)
@@ -38,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     results = collect([options.sweep], print)
     options.results.mkdir(parents=True, exist_ok=True)
-    # Without a time in the archive's head, equal runs give equal files.
+    # Without a time in the archive's header, equal runs give equal files.
     with gzip.GzipFile(options.results / "metrics.jsonl.gz", "wb", mtime=0) as file:
         for record in lines(results):
             file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")

@@ -1,9 +1,9 @@
-"""Growth and specialisation of MEGA's tasks over several seeds, as one picture.
+"""Plot growth and specialisation of MEGA's tasks over several seeds, as one picture.
 
-Left, every task's stage over environment steps, the mean over seeds. Middle, each module's share of the output of the
-task's elite, the mean over seeds. Right, how alike two tasks use the modules: the cosine of their shares, that of the
-initial input among them, the mean over seeds. Modules are numbered in the order in which they may feed one another,
-so that a number means the same place in every seed, though not the same function.
+The left plot shows every task's stage over environment steps. The middle plot shows each module's share of the output
+of the task's elite. The right plot shows how similarly two tasks use the modules: the cosine of their shares,
+including the share of the initial input. All are means over seeds. Modules are numbered in the order in which they
+may feed each other. A number therefore means the same place in every seed, but not the same function.
 
     python studies/specialisation.py sweeps/families/mega/* --picture specialisation.png
 """
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def usage(run: Path) -> tuple[list[str], Floats]:
-    """Task names, and the shares of initial input and modules in each elite's output: (tasks, max_modules + 1)."""
+    """Return task names, and the shares of input and modules in each elite's output, (tasks, max_modules + 1)."""
     config = runs.open_config(run)
     if config.architecture != "mega":
         raise UserError(f"{run} is a run of {config.architecture}, which has no genotypes")
@@ -43,13 +43,13 @@ def usage(run: Path) -> tuple[list[str], Floats]:
 
 
 def likeness(shares: Floats) -> Floats:
-    """Cosine of every two tasks' rows of *shares* (tasks, n): (tasks, tasks), 1 for the same use of modules."""
+    """Return the cosine of every two rows of *shares* (tasks, n), (tasks, tasks); 1 means the same use of modules."""
     unit = shares / np.linalg.norm(shares, axis=1, keepdims=True)
     return unit @ unit.T
 
 
 def stages(run: Path, points: Floats) -> Floats:
-    """Every task's stage after that share of the run, (len(points), tasks)."""
+    """Return every task's stage at *points*, shares of the run in [0, 1]: (len(points), tasks)."""
     lines = (run / METRICS).read_text(encoding="utf-8").splitlines()
     rounds = [record for record in map(json.loads, lines) if record["kind"] == "round"]
     if not rounds:
@@ -60,7 +60,7 @@ def stages(run: Path, points: Floats) -> Floats:
 
 
 def draw(found: list[Path], picture: Path) -> dict[str, Any]:
-    """Draw *found*, runs of the same tasks; what was drawn, as JSON values."""
+    """Draw *found*, runs of the same tasks; return the plotted values as JSON values."""
     from matplotlib.figure import Figure
 
     tasks, tables = zip(*map(usage, found), strict=True)

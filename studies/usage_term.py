@@ -1,7 +1,7 @@
-"""What evolution alone makes of tasks that never succeed: how much of their elites' output passes all modules by.
+"""Measure the effect of evolution alone on tasks that never succeed: the share of output that bypasses all modules.
 
-No learner and no simulator: success is 0 in every round, mean return is noise, tasks grow as they would. The start is
-random genotypes, so the first line of each case is what no selection gives.
+There is no learner and no simulator: success is 0 in every round, mean return is noise, and tasks grow as usual. The
+search starts from random genotypes, so the first value of each case is the result without selection.
 
     python studies/usage_term.py
 """
@@ -22,13 +22,13 @@ TASKS, SIZE, ROUNDS = 10, 3, 88
 
 
 def bypass(community: Community) -> npt.NDArray[np.float64]:
-    """The initial input's share of each elite's output, (tasks,)."""
+    """Return the share of the initial input in each elite's output, (tasks,) float64."""
     elites = community.population[np.arange(0, len(community.population), community.size)]
     return output_shares(community.weights(elites), stages_of(elites, community.layout))[:, 0]
 
 
 def course(usage_cost: float, seed: int) -> list[float]:
-    """The mean of :func:`bypass` at the start and after a third, two thirds and all of the rounds."""
+    """Return the mean of :func:`bypass` at the start and after a third, two thirds and all of the rounds."""
     rng = np.random.default_rng(seed)
     community = Community(
         StagedLayout(precision=2),
@@ -49,7 +49,7 @@ def course(usage_cost: float, seed: int) -> list[float]:
 
 
 def main() -> None:
-    """Print mean and spread over 20 seeds for three usage costs."""
+    """Print mean and standard deviation over 20 seeds, for three usage costs."""
     for cost in (0.01, 0.001, 0.0):
         seeds = np.array([course(cost, seed) for seed in range(1, 21)])
         figures = {

@@ -1,18 +1,18 @@
-"""Which ways of taking up an episode in the middle give its rest bit for bit, for every Meta-World task.
+"""Test which ways of restoring an episode in the middle reproduce its rest bit for bit, for every Meta-World task.
 
     python validation/mujoco_state.py
 
-An episode is taken to its middle and from there to its end. A second environment, which has played something else,
-takes it up in the middle by one of these ways, and every observation, reward and success of the rest is compared:
+An episode is played to its middle and then to its end. A second environment, which has played something else,
+restores the middle in one of these ways. Then every observation, reward and success of the rest is compared:
 
 state
     ``mj_setState`` of MuJoCo's full integration state, and the environment's Python attributes.
 state and model
-    the positions that Meta-World writes into the model at a reset, too.
+    as before, and the positions that Meta-World writes into the model at a reset.
 state, model, views
-    as before, but attributes that are views of MuJoCo's memory are left as views.
+    as before, but attributes that are views of MuJoCo's memory stay views.
 replay
-    the same goal and actions from the beginning, which is what a checkpoint does.
+    the same goal and actions from the start, as a checkpoint does it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MIDDLE, END = 100, 200
 
 
 def taken(environment: Any) -> dict[str, Any]:
-    """Everything of an environment that can be copied."""
+    """Return everything of an environment that can be copied."""
     state = np.empty(mujoco.mj_stateSize(environment.model, SPEC))
     mujoco.mj_getState(environment.model, environment.data, state, SPEC)
     attributes = {name: value for name, value in vars(environment).items() if isinstance(value, VALUES)}
@@ -43,7 +43,7 @@ def taken(environment: Any) -> dict[str, Any]:
 
 
 def put(environment: Any, content: dict[str, Any], *, model: bool, views: bool) -> None:
-    """The inverse of :func:`taken`, as far as asked."""
+    """Restore the result of :func:`taken`; *model* and *views* say how much of it."""
     if model:
         for name in MODEL:
             getattr(environment.model, name)[:] = content["model"][name]
@@ -54,7 +54,7 @@ def put(environment: Any, content: dict[str, Any], *, model: bool, views: bool) 
 
 
 def play(task: MetaWorldTask, actions: Any) -> list[Any]:
-    """What every step gave."""
+    """Play *actions* and return the result of every step."""
     return [(tuple(observation), *rest) for observation, *rest in map(task.step, actions)]
 
 
@@ -78,7 +78,7 @@ def main() -> None:
         content = taken(first.simulator)
         rest = play(first, actions[MIDDLE:])
         for way, how in ways.items():
-            second = suite.make(task)  # anew for every way: what one leaves behind must not spoil the next
+            second = suite.make(task)  # a new one for every way: the traces of one must not affect the next
             second.reset(0, evaluation=False)
             play(second, actions[5:15])
             began = time.perf_counter()

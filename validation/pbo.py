@@ -1,9 +1,11 @@
-"""Expected running times on the PBO suite beside published ones: python validation/pbo.py --write validation/pbo.rst.
+"""Compare expected running times on the PBO suite with published ones.
 
-Two configurations of Evolution on F1-F12, n = 100, instance 1: the (1+1) EA_>0, which is among the published ones and
-must agree with them (flips at rate 1/n, drawn again where nothing flips), and a generational genetic algorithm (50
-genotypes, tournaments of 3, uniform crossover with probability 0.9, flips at rate 1/n, one elite). Needs ioh (pip
-install ioh), which computes the functions.
+    python validation/pbo.py --write validation/pbo.rst
+
+Two configurations of Evolution run on F1-F12, n = 100, instance 1. The (1+1) EA_>0 is among the published algorithms
+and must agree with them: it flips at rate 1/n, and draws again if nothing flips. The other is a generational genetic
+algorithm: 50 genotypes, tournaments of 3, uniform crossover with probability 0.9, flips at rate 1/n, one elite. This
+needs ioh (pip install ioh), which computes the functions.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ from genoevo.operators import Reproduction
 HERE = Path(__file__).parent
 SIZE = 100
 Function = Callable[[Population], np.ndarray]
-# Evaluations up to the first optimum, or None where the budget ended first, for each run.
+# The evaluations up to the first optimum, for each run; None if the budget ended first.
 Runs = list[int | None]
 
 
 def pbo(number: int) -> tuple[str, Function, float]:
-    """Name, function of a population, and optimum of PBO function *number*."""
+    """Return name, function of a population, and optimum of PBO function *number*."""
     problem = ioh.get_problem(number, instance=1, dimension=SIZE, problem_class=ioh.ProblemClass.PBO)
 
     def function(population: Population) -> np.ndarray:
         bits = population.bits().astype(np.int64)
-        assert bits.shape[1] == SIZE  # ioh answers another length with NaN
+        assert bits.shape[1] == SIZE  # ioh returns NaN for another length
         return np.array(problem(bits))
 
     return problem.meta_data.name, function, problem.optimum.y
@@ -43,7 +45,7 @@ def pbo(number: int) -> tuple[str, Function, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """Settings of Evolution: *size* genotypes in each run; mutants that equal their parent may be *free*."""
+    """The settings of Evolution: *size* genotypes per run; mutants that equal their parent may be *free*."""
 
     size: int
     free: bool
@@ -68,7 +70,7 @@ ALGORITHMS = {
 
 
 def searches(algorithm: Algorithm, function: Function, optimum: float, runs: int, budget: int, seed: int) -> Runs:
-    """Independent runs, each an island of one evolution."""
+    """Make independent runs, each an island of one evolution; return the evaluations of each to the optimum."""
     evolution = Evolution(
         None,
         Population.random(runs * algorithm.size, SIZE, np.random.default_rng([seed, 0])),
@@ -80,17 +82,17 @@ def searches(algorithm: Algorithm, function: Function, optimum: float, runs: int
     found: Runs = [None] * runs
     spent, running = np.zeros(runs, dtype=np.int64), np.ones(runs, dtype=np.bool_)
     while running.any():
-        asked = evolution.ask()
-        evaluated = running.repeat(len(asked) // runs)
+        genotypes = evolution.ask()
+        evaluated = running.repeat(len(genotypes) // runs)
         if algorithm.free and evolution.generation:
-            evaluated &= (asked.words != evolution.population.words).any(axis=1)
-        # What is not evaluated is told the worst fitness there is: its parent stays.
-        told = np.full(len(asked), -np.inf)
-        told[evaluated] = function(asked[evaluated]) if evaluated.any() else []
-        evolution.tell(told)
+            evaluated &= (genotypes.words != evolution.population.words).any(axis=1)
+        # A genotype that is not evaluated gets the worst possible fitness: its parent stays.
+        values = np.full(len(genotypes), -np.inf)
+        values[evaluated] = function(genotypes[evaluated]) if evaluated.any() else []
+        evolution.tell(values)
         evolution.logbook.clear()  # a million records would fill the memory
         counts = spent[:, None] + evaluated.reshape(runs, -1).cumsum(axis=1)
-        reached = (told >= optimum).reshape(runs, -1)
+        reached = (values >= optimum).reshape(runs, -1)
         for run in np.flatnonzero(reached.any(axis=1)):
             found[run] = int(counts[run, reached[run].argmax()])
         spent = counts[:, -1]
@@ -99,14 +101,14 @@ def searches(algorithm: Algorithm, function: Function, optimum: float, runs: int
 
 
 def expected_running_time(found: Runs, budget: int) -> float:
-    """All evaluations spent, over the runs that reached the optimum."""
+    """Return all evaluations spent over the number of runs that reached the optimum; infinity if no run did."""
     reached = [evaluations for evaluations in found if evaluations is not None]
     spent = sum(reached) + budget * (len(found) - len(reached))
     return spent / len(reached) if reached else float("inf")
 
 
 def published() -> dict[int, dict[str, float]]:
-    """Expected running times of each function's published algorithms."""
+    """Return the expected running times of the published algorithms, by function and name."""
     table: dict[int, dict[str, float]] = {}
     with (HERE / "pbo_ert.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -119,7 +121,7 @@ def _text(time: float) -> str:
 
 
 def as_rst(results: dict[int, dict], runs: int, budget: int) -> str:
-    """Ours beside the published ones as a reStructuredText table, and where we lose."""
+    """Return a reStructuredText table of our and the published running times, and the functions on which we lose."""
     shown = ["(1+1) EA_>0", "(30,30) vGA"]
     head = ["function", *ALGORITHMS, *[f"{name}, published" for name in shown], "best published"]
     rows = [[*head, "published that are faster than both of ours"]]

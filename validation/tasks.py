@@ -1,7 +1,8 @@
-"""How hard Meta-World's tasks are, as far as that shows without learning: writes difficulty.json of the adapter.
+"""Measure how hard Meta-World's tasks are, without learning, and write difficulty.json of the adapter.
 
-For every task of MT50: the steps that Meta-World's own scripted expert takes to succeed (median over the evaluation
-goals on which it does), its success, and that of random actions held for 20 steps; episodes of 200 steps.
+Three figures are measured for every task of MT50, in episodes of 200 steps: the steps that Meta-World's own scripted
+expert takes to succeed (the median over the evaluation goals on which it succeeds), the success rate of the expert,
+and the success rate of random actions held for 20 steps.
 """
 
 import argparse
@@ -19,7 +20,7 @@ STEPS = 200
 
 
 def episode(task, goal, policy):
-    """Steps to the first success, None where there is none."""
+    """Return the steps to the first success, None if the episode fails."""
     observation = task.reset(goal, evaluation=True)
     for step in range(1, STEPS + 1):
         observation, _, _, success = task.step(policy(observation, step))
@@ -29,7 +30,7 @@ def episode(task, goal, policy):
 
 
 def scripted(expert):
-    """An expert as a policy; it may ask for more than the environment gives."""
+    """Return an expert as a policy, with its actions clipped to the range of the environment."""
 
     def policy(observation, step):
         with warnings.catch_warnings():
@@ -40,7 +41,7 @@ def scripted(expert):
 
 
 def held(rng, hold=20):
-    """A policy that takes uniform actions and holds each."""
+    """Return a policy of uniform random actions, each held for *hold* steps."""
     action = np.zeros(4, np.float32)
 
     def policy(observation, step):
