@@ -47,7 +47,7 @@ def metaworld_pool():
 
 @pytest.fixture(scope="module")
 def quick_runs():
-    """Share a pool's workers and the machine's measured rate between the runs of a file: both take longer than training."""
+    """Share a pool's workers and the machine's measured rate between the runs of a file: training takes less time."""
     pools = {}
 
     @contextmanager
