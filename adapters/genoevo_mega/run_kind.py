@@ -93,11 +93,11 @@ class MegaRuns:
 
         return MegaTraining(resume(directory, observer))
 
-    def load_policy(self, directory: Path, *, seed: int | None = None) -> Policy:
-        """Return the policies of all tasks; *seed* is for actions that are drawn."""
+    def load_policy(self, directory: Path, **options: Any) -> Policy:
+        """Return the policies of all tasks; the option ``seed`` is for actions that are drawn."""
         from genoevo_mega.policies.policy import load_policy
 
-        return load_policy(directory, seed=seed)
+        return load_policy(directory, **options)
 
 
 KIND = MegaRuns()

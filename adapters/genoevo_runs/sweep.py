@@ -143,7 +143,8 @@ def plan(
     if len(set(seeds)) != len(seeds):
         raise ConfigError(f"seeds = {seeds}: each may be named once")
     kind.register_code()
-    planned, lines = [], []
+    planned: list[PlannedRun] = []
+    lines: list[str] = []
     for seed in seeds:
         for name, settings in _variants(sweep):
             try:

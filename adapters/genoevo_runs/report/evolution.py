@@ -65,8 +65,8 @@ class Course:
 
     def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
         """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints."""
-        rows = np.unique(np.linspace(0, len(self._rows) - 1, POINTS).round().astype(int)) if self._rows else []
-        shown = [self._rows[row] for row in rows]
+        spaced = np.linspace(0, len(self._rows) - 1, POINTS if self._rows else 0)
+        shown = [self._rows[row] for row in np.unique(spaced.round().astype(int))]
         columns: Columns = {name: [_finite(row[name]) for row in shown] for name in self._rows[0]}
         return {
             "kind": "evolution",
