@@ -223,13 +223,14 @@ class CheckpointStore:
         beside = path.with_name(f"{path.name}.new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
+        marks = {"format": self._kind.name, "version": str(self._kind.version)}
         for name, content in snapshot.files.items():
-            _write_file(beside / name, content, {"format": self._kind.name, "version": str(self._kind.version)})
+            _write_file(beside / name, content, marks)
         entries = [
             File(name=name, size=(beside / name).stat().st_size, sha256=files.sha256(beside / name))
             for name in snapshot.files
         ]
-        content = Manifest(
+        written = Manifest(
             format=self._kind.name,
             version=self._kind.version,
             step=snapshot.step,
@@ -237,9 +238,9 @@ class CheckpointStore:
             files=entries,
             replay=segments,
         )
-        manifest.write(beside, content)
-        for written in [*beside.iterdir(), beside, self.directory / METRICS]:
-            files.sync(written)
+        manifest.write(beside, written)
+        for item in [*beside.iterdir(), beside, self.directory / METRICS]:
+            files.sync(item)
         beside.rename(path)
         files.sync(folder)
         return path
