@@ -22,7 +22,7 @@ from safetensors.numpy import save_file as save_arrays
 from genoevo import state as engine_state
 from genoevo_runs import files, manifest
 from genoevo_runs.arrays import Arrays, Ints
-from genoevo_runs.errors import DamagedError, StorageError, UserError
+from genoevo_runs.errors import CorruptFileError, StorageError, UserError
 from genoevo_runs.manifest import CHECKPOINTS, REPLAY, File, Format, Manifest, Score, Segment
 from genoevo_runs.metrics import METRICS
 
@@ -70,16 +70,16 @@ class Loaded:
 
 def newest_whole(
     paths: Iterable[Path], read: Callable[[Path], object], tell: Tell
-) -> tuple[Path | None, dict[Path, DamagedError]]:
+) -> tuple[Path | None, dict[Path, CorruptFileError]]:
     """Return the first of *paths*, newest first, that *read* accepts, and the errors of those before it.
 
     *tell* is called with a line about each of these.
     """
-    damaged: dict[Path, DamagedError] = {}
+    damaged: dict[Path, CorruptFileError] = {}
     for path in paths:
         try:
             read(path)
-        except DamagedError as error:
+        except CorruptFileError as error:
             damaged[path] = error
             tell(f"{path.name} is passed over: {error}")
         else:
@@ -251,7 +251,7 @@ class CheckpointStore:
         for path in manifest.newest_first(self.directory):
             try:
                 manifests[path] = manifest.read(path, self._kind)
-            except DamagedError:
+            except CorruptFileError:
                 continue  # not ours to remove
         kept = set(list(manifests)[: self._keep]) | {manifest.best(manifests)}
         needed = {segment.name for path in manifests if path in kept for segment in manifests[path].replay}

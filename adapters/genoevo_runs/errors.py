@@ -13,12 +13,12 @@ class ConfigError(UserError):
     """A setting, preset, task or directory that is not allowed."""
 
 
-class DamagedError(UserError):
+class CorruptFileError(UserError):
     """A corrupt file of a run; ``path`` and ``problem`` say which file and why."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, " ".join(problem.split())
-        super().__init__(f"{path} is damaged: {self.problem}")
+        super().__init__(f"{path} is corrupt: {self.problem}")
 
 
 class VersionError(UserError):

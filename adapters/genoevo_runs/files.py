@@ -1,7 +1,7 @@
 """Safe reading of untrusted files, and writing that survives a crash.
 
 A reader runs no code and allocates at most a small multiple of the file's own bytes. For a corrupt file it raises
-:class:`~genoevo_runs.errors.DamagedError` with the file's name.
+:class:`~genoevo_runs.errors.CorruptFileError` with the file's name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from genoevo.state import State, load, npz
 from genoevo.state.atomic import replacing
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.errors import DamagedError, VersionError, abbreviated
+from genoevo_runs.errors import CorruptFileError, VersionError, abbreviated
 
 JSON_LIMIT = 64 * 2**20  # bytes; a manifest of ten thousand segments has two million
 
@@ -50,24 +50,24 @@ def sha256(path: Path) -> str:
 
 
 def inside(directory: Path, path: Path) -> Path:
-    """Return *path*; DamagedError if a link or ``..`` leads out of *directory*."""
+    """Return *path*; CorruptFileError if a link or ``..`` leads out of *directory*."""
     if not path.resolve().is_relative_to(directory.resolve()):
-        raise DamagedError(path, f"leads out of {directory}")
+        raise CorruptFileError(path, f"leads out of {directory}")
     return path
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the errors that libraries raise on corrupt bytes into DamagedError."""
+    """Turn the errors that libraries raise on corrupt bytes into CorruptFileError."""
     try:
         yield
     except OSError as error:
-        raise DamagedError(path, error.strerror or str(error)) from None
+        raise CorruptFileError(path, error.strerror or str(error)) from None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError, EOFError) as error:
         name = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        raise DamagedError(path, f"{name}{error}") from None
+        raise CorruptFileError(path, f"{name}{error}") from None
     except (SafetensorError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise DamagedError(path, str(error)) from None
+        raise CorruptFileError(path, str(error)) from None
 
 
 def read_json(path: Path, what: str, version: int) -> dict[str, Any]:
@@ -141,6 +141,6 @@ def read_state(path: Path) -> State:
     with reading(path):
         try:
             return load(path)
-        except ValueError as error:  # its message names the file, and so will DamagedError
-            problem = str(error).removeprefix(f"{path} is damaged: ")
+        except ValueError as error:  # its message names the file, and so will CorruptFileError
+            problem = str(error).removeprefix(f"{path} is corrupt: ")
             raise ValueError(problem.replace(f"{path} is", "it is", 1)) from None

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genoevo_runs import files
-from genoevo_runs.errors import DamagedError, abbreviated
+from genoevo_runs.errors import CorruptFileError, abbreviated
 
 CHECKPOINTS, REPLAY, MANIFEST = "checkpoints", "replay", "manifest.json"
 
@@ -108,7 +108,7 @@ def write(path: Path, manifest: Manifest) -> None:
 
 
 def read(path: Path, kind: Format) -> Manifest:
-    """Return the manifest of a checkpoint; DamagedError if it is corrupt, VersionError if it is newer."""
+    """Return the manifest of a checkpoint; CorruptFileError if it is corrupt, VersionError if it is newer."""
     file = path / MANIFEST
     content = files.read_json(files.inside(path.parent, file), kind.name, kind.version)
     with files.reading(file):
@@ -137,12 +137,12 @@ def parse(model: type[Any], content: Any) -> Any:
 
 
 def check(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> None:
-    """Raise DamagedError for the first file whose size or SHA-256 differs from its manifest's."""
+    """Raise CorruptFileError for the first file whose size or SHA-256 differs from its manifest's."""
     for problem in problems(directory, path, manifest, replay=replay):
         raise problem
 
 
-def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> Iterable[DamagedError]:
+def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> Iterable[CorruptFileError]:
     """Yield an error for every file that is missing or differs from its manifest."""
     entries: list[tuple[Path, File | Segment]] = [(path / entry.name, entry) for entry in manifest.files]
     if replay:
@@ -156,18 +156,18 @@ def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = 
                 with files.reading(file):
                     if files.sha256(file) != entry.sha256:
                         raise ValueError("its SHA-256 differs from the manifest's")
-            except DamagedError as error:
+            except CorruptFileError as error:
                 yield error
 
 
-def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> DamagedError | None:
+def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> CorruptFileError | None:
     try:
         with files.reading(files.inside(directory, file)):
             if not file.is_file():
                 raise ValueError("the file is missing")
             if (size := file.stat().st_size) != entry.size:
                 raise ValueError(f"it has {size} bytes, not {entry.size}")
-    except DamagedError as error:
+    except CorruptFileError as error:
         return error
     return None
 

@@ -115,7 +115,7 @@ def _append(file: Any, record: dict[str, Any]) -> bytes:
 def check_prefix(directory: Path, size: int, sha256: str | None = None) -> Any:
     """Return a SHA-256 object that was fed the first *size* bytes of ``metrics.jsonl``.
 
-    DamagedError if there are fewer bytes, or if their SHA-256 is not *sha256*.
+    CorruptFileError if there are fewer bytes, or if their SHA-256 is not *sha256*.
     """
     path, digest = directory / METRICS, hashlib.sha256()
     if not size:

@@ -18,7 +18,7 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     try:
         format = json.loads(origin.read_text(encoding="utf-8"))["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{origin} is damaged: {error}") from None
+        raise ValueError(f"{origin} is corrupt: {error}") from None
     kind = find(format, directory)
     try:
         return kind.load_policy(Path(directory), **options)

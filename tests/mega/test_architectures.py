@@ -475,7 +475,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     trainer = _trained(tmp_path / "run", "mtsac", steps=20)
     path = checkpoint.find(tmp_path / "run")
     with pytest.raises(
-        UserError, match=r"community\.npz is damaged: this is the state of 'steady', not of 'community'"
+        UserError, match=r"community\.npz is corrupt: this is the state of 'steady', not of 'community'"
     ):
         checkpoint.read_evolver(path, trainer.config.model_copy(update={"architecture": "mega"}), ["a"])
 

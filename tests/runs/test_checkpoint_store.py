@@ -8,7 +8,7 @@ import pytest
 from genoevo import state
 from genoevo_runs import files, manifest
 from genoevo_runs.checkpoint_store import CheckpointStore, Loaded, Snapshot, newest_whole
-from genoevo_runs.errors import DamagedError, StorageError, UserError
+from genoevo_runs.errors import CorruptFileError, StorageError, UserError
 from genoevo_runs.manifest import Format, Score
 from genoevo_runs.metrics import METRICS
 
@@ -70,7 +70,7 @@ def test_a_checkpoint_of_another_format_is_refused(directory, other, problem):
     loaded = Loaded()
     with store(directory, loaded=loaded) as checkpoints:
         checkpoints.save(snapshot(1))
-    with pytest.raises(DamagedError, match=problem):
+    with pytest.raises(CorruptFileError, match=problem):
         manifest.read(loaded.path, other)
 
 

@@ -13,7 +13,7 @@ def test_a_directory_that_is_no_run_is_named(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
 def test_a_damaged_run_is_named(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+    with pytest.raises(ValueError, match=r"run\.json is corrupt"):
         genoevo.load_policy(tmp_path)
 
 

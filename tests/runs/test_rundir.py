@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 
 from genoevo_runs import rundir
-from genoevo_runs.errors import ConfigError, DamagedError, UserError, VersionError
+from genoevo_runs.errors import ConfigError, CorruptFileError, UserError, VersionError
 
 
 def make(directory, **about):
@@ -28,7 +28,7 @@ def test_a_run_is_created_and_its_origin_read(tmp_path):
 
 def test_a_run_of_another_kind_or_a_later_version_is_refused(tmp_path):
     make(tmp_path / "a")
-    with pytest.raises(DamagedError, match="format = 'toy-run': must be 'other-run'"):
+    with pytest.raises(CorruptFileError, match="format = 'toy-run': must be 'other-run'"):
         rundir.read_origin(tmp_path / "a", "other-run", 2)
     with pytest.raises(VersionError, match="has format version 2; this genoevo reads up to 1"):
         rundir.read_origin(tmp_path / "a", "toy-run", 1)

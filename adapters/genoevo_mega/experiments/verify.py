@@ -11,7 +11,7 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint, migrate
 from genoevo_mega.training.checkpoint_files import CHECKPOINT, STATE
 from genoevo_runs import manifest, metrics, rundir
-from genoevo_runs.errors import DamagedError, UserError
+from genoevo_runs.errors import CorruptFileError, UserError
 
 
 class _Report:
@@ -39,7 +39,7 @@ class _Report:
         self.checked.add(path)
         try:
             return check()
-        except DamagedError as error:
+        except CorruptFileError as error:
             self.tell(error.path, error.problem)
         except UserError as error:
             self.tell(path, str(error))

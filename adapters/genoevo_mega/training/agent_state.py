@@ -31,14 +31,14 @@ def tensors(agent: SacAgent) -> dict[str, Tensor]:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return all tensors of a checkpoint's file; DamagedError if it is corrupt."""
+    """Return all tensors of a checkpoint's file; CorruptFileError if it is corrupt."""
     marked = not migrate.is_version_2(path.parent)
     with files.open_tensors(path, FORMAT if marked else None, VERSION, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def load(path: Path, agent: SacAgent) -> None:
-    """Restore an agent of the same sizes; DamagedError if the tensors do not fit it."""
+    """Restore an agent of the same sizes; CorruptFileError if the tensors do not fit it."""
     found = read(path)
     with files.reading(path):
         expected = {name: tensor for name, tensor in tensors(agent).items() if not name.startswith("adam/")}

@@ -140,7 +140,7 @@ def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Return the counters, generators and times of a checkpoint of any version; DamagedError if they are corrupt."""
+    """Return counters, generators and times of a checkpoint of any version; CorruptFileError if they are corrupt."""
     file = path / STATE
     content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
     with files.reading(file):
@@ -173,7 +173,7 @@ def load(state: TrainingState, directory: Path, config: Config, suite: Suite, te
 
 
 def load_one(state: TrainingState, directory: Path, path: Path, config: Config, suite: Suite) -> None:
-    """Fill a state from one checkpoint; DamagedError if any of its files, which are checked first, is corrupt."""
+    """Fill a state from one checkpoint; CorruptFileError if any of its files, which are checked first, is corrupt."""
     segments = _check(directory, path, replay=True)
     found, tasks = read_state(path), len(suite.names)
     metrics.check_prefix(directory, found["metrics_offset"], found["metrics_sha256"])
@@ -241,7 +241,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
 
 
 def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Structure]:
-    """Return the agent and the structure of a checkpoint, without its replay; DamagedError if a file is corrupt."""
+    """Return agent and structure of a checkpoint, without its replay; CorruptFileError if a file is corrupt."""
     state = read_state(path)
     evolver = read_evolver(path, config, list(suite.names))
     with files.reading(path / STATE):
@@ -261,14 +261,14 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
 
 
 def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Structure:
-    """Return the structure without its pending episodes; DamagedError if the file is corrupt."""
+    """Return the structure without its pending episodes; CorruptFileError if the file is corrupt."""
     state = read_structure(path)
     with files.reading(path / COMMUNITY):
         return structure_from_state(config, tasks, state)
 
 
 def read_structure(path: Path) -> engine_state.State:
-    """Return the content of ``community.npz``; DamagedError if it is corrupt."""
+    """Return the content of ``community.npz``; CorruptFileError if it is corrupt."""
     file = files.inside(path.parent, path / COMMUNITY)
     state = files.read_state(file)
     with files.reading(file):
@@ -278,7 +278,7 @@ def read_structure(path: Path) -> engine_state.State:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """Return the arrays of a checkpoint by ``part/name``; DamagedError if they are corrupt."""
+    """Return the arrays of a checkpoint by ``part/name``; CorruptFileError if they are corrupt."""
     if migrate.is_version_2(path):
         return migrate.read_arrays(path)
     return files.read_arrays(files.inside(path.parent, path / ARRAYS), FORMAT, VERSION)

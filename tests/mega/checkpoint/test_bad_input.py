@@ -12,7 +12,7 @@ from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_runs import files, manifest
-from genoevo_runs.errors import DamagedError, UserError
+from genoevo_runs.errors import CorruptFileError, UserError
 from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, resealed, resumed_to, rewritten, segments
 
 
@@ -20,7 +20,7 @@ from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, reseal
 def test_names_that_lead_out_of_the_run_are_refused(run, name):
     for path, kind in zip(manifest.newest_first(run), ("files", "replay"), strict=True):
         rewritten(path, lambda content, kind=kind: content[kind][0].update(name=name))
-        with pytest.raises(DamagedError, match=f"{kind}.0.name"):
+        with pytest.raises(CorruptFileError, match=f"{kind}.0.name"):
             manifest.read(path, CHECKPOINT)
 
 
@@ -63,7 +63,7 @@ def test_numbers_that_cannot_be_are_refused_by_name(run, name, value):
     content = json.loads((path / "state.json").read_text())
     (path / "state.json").write_text(json.dumps({**content, name: value}))
     resealed(path)
-    with pytest.raises(DamagedError, match=name):
+    with pytest.raises(CorruptFileError, match=name):
         load_one(run, path)
 
 
@@ -72,7 +72,7 @@ def test_a_pool_that_the_populations_do_not_need_is_refused(run):
     content = json.loads((path / "state.json").read_text())
     (path / "state.json").write_text(json.dumps({**content, "pool_size": 1}))
     resealed(path)
-    with pytest.raises(DamagedError, match="pool_size = 1: must be from"):
+    with pytest.raises(CorruptFileError, match="pool_size = 1: must be from"):
         load_one(run, path)
 
 
@@ -80,11 +80,11 @@ def test_an_npy_header_that_asks_for_terabytes_is_refused_before_they_are_alloca
     import zipfile
 
     (tmp_path / "huge.npy").write_bytes(huge_npy())
-    with pytest.raises(DamagedError, match=r"shape \(1000000000000,\) takes 8000000000000 bytes and has 0"):
+    with pytest.raises(CorruptFileError, match=r"shape \(1000000000000,\) takes 8000000000000 bytes and has 0"):
         files.read_npy(tmp_path / "huge.npy")
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
         archive.writestr("a.npy", huge_npy("(-1, 4)"))
-    with pytest.raises(DamagedError, match=r"shape \(-1, 4\) takes -32 bytes and has 0"):
+    with pytest.raises(CorruptFileError, match=r"shape \(-1, 4\) takes -32 bytes and has 0"):
         files.read_npz(tmp_path / "huge.npz")
 
 
@@ -93,14 +93,14 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
 
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", huge_npy("(10000,)") + bytes(80_000))
-    with pytest.raises(DamagedError, match="must be stored and fit the file"):
+    with pytest.raises(CorruptFileError, match="must be stored and fit the file"):
         files.read_npz(tmp_path / "bomb.npz")
 
 
 def test_a_safetensors_header_that_asks_for_terabytes_is_refused(tmp_path):
     header = json.dumps({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
     (tmp_path / "huge.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(DamagedError):
+    with pytest.raises(CorruptFileError):
         files.read_arrays(tmp_path / "huge.safetensors", "any", 1)
 
 
@@ -119,7 +119,7 @@ def test_populations_that_ask_for_terabytes_are_refused(run, name, value, messag
     content = state.load(path / "community.npz")
     state.save(path / "community.npz", {**content, name: value})
     resealed(path)
-    with pytest.raises(DamagedError, match=message):
+    with pytest.raises(CorruptFileError, match=message):
         runs.info(run)
 
 

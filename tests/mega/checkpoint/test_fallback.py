@@ -27,7 +27,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_taken(run, 
     trainer = runs.resume(run, tell=told.append)
     assert trainer.state.steps == 50
     [line] = told
-    assert line.startswith(f"000000000060 is passed over: {path} is damaged: ")
+    assert line.startswith(f"000000000060 is passed over: {path} is corrupt: ")
     assert "\n" not in line
 
 
@@ -40,7 +40,7 @@ def test_a_damaged_segment_is_noticed(run):
         pytest.fail("the checkpoint before it needs that segment, too")
     told = []
     assert runs.resume(run, tell=told.append).state.steps == 50
-    assert f"{segment} is damaged: its SHA-256 differs" in told[0]
+    assert f"{segment} is corrupt: its SHA-256 differs" in told[0]
 
 
 def test_what_was_passed_over_is_set_aside_and_the_run_ends_the_same(run, finished):
@@ -57,7 +57,7 @@ def test_what_was_passed_over_is_set_aside_and_the_run_ends_the_same(run, finish
 def test_where_no_checkpoint_is_whole_the_run_is_left_as_it_is(run):
     for path in manifest.newest_first(run):
         (path / "state.json").write_text("{}")
-    with pytest.raises(UserError, match=r"has no checkpoint that is whole: .*state.json is damaged"):
+    with pytest.raises(UserError, match=r"has no checkpoint that is whole: .*state.json is corrupt"):
         runs.resume(run)
     with pytest.raises(UserError, match="genoevo mega verify"):
         runs.info(run)

@@ -27,7 +27,7 @@ def test_metrics_are_read_as_they_were_written(finished):
 def test_a_line_of_metrics_that_is_none_is_named(tmp_path, line, message):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"kind": "round", "step": 1}\n' + line + b'\n{"kind": "round", "step": 2}\n')
-    with pytest.raises(UserError, match=f"metrics.jsonl, line 2 is damaged: .*{message}"):
+    with pytest.raises(UserError, match=f"metrics.jsonl, line 2 is corrupt: .*{message}"):
         metrics.read(path)
 
 
@@ -39,5 +39,5 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
 def test_metrics_that_were_changed_are_noticed(run):
     text = (run / "metrics.jsonl").read_text()
     (run / "metrics.jsonl").write_text(text.replace("round", "ruond", 1))
-    with pytest.raises(UserError, match=r"metrics.jsonl is damaged: its first \d+ bytes are not those"):
+    with pytest.raises(UserError, match=r"metrics.jsonl is corrupt: its first \d+ bytes are not those"):
         runs.resume(run)

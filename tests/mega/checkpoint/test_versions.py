@@ -7,7 +7,7 @@ import pytest
 
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.verify import verify
-from genoevo_runs.errors import DamagedError, UserError, VersionError
+from genoevo_runs.errors import CorruptFileError, UserError, VersionError
 from tests.mega.checkpoint.tiny import huge_npy, names, newest, rewritten
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -58,7 +58,7 @@ def test_a_run_of_version_2_is_sound_while_its_checkpoint_is_removed(tmp_path, m
 def test_a_damaged_run_of_version_2_is_refused_by_name(tmp_path):
     run = old_run(tmp_path, "run_v2")
     (run / "checkpoint" / "replay" / "rewards.npy").write_bytes(huge_npy())
-    with pytest.raises(UserError, match=r"rewards.npy is damaged: .*of shape .* takes"):
+    with pytest.raises(UserError, match=r"rewards.npy is corrupt: .*of shape .* takes"):
         runs.resume(run)
 
 
@@ -80,5 +80,5 @@ def test_a_newer_run_is_refused(run):
 def test_a_version_that_is_no_number_is_damage(run, value):
     content = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**content, "version": value}))
-    with pytest.raises(DamagedError, match="version = "):
+    with pytest.raises(CorruptFileError, match="version = "):
         runs.resume(run)
