@@ -10,7 +10,7 @@ from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
 from genoevo_mega.networks import Routing
-from genoevo_mega.networks.custom import make_own
+from genoevo_mega.networks.custom import make_custom
 from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError, UserError
 
@@ -153,7 +153,7 @@ def test_one_tasks_policy_computes_what_the_network_of_all_tasks_does(package, u
     ("name", "message"),
     [
         ("forgetful", "PerTask: by_task must name every tensor whose second axis is the tasks"),
-        ("Bare", r"architecture = 'mine\.nets:Bare': .*only where it is a genoevo_mega\.networks\.FixedNetwork"),
+        ("Bare", r"architecture = 'mine\.nets:Bare': .*only from a genoevo_mega\.networks\.FixedNetwork"),
     ],
 )
 def test_a_network_that_one_task_cannot_be_taken_from_is_refused(package, untrained, name, message):
@@ -169,7 +169,7 @@ def test_it_is_not_imported_from_the_run_directory(package, monkeypatch):
 
 
 def test_it_gets_the_shapes_of_actor_and_critic_and_the_arithmetic(package):
-    network = make_own(NAME, 5, 3, tasks=2, ensemble=2, rng=torch.Generator(), precision=torch.bfloat16)
+    network = make_custom(NAME, 5, 3, tasks=2, ensemble=2, rng=torch.Generator(), precision=torch.bfloat16)
     out = network(torch.ones(2, 4, 5), Routing(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1, 1), (0, 0)))
     assert out.shape == (2, 2, 4, 3)
     assert network.precision == torch.bfloat16

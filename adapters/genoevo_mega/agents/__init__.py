@@ -1,7 +1,7 @@
 """Soft actor-critic, its replay, and how its updates are computed.
 
 :mod:`~genoevo_mega.agents.sac` holds the algorithm, :mod:`~genoevo_mega.agents.losses` its losses.
-:mod:`~genoevo_mega.agents.agent` says what the training loop asks of any agent.
+:mod:`~genoevo_mega.agents.agent` is the interface that the training loop needs of any agent.
 """
 
 from genoevo_mega.agents.agent import Agent

@@ -1,4 +1,4 @@
-"""What the training loop asks of an agent."""
+"""The interface of an agent, as the training loop uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Agent(Protocol):
     updates
         Gradient steps so far.
     device
-        Where updates are computed.
+        The device that computes updates.
 
     """
 

@@ -14,7 +14,7 @@ _WARM_UP = 3
 
 
 class Recorder(Protocol):
-    """What :class:`Captured` records a function with."""
+    """The means by which :class:`Captured` records a function."""
 
     def warm(self, function: Callable[[], Outputs]) -> Outputs:
         """Run *function* as it is, without disturbing a capture that follows."""

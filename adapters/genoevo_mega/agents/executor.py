@@ -1,4 +1,4 @@
-"""How a loss is computed and differentiated: in shards, one thread for each, and with diverging tasks masked."""
+"""Losses computed and differentiated in shards, one thread for each, with diverging tasks masked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Gradients(NamedTuple):
     """A loss and its gradients.
 
     ``gradients`` are in the order of the parameters, None for one that the loss does not depend on. ``loss`` is 0-d,
-    the mean over all transitions of all tasks. ``info`` is that of the losses, summed over shards. ``active``
+    the mean over all transitions of all tasks. ``info`` is the losses' own, summed over shards. ``active``
     (tasks,) bool marks the tasks that are not masked; None if no task ever is.
     """
 
@@ -32,7 +32,7 @@ class Gradients(NamedTuple):
 
 
 class Executor:
-    """A way to compute losses.
+    """Computes losses and their gradients.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _per_task(loss: TaskLoss) -> Tensor:
 
 
 def _summed(of_shards: Sequence[Sequence[Tensor | None]]) -> Sequence[Tensor | None]:
-    """Add the gradients of all shards, in order, to those of the first; None stays None."""
+    """Add the gradients of all shards, in order, to the first shard's; None stays None."""
     total, *others = of_shards
     for gradients in others:
         for first, other in zip(total, gradients, strict=True):

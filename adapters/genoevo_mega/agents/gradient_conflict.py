@@ -1,7 +1,7 @@
-"""How far tasks' gradients agree: the cosine between them, below 0 a conflict (Yu et al. 2020, "Gradient surgery").
+"""The cosine between tasks' gradients; below 0 they conflict (Yu et al. 2020, "Gradient surgery").
 
-All parameters count, also those that a task has for itself. These agree with no other task's gradient and draw the
-cosine towards 0.
+All parameters count. Parameters that only one task uses agree with no other task's gradient and draw the cosine
+towards 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def measure(
     alpha: Tensor,
     reward_scale: float,
 ) -> dict[str, Tensor]:
-    """Return the :func:`cosines` (tasks, tasks) of the losses of ``critics`` and ``actor``; nothing is changed."""
+    """Return the :func:`cosines` (tasks, tasks) of each loss, under ``critics`` and ``actor``; nothing is changed."""
     routings = actor_routing, critic_routing
     of_critics = critic_loss(nets, shard, *routings, alpha=alpha, reward_scale=reward_scale).per_transition()
     of_actor = actor_loss(nets, shard, *routings, alpha=alpha).per_transition()
@@ -37,7 +37,7 @@ def measure(
 def cosines(losses: Tensor, weights: list[nn.Parameter]) -> Tensor:
     """Return the cosine between every two gradients of *losses* (tasks,), (tasks, tasks).
 
-    It is 0 where one of them is 0 or not finite.
+    It is 0 if one of them is 0 or not finite.
     """
     gradients = torch.stack([_flat(loss, weights) for loss in losses])
     directions = nn.functional.normalize(gradients, dim=1, eps=1e-30)

@@ -34,7 +34,7 @@ class Shard(NamedTuple):
     """Some transitions of every task, and the standard normal noise of their next and present actions.
 
     Shapes are (tasks, n, observation_size), (tasks, n, action_size) and (tasks, n), all float32; ``discounts`` is 0
-    where the task itself ended.
+    if the task itself ended.
     """
 
     observations: Tensor

@@ -41,7 +41,7 @@ class ClippedAdam(torch.optim.Adam):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         norm = nn.utils.clip_grad_norm_(parameters, self.clip)
-        # What a gradient scaler would tell the fused step: with 1 it leaves everything as it is.
+        # The flag of gradient scalers: the fused step changes nothing if it is 1.
         self.found_inf = 1.0 - torch.isfinite(norm).float()
         self.step()
         return norm

@@ -26,11 +26,13 @@ _RINGS = ("observations", "actions", "rewards", "terminated", "genotypes", "vali
 
 
 class Batch(NamedTuple):
-    """Task-major transitions of n steps: (tasks, batch, ...) float32 tensors; ``genotypes`` is int64, on the CPU.
+    """A batch of task-major transitions of n steps.
+
+    Tensors are (tasks, batch, ...) float32; ``genotypes`` is int64, on the CPU.
 
     ``rewards`` are the discounted sums of the n steps, ``next_observations`` what follows them, and ``discounts`` the
     factors of its value: gamma^n, 0 where the task itself ended. At a time limit they are not 0, so that values are
-    bootstrapped through truncation. Where an episode ends within the n steps, they are as many as it has left.
+    bootstrapped through truncation. If an episode ends within the n steps, n is the number of steps that it has left.
     """
 
     observations: torch.Tensor
@@ -42,7 +44,7 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """One ring per task.
+    """A replay memory with one ring per task.
 
     Parameters
     ----------
@@ -76,17 +78,17 @@ class Replay:
         self.written = np.zeros(tasks, np.int64)
 
     def __len__(self) -> int:
-        """Transitions of all tasks together."""
+        """Return the number of transitions of all tasks together."""
         return int(self.valid.sum())
 
     def ready(self, newest: int = 0) -> bool:
-        """Whether every task has a transition before its *newest* ones; lost episodes may have left it none."""
+        """Return whether every task has a transition before its *newest* ones; a task may have lost its episodes."""
         # At most every other row begins no transition: most calls need not count.
         return bool((self.filled > 2 * newest + 1).all() or (self.valid.sum(axis=1) > newest).all())
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are allocated."""
+        """The number of allocated bytes."""
         return sum(getattr(self, name).nbytes for name in _RINGS)
 
     def add(
@@ -97,7 +99,10 @@ class Replay:
         ended: Flags,
         genotypes: Ints,
     ) -> None:
-        """One transition of every task but those lost; *ended* marks an episode's last, terminated or cut by time."""
+        """Add one transition of every task whose transition is not lost.
+
+        *ended* (tasks,) marks the last transition of an episode, whether it terminated or met a time limit.
+        """
         tasks = np.flatnonzero(~transition.lost)
         row, rows = self.head[tasks], self.valid.shape[1]
         self._store(self.observations, tasks, row, observations)
@@ -114,7 +119,7 @@ class Replay:
         self.head = self.written % rows
 
     def cut(self, tasks: Ints) -> None:
-        """Leave the running episodes of *tasks*, each with a transition at least, as if a time limit had ended them.
+        """End the running episodes of *tasks*, each with at least one transition, as a time limit does.
 
         The last observation keeps its row, which begins no transition; what is added next belongs to another episode.
         """
@@ -122,7 +127,7 @@ class Replay:
         self.head = self.written % self.valid.shape[1]
 
     def sample(self, batch: int, rng: np.random.Generator, *, gamma: float, steps: int = 1, newest: int = 0) -> Batch:
-        """*batch* transitions of *steps* steps of every task, uniform with replacement.
+        """Draw *batch* transitions of *steps* steps of every task, uniformly with replacement.
 
         The *newest* transitions of every task are left out; every task must have one before them.
         """
@@ -152,7 +157,7 @@ class Replay:
         )
 
     def _newest(self, count: int) -> tuple[Ints, Ints]:
-        """Tasks and rows (count, tasks) of each task's newest transitions."""
+        """Return tasks and rows (count, tasks) of each task's newest transitions."""
         tasks, size, row, found = np.arange(len(self.head)), self.valid.shape[1], self.head, []
         for _ in range(count):
             row = (row - 1) % size
@@ -171,24 +176,24 @@ class Replay:
 
     @staticmethod
     def _flat(ring: torch.Tensor, tasks: Ints, rows: Ints) -> torch.Tensor:
-        """Rows (tasks, n) of *tasks* (tasks, 1) as rows of all tasks in one."""
+        """Return rows (tasks, n) of *tasks* (tasks, 1) as rows of one ring for all tasks."""
         return torch.from_numpy((rows + tasks * ring.shape[1]).reshape(-1)).to(ring.device)
 
     def _rings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _RINGS}
 
     # ------------------------------------------------------------------------------------------------- persistence
-    # A row is named by its number, counted from the first that was ever written; it lies at number % rows. Those from
-    # `oldest` to `written` are finished and never change until the ring overwrites them, so that a checkpoint takes
-    # only the ones it has not taken before. Row `written` is begun: it may hold the next observation.
+    # A row is named by its number, counted from the first that was ever written; it lies at number % rows. The rows
+    # from `oldest` to `written` are finished: they never change until the ring overwrites them. A checkpoint stores
+    # only finished rows that no earlier checkpoint holds. Row `written` is begun: it may hold the next observation.
 
     @property
     def oldest(self) -> Ints:
-        """(tasks,) int64: number of each task's oldest row that the ring still holds."""
+        """The number of each task's oldest row that the ring still holds, (tasks,) int64."""
         return np.maximum(self.written - self.valid.shape[1] + 1, 0)
 
     def new_rows(self, segments: list[Segment]) -> NewRows:
-        """What a checkpoint after that of *segments* takes: the segments to name again, and all later rows."""
+        """Return what the checkpoint after the one of *segments* stores: segments named again, and later rows."""
         oldest, last = self.oldest, self.written.copy()
         kept = [segment for segment in segments if (segment.bounds[1] > oldest).any()]
         first = np.maximum(kept[-1].bounds[1], oldest) if kept else oldest
@@ -200,14 +205,14 @@ class Replay:
         return NewRows(kept, first, last, self.rows(first, last))
 
     def rows(self, first: Ints, last: Ints) -> Arrays:
-        """Copies of the rows *first* to *last* (tasks,), last excluded: (n, ...) of each ring, task after task."""
+        """Copy the rows *first* to *last* (tasks,), last excluded: (n, ...) of each ring, task after task."""
         return {
             name: np.concatenate([_to_numpy(ring[task, part]) for task, part in self._parts(first, last)])
             for name, ring in self._rings().items()
         }
 
     def load_rows(self, first: Ints, last: Ints, rows: Arrays) -> None:
-        """Put back what :meth:`rows` gave; ValueError where it does not fit."""
+        """Restore what :meth:`rows` returned; ValueError if it does not fit."""
         for name, ring in self._rings().items():
             given, expected = rows[name], ((last - first).sum(), *ring.shape[2:])
             if given.shape != expected or given.dtype != _dtype(ring):
@@ -219,7 +224,7 @@ class Replay:
                 taken += count
 
     def _parts(self, first: Ints, last: Ints) -> Iterator[tuple[int, slice]]:
-        # Where rows lie in the ring: one piece for each task, two where they go round its end.
+        # The places of rows in the ring: one slice for each task, two if the rows wrap around its end.
         size = self.valid.shape[1]
         for task, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
             start, count = begin % size, end - begin
@@ -229,13 +234,13 @@ class Replay:
                 yield task, slice(0, count - before_end)
 
     def state_arrays(self) -> Arrays:
-        """What is not in finished rows: how many there are, and the row that each task has begun."""
+        """Return the state beside finished rows: their number, and the row that each task has begun."""
         tasks = np.arange(len(self.head))
         begun = {f"begun/{name}": _to_numpy(ring[tasks, self.head]) for name, ring in self._rings().items()}
         return {**begun, "written": self.written.copy(), "filled": self.filled.copy()}
 
     def load_arrays(self, arrays: Arrays) -> None:
-        """Take up :meth:`state_arrays` after all its rows; ValueError where they do not fit."""
+        """Restore :meth:`state_arrays` after all its rows; ValueError if they do not fit."""
         written, filled, size = arrays["written"], arrays["filled"], self.valid.shape[1]
         for name, counts in (("written", written), ("filled", filled)):
             if counts.shape != self.head.shape or counts.dtype != np.int64 or counts.min() < 0:
@@ -255,7 +260,7 @@ class Replay:
             raise ValueError("replay valid marks no transition of a task, or one that was never written")
 
     def load_rings(self, arrays: Arrays) -> None:
-        """Take up whole rings, as checkpoints of version 2 hold them; ValueError where they do not fit."""
+        """Restore whole rings, as checkpoints of version 2 hold them; ValueError if they do not fit."""
         head, filled, size = np.array(arrays["head"]), arrays["filled"], self.valid.shape[1]
         if head.shape != self.head.shape or ((head < 0) | (head >= size)).any():
             raise ValueError(f"replay head {head.tolist()} lies outside of {size} rows")

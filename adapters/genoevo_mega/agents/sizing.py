@@ -1,8 +1,8 @@
 """Networks of a given number of parameters, so that architectures are compared at equal size.
 
 Every width of an architecture (``scaled`` in its group of settings) is its setting times one factor, rounded down
-after adding a part of 1 that differs from width to width: they step up one after the other, which gives finer sizes
-than a common rounding would. The factor is searched by bisection.
+after adding a fraction that differs from width to width. Widths then step up one after the other, which gives finer
+sizes than a common rounding. The factor is searched by bisection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from genoevo_mega.config.code import is_code
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.networks import ARCHITECTURES
-from genoevo_mega.networks.custom import make_own
+from genoevo_mega.networks.custom import make_custom
 from genoevo_runs.errors import ConfigError
 
 TOLERANCE = 0.02
@@ -27,9 +27,10 @@ PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat
 
 @dataclass(frozen=True)
 class Sizes:
-    """An architecture's settings for actor and critics, and the parameters of the actor and of one critic.
+    """The settings of an architecture for actor and critics, and the parameters of the actor and of one critic.
 
-    ``target``, what ``match_parameters`` asks them to be; None where it asks for nothing, as of MEGA for MEGA's size.
+    ``target`` holds the numbers of parameters that ``match_parameters`` requests. It is None if nothing is requested,
+    or if MEGA is to match MEGA.
     """
 
     settings: tuple[Any, Any]
@@ -38,24 +39,27 @@ class Sizes:
 
 
 def network_shapes(suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(inputs, outputs) of actor and critic, the task one-hot not counted."""
+    """Return (inputs, outputs) of actor and critic, the task one-hot not counted."""
     return (suite.observation_size, 2 * suite.action_size), (suite.observation_size + suite.action_size, 1)
 
 
 def make_network(
     config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
 ) -> nn.Module:
-    """The config's architecture in the given sizes; MEGA has its start stage's modules, one's own decides itself."""
+    """Make a network of the config's architecture in the given sizes.
+
+    MEGA has as many modules as its start stage. A custom architecture decides its sizes itself.
+    """
     given = {"tasks": tasks, "ensemble": ensemble, "rng": rng, "precision": PRECISIONS[config.sac.precision]}
     if is_code(config.architecture):
-        return make_own(config.architecture, *shape, **given)
+        return make_custom(config.architecture, *shape, **given)
     modules = {"modules": config.genotypes.start_stage} if config.architecture == "mega" else {}
     network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given, **modules)
     return network
 
 
 def sizes(config: Config, suite: Suite) -> Sizes:
-    """The sizes of a run's networks; ConfigError where no widths come within 2 % of what is asked for."""
+    """Return the sizes of a run's networks; ConfigError if no widths come within 2 % of what is requested."""
     shapes, tasks = network_shapes(suite), len(suite.names)
     own = is_code(config.architecture)
     if own and config.match_parameters is not None:
@@ -73,12 +77,12 @@ def sizes(config: Config, suite: Suite) -> Sizes:
 
 
 def _target(config: Config, tasks: int, shapes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int] | None:
-    asked = config.match_parameters
-    if config.architecture == "mega" and isinstance(asked, str):
+    requested = config.match_parameters
+    if config.architecture == "mega" and isinstance(requested, str):
         return None  # MEGA itself
-    if asked is None or isinstance(asked, int):
-        return asked and (asked, asked)
-    stage = int(asked.partition(":")[2] or config.genotypes.start_stage)
+    if requested is None or isinstance(requested, int):
+        return requested and (requested, requested)
+    stage = int(requested.partition(":")[2] or config.genotypes.start_stage)
     genotypes = config.genotypes.model_copy(update={"start_stage": stage})
     mega = config.model_copy(update={"architecture": "mega", "genotypes": genotypes})
     actor, critic = (_count(mega, mega.network, tasks, shape) for shape in shapes)
@@ -102,7 +106,7 @@ def _scaled_to(wanted: int, config: Config, plain: Any, tasks: int, shape: tuple
     while at(low)[0] != at(high)[0] and high - low > 1e-5 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if at(middle)[1] < wanted else (low, middle)
-    settings, count = min((at(low), at(high)), key=lambda found: abs(found[1] - wanted))
+    settings, count = min((at(low), at(high)), key=lambda sized: abs(sized[1] - wanted))
     if abs(count - wanted) > TOLERANCE * wanted:
         widths = ", ".join(f"{name} = {getattr(settings, name)}" for name in settings.scaled)
         raise ConfigError(
@@ -113,7 +117,7 @@ def _scaled_to(wanted: int, config: Config, plain: Any, tasks: int, shape: tuple
 
 
 def scaled(settings: Any, factor: float) -> Any:
-    """A copy of *settings* whose widths are multiplied by *factor*, as the head of this file says."""
+    """Return a copy of *settings* with widths multiplied by *factor*, rounded as the head of this file says."""
     values = {name: getattr(settings, name) for name in settings.scaled}
     total = sum(len(value) if isinstance(value, tuple) else 1 for value in values.values())
     parts = iter(range(total))

@@ -1,4 +1,4 @@
-"""What goes into a gradient step of soft actor-critic, and what comes out."""
+"""The inputs and the result of a gradient step of soft actor-critic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genoevo_mega.networks import Routing
 
 
 class StepInputs(NamedTuple):
-    """A batch with its noise, and the weights of the genotypes of actor and critics, all on the agent's device.
+    """A batch with its noise, and the routings of actor and critics, all on the agent's device.
 
     ``actor_routing`` has leaves that require grad if the actor's loss is differentiated with respect to them.
     """
@@ -23,14 +23,14 @@ class StepInputs(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """Metrics of a step, and the gradients of :meth:`Routing.trainable` of the actor's routing."""
+    """The metrics of a step, and the gradients of :meth:`Routing.trainable` of the actor's routing."""
 
     metrics: dict[str, Tensor]
     routing_gradients: Sequence[Tensor | None]
 
 
 class ActInputs(NamedTuple):
-    """Observations (tasks, 1, observation_size), weights, and noise (tasks, 1, action_size)."""
+    """Observations (tasks, 1, observation_size), a routing, and noise (tasks, 1, action_size)."""
 
     observations: Tensor
     routing: Routing

@@ -1,14 +1,18 @@
 """Networks of the agent, one architecture a file, behind one interface.
 
-A network maps task-major input (tasks, batch, features) to (ensemble, tasks, batch, outputs): the actor is an
-ensemble of one, the twin critics of two. What evolution decides arrives as a
-:class:`~genoevo_mega.networks.routing.Routing` with each call. Beside ``forward`` it has ``pool``, its modules,
-``parameter_count``, and ``operations(stages)``, those of its matrix products for one row of every task; and where it
-can grow, ``grow(rng)``, which adds a module on the CPU. The pool of the architectures that do not evolve is empty,
-and they read nothing from the routing; ``alone(task)`` gives what
-:class:`~genoevo_mega.policies.single_task.FixedPolicy` computes one task with. One of your own, named
-``package.module:callable``, is such a network too (:mod:`genoevo_mega.networks.custom`);
-:class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it are what the others are made of.
+A network maps task-major input (tasks, batch, features) to (ensemble, tasks, batch, outputs). The actor is an
+ensemble of one, the twin critics of two. Each call takes a :class:`~genoevo_mega.networks.routing.Routing`, the
+structure that evolution gives. Beside ``forward`` a network has:
+
+- ``pool``, its modules;
+- ``parameter_count``;
+- ``operations(stages)``, the floating-point operations of its matrix products for one row of every task;
+- if it can grow, ``grow(rng)``, which adds a module on the CPU.
+
+The pool of an architecture that does not evolve is empty, and it reads nothing from the routing. Its ``alone(task)``
+returns the tensors with which :class:`~genoevo_mega.policies.single_task.FixedPolicy` computes one task. These
+architectures are made of :class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it. A custom
+network is named ``package.module:callable`` (:mod:`genoevo_mega.networks.custom`).
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +30,7 @@ from genoevo_mega.networks.soft_modules import SoftModulesNetwork
 
 
 class Architecture(NamedTuple):
-    """How a network is made: its class, and the group of settings that holds its sizes."""
+    """The class of a network, and the group of settings that holds its sizes."""
 
     network: Any
     sizes: str

@@ -1,8 +1,8 @@
-"""An architecture of your own, imported by the name that ``--architecture package.module:callable`` gives.
+"""A custom architecture, imported by the name that ``--architecture package.module:callable`` gives.
 
 The callable is called as ``make(inputs, outputs, tasks=..., ensemble=..., rng=..., precision=...)`` for the actor
 (an ensemble of one) and for the critics (of two) and returns a network as :mod:`genoevo_mega.networks` describes it,
-which does not grow. Whether the name may be imported is decided by :mod:`genoevo_runs.user_code`.
+which does not grow. The name is imported by :mod:`genoevo_runs.user_code`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError
 
 
-def make_own(name: str, inputs: int, outputs: int, *, tasks: int, ensemble: int, **given: Any) -> nn.Module:
-    """The network that *name* makes; ConfigError, one line, where it fails or lacks what a network has."""
+def make_custom(name: str, inputs: int, outputs: int, *, tasks: int, ensemble: int, **given: Any) -> nn.Module:
+    """Make the network of *name*; ConfigError, one line, if it fails or lacks what a network has."""
     make = user_code.imported("architecture", name)
     try:
         network: nn.Module = make(inputs, outputs, tasks=tasks, ensemble=ensemble, **given)
@@ -31,7 +31,7 @@ def make_own(name: str, inputs: int, outputs: int, *, tasks: int, ensemble: int,
 
 
 def _problem(network: Any, inputs: int, expected: tuple[int, ...]) -> str:
-    """What keeps an object from being a network that gives a batch of two that shape, or nothing."""
+    """Return why an object is not a network whose output for a batch of two has that shape; empty if it is one."""
     if not isinstance(network, nn.Module):
         return f"must be a torch.nn.Module, and is {type(network).__name__}"
     parameters = list(network.parameters())

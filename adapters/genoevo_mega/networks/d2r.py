@@ -1,19 +1,19 @@
 """D2R: each module reads the few earlier modules that a routing network chooses (He et al. 2024, AAAI).
 
 Module 1 reads the embedded observation; the input of module i > 1 is the sum of ``sources`` of the modules before it,
-those of the largest routing logits, weighted by their softmax; the head reads such a sum over all modules. A module
+with the largest routing logits, weighted by their softmax; the head reads such a sum over all modules. A module
 that nothing chooses is skipped, so depth follows the task. *ResRouting*: through a source whose routing probability
 is at most 1 / (number of candidates + 1) no gradient reaches that module's weights, only its shortcut.
 
 Departures:
 
-1. Routes are not sampled. The authors' code samples them while it acts, by temperatures that follow each task's SAC
-   temperature ("automatic route-balancing"), stores them with the transitions and repeats them in the actor's loss.
-   Here every row takes its best route, in acting as in learning; actions explore, routes do not.
+1. Routes are not sampled. The authors' code samples them when acting, by temperatures that follow each task's SAC
+   temperature ("automatic route-balancing"). It stores them with the transitions and repeats them in the actor's
+   loss. Here every row takes its best route, in acting and in learning: actions explore, routes do not.
 2. The authors mask the loss of tasks that explode, weigh losses by temperature and scale rewards by 0.1: the
    learner is the same for every architecture.
-3. Initial weights are those of every network here: He-uniform, bias 0, head a tenth of that.
-4. The rule that a source's gradient needs more than 1 / (candidates + 1) is that of the authors' code.
+3. Initial weights are the same for every network here: He-uniform, bias 0, head a tenth of that.
+4. The rule that a source's gradient needs more than 1 / (candidates + 1) is the one of the authors' code.
 5. Skipped modules are computed and given weight 0, as in the authors' code.
 
 With 16 modules of width 128 on MT10 the actor has 684,240 parameters; the authors' code has 10 more numbers, the
@@ -74,7 +74,7 @@ class D2rNetwork(FixedNetwork):
         return shared(self._mixed(outputs, blocked, logits[-1])[0], *head)
 
     def _mixed(self, outputs: list[Tensor], blocked: list[Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sum of the chosen sources, equal in value: under ResRouting, and with every gradient."""
+        """Return the weighted sum of the chosen sources twice: under ResRouting, and with every gradient."""
         chosen, index = logits.topk(min(self._sources, len(outputs)), -1)
         share = torch.softmax(chosen, -1).unsqueeze(-2)
         likely = torch.softmax(logits, -1).gather(-1, index) > 1 / (len(outputs) + 1)

@@ -1,4 +1,4 @@
-"""What the networks whose structure does not evolve have in common.
+"""The common part of the networks whose structure does not evolve.
 
 They read the task from the first axis of their input and nothing from the routing; their pool of modules is empty.
 """
@@ -16,7 +16,7 @@ from genoevo_mega.networks.routing import Routing
 
 
 class FixedNetwork(nn.Module):
-    """An architecture is its initial tensors, :meth:`compute`, and how many products a row meets.
+    """A network given by its initial tensors, :meth:`compute`, and the number of products that a row meets.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class FixedNetwork(nn.Module):
     products
         Multiplications of one row's matrix products in one member: of all layers, and of those that read the input.
     by_task
-        Where in what :meth:`prepared` gives stand the tensors whose second axis is the tasks.
+        Positions, in the list that :meth:`prepared` returns, of the tensors whose second axis is the tasks.
 
     """
 
     of_other_tasks = "the other tasks' vectors"
-    """What :meth:`alone` leaves out, for people."""
+    """The part that :meth:`alone` leaves out, in words."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class FixedNetwork(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Numbers in all members of the ensemble."""
+        """The number of parameters in all members of the ensemble."""
         return self.core.flat.numel()
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
@@ -63,13 +63,13 @@ class FixedNetwork(nn.Module):
         return self.compute(rows, self.prepared(tensors)).to(x.dtype)
 
     def alone(self, task: int) -> list[Tensor]:
-        """Copies of the tensors with which :meth:`compute` is one task's network, for an input of that task alone."""
+        """Copy the tensors with which :meth:`compute` is one task's network, for an input of that task alone."""
         tensors = self.prepared([tensor.detach() for tensor in self.core.tensors()])
         own = {position % len(tensors) for position in self._by_task}
         return [(t[:, task : task + 1] if i in own else t).clone() for i, t in enumerate(tensors)]
 
     def prepared(self, tensors: list[Tensor]) -> list[Tensor]:
-        """What :meth:`compute` needs of the parameters, where that is to be made of them once for all rows."""
+        """Return the tensors for :meth:`compute`, made once for all rows; by default the parameters themselves."""
         return tensors
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
@@ -77,13 +77,13 @@ class FixedNetwork(nn.Module):
         raise NotImplementedError
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
-        """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
+        """Return the operations of all members' matrix products for one row of input of every task, forward."""
         every, first = self._products
         return 2.0 * self.ensemble * len(stages) * (every if first_layer else every - first)
 
 
 def task_vectors(ensemble: int, tasks: int, size: int, rng: torch.Generator, inputs: int | None = None) -> Tensor:
-    """One trained vector per task (ensemble, tasks, 1, size): the columns that a one-hot would pick from a layer.
+    """Draw one trained vector per task (ensemble, tasks, 1, size): the columns that a one-hot picks from a layer.
 
     He-uniform for a layer of *inputs*, by default of the one-hot alone.
     """
@@ -92,7 +92,7 @@ def task_vectors(ensemble: int, tasks: int, size: int, rng: torch.Generator, inp
 
 
 def task_heads(ensemble: int, tasks: int, inputs: int, outputs: int, rng: torch.Generator) -> list[Tensor]:
-    """A head per task: weights (ensemble, tasks, inputs, outputs), a tenth of He-uniform; biases, 0."""
+    """Draw a head per task: weights (ensemble, tasks, inputs, outputs), a tenth of He-uniform; biases, 0."""
     bound = 0.1 * math.sqrt(6 / inputs)
     weight = torch.empty(ensemble, tasks, inputs, outputs).uniform_(-bound, bound, generator=rng)
     return [weight, torch.zeros(ensemble, tasks, 1, outputs)]

@@ -1,4 +1,4 @@
-"""Layers of an ensemble, with their parameters in one tensor."""
+"""The layers of an ensemble, with their parameters in one tensor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Tensors of an ensemble in one flat parameter.
+    """The tensors of an ensemble in one flat parameter.
 
     The optimiser, gradient norms and moving averages then take one operation for a block, not one for each of its
     tensors.
@@ -23,14 +23,14 @@ class Block(nn.Module):
         self._own: list[Tensor] = []
 
     def tensors(self, flat: Tensor | None = None) -> list[Tensor]:
-        """Views of the parameter, or of *flat*, which is shaped like it."""
+        """Return views of the parameter, or of *flat*, which is shaped like it."""
         parts = torch.split_with_sizes(self.flat if flat is None else flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def own_tensors(self, precision: torch.dtype) -> list[Tensor]:
-        """The parameter's tensors in *precision*, without gradients; views, where it is the parameter's own.
+        """Return the parameter's tensors in *precision*, without gradients; views if it is the parameter's own.
 
-        Views are made once for as long as the parameter stays where it is.
+        Views are made once for as long as the parameter stays at its place in memory.
         """
         if precision != self.flat.dtype:
             return self.tensors(self.flat.detach().to(precision))
@@ -51,12 +51,15 @@ class ReluLayers(Block):
 
 
 def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """One layer for all tasks: (ensemble, tasks, batch, in), (ensemble, in, out), (ensemble, 1, out)."""
+    """Apply one layer for all tasks and return (ensemble, tasks, batch, out).
+
+    *x* is (ensemble, tasks, batch, in), *weight* (ensemble, in, out) and *bias* (ensemble, 1, out).
+    """
     return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, (x.shape[1], -1))
 
 
 def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
-    """Weights (ensemble, inputs, outputs), He-uniform for ReLU times *gain*; biases (ensemble, 1, outputs), 0."""
+    """Draw weights (ensemble, inputs, outputs), He-uniform times *gain*; biases (ensemble, 1, outputs) are 0."""
     bound = gain * math.sqrt(6 / inputs)
     weight = torch.empty(ensemble, inputs, outputs).uniform_(-bound, bound, generator=rng)
     return [weight, torch.zeros(ensemble, 1, outputs)]

@@ -28,7 +28,7 @@ Hidden = TypeVar("Hidden")
 
 
 class Mixing(Protocol[Hidden]):
-    """What the network needs of a routing."""
+    """The part of a routing that the network needs."""
 
     def mix_inputs(self, k: int, hidden: list[Hidden]) -> Hidden:
         """Return the input of module *k* from h_0 .. h_(k-1)."""
@@ -130,7 +130,7 @@ class ModularNetwork(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Numbers in all members of the ensemble."""
+        """The number of parameters in all members of the ensemble."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def grow(self, rng: torch.Generator) -> None:
@@ -138,7 +138,7 @@ class ModularNetwork(nn.Module):
         self.pool.append(self._module(rng))
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
-        """Floating-point operations of all members' matrix products for one row of input of every task, forward."""
+        """Return the operations of all members' matrix products for one row of input of every task, forward."""
         core = sum(shape.numel() for shape in self.core.shapes[1 if first_layer else 3 :: 2])
         module = sum(shape.numel() for shape in self.pool[0].shapes[::2])
         return 2.0 * sum(core + stage * module for stage in stages)

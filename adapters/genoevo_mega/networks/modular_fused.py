@@ -51,7 +51,7 @@ class FusedModular:
         if last is not None and last[0] is routing:
             return last[1]
         mixing = _Mixing.of(routing, precision)
-        # What belongs to a graph is for one pass.
+        # Weights with a graph are for one pass.
         self._last = None if routing.requires_grad else (routing, mixing)
         return mixing
 
@@ -60,9 +60,9 @@ class _Mixing(NamedTuple):
     """A routing of tasks in falling order of their stages, as factors of (ensemble, tasks, batch, width).
 
     ``inputs`` (M - 1, M, tasks, B, 1): [k - 2, j] weighs h_j in module k. ``output`` (M + 1, tasks, B, 1).
-    ``users``: the tasks that have h_0, h_1 .. each; they are the first ones. ``order`` (tasks,) int64: the tasks so
-    ordered, None where they are already. ``of_inputs`` and ``of_output``: the weights of h_0, h_1 .. in the input of
-    each module from the second on, and in the output, for their users.
+    ``users``: the number of tasks that have h_0, h_1 .. each; they are the first ones. ``order`` (tasks,) int64: the
+    tasks in this order, None if they are already in it. ``of_inputs`` and ``of_output``: the weights of h_0, h_1 ..
+    in the input of each module from the second on, and in the output, for their users.
     """
 
     inputs: Tensor
@@ -86,15 +86,15 @@ class _Mixing(NamedTuple):
         return cls(inputs, output, users, order, of_inputs, of_output)
 
     def ordered(self, x: Tensor, dim: int) -> Tensor:
-        """*x* with its tasks in falling order of their stages."""
+        """Return *x* with its tasks in falling order of their stages."""
         return x if self.order is None else x.index_select(dim, self.order)
 
     def restored(self, x: Tensor, dim: int) -> Tensor:
-        """The inverse of :meth:`ordered`."""
+        """Return the inverse of :meth:`ordered`."""
         return x if self.order is None else torch.empty_like(x).index_copy_(dim, self.order, x)
 
     def input_of(self, module: int, hidden: list[Tensor]) -> Tensor:
-        """The input of a module from h_0 .. h_(module - 1)."""
+        """Return the input of a module from h_0 .. h_(module - 1)."""
         if module == 1:
             return hidden[0]
         users, weights = self.users[module], self.of_inputs[module - 2]
@@ -104,14 +104,14 @@ class _Mixing(NamedTuple):
         return total
 
     def output_of(self, hidden: list[Tensor]) -> Tensor:
-        """The head's input from every h_j."""
+        """Return the head's input from every h_j."""
         total = hidden[0] * self.of_output[0]
         for h, weight, users in zip(hidden[1:], self.of_output[1:], self.users[1:], strict=True):
             _first(total, users).addcmul_(h, weight)
         return total
 
     def gradient_of(self, j: int, of_inputs: dict[int, Tensor], of_output: Tensor) -> Tensor:
-        """The gradient of h_j from those of the sums that it is a term of."""
+        """Return the gradient of h_j from the gradients of the sums that it is a term of."""
         total = _first(of_output, self.users[j]) * self.of_output[j]
         for module, gradient in of_inputs.items():
             if module == 1:
@@ -123,11 +123,11 @@ class _Mixing(NamedTuple):
     def gradients_of_weights(
         self, hidden: list[Tensor], of_inputs: dict[int, Tensor], of_output: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The gradients of ``inputs`` and ``output`` from those of the sums and every h_j; 0 for what is not used."""
+        """Return the gradients of ``inputs`` and ``output`` from the sums' and every h_j; 0 for unused weights."""
         gradients = torch.zeros_like(self.inputs), torch.zeros_like(self.output)
 
         def put(where: Tensor, of_sum: Tensor, h: Tensor) -> None:
-            # (users, B, 1): a weight is a factor of all of a row, of every member, and, where B = 1, of every row.
+            # (users, B, 1): a weight is a factor of all of a row, of every member and, if B = 1, of every row.
             of_rows = (of_sum * h).sum(-1, keepdim=True).sum(0)
             where[: len(of_rows)] = of_rows if where.shape[1] > 1 else of_rows.sum(1, keepdim=True)
 
@@ -142,7 +142,7 @@ class _Mixing(NamedTuple):
 class _Pass(torch.autograd.Function):
     """The whole network as one function of its input, the mixing's weights and its blocks' flat parameters.
 
-    The core's parameters come first. The weights are those of *mixing* itself, named so that autograd knows of them.
+    The core's parameters come first. *inputs* and *output* are the weights in *mixing*, as autograd must see them.
     """
 
     @staticmethod
@@ -183,7 +183,7 @@ class _Pass(torch.autograd.Function):
         needs_mixing = any(ctx.needs_input_grad[1:3])
         mixed, head, *taped = ctx.saved_tensors[len(ctx.blocks) :]
         tape = list(zip(taped[::3], taped[1::3], taped[2::3], strict=True))
-        # h_0 is the embedding's last output, each h_j that of a module's second layer.
+        # h_0 is the embedding's last output, each h_j the output of a module's second layer.
         hidden = [out for _, out, _ in tape][len(tape) + 1 - 2 * len(mixing.users) :: 2]
         outside, gradient = gradient.dtype, gradient.to(mixing.output.dtype)
         flat: list[Tensor] = []
@@ -239,8 +239,8 @@ class _Pass(torch.autograd.Function):
 
 @functools.cache
 def _falling(stages: tuple[int, ...], device: torch.device) -> Tensor | None:
-    # Tasks by falling stage, None where they are. Kept for good: a copy from the host cannot be recorded in a CUDA
-    # graph, and the graph reads it where it is. The calls before the capture make it.
+    # Tasks by falling stage, None if they are in this order already. Cached for good: a copy from the host cannot be
+    # recorded in a CUDA graph, and the graph reads the tensor at its address. The calls before the capture make it.
     if all(a >= b for a, b in pairwise(stages)):
         return None
     return torch.tensor(sorted(range(len(stages)), key=lambda task: -stages[task]), device=device)

@@ -5,14 +5,14 @@ mixes the basis, and every task has a head of its own.
 
 Departures:
 
-1. Initial weights are those of every network here: He-uniform, bias 0, heads a tenth of that. The published code is
-   Xavier-uniform.
-2. The learner is the one of this project, the same for every architecture; published are a temperature learning rate
-   of 1e-4 and a log standard deviation of at least -10.
+1. Initial weights are the same for every network here: He-uniform, bias 0, heads a tenth of that. The published
+   code is Xavier-uniform.
+2. The learner is the same for every architecture. The paper has a temperature learning rate of 1e-4 and a log
+   standard deviation of at least -10.
 3. 1e-8 is added to norms before dividing, as metaworld-algorithms does; the authors' code divides by the norm itself.
 
-Where an expert's last layer has no activation and a tanh follows the mixture, as the authors' command for MT10 asks
-for, it is followed. With 4 experts of 3 x 400 on MT10 the actor has 1,379,320 parameters.
+As in the authors' command for MT10, an expert's last layer has no activation and a tanh follows the mixture.
+With 4 experts of 3 x 400 on MT10 the actor has 1,379,320 parameters.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MooreNetwork(FixedNetwork):
 
 
 def orthonormal(vectors: list[Tensor]) -> list[Tensor]:
-    """Gram-Schmidt over the list, for every row of the last axis by itself."""
+    """Orthonormalise the list by Gram-Schmidt, for every row of the last axis by itself."""
     basis: list[Tensor] = []
     for vector in vectors:
         rest = vector

@@ -4,8 +4,8 @@ Departures:
 
 1. Initial weights, as in :mod:`genoevo_mega.networks.mtsac`.
 
-Published code (metaworld-algorithms, Soft-Module) tells the hidden layers the task by a one-hot too, although the
-heads do already; followed. With 3 x 400 on MT10 the actor has 372,880 parameters.
+As in published code (metaworld-algorithms, Soft-Module), the hidden layers read a task one-hot too, although each
+task has its own head. With 3 x 400 on MT10 the actor has 372,880 parameters.
 """
 
 from __future__ import annotations

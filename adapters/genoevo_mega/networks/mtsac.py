@@ -5,7 +5,7 @@ Departures:
 1. Layers are He-uniform with bias 0 and the head a tenth of that, as in every network here; published code
    (metaworld-algorithms) draws the head from +-0.001.
 
-With 3 x 400 on MT10 the actor has 344,008 parameters, those of metaworld-algorithms.
+With 3 x 400 on MT10 the actor has 344,008 parameters, as in metaworld-algorithms.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class MlpNetwork(FixedNetwork):
 
 
 def torso(inputs: int, tasks: int, ensemble: int, config: Mlp, rng: torch.Generator) -> list[Tensor]:
-    """Initial tensors of the hidden layers: the one-hot's columns, then weight and bias of each layer."""
+    """Draw the tensors of the hidden layers: the one-hot's columns, then weight and bias of each layer."""
     widths = (inputs, *config.layers)
     layers = [tensor for a, b in pairwise(widths) for tensor in linear(ensemble, a, b, rng)]
     return [task_vectors(ensemble, tasks, config.layers[0], rng, inputs + tasks), *layers]

@@ -1,19 +1,19 @@
 """PaCo: every task's weights are its own combination of shared sets of weights (Sun et al. 2022, NeurIPS).
 
-theta_task = sum_k w_(task, k) phi_k: layer by layer, biases and head among them. Rows come ordered by task, so a
-task's weights are put together once per batch and not once per row.
+theta_task = sum_k w_(task, k) phi_k, layer by layer, biases and head included. Rows are ordered by task, so a
+task's weights are composed once per batch and not once per row.
 
 Departures:
 
-1. The paper masks the loss of a task that explodes and draws its w anew from the others'; the learner here, which is
-   the same for every architecture, does neither.
+1. The paper masks the loss of a task that explodes and draws its w anew from the other tasks'. The learner here is
+   the same for every architecture and does neither.
 2. w is normal with variance 1 / K, which keeps the scale of a composed layer at He's; the published configuration
-   begins all K sets alike.
-3. w has no gradient of a loss of its own: actor and critics each train theirs, as metaworld-algorithms does; the
-   published code shares one w and steps it separately.
+   starts with K equal sets.
+3. w has no loss of its own: actor and critics each train theirs, as metaworld-algorithms does. The published code
+   shares one w and steps it separately.
 
-Published code (metaworld-algorithms) adds to w an offset common to all tasks; the paper's w is a vector per task,
-which is followed. With K = 5 sets of 3 x 400 on MT10 the actor has 1,700,090 parameters (metaworld-algorithms: 5
+Published code (metaworld-algorithms) adds to w an offset common to all tasks. This follows the paper: w is a vector
+per task. With K = 5 sets of 3 x 400 on MT10 the actor has 1,700,090 parameters (metaworld-algorithms: 5
 more).
 """
 
@@ -57,7 +57,7 @@ class PacoNetwork(FixedNetwork):
         super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
 
     def prepared(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Every task's own layers."""
+        """Return every task's own layers."""
         mixture, *layers = tensors
         # (ensemble, tasks, sets) @ (ensemble, sets, in * out)
         return [(mixture @ layer.flatten(2)).unflatten(2, layer.shape[2:]) for layer in layers]

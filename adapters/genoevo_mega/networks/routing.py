@@ -1,4 +1,4 @@
-"""What evolution decides of a network."""
+"""The structure that evolution gives a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Routing(NamedTuple):
-    """Decoded weights, for each task one genotype's (B = 1) or one per transition (B = batch).
+    """Decoded weights of one genotype per task (B = 1), or of one per transition (B = batch).
 
     Shapes
     ------
@@ -19,7 +19,7 @@ class Routing(NamedTuple):
     output
         (tasks, B, M + 1) float32: the weights of h_0 .. h_N in the output, then zeros.
     stages
-        One int per task: the modules it uses.
+        The number of modules that each task uses.
 
     """
 

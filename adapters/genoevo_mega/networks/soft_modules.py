@@ -1,6 +1,6 @@
 """Soft Modules: a routing network weighs the connections between layers of modules (Yang et al. 2020, NeurIPS).
 
-Where paper and published code (Soft-Module) disagree the code is followed, as metaworld-algorithms does too:
+If paper and published code (Soft-Module) disagree, this follows the code, as metaworld-algorithms does:
 
 1. The product of task and observation embedding passes two more layers before it routes.
 2. The observation embedding passes a ReLU before the first modules.
@@ -11,10 +11,10 @@ Where paper and published code (Soft-Module) disagree the code is followed, as m
 Departures from both:
 
 6. Losses are not weighted by the tasks' temperatures: the learner is the same for every architecture.
-7. Initial weights are those of every network here (He-uniform, bias 0, head a tenth of that), the layers that give
-   routing weights a hundredth of that, so that routing begins near uniform, as published (+-0.003).
+7. Initial weights are the same for every network here: He-uniform, bias 0, head a tenth of that. Layers that give
+   routing weights have a hundredth, so that routing begins near uniform, as published (+-0.003).
 
-With 2 layers of 2 modules of width 256 on MT10 ("shallow") the actor has 691,022 parameters, those of
+With 2 layers of 2 modules of width 256 on MT10 ("shallow") the actor has 691,022 parameters, as in
 metaworld-algorithms.
 """
 

@@ -1,8 +1,8 @@
 """Policies as files that run without this project: ONNX or TorchScript, one for each task.
 
-Each holds one task's greedy policy: decoded weights as constants, modules of no use to the task cut out; of the
-architectures whose structure does not evolve, all but what belongs to the other tasks. A file is written, read back
-by the runtime that it is for, and compared with the policy as it trained.
+Each holds one task's greedy policy: decoded weights as constants, without modules that the task does not use. For an
+architecture whose structure does not evolve, only the parts of the other tasks are left out. A file is written, read
+back by its runtime, and compared with the policy in the trained network.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ from genoevo_runs.errors import ConfigError, UserError
 Format = Literal["onnx", "torchscript"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
 THRESHOLD = 1e-8
-"""Share of the output up to which an edge is cut. What is cut together then changes no action by 1e-5."""
+"""Share of the output up to which an edge is cut. All edges cut by it together change no action by 1e-5."""
 _PROBES, _CALLS = 256, 300
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One task's file and what it costs; of MEGA, beside a policy that uses the whole pool (``full_``, else None).
+    """One task's file and its costs, for one observation.
 
-    ``multiply_adds`` are of one observation, ``microseconds`` the median time for one in the file's own runtime on
-    one thread; ``difference`` is the largest of any action from the policy as it trained, over random observations.
+    ``full_...`` are the costs of a policy that uses MEGA's whole pool; None for other architectures.
+    ``microseconds`` is the median time in the file's own runtime on one thread. ``difference`` is the largest
+    difference of any action from the trained network, over random observations.
     """
 
     task: str
@@ -64,8 +65,8 @@ def export_tasks(
 ) -> list[Exported]:
     """Write the chosen tasks' policies and ``policies.json`` into *out*, which must be new or empty.
 
-    *progress* is called with the tasks done. Raises UserError for an unknown task, a directory that is not empty or
-    what is not installed.
+    *progress* is called with the number of tasks done. Raises UserError for an unknown task, a directory that is not
+    empty or a package that is not installed.
     """
     if kind == "onnx" and (missing := [p for p in ("onnx", "onnxruntime") if not importlib.util.find_spec(p)]):
         raise UserError(f"--format onnx needs {' and '.join(missing)}: pip install 'genoevo[export]'")
@@ -90,7 +91,7 @@ def export_tasks(
 
 
 def cut(trained: Trained, threshold: float) -> str:
-    """What the files leave out, for people."""
+    """Describe what the files leave out."""
     network = trained.agent.actor_ema
     if isinstance(network, FixedNetwork):
         return network.of_other_tasks
@@ -137,7 +138,7 @@ class _Exporter:
         )
 
     def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:
-        """Write a file and return it as its runtime runs it."""
+        """Write a file and return a function that runs it in its runtime."""
         if self.kind == "torchscript":
             return _torchscript(policy, path, self.trained.suite.observation_size)
         import onnxruntime
@@ -166,7 +167,7 @@ def _torchscript(policy: TaskPolicy | FixedPolicy, path: Path, observation_size:
 
 
 def _latencies(runs: list[Callable[[Floats], Floats]], observation: Floats) -> list[float]:
-    """Median seconds of a call of each, taken in turn so that both see the same machine."""
+    """Return the median seconds of a call of each, called in turn so that both see the same machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -23,7 +23,7 @@ from genoevo_mega.policies.module_graph import Edges, ModuleGraph
 from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 
 INPUT, OUTPUT = "observation", "action"
-_OPSET, _IR = 13, 8  # what every onnxruntime since 2021 and 2022 reads
+_OPSET, _IR = 13, 8  # every onnxruntime since 2021 and 2022 reads these
 
 
 def write_onnx(policy: TaskPolicy | FixedPolicy, path: Path, notes: dict[str, str]) -> None:
@@ -64,9 +64,9 @@ def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
 
 
 class _Builder:
-    """Nodes and constants so far; every method returns the name of what it adds.
+    """The nodes and constants so far; every method returns the name of the node that it adds.
 
-    Layers and mixing take names and return names, so that the network itself says what follows what.
+    Layers and mixing take names and return names: the network's own definition decides their order.
     """
 
     def __init__(self, graph: ModuleGraph) -> None:
@@ -83,7 +83,7 @@ class _Builder:
         return name
 
     def layers(self, layers: nn.Sequential | list[nn.Linear], name: str, source: str) -> str:
-        """Linear layers and rectifiers, one after the other."""
+        """Add linear layers and rectifiers, one after the other."""
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.Linear):
                 own = [
@@ -95,12 +95,12 @@ class _Builder:
         return source
 
     def mix_inputs(self, k: int, hidden: list[str]) -> str:
-        """The input of the k-th module of the graph."""
+        """Add the input of the k-th module of the graph."""
         number = self.graph.numbers[k]
         return self._weighted(self.graph.inputs[number], hidden, f"input{number}")
 
     def mix_output(self, hidden: list[str]) -> str:
-        """The head's input."""
+        """Add the head's input."""
         return self._weighted(self.graph.output, hidden, "mixed")
 
     def _weighted(self, edges: Edges, layers: list[str], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Trained policies of a run, one task at a time: an object with ``predict``.
+"""The trained policies of a run, one task at a time: an object with ``predict``.
 
 The network of one task is :class:`~genoevo_mega.policies.single_task.TaskPolicy` for MEGA and
 :class:`~genoevo_mega.policies.single_task.FixedPolicy` for the other architectures.
@@ -31,7 +31,7 @@ from genoevo_runs.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has learnt: its agent, and the routing of every task's elite genotype, if it has genotypes."""
+    """The result of a run: its agent, and the routing of every task's elite genotype, if it has genotypes."""
 
     config: Config
     suite: Suite
@@ -40,7 +40,7 @@ class Trained:
 
     @classmethod
     def of_run(cls, directory: Path) -> Trained:
-        """From the newest checkpoint, on the CPU wherever it trained; UserError where there is none."""
+        """Load the newest checkpoint, on the CPU whatever device it trained on; UserError if there is none."""
         config = runs.open_config(directory)
         config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
@@ -48,14 +48,14 @@ class Trained:
         return cls(config, suite, agent, evolver.elite_routing())
 
     def tasks(self, chosen: str) -> list[int]:
-        """Indices of ``all`` or of a task's name; UserError for another."""
+        """Return the indices of ``all`` or of a task's name; UserError for any other name."""
         names = list(self.suite.names)
         if chosen != "all" and chosen not in names:
             raise UserError(f"task = {chosen!r}: must be all or one of {', '.join(names)}{nearest(chosen, names)}")
         return list(range(len(names))) if chosen == "all" else [names.index(chosen)]
 
     def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
-        """One task's greedy policy, or the mean and log standard deviation of its Gaussian.
+        """Return one task's greedy policy, or the mean and log standard deviation of its Gaussian.
 
         *threshold* is that of :meth:`~genoevo_mega.policies.module_graph.ModuleGraph.of_task`; without genotypes
         there is nothing that it could cut. UserError for a custom architecture that is not a
@@ -67,19 +67,19 @@ class Trained:
             return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
         if not isinstance(network, ModularNetwork):
             raise UserError(
-                f"architecture = {self.config.architecture!r}: one task's policy can be taken from a network only "
-                "where it is a genoevo_mega.networks.FixedNetwork"
+                f"architecture = {self.config.architecture!r}: one task's policy can be taken only "
+                "from a genoevo_mega.networks.FixedNetwork"
             )
         return TaskPolicy(network, task, ModuleGraph.of_task(self.routing, task, threshold), outputs, squash=greedy)
 
     @torch.no_grad()
     def greedy(self, observations: Tensor) -> Tensor:
-        """Actions (tasks, batch, action_size) of the network as it trained; for (tasks, batch, observation_size)."""
+        """Return actions (tasks, batch, action_size) of the whole network for (tasks, batch, observation_size)."""
         return mean_action(self.agent.actor_ema(observations, self.routing)[0])
 
 
 class Policy:
-    """The greedy policies of a run, in the manner of stable-baselines3.
+    """The greedy policies of a run, with the interface of stable-baselines3.
 
     Attributes
     ----------
@@ -93,27 +93,27 @@ class Policy:
         self.tasks = tuple(trained.suite.names)
         self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
         self._rng = np.random.default_rng(seed)
-        self._network = functools.cache(trained.policy)  # made when first asked for: a suite may have many tasks
+        self._network = functools.cache(trained.policy)  # made on first use: a suite may have many tasks
 
     @torch.no_grad()
     def predict(
         self, observation: npt.ArrayLike, task: str | int, *, deterministic: bool = True
     ) -> tuple[Floats, None]:
-        """The action for one observation, or for each of a batch of one task's.
+        """Return the action for one observation of a task, or for each of a batch.
 
         Parameters
         ----------
         observation
             (observation_size,) or (batch, observation_size), as the task's environment gives it.
         task
-            Its name or its place in :attr:`tasks`.
+            Its name or its index in :attr:`tasks`.
         deterministic
             False draws from the policy's Gaussian, from the seed given to :func:`load_policy`.
 
         Returns
         -------
-        (action_size,) or (batch, action_size) float32 in [-1, 1]; and None, where stable-baselines3 has the state of
-        a recurrent policy.
+        (action_size,) or (batch, action_size) float32 in [-1, 1]; and None in the place of
+        stable-baselines3's state of a recurrent policy.
 
         Raises
         ------
@@ -148,5 +148,5 @@ class Policy:
 
 
 def load_policy(directory: Path, *, seed: int | None = None) -> Policy:
-    """The policies of a run's newest checkpoint; UserError where *directory* holds none."""
+    """Load the policies of a run's newest checkpoint; UserError if *directory* holds none."""
     return Policy(Trained.of_run(Path(directory)), seed)

@@ -52,12 +52,12 @@ class TaskPolicy(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Numbers in all layers."""
+        """The number of parameters in all layers."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     @property
     def multiply_adds(self) -> int:
-        """Of one observation: those of the layers, and one for each number that a weight of the genotype scales."""
+        """The multiply-adds for one observation: the layers', and one for each number that a weight scales."""
         products = sum(layer.weight.numel() for layer in self.modules() if isinstance(layer, nn.Linear))
         sums = [*self.graph.inputs.values(), self.graph.output]
         scaled = sum(len(edges) for edges in sums if list(edges.values()) != [1.0])
@@ -65,9 +65,9 @@ class TaskPolicy(nn.Module):
 
 
 class FixedPolicy(nn.Module):
-    """:class:`TaskPolicy` for an architecture whose structure does not evolve.
+    """A :class:`TaskPolicy` for an architecture whose structure does not evolve.
 
-    UserError where the network still answers for several tasks: its ``by_task`` then names too few tensors.
+    UserError if the network still answers for several tasks: its ``by_task`` then names too few tensors.
     """
 
     def __init__(self, network: FixedNetwork, task: int, inputs: int, outputs: int, *, squash: bool) -> None:
@@ -88,12 +88,12 @@ class FixedPolicy(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Numbers in all tensors, the part of the head for the standard deviation among them."""
+        """The numbers in all tensors, including the part of the head for the standard deviation."""
         return sum(tensor.numel() for tensor in self.buffers())
 
     @property
     def multiply_adds(self) -> int:
-        """Of one observation, those of all matrix products."""
+        """The multiply-adds of all matrix products for one observation."""
         with FlopCounterMode(display=False) as counter:
             self(torch.zeros(1, self.inputs))
         return counter.get_total_flops() // 2
