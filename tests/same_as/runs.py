@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from genoevo_mega.config.renamed import RENAMED
@@ -46,10 +46,6 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------- what a run must have done, to prove anything
-
-
-def _total(facts: Facts, start: str, end: str) -> int:
-    return sum(int(value) for name, value in facts.items() if name.startswith(start) and name.endswith(end))
 
 
 def _learnt(facts: Facts, run: Training) -> bool:
@@ -109,7 +105,6 @@ class Search:
 
     name: str
     quick: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 SYNTHETIC = {
