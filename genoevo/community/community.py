@@ -198,22 +198,22 @@ class Community:
         mean_return = check_result("mean_return", mean_return, self.tasks, self.size)
         if not ((performance >= 0) & (performance <= 1)).all():
             raise ValueError("performance must be between 0 and 1")
-        effective = self.effective_modules()
-        scores = performance * (1 - self.mating.usage_cost * effective / self.stages[:, None])
+        effective, stages = self.effective_modules(), self.stages
+        scores = performance * (1 - self.mating.usage_cost * effective / stages[:, None])
         self.population.fitness = np.stack([scores.ravel(), mean_return.ravel()], axis=1)
         merit = self.population.merit()
         elites = merit.reshape(-1, self.size).argmax(axis=1)
         self._history.update(performance, scores, mean_return, self.growth)
         self.rounds += 1
         means = performance.mean(axis=1)
-        worse = self._replaced.worse(means, self.stages, self.layout, tolerance=rollback, budget=module_budget)
+        worse = self._replaced.worse(means, stages, self.layout, tolerance=rollback, budget=module_budget)
         judged = self.population[elite_first(elites, self.size).ravel()]
         grown, shrunk = stage_changes(
             self.growth,
             self._history,
             performance=means,
             effective=effective[np.arange(len(elites)), elites],
-            stages=np.where(worse, self._replaced.stages(self.layout), self.stages),
+            stages=np.where(worse, self._replaced.stages(self.layout), stages),
             start_stage=self.start_stage,
             rounds=self.rounds,
             held=worse,
