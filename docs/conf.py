@@ -25,7 +25,7 @@ nitpick_ignore_regex = [
     ("py:class", r"genoevo_mega\.(config|training|experiments|agents\.(replay|executor|optimizers|step))\..*"),
     ("py:class", r"genoevo_mega\.networks\.\w+\.\w+Network"),
     ("py:class", r"genoevo_runs\.(settings|report|checkpoint_store|manifest)\..*"),
-    ("py:class", r"Ints|Flags|Doubles|Arrays|(genoevo_mega\.agents\.losses\.)?Temperature|nn\.Module"),
+    ("py:class", r"Ints|Flags|Doubles|Arrays|nn\.Module"),
 ]
 
 

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from genoevo.community import Community
 from genoevo.decode import decode, half_softmax
-from genoevo.evolution import Evolution, Islands, Record, Selection, Stop, Survival
+from genoevo.evolution import Evolution, Islands, Memory, Record, Selection, Stop, Survival
 from genoevo.genotype import Genotype
 from genoevo.layout import FlatLayout, StagedLayout
 from genoevo.policies import load_policy
@@ -15,8 +15,6 @@ try:
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
-Memory = Record
-"""The former name of :class:`Record`."""
 
 __all__ = [
     "Community",

@@ -4,7 +4,7 @@ from genoevo.evolution.evolution import Callback, Evolution
 from genoevo.evolution.history import PopulationStatistics
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.lineage import Lineage
-from genoevo.evolution.record import Record
+from genoevo.evolution.record import Memory, Record
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.stops import Progress, Stop
 
@@ -13,6 +13,7 @@ __all__ = [
     "Evolution",
     "Islands",
     "Lineage",
+    "Memory",
     "PopulationStatistics",
     "Progress",
     "Record",

@@ -181,6 +181,8 @@ class Evolution:
         for callback in self.callbacks:
             callback(self)
 
+    memory = property(lambda self: self.record, doc="The former name of *record*.")
+
     @property
     def is_asked(self) -> bool:
         """Whether genotypes that :meth:`ask` returned are waiting for their fitness."""

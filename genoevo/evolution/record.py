@@ -44,6 +44,10 @@ class Record:
         check_at_least("cache", self.cache, 0)
 
 
+Memory = Record
+"""The former name of :class:`Record`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The record of one run; None for what it does not keep."""

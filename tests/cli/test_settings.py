@@ -42,7 +42,7 @@ def test_a_setting_is_shown_with_all_that_is_known():
 
 def test_a_group_is_shown_with_its_settings_and_no_others():
     text = settings("decoding", columns=400).stderr
-    assert text.startswith("decoding: How bits become weights.")
+    assert text.startswith("decoding: The decoding of bits into weights.")
     assert "decoding.decimal_scale (float; default 1.0; allowed: >= 0) [O]" in text
     assert "sac." not in text
 

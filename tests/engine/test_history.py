@@ -129,7 +129,8 @@ def test_without_a_record_nothing_is_kept(rng):
 def test_the_former_name_of_a_record_is_understood(rng):
     start = Population.random(4, 20, rng)
     assert genoevo.Memory is Record
-    assert Evolution(None, start, seed=1, memory=Record(cache=3)).record == Record(cache=3)
+    former = Evolution(None, start, seed=1, memory=Record(cache=3))
+    assert former.record == former.memory == Record(cache=3)
     with pytest.raises(ValueError, match="memory is the former name of record: give one of the two"):
         Evolution(None, start, seed=1, memory=Record(), record=Record())
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -90,6 +91,26 @@ def test_captured_updates_are_the_same_updates(grow_after):
     )
     assert all(torch.equal(a, b) for a, b in zip(plain.actor.parameters(), captured.actor.parameters(), strict=True))
     assert [graph.captures for graph in graphs] == ([1] if grow_after is None else [1, 1])
+
+
+@pytest.mark.parametrize("genotypes", [1, 16])
+def test_captured_updates_take_two_routings_of_one_genotype_or_one_for_each_transition(genotypes):
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
+    evolver = Evolver.fresh(config.evolution, list(SUITE.names), 1)
+    rng, ends = np.random.default_rng(1), []
+    drawn = [evolver.update_routing(torch.zeros(2, 16, dtype=torch.int64), rng) for _ in range(2 * genotypes)]
+    actor, critic = (
+        Routing(torch.cat([r.inputs for r in half], 1), torch.cat([r.output for r in half], 1), drawn[0].stages)
+        for half in (drawn[:genotypes], drawn[genotypes:])
+    )
+    for captured in (False, True):
+        agent = make_agent(config, SUITE)
+        if captured:
+            agent._step = Captured(agent._gradient_step, RecordedGraph)
+        for seed in range(6):
+            agent.update(_batch(seed), actor, critic)
+        ends.append([*agent.actor.parameters(), *agent.critics.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 @pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"mega"}))

@@ -86,8 +86,21 @@ def test_both_names_of_a_setting_are_refused(old):
 
 
 def test_a_name_that_never_was_in_a_group_that_is_no_more_is_refused():
-    with pytest.raises(ConfigError, match=r"^machine\.lagg is not a setting .did you mean machine\.lag"):
+    with pytest.raises(ConfigError, match=r"^machine\.lagg is not a setting .did you mean schedule\.update_lag\?.$"):
         with_new_names({"machine": {"lag": 1, "lagg": 1}})
+    with pytest.raises(
+        ConfigError, match=r"^machine\.update_lag is not a setting .did you mean schedule\.update_lag\?"
+    ):
+        with_new_names({"machine": {"update_lag": 1}})
+    with pytest.raises(
+        ConfigError, match=r"^machine\.zzz is not a setting: its settings are now in compute, schedule"
+    ):
+        with_new_names({"machine": {"zzz": 1}})
+
+
+def test_a_group_that_is_no_more_is_not_a_setting():
+    with pytest.raises(ConfigError, match=r"^machine is not a group of settings: its settings are now in compute"):
+        with_new_names({"machine": 2})
 
 
 def test_a_wrong_value_under_an_old_name_is_named_by_the_new_one():

@@ -177,7 +177,7 @@ def test_a_run_whose_checkpoints_are_damaged_fails_and_keeps_its_metrics(swept, 
         path.write_text("{}")
     outcome = _train(run)
     assert outcome["event"] == "failed"
-    assert "no checkpoint that is whole" in outcome["text"]
+    assert "no intact checkpoint" in outcome["text"]
     assert (run.directory / "metrics.jsonl").read_bytes() == metrics
 
 

@@ -23,9 +23,11 @@ from tests.same_as.facts import VERSION
 
 ROOT = Path(__file__).parents[2]
 _LONGEST = 900  # seconds that one process may take
-_PACKAGES = ("genoevo", "genoevo_mega", "genoevo_cli")
-
-
+_IMPORTED = """
+import sys
+import genoevo, genoevo_cli.main, genoevo_mega
+print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("genoevo")), sep=chr(10))
+"""
 _COMMANDS = """
 import json, sys
 from genoevo_cli import main
@@ -82,9 +84,8 @@ class Side:
         return self.python("-c", _COMMANDS, json.dumps(commands, default=str), called=called)
 
     def check(self) -> None:
-        """FailedError unless the packages that it imports are those of its own tree."""
-        text = f"import {', '.join(_PACKAGES)}; print(*(m.__file__ for m in ({', '.join(_PACKAGES)})), sep=chr(10))"
-        for place in self.python("-c", text).split("\n")[: len(_PACKAGES)]:
+        """Raise FailedError unless all modules that it imports are those of its own tree."""
+        for place in self.python("-c", _IMPORTED).split():
             if not Path(place).is_relative_to(self.tree):
                 raise FailedError(f"{self.tree} would run {place}")
 

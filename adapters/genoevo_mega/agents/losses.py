@@ -6,15 +6,13 @@ Actor and critics each have a routing of their own.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from genoevo_mega.agents.distribution import tanh_gaussian
 from genoevo_mega.networks import Routing
-
-Temperature = TypeVar("Temperature", float, Tensor)
 
 
 class Networks(NamedTuple):
@@ -101,7 +99,7 @@ def actor_loss(
     return TaskLoss(alpha * log_prob - q, False, {"log_prob": log_prob.detach().sum(1)})
 
 
-def temperature_loss(log_alpha: Temperature, log_prob: Tensor, target_entropy: float) -> Tensor:
+def temperature_loss(log_alpha: Tensor | float, log_prob: Tensor, target_entropy: float) -> Tensor:
     """Return -log alpha (log pi + target entropy), (tasks,), for mean log probabilities *log_prob* (tasks,).
 
     It is linear in *log_alpha*: its derivative is its value at ``log_alpha = 1.0``.

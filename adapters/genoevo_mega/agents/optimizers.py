@@ -36,7 +36,7 @@ class ClippedAdam(torch.optim.Adam):
         """Make one step and return the gradient's norm, 0-d, before it was clipped.
 
         A gradient that is not finite changes nothing. *parameters* are all of the optimizer's, in the order of
-        *gradients*.
+        *gradients*: the order decides the last bits of the norm.
         """
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-Shard = TypeVar("Shard")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SMALLEST_SHARD = 32
@@ -28,7 +28,7 @@ class ShardPool:
         self.size = size
         self._pool = ThreadPoolExecutor(size - 1, thread_name_prefix="learner") if size > 1 else None
 
-    def map(self, function: Callable[[Shard], Result], shards: Sequence[Shard]) -> list[Result]:
+    def map(self, function: Callable[[Item], Result], shards: Sequence[Item]) -> list[Result]:
         """Return the results in the order of *shards*, of which there are at most :attr:`size`."""
         others = [self._pool.submit(function, shard) for shard in shards[1:]] if self._pool else []
         return [function(shards[0]), *(other.result() for other in others)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
-from genoevo_runs.errors import ConfigError, nearest
+from genoevo_runs.errors import ConfigError
 
 RENAMED: dict[str, str] = {
     "machine.device": "compute.device",
@@ -23,7 +24,8 @@ RENAMED: dict[str, str] = {
 }
 """Dotted name before -> dotted name now, each of the form ``group.name``. The only place that knows both."""
 
-_REMOVED_GROUPS = ("machine",)
+REMOVED_GROUPS = {"machine": "compute, schedule, checkpoints and faults"}
+"""Groups that no longer exist, and where their settings are now."""
 
 Tell = Callable[[str], None]
 
@@ -50,9 +52,18 @@ def with_new_names(settings: dict[str, Any], tell: Tell = _silent) -> dict[str, 
         result[group] = {**target, name: source[old_name]}
         del result[old_group][old_name]
         tell(f"{old} is now called {new}")
-    for group in _REMOVED_GROUPS:
-        rest = result.pop(group) if isinstance(result.get(group), dict) else {}
-        for unknown in (f"{group}.{name}" for name in rest):
-            if unknown not in RENAMED:
-                raise ConfigError(f"{unknown} is not a setting{nearest(unknown, list(RENAMED))}")
+    for group, groups in REMOVED_GROUPS.items():
+        rest = result.pop(group, {})
+        if not isinstance(rest, dict):
+            raise ConfigError(f"{group} is not a group of settings: its settings are now in {groups}")
+        for name in rest:
+            if f"{group}.{name}" not in RENAMED:
+                raise ConfigError(f"{group}.{name} is not a setting{_hint(group, str(name))}")
     return result
+
+
+def _hint(group: str, name: str) -> str:
+    """Return the present name of the setting of a removed group that *name* resembles, under either of its names."""
+    leaves = {leaf: new for old, new in RENAMED.items() for leaf in (old.split(".")[1], new.split(".")[1])}
+    match = get_close_matches(name, leaves, 1, 0.5)
+    return f" (did you mean {leaves[match[0]]}?)" if match else f": its settings are now in {REMOVED_GROUPS[group]}"

@@ -6,7 +6,7 @@ changes genotypes by evolution alone, so all of these rules are [O], and off by 
 1. A gradient step trains the genotype that it uses for a task: one drawn from the population, or the elite.
 2. Only the actor's loss trains v, and only through the actor. In the critics the weights are constants. Otherwise v
    would learn to change the meaning of a value, through the critics' loss or their values in the actor's loss.
-3. The optimiser is Adam, with separate moments and steps for each genotype. After every step, v is clipped to
+3. The optimizer is Adam, with separate moments and steps for each genotype. After every step, v is clipped to
    [0, 2^p - 1].
 4. Gradient steps use v. Episodes, evaluation and export use the genotype's bits: fitness belongs to the bits.
 5. When a round is due, v is rounded to the nearest code and written back, before parents are chosen: children inherit
@@ -63,7 +63,7 @@ class RelaxedCodes:
         genes = community.layout.length(modules) // community.layout.precision
         # A parameter for each genotype: a step of Adam then leaves unused genotypes unchanged.
         self._codes = [nn.Parameter(torch.zeros(genes, dtype=torch.float64)) for _ in community.population.lengths]
-        self._optimiser = torch.optim.Adam(self._codes, lr=rate, fused=True)
+        self._optimizer = torch.optim.Adam(self._codes, lr=rate, fused=True)
         self._start(range(len(self._codes)))
 
     def _start(self, rows: Any) -> None:
@@ -71,7 +71,7 @@ class RelaxedCodes:
         for row in rows:
             code = self._codes[row].data.zero_()
             code[: genes.shape[1]] = torch.from_numpy(genes[row])
-            self._optimiser.state.pop(self._codes[row], None)
+            self._optimizer.state.pop(self._codes[row], None)
 
     def routing(self, rows: Ints) -> Routing:
         """Return the weights of one genotype of each task, differentiable with respect to its codes.
@@ -91,10 +91,10 @@ class RelaxedCodes:
         """Make a step of the codes that have a gradient; if any gradient is not finite, no code changes."""
         trained = [code for code in self._codes if code.grad is not None]
         if all(torch.isfinite(code.grad).all() for code in trained):
-            self._optimiser.step()
+            self._optimizer.step()
             for code in trained:
                 code.data.clamp_(0, self._largest)
-        self._optimiser.zero_grad()
+        self._optimizer.zero_grad()
 
     def nearest(self) -> Ints:
         """Return the nearest code to every v, (n, genes at the maximum of modules) int64."""
@@ -119,7 +119,7 @@ class RelaxedCodes:
 
     def state_arrays(self) -> Arrays:
         """Return codes and Adam's moments, each (n, genes) float64, and Adam's steps, (n,) int64, by name."""
-        states = [self._optimiser.state.get(code, {}) for code in self._codes]
+        states = [self._optimizer.state.get(code, {}) for code in self._codes]
         nothing = torch.zeros_like(self._codes[0])
         arrays = {
             f"relaxed_{name}": np.stack([state.get(key, nothing).numpy() for state in states])
@@ -139,10 +139,10 @@ class RelaxedCodes:
             raise ValueError(f"relaxed codes must be from 0 to {self._largest}, steps and squares at least 0")
         for row, code in enumerate(self._codes):
             code.data.copy_(torch.from_numpy(codes[row]))
-            self._optimiser.state.pop(code, None)
+            self._optimizer.state.pop(code, None)
             if steps[row]:
                 moments = {key: torch.tensor(found[f"relaxed_{name}"][row]) for name, key in _MOMENTS.items()}
-                self._optimiser.state[code] = {"step": torch.tensor(float(steps[row])), **moments}
+                self._optimizer.state[code] = {"step": torch.tensor(float(steps[row])), **moments}
 
 
 def _places(modules: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Block(nn.Module):
     """The tensors of an ensemble in one flat parameter.
 
-    The optimiser, gradient norms and moving averages then take one operation for a block, not one for each of its
+    The optimizer, gradient norms and moving averages then take one operation for a block, not one for each of its
     tensors.
     """
 

@@ -24,7 +24,7 @@ def tensors(agent: SacAgent) -> dict[str, Tensor]:
     for in_file, network in _NETWORKS.items():
         for name, tensor in getattr(agent, network).state_dict().items():
             found[f"{in_file}/{name}"] = tensor
-    for optimizer, name, parameter in _optimised(agent):
+    for optimizer, name, parameter in _optimized(agent):
         for key, value in getattr(agent.optimizers, optimizer).state[parameter].items():
             found[f"adam/{optimizer}/{name}/{key}"] = value
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in found.items()}
@@ -42,7 +42,7 @@ def load(path: Path, agent: SacAgent) -> None:
     found = read(path)
     with files.reading(path):
         expected = {name: tensor for name, tensor in tensors(agent).items() if not name.startswith("adam/")}
-        for optimizer, name, parameter in _optimised(agent):
+        for optimizer, name, parameter in _optimized(agent):
             prefix = f"adam/{optimizer}/{name}/"
             if any(key.startswith(prefix) for key in found):  # a module that was never trained has no state
                 expected |= {f"{prefix}exp_avg": parameter.detach(), f"{prefix}exp_avg_sq": parameter.detach()}
@@ -61,7 +61,7 @@ def load(path: Path, agent: SacAgent) -> None:
         prefix = f"{in_file}/"
         own = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
         getattr(agent, network).load_state_dict(own)
-    for optimizer, name, parameter in _optimised(agent):
+    for optimizer, name, parameter in _optimized(agent):
         prefix = f"adam/{optimizer}/{name}/"
         state = {
             key.removeprefix(prefix): tensor.to(parameter.device)
@@ -72,7 +72,7 @@ def load(path: Path, agent: SacAgent) -> None:
             getattr(agent.optimizers, optimizer).state[parameter] = state
 
 
-def _optimised(agent: SacAgent) -> list[tuple[str, str, torch.nn.Parameter]]:
+def _optimized(agent: SacAgent) -> list[tuple[str, str, torch.nn.Parameter]]:
     named = [("temperature", "weight", agent.log_temperature)]
     for network in ("actor", "critics"):
         named += [(network, name, parameter) for name, parameter in getattr(agent, network).named_parameters()]

@@ -25,7 +25,7 @@ from genoevo_runs.errors import ConfigError
 def make_device(config: Config) -> torch.device:
     """Return the learner's device, set to the config's precision; ConfigError if the device is missing."""
     if config.compute.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("compute.device = 'cuda': torch finds no CUDA device here; cpu is there")
+        raise ConfigError("compute.device = 'cuda': must be cpu, because torch finds no CUDA device")
     torch.set_float32_matmul_precision("high" if config.sac.precision == "tf32" else "highest")
     return torch.device(config.compute.device)
 

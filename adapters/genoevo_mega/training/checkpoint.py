@@ -63,13 +63,13 @@ def snapshot(state: TrainingState) -> Snapshot:
         **_prefixed("evolver/", state.evolver.state_arrays()),
         **_prefixed("replay/", state.replay.state_arrays()),
     }
-    files: dict[str, dict[str, Any]] = {
+    contents: dict[str, dict[str, Any]] = {
         AGENT: {name: tensor.numpy() for name, tensor in agent_state.tensors(state.agent).items()},
         ARRAYS: {name: np.array(array, order="C") for name, array in arrays.items()},
         COMMUNITY: copy.deepcopy(state.evolver.state_dict()),
         STATE: _counters(state).model_dump(),
     }
-    return Snapshot(state.steps, _score(state), files)
+    return Snapshot(state.steps, _score(state), contents)
 
 
 def _score(state: TrainingState) -> Score | None:
@@ -126,7 +126,7 @@ def find(directory: Path, tell: Tell = lambda line: None) -> Path:
     if path is not None:
         return path
     if found:
-        raise UserError(f"{directory} has no checkpoint that is whole; genoevo mega verify {directory} tells why")
+        raise UserError(f"{directory} has no intact checkpoint; genoevo mega verify {directory} tells why")
     raise UserError(f"{directory} holds no checkpoint yet; genoevo mega resume {directory} starts it anew")
 
 
@@ -167,7 +167,7 @@ def load(state: TrainingState, directory: Path, config: Config, suite: Suite, te
     )
     state.loaded.damaged += damaged
     if path is None and damaged:
-        raise UserError(f"{directory} has no checkpoint that is whole: {next(iter(damaged.values()))}")
+        raise UserError(f"{directory} has no intact checkpoint: {next(iter(damaged.values()))}")
     if path is None:
         tell(f"{directory} holds no checkpoint yet: it starts from the beginning")
 

@@ -21,7 +21,7 @@ _NETWORKS = 3  # the actor and two critics
 def weights_bytes(config: Config, suite: Suite) -> int:
     """Return the bytes of actor and critics of any architecture, at the start stage.
 
-    Weights, averages and targets, gradients, and the optimiser's moments.
+    Weights, averages and targets, gradients, and the optimizer's moments.
     """
     actor, critic = sizes(config, suite).parameters
     return _PARAMETER * (actor + 2 * critic)

@@ -35,7 +35,7 @@ def config(content: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 def state(content: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint's ``state.json``."""
+    """Return the content of a checkpoint's ``state.json``, of any version, as today's."""
     if content["version"] == 1:
         raise ValueError("version = 1: no run has it")
     if content["version"] == 2:
@@ -45,12 +45,12 @@ def state(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_version_2(checkpoint: Path) -> bool:
-    """Whether a checkpoint lies where version 2 wrote it."""
+    """Return whether a checkpoint lies where version 2 wrote it."""
     return checkpoint.name in CHECKPOINTS
 
 
 def read_arrays(checkpoint: Path) -> Arrays:
-    """Episodes under way and pending fitness of a checkpoint of version 2."""
+    """Return the episodes under way and the pending fitness of a checkpoint of version 2."""
     return files.read_npz(files.inside(checkpoint.parent, checkpoint / "arrays.npz"))
 
 

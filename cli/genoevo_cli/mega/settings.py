@@ -41,8 +41,10 @@ def settings(name: str | None, as_json: bool) -> None:
         genoevo mega settings sac.tau --json
     """
     from genoevo_mega.config.reference import lookup, reference
-    from genoevo_mega.config.renamed import RENAMED
+    from genoevo_mega.config.renamed import REMOVED_GROUPS, RENAMED
 
+    if name in REMOVED_GROUPS:
+        raise click.UsageError(f"{name} is not a group of settings: its settings are now in {REMOVED_GROUPS[name]}")
     if name in RENAMED:
         console.note(f"{name} is now called {RENAMED[name]}")
     groups = lookup(RENAMED.get(name, name)) if name else reference()
@@ -67,7 +69,7 @@ def _as_json(setting: Setting) -> dict[str, Any]:
 
 
 def _print_table(groups: list[Group]) -> None:
-    """Name, default and the first thought of every setting, under its group."""
+    """Print the name, the default and the first sentence on every setting, by group."""
     for group in groups:
         title = f"{group.name}: {_first(group.meaning)}"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -84,7 +86,7 @@ def _print_table(groups: list[Group]) -> None:
 
 
 def _first(meaning: str) -> str:
-    """The first thought of a paragraph, without marks and references to modules."""
+    """Return the first sentence of a paragraph, without marks and references to modules."""
     from genoevo_mega.config.reference import plain
 
     text = re.sub(r" \[[PRO]\]| \((:[a-z]+:`|``genoevo)[^`]*`+\)|, see :[a-z]+:`[^`]*`", "", meaning)

@@ -57,7 +57,7 @@ def test_what_was_passed_over_is_set_aside_and_the_run_ends_the_same(run, finish
 def test_where_no_checkpoint_is_whole_the_run_is_left_as_it_is(run):
     for path in manifest.newest_first(run):
         (path / "state.json").write_text("{}")
-    with pytest.raises(UserError, match=r"has no checkpoint that is whole: .*state.json is corrupt"):
+    with pytest.raises(UserError, match=r"has no intact checkpoint: .*state.json is corrupt"):
         runs.resume(run)
     with pytest.raises(UserError, match="genoevo mega verify"):
         runs.info(run)
