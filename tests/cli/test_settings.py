@@ -6,11 +6,17 @@ import pytest
 from click.testing import CliRunner
 
 from genoevo_cli.main import cli
+from genoevo_cli.terminal import console
 from genoevo_mega.config import setting_names
 
 
 def settings(*arguments, columns=100):
-    result = CliRunner(env={"COLUMNS": str(columns)}).invoke(cli, ["mega", "settings", *arguments])
+    screen = console.stderr()
+    before, screen.width = screen.width, columns
+    try:
+        result = CliRunner().invoke(cli, ["mega", "settings", *arguments])
+    finally:
+        screen.width = before
     assert result.exit_code == 0
     return result
 

@@ -21,8 +21,8 @@ class Environment(Settings):
     """Training goals per task; 50 is Meta-World's own number. Evaluation draws other goals, a new one
     for each episode [O]."""
     change_at: Count | None = None
-    """Environment steps of all tasks together after which the tasks named ``-change`` change. Suites
-    with such a task need it, others refuse it [O]."""
+    """Environment steps of all tasks together after which tasks whose names end with ``-change`` are
+    reversed. Suites with such a task need it, others refuse it [O]."""
 
 
 class Evaluation(Settings):

@@ -170,7 +170,8 @@ def metaworld_names(suite: str) -> tuple[str, ...]:
         if name not in env_dict.ALL_V3_ENVIRONMENTS:
             hint = nearest(name, [*known, *env_dict.ALL_V3_ENVIRONMENTS])
             raise ConfigError(
-                f"suite: unknown task {name!r}{hint}; known are mt10, mt25, mt50 and Meta-World's tasks"
+                f"suite: unknown task {name!r}{hint}; known are mt10, mt25, mt50, Meta-World's tasks, "
+                "synthetic, gymnasium:ID and package.module:callable"
             )
     if len(set(names)) != len(names):
         raise ConfigError(f"suite = {suite!r}: each task may be named once")
