@@ -122,7 +122,7 @@ def test_a_network_of_ones_own_trains_and_goes_on_once_it_is_allowed(package, mo
     assert _genoevo("train", *small, "--architecture", NAME, "--run-dir", "run", "--steps", 100) == 0
     assert runs.info(package / "run")["parameters"]["actor"] == 9 * 4 + 4
     monkeypatch.setenv(user_code.ALLOWED["architecture"], "")
-    capsys.readouterr()
+    assert f"Continue with: genoevo mega resume run --architecture {NAME} --steps 200\n" in capsys.readouterr().err
     assert _genoevo("resume", "run", "--steps", 120) == 2
     refused = capsys.readouterr().err
     assert (
