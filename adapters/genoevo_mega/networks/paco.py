@@ -5,16 +5,16 @@ task's weights are composed once per batch and not once per row.
 
 Departures:
 
-1. The paper masks the loss of a task that explodes and draws its w anew from the other tasks'. The learner here is
-   the same for every architecture and does neither.
+1. The paper masks the loss of a task that explodes and draws its w anew from the other tasks'. Here
+   ``sac.mask_loss_above`` masks such losses, in every architecture; it is off by default. No w is drawn anew.
 2. w is normal with variance 1 / K, which keeps the scale of a composed layer at He's; the published configuration
    starts with K equal sets.
 3. w has no loss of its own: actor and critics each train theirs, as metaworld-algorithms does. The published code
    shares one w and steps it separately.
 
 Published code (metaworld-algorithms) adds to w an offset common to all tasks. This follows the paper: w is a vector
-per task. With K = 5 sets of 3 x 400 on MT10 the actor has 1,700,090 parameters (metaworld-algorithms: 5
-more).
+per task. With K = 5 sets of 3 x 400 on MT10 the actor has 1,700,090 parameters
+(metaworld-algorithms: 5 more).
 """
 
 from __future__ import annotations
