@@ -41,8 +41,11 @@ def make_replay(config: Config, suite: Suite) -> Replay:
     return Replay(tasks, capacity, *sizes, config.environment.episode_length, device)
 
 
-def make_agent(config: Config, suite: Suite) -> SacAgent:
-    """Return a new agent with the start stage's modules and weights drawn from the config's seed."""
+def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) -> SacAgent:
+    """Return a new agent with the modules of the start stage, its weights drawn from the config's seed.
+
+    *kind* is the agent's class.
+    """
     rng = torch.Generator().manual_seed(config.seed)
     settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
 
@@ -53,7 +56,7 @@ def make_agent(config: Config, suite: Suite) -> SacAgent:
     device = make_device(config)
     shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
-    return SacAgent(network, *shape, config.sac, rng, shards=shards, device=device)
+    return kind(network, *shape, config.sac, rng, shards=shards, device=device)
 
 
 def make_structure(config: Config, tasks: list[str], seed: int) -> Structure:
