@@ -8,16 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genoevo_runs.run_kind import Observer, Tell
+from genoevo_runs.run_kind import Observer, Tell, silent
 
 if TYPE_CHECKING:
     from genoevo_mega.config.run import Config
     from genoevo_mega.policies.policy import Policy
     from genoevo_mega.training.trainer import Trainer
-
-
-def _silent(line: str) -> None:
-    pass
 
 
 class MegaTraining:
@@ -54,7 +50,7 @@ class MegaRuns:
 
         return preset(name)
 
-    def build_config(self, *layers: dict[str, Any], tell: Tell = _silent) -> Config:  # noqa: D102
+    def build_config(self, *layers: dict[str, Any], tell: Tell = silent) -> Config:  # noqa: D102
         from genoevo_mega.config.renamed import with_new_names
         from genoevo_mega.config.run import build_config
 

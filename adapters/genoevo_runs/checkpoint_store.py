@@ -25,8 +25,7 @@ from genoevo_runs.arrays import Arrays, Ints
 from genoevo_runs.errors import CorruptFileError, StorageError, UserError
 from genoevo_runs.manifest import CHECKPOINTS, REPLAY, File, Format, Manifest, Score, Segment
 from genoevo_runs.metrics import METRICS
-
-Tell = Callable[[str], None]
+from genoevo_runs.run_kind import Tell
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ from typing import Any, Protocol
 GROUP = "genoevo.runs"
 
 Tell = Callable[[str], None]
+"""What is called with a line for the user."""
+
+
+def silent(line: str) -> None:
+    """Tell nobody."""
 
 
 class Progress(Protocol):

@@ -30,16 +30,15 @@ import yaml
 from pydantic import Field, ValidationError
 
 from genoevo_runs.errors import ConfigError, UserError, nearest
-from genoevo_runs.run_kind import RunKind, Tell
+from genoevo_runs.run_kind import RunKind, Tell, silent
 from genoevo_runs.rundir import is_run
-from genoevo_runs.settings import Settings, comparable, explain, merge, nested, read_config
+from genoevo_runs.settings import Count, Settings, comparable, explain, merge, nested, read_config
 from genoevo_runs.user_code import check_allowed
 
 FINISHED = "finished.json"
 """The file that a run's directory holds once the run has reached its end."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Count = Annotated[int, Field(ge=1)]
 Values = dict[str, Any]
 Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
 Seeds = Count | Annotated[list[Seed], Field(min_length=1)]
@@ -115,9 +114,7 @@ def read_sweep(kind: RunKind, path: Path, scale: str | None = None) -> SweepFile
         raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
 
 
-def plan(
-    kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tell = lambda line: None
-) -> list[PlannedRun]:
+def plan(kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tell = silent) -> list[PlannedRun]:
     """Return the runs of a sweep, seed by seed, so that every method has its first result early.
 
     Parameters

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
 from genoevo_runs.errors import ConfigError
+from genoevo_runs.run_kind import Tell, silent
 
 RENAMED: dict[str, str] = {
     "machine.device": "compute.device",
@@ -27,14 +27,8 @@ RENAMED: dict[str, str] = {
 REMOVED_GROUPS = {"machine": "compute, schedule, checkpoints and faults"}
 """Groups that no longer exist, and where their settings are now."""
 
-Tell = Callable[[str], None]
 
-
-def _silent(line: str) -> None:
-    pass
-
-
-def with_new_names(settings: dict[str, Any], tell: Tell = _silent) -> dict[str, Any]:
+def with_new_names(settings: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
     """Return nested *settings* with every old name replaced by the new one; the argument is left as it is.
 
     *tell* gets one line for each old name. ConfigError when a setting is given under both of its names, or when

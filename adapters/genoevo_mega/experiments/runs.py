@@ -24,16 +24,13 @@ from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.trainer import Trainer
 from genoevo_runs import files, rundir
+from genoevo_runs.run_kind import Tell, silent
 from genoevo_runs.settings import read_config
 
 FORMAT, VERSION = "genoevo-mega-run", 3  # of run.json, and with it of config.yaml and metrics.jsonl
 _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
 
 Observer = Callable[[Status], None]
-
-
-def _silent(line: str) -> None:
-    pass
 
 
 def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
@@ -64,7 +61,7 @@ def read_origin(directory: Path) -> dict[str, Any]:
     return rundir.read_origin(directory, FORMAT, VERSION)
 
 
-def resume(directory: Path, observer: Observer = lambda status: None, tell: checkpoint.Tell = _silent) -> Trainer:
+def resume(directory: Path, observer: Observer = lambda status: None, tell: Tell = silent) -> Trainer:
     """Return a run's trainer with the state of its newest intact checkpoint, or a new state if there is none.
 
     *tell* is called with a line about each corrupt checkpoint. UserError if all are corrupt.
@@ -75,7 +72,7 @@ def resume(directory: Path, observer: Observer = lambda status: None, tell: chec
 
 
 def evaluate_run(
-    directory: Path, episodes: int, progress: Callable[[int], None], tell: checkpoint.Tell = _silent
+    directory: Path, episodes: int, progress: Callable[[int], None], tell: Tell = silent
 ) -> dict[str, SuccessRate]:
     """Return the success of each task's elite with greedy actions on the evaluation goals, by task name."""
     config = open_config(directory)
@@ -101,7 +98,7 @@ def matched(config: Config) -> dict[str, Any] | None:
     return {"to": to, **{name: {"target": target, "parameters": count} for name, target, count in pairs}}
 
 
-def info(directory: Path, tell: checkpoint.Tell = _silent) -> dict[str, Any]:
+def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:
     """Return a summary of a run and its newest checkpoint as JSON values.
 
     ``success`` is the rate in the last evaluation, or else in the last round of training; null before the first.

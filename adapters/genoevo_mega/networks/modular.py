@@ -107,7 +107,7 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         pool = self.pool[: max(routing.stages)]
-        if self.fused is not None and self.fused.supports(x, routing):
+        if self.fused is not None and self.fused.usable():
             return self.fused(x, routing, [self.core, *pool], self.precision)
         hidden = hidden_layers(self.embedding, pool, x, routing)
         return self.head(routing.mix_output(hidden)).to(x.dtype)

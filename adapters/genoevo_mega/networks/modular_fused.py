@@ -33,8 +33,8 @@ class FusedModular:
         self._last: tuple[Routing, _Mixing] | None = None
 
     @staticmethod
-    def supports(x: Tensor, routing: Routing) -> bool:
-        """Whether this input can be computed: not while tracing or compiling, which follow plain operations only."""
+    def usable() -> bool:
+        """Return whether it can compute now: tracing and compiling follow plain operations only."""
         return not (torch.jit.is_tracing() or torch.compiler.is_compiling())
 
     def __call__(self, x: Tensor, routing: Routing, blocks: list[Block], precision: torch.dtype) -> Tensor:

@@ -51,9 +51,10 @@ from genoevo_mega.training.state import TrainingState
 from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.checkpoint_store import Snapshot, Tell, newest_whole
+from genoevo_runs.checkpoint_store import Snapshot, newest_whole
 from genoevo_runs.errors import UserError, abbreviated
 from genoevo_runs.manifest import Score, Segment
+from genoevo_runs.run_kind import Tell, silent
 
 
 def snapshot(state: TrainingState) -> Snapshot:
@@ -116,7 +117,7 @@ def of_version_2(directory: Path) -> list[Path]:
     return [files.inside(directory, path) for path in paths if (path / STATE).exists()]
 
 
-def find(directory: Path, tell: Tell = lambda line: None) -> Path:
+def find(directory: Path, tell: Tell = silent) -> Path:
     """Return the newest checkpoint whose own files are intact; its replay is not checked.
 
     *tell* is called with a line about each newer one. UserError if there is none.
@@ -156,7 +157,7 @@ def read_state(path: Path) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- loading
 
 
-def load(state: TrainingState, directory: Path, config: Config, suite: Suite, tell: Tell = lambda line: None) -> None:
+def load(state: TrainingState, directory: Path, config: Config, suite: Suite, tell: Tell = silent) -> None:
     """Fill a new state from the newest intact checkpoint of *directory*.
 
     *tell* is called with a line about each newer one and why it is corrupt. If there is no checkpoint at all, it is
