@@ -1,24 +1,27 @@
 """Decoding of bits into weights by HalfSoftmax over each segment, and the modules' shares of the output.
 
-bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax per segment -> weights [P].
+bits -> unsigned integers of p bits, most significant bit first -> HalfSoftmax per segment -> weights [P]. Two other
+kinds of decoding make weights of exactly 0, so that a genotype can leave modules out [O]; see
+:func:`decode_population`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._check import check_at_least
-from genoevo._types import Floats, Ints
+from genoevo._check import check_at_least, check_choice
+from genoevo._types import Flags, Floats, Ints
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout, StagedLayout
 from genoevo.population import Population
 
 T = TypeVar("T", bound=np.generic)
+Kind = Literal["dense", "sparse", "gates"]
 
 OFFSET = 0.99
 _BLOCK = 1 << 18  # genes decoded at once
@@ -65,6 +68,11 @@ def check_offset(offset: float) -> None:
         raise ValueError(f"offset must be in [0, 1), got {offset!r}")
 
 
+def check_kind(kind: str) -> None:
+    """Raise ValueError unless *kind* is a kind of decoding."""
+    check_choice("kind", kind, get_args(Kind))
+
+
 def _terms(v: Floats, top: Floats, offset: float) -> Floats:
     # (exp(v) - c) / exp(top) as a sum of two non-negative parts: neither overflows nor cancels.
     return np.asarray(-np.exp(v - top) * np.expm1(-v) + (1 - offset) * np.exp(-top))
@@ -105,17 +113,25 @@ def _genes_of_bytes(precision: int) -> Ints:
     return np.asarray(bits.reshape(256, -1, precision) @ (1 << np.arange(precision - 1, -1, -1)))
 
 
-def decode(genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0) -> list[Floats]:
+def decode(
+    genotype: Genotype, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0, *, kind: Kind = "dense"
+) -> list[Floats]:
     """Return the weights of one genotype, a 1-D float64 array per segment, each summing to 1.
 
-    Raises ValueError if the genotype's length is not legal in *layout*.
+    :func:`decode_population` describes the parameters. Raises ValueError if the genotype's length is not legal in
+    *layout*.
     """
-    row = decode_population(Population.from_genotypes([genotype]), layout, offset, decimal_scale)[0]
+    row = decode_population(Population.from_genotypes([genotype]), layout, offset, decimal_scale, kind=kind)[0]
     return [row[s] for s in _gene_slices(layout, layout.stage(len(genotype)))]
 
 
 def decode_population(
-    population: Population, layout: Layout, offset: float = OFFSET, decimal_scale: float = 1.0
+    population: Population,
+    layout: Layout,
+    offset: float = OFFSET,
+    decimal_scale: float = 1.0,
+    *,
+    kind: Kind = "dense",
 ) -> Floats:
     """Return the weights of a whole population at once.
 
@@ -127,12 +143,23 @@ def decode_population(
         Gives the segments. A shorter genotype has the first segments of a longer one.
     offset, decimal_scale
         HalfSoftmax's offset, and a factor on the integers before it (1: plain integers) [O].
+    kind
+        ``dense``: HalfSoftmax over all integers of a segment [P]. ``sparse``: an integer of 0 has weight 0, and
+        HalfSoftmax takes the others [O]. ``gates``: each integer above 0 has the same weight, 1 / their number, and 0
+        has weight 0: an input is in or out, as in PathNet (Fernando et al. 2017) [O]. In both, the first input of a
+        segment whose integers are all 0 has weight 1 [O].
 
     Returns
     -------
     (n, G) float64, G the genes of the longest genotype; zero past each row's own genes.
 
+    Raises
+    ------
+    ValueError
+        For an illegal length, an offset outside [0, 1), a negative scale or an unknown kind.
+
     """
+    check_kind(kind)
     check_offset(offset)
     check_at_least("decimal_scale", decimal_scale, 0)
     for length in np.unique(population.lengths):
@@ -141,7 +168,7 @@ def decode_population(
     values = decimal_scale * np.arange(1 << layout.precision, dtype=np.float64)
     weights = np.zeros((len(population), int(population.lengths.max()) // layout.precision))
     for rows in blocks(population.lengths, layout.precision):
-        block = _decoded(population[rows], layout.precision, starts, values, offset)
+        block = _decoded(population[rows], layout.precision, starts, values, offset, kind)
         weights[rows, : block.shape[1]] = block
     return weights
 
@@ -153,18 +180,28 @@ def blocks(lengths: Ints, precision: int) -> Iterator[Ints]:
     return (order[first : first + count] for first in range(0, len(order), count))
 
 
-def _decoded(population: Population, precision: int, starts: Ints, values: Floats, offset: float) -> Floats:
+def _decoded(
+    population: Population, precision: int, starts: Ints, values: Floats, offset: float, kind: Kind
+) -> Floats:
     genes = population.lengths // precision
     starts = starts[: int(np.searchsorted(starts, genes.max()))]
     sizes = np.diff(starts, append=genes.max())
-    if values[-1] < _LARGEST:
+    present = np.minimum(np.arange(len(values), dtype=np.float64), 1)
+    if kind == "gates":
+        terms = _looked_up(population, precision, present)
+    elif values[-1] < _LARGEST:
         terms = _looked_up(population, precision, _terms(values, np.zeros(1), offset))
     else:
         v = _looked_up(population, precision, values)
         terms = _terms(v, np.repeat(np.maximum.reduceat(v, starts, axis=1), sizes, axis=1), offset)
+    if kind == "sparse":
+        terms = terms * _looked_up(population, precision, present)
     if (genes != genes[0]).any():
         terms = terms * (np.arange(terms.shape[1]) < genes[:, None])
     total = np.add.reduceat(terms, starts, axis=1)
+    if kind != "dense":
+        rows, segments = np.nonzero((total == 0) & (starts < genes[:, None]))
+        terms[rows, starts[segments]] = total[rows, segments] = 1
     total[total == 0] = 1  # segments that a shorter genotype does not have
     return np.asarray(terms / np.repeat(total, sizes, axis=1))
 
@@ -196,9 +233,33 @@ def output_shares(weights: Floats, stages: Ints) -> Floats:
     between 0 and 1; zero for modules a genotype does not have.
 
     """
+    return _over_paths(weights, stages)
+
+
+def reached_modules(weights: Floats, stages: Ints) -> Flags:
+    """Return the modules that a genotype's output depends on: those on a path of weights above 0 to the output.
+
+    Parameters
+    ----------
+    weights
+        (n, G) as :func:`decode_population` gives them for a :class:`~genoevo.StagedLayout`.
+    stages
+        (n,) int64.
+
+    Returns
+    -------
+    (n, max(stages)) bool: column k - 1 is module k. No genotype reaches a module above its stage. With the kind
+    ``dense`` every genotype reaches all modules of its stage, unless the offset makes a weight 0.
+
+    """
+    return _over_paths(weights > 0, stages)[:, 1:]
+
+
+def _over_paths(weights: npt.NDArray[T], stages: Ints) -> npt.NDArray[T]:
+    # Of bool, a sum is an "or" and a product an "and".
     most = int(stages.max())
     slices = _gene_slices(StagedLayout(1), most)
-    shares = np.zeros((len(weights), most + 1))
+    shares = np.zeros((len(weights), most + 1), weights.dtype)
     for stage in np.unique(stages):
         rows = stages == stage
         shares[rows, : stage + 1] = weights[rows, slices[stage - 1]]

@@ -7,7 +7,6 @@ however many tasks there are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +31,7 @@ from genoevo.state import (
     population_state,
     rebuild,
     seeded,
+    settings_state,
 )
 
 
@@ -108,8 +108,9 @@ class Community:
 
     def weights(self, population: Population | None = None) -> Floats:
         """Decode *population*, or all genotypes: (n, G) float64, see :func:`~genoevo.decode.decode_population`."""
+        rule = self.decoding
         return decode_population(
-            population or self.population, self.layout, self.decoding.offset, self.decoding.decimal_scale
+            population or self.population, self.layout, rule.offset, rule.decimal_scale, kind=rule.kind
         )
 
     def genes(self) -> Ints:
@@ -248,10 +249,10 @@ class Community:
             "tasks": self.tasks,
             "size": self.size,
             "start_stage": self.start_stage,
-            "reproduction": asdict(self.reproduction),
-            "mating": asdict(self.mating),
-            "growth": asdict(self.growth),
-            "decoding": asdict(self.decoding),
+            "reproduction": settings_state(self.reproduction),
+            "mating": settings_state(self.mating),
+            "growth": settings_state(self.growth),
+            "decoding": settings_state(self.decoding),
             "population": population_state(self.population),
             "rng": generator_state(self.rng),
             "rounds": self.rounds,

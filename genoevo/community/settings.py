@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from genoevo._check import check_at_least, check_between
-from genoevo.decode import OFFSET, check_offset
+from genoevo.decode import OFFSET, Kind, check_kind, check_offset
+from genoevo.state import LATER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,17 +21,23 @@ class Decoding:
         With 0 it is the ordinary softmax.
     decimal_scale : >= 0
         Factor on the codes before HalfSoftmax; 0 makes all weights equal [O].
+    kind
+        ``dense``: HalfSoftmax over all codes of a segment [P]. ``sparse``: a code of 0 is no connection, HalfSoftmax
+        takes the others [O]. ``gates``: every code above 0 is a connection of the same weight, as in PathNet [O]. A
+        segment without a connection reads its first input, the embedding [O].
 
     """
 
     offset: float = OFFSET
     decimal_scale: float = 1.0
+    kind: Kind = field(default="dense", metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
         check_offset(self.offset)
         check_at_least("decimal_scale", self.decimal_scale, 0)
+        check_kind(self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators.reproduction import Reproduction
 from genoevo.population import Population
-from genoevo.state import State, check_state, rebuild, seeded
+from genoevo.state import State, check_state, rebuild, seeded, settings_state
 
 Callback = Callable[["Evolution"], object]
 
@@ -248,8 +247,8 @@ class Evolution:
         snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
         return {
             "kind": "evolution",
-            **{name: asdict(getattr(self, name)) for name in _RULES},
-            "memory": asdict(self.record),
+            **{name: settings_state(getattr(self, name)) for name in _RULES},
+            "memory": settings_state(self.record),
             "layout": layout_name(self.layout),
             **snapshot.as_state(),
             **self._recorded.as_state(),

@@ -7,6 +7,7 @@ of one JSON text for everything else. Nothing is pickled, and reading runs no co
 
 from genoevo.state.file import FORMAT, VERSION, load, save
 from genoevo.state.parts import (
+    LATER,
     State,
     check_array,
     check_state,
@@ -17,10 +18,12 @@ from genoevo.state.parts import (
     population_state,
     rebuild,
     seeded,
+    settings_state,
 )
 
 __all__ = [
     "FORMAT",
+    "LATER",
     "VERSION",
     "State",
     "check_array",
@@ -34,4 +37,5 @@ __all__ = [
     "rebuild",
     "save",
     "seeded",
+    "settings_state",
 ]

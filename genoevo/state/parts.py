@@ -7,9 +7,9 @@ Every value that is read back is checked, because the file may come from anybody
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -21,6 +21,9 @@ from genoevo.population import Population
 
 State = dict[str, Any]
 T = TypeVar("T")
+
+LATER: Mapping[str, bool] = MappingProxyType({"later": True})
+"""The metadata of a setting that states of the present format may lack: its default is what was done without it."""
 
 
 def check_state(what: str, state: object, keys: Iterable[str], kind: str | None = None) -> None:
@@ -110,13 +113,27 @@ def _check_kind(kind: object) -> None:
         raise ValueError(f"the generator must be PCG64, got {kind!r:.80}")
 
 
-def rebuild(settings: type[T], values: State) -> T:
-    """Return a settings dataclass from its ``asdict``, with nested ones.
+def settings_state(settings: Any) -> State:
+    """Return a settings dataclass as a dict, with nested ones, for :func:`rebuild`.
 
-    ValueError names a field that is unknown, missing, or not of its type.
+    Settings of :data:`LATER` are left out at their default: earlier versions read such a state too.
+    """
+    values = {field.name: (field, getattr(settings, field.name)) for field in fields(settings)}
+    return {
+        name: settings_state(value) if is_dataclass(value) else value
+        for name, (field, value) in values.items()
+        if not (field.metadata == LATER and value == field.default)
+    }
+
+
+def rebuild(settings: type[T], values: State) -> T:
+    """Return a settings dataclass from its :func:`settings_state`, with nested ones.
+
+    ValueError names a field that is unknown, missing, or not of its type. One of :data:`LATER` may be missing.
     """
     known = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]
-    check_state(settings.__name__, values, known)
+    needed = [field.name for field in fields(settings) if field.metadata != LATER]  # type: ignore[arg-type]
+    check_state(settings.__name__, values, needed)
     if unknown := set(values) - set(known):
         raise ValueError(f"{settings.__name__} has no setting {min(map(str, unknown))!r:.80}")
     types = get_type_hints(settings)

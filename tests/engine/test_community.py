@@ -76,6 +76,7 @@ def test_an_invalid_community_is_refused(settings, message):
         (Decoding, {"offset": 1.0}, r"offset must be in \[0, 1\), got 1.0"),
         (Decoding, {"offset": -0.1}, r"offset must be in \[0, 1\), got -0.1"),
         (Decoding, {"decimal_scale": -1}, "decimal_scale must be at least 0, got -1"),
+        (Decoding, {"kind": "thin"}, "kind must be one of dense, gates, sparse, got 'thin'"),
         (Mating, {"tournament_size": 0}, "tournament_size must be at least 1, got 0"),
         (Mating, {"community_rate": 1.1}, "community_rate must be between 0 and 1, got 1.1"),
         (Mating, {"usage_cost": -0.1}, "usage_cost must be between 0 and 1, got -0.1"),
@@ -122,6 +123,14 @@ def test_weights_are_decoded_as_the_settings_say(decoding):
     one = community(2, decoding=decoding)
     expected = decode_population(one.population, LAYOUT, decoding.offset, decoding.decimal_scale)
     np.testing.assert_array_equal(one.weights(), expected)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "gates"])
+def test_the_kind_of_decoding_reaches_the_weights(kind):
+    one = community(2, decoding=Decoding(kind=kind))
+    expected = decode_population(one.population, LAYOUT, kind=kind)
+    assert (one.weights() == expected).all()
+    assert (expected != community(2).weights()).any()
 
 
 def test_decoding_settings_reach_the_count_of_effective_modules():

@@ -138,6 +138,36 @@ def test_an_unknown_setting_in_a_state_is_refused(rule):
         Community.from_state(state)
 
 
+def test_a_state_written_before_decoding_had_kinds_is_read_as_dense(frozen):
+    state = community().state_dict()
+    assert set(state["decoding"]) == {"offset", "decimal_scale"}
+    resumed = Community.from_state(state)
+    assert resumed.decoding == Decoding(kind="dense")
+    assert frozen(resumed.state_dict()) == frozen(state)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "gates"])
+def test_a_resumed_community_keeps_its_kind_of_decoding(kind):
+    resumed = Community.from_state(community(decoding=Decoding(kind=kind)).state_dict())
+    assert resumed.decoding == Decoding(kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["thin", 3, None])
+def test_an_unknown_kind_of_decoding_in_a_state_is_refused(kind):
+    state = community().state_dict()
+    state["decoding"] = {**state["decoding"], "kind": kind}
+    with pytest.raises(ValueError, match=r"kind must be (one of dense, gates, sparse|of type .*), got"):
+        Community.from_state(state)
+
+
+@pytest.mark.parametrize("name", ["offset", "decimal_scale"])
+def test_a_state_that_lacks_a_setting_is_refused_by_name(name):
+    state = community().state_dict()
+    del state["decoding"][name]
+    with pytest.raises(ValueError, match=f"the state of Decoding has no '{name}'"):
+        Community.from_state(state)
+
+
 @pytest.mark.parametrize("rule", [Decoding, Mating, Growth])
 def test_settings_cannot_be_changed(rule):
     settings = rule()

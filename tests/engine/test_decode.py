@@ -9,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import FlatLayout, Genotype, Population, StagedLayout, decode, half_softmax
-from genoevo.decode import decode_population, from_gene_values, gene_values, output_shares, stages_of
+from genoevo.decode import (
+    decode_population,
+    from_gene_values,
+    gene_values,
+    output_shares,
+    reached_modules,
+    stages_of,
+)
 
 offsets = st.floats(0, 1, exclude_max=True)
 codes = st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=12)
+ONE = Population.from_genotypes(["01"])
 
 
 def precise(values, offset, scale=1.0):
@@ -245,3 +253,75 @@ def test_the_shares_of_the_input_and_of_module_1_sum_to_1(stages, seed):
     np.testing.assert_allclose(shares[:, :2].sum(axis=1), 1, rtol=1e-12)
     assert shares.max() <= 1 + 1e-12
     assert shares.min() >= 0
+
+
+def of_kind(values, kind, offset, scale):
+    if not any(values):
+        return [1.0] + [0.0] * (len(values) - 1)
+    terms = [0.0 if v == 0 else 1.0 if kind == "gates" else exp(scale * v) - offset for v in values]
+    return [term / sum(terms) for term in terms]
+
+
+@pytest.mark.parametrize("kind", ["sparse", "gates"])
+@pytest.mark.parametrize(("offset", "scale"), [(0.99, 1.0), (0.0, 0.5), (0.99, 0.0)])
+@pytest.mark.parametrize("precision", [1, 2, 3])
+def test_a_zero_is_no_connection_with_the_kinds_sparse_and_gates(rng, kind, offset, scale, precision):
+    layout, stages = StagedLayout(precision), [4, 1, 3, 2] * 10
+    texts = [random_text(rng, layout.length(stage)) for stage in stages]
+    weights = decode_population(Population.from_genotypes(texts), layout, offset, scale, kind=kind)
+    codes = [codes_per_segment(text, precision, stage) for text, stage in zip(texts, stages, strict=True)]
+    assert any(not any(segment) for segments in codes for segment in segments)
+    for row, segments in zip(weights, codes, strict=True):
+        expected = [weight for segment in segments for weight in of_kind(segment, kind, offset, scale)]
+        np.testing.assert_allclose(row[: len(expected)], expected, rtol=1e-12, atol=0)
+        assert not row[len(expected) :].any()
+
+
+def test_sparse_weights_of_large_codes_do_not_overflow():
+    text = "".join(f"{code:016b}" for code in (65535, 0, 65534, 65535, 0))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        first, last = decode(Genotype(text), StagedLayout(16), kind="sparse")
+    assert first.tolist() == [1, 0]
+    assert_close(last, [1 / (1 + exp(1)), 1 / (1 + exp(-1)), 0])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "gates"])
+def test_a_segment_of_zeros_reads_its_first_input(kind):
+    assert decode(Genotype("000"), FlatLayout(1), kind=kind)[0].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("use", [partial(decode, Genotype("01")), partial(decode_population, ONE)])
+def test_an_unknown_kind_of_decoding_is_refused(use):
+    with pytest.raises(ValueError, match="kind must be one of dense, gates, sparse, got 'thin'"):
+        use(FlatLayout(1), kind="thin")
+
+
+def reached_by_search(segments):
+    # The output is the node after the last module; module 1 reads the initial input alone.
+    inputs = {1: [1.0], **dict(enumerate(segments, start=2))}
+    todo, found = [len(segments) + 1], set()
+    while todo:
+        sources = {source for source, weight in enumerate(inputs[todo.pop()]) if weight > 0 and source > 0}
+        todo += sources - found
+        found |= sources
+    return found
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "gates"])
+def test_the_modules_on_a_path_to_the_output_are_reached(rng, kind):
+    layout = StagedLayout(1)
+    stages = rng.integers(1, 8, 60)
+    population = Population.random(60, np.array([layout.length(int(stage)) for stage in stages]), rng)
+    reached = reached_modules(decode_population(population, layout, kind=kind), stages)
+    assert reached.shape == (60, stages.max())
+    for row, genotype, stage in zip(reached, population, stages, strict=True):
+        found = reached_by_search(decode(genotype, layout, kind=kind))
+        assert set((np.flatnonzero(row) + 1).tolist()) == found
+        assert kind != "dense" or found == set(range(1, stage + 1))
+
+
+def test_a_tiny_product_of_weights_reaches_its_module_still():
+    # The share of module 1, 1e-400, is 0 in float64.
+    weights = np.array([[1.0, 1e-200, 1.0, 0.0, 1e-200]])
+    assert output_shares(weights, np.array([2]))[0, 1] == 0
+    assert reached_modules(weights, np.array([2])).tolist() == [[True, True]]

@@ -359,6 +359,7 @@ def test_damaged_relaxed_codes_are_refused(name, value, message):
     [
         ({"architecture": "mtsac"}, "hybrid_rate = 0.1: must be null for architecture = 'mtsac'"),
         ({"genotypes": {"update_with": "stored"}}, "hybrid_rate = 0.1: must be null for genotypes.update_with = 'st"),
+        ({"decoding": {"kind": "gates"}}, "hybrid_rate = 0.1: must be null for decoding.kind = 'gates'"),
         ({"genotypes": {"hybrid_rate": 0}}, "genotypes.hybrid_rate = 0"),
     ],
 )

@@ -125,6 +125,11 @@ class Config(Settings):
                 f"{rate} for genotypes.update_with = 'stored': most genotypes of stored transitions no longer exist; "
                 "sample and elite can be trained"
             )
+        if self.decoding.kind != "dense":
+            raise ValueError(
+                f"{rate} for decoding.kind = {self.decoding.kind!r}: a weight of exactly 0 has no gradient; "
+                "dense can be trained"
+            )
 
 
 def build_config(*layers: dict[str, Any]) -> Config:

@@ -34,7 +34,7 @@ def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> PageGraph:
     """Return the graph of a bit string; ValueError for an illegal length."""
     genotype = Genotype(bits)
     stage = layout.stage(len(genotype))
-    segments = decode(genotype, layout, decoding.offset, decoding.decimal_scale)
+    segments = decode(genotype, layout, decoding.offset, decoding.decimal_scale, kind=decoding.kind)
     shares = shares_of([bits], layout, decoding)[0]
     edges = [(0, 1, 1.0, float(shares[1]))]
     for module, weights in enumerate(segments[:-1], 2):
@@ -46,7 +46,7 @@ def graph_of(bits: str, layout: StagedLayout, decoding: Decoding) -> PageGraph:
 def shares_of(genotypes: list[str], layout: StagedLayout, decoding: Decoding) -> Doubles:
     """Return (n, modules + 1), the :func:`~genoevo.decode.output_shares` of each genotype."""
     population = Population.from_genotypes(genotypes)
-    weights = decode_population(population, layout, decoding.offset, decoding.decimal_scale)
+    weights = decode_population(population, layout, decoding.offset, decoding.decimal_scale, kind=decoding.kind)
     return output_shares(weights, stages_of(population, layout))
 
 
