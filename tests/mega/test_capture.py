@@ -51,9 +51,9 @@ class RecordedGraph:
             self._outputs[:] = self._function()
 
 
-def _updated(captured, updates, grow_after=None, architecture="mega"):
+def _updated(captured, updates, grow_after=None, architecture="mega", **more):
     """An agent after so many updates, each with other transitions, captured or not."""
-    config = build_config(preset("smoke"), {"architecture": architecture, "sac": {"batch_size": 16}})
+    config = build_config(preset("smoke"), {"architecture": architecture, "sac": {"batch_size": 16}}, more)
     agent = make_agent(config, SUITE)
     evolver = Evolver.fresh(config.evolution, list(SUITE.names), 1)
     routing, graphs = evolver.acting_routing(), []
@@ -93,6 +93,16 @@ def test_captured_updates_are_the_same_updates(grow_after):
     assert [graph.captures for graph in graphs] == ([1] if grow_after is None else [1, 1])
 
 
+def test_a_removed_module_begins_a_new_graph():
+    agent, _, graphs = _updated(True, 6)
+    agent.grow()
+    agent.shrink()
+    routing = Evolver.fresh(build_config(preset("smoke")).evolution, list(SUITE.names), 1).acting_routing()
+    for seed in range(6, 12):
+        agent.update(_batch(seed), routing, routing)
+    assert [graph.captures for graph in graphs] == [1, 1]
+
+
 @pytest.mark.parametrize("genotypes", [1, 16])
 def test_captured_updates_take_two_routings_of_one_genotype_or_one_for_each_transition(genotypes):
     config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
@@ -117,6 +127,13 @@ def test_captured_updates_take_two_routings_of_one_genotype_or_one_for_each_tran
 def test_captured_updates_of_other_architectures_need_no_host(architecture):
     _, expected, _ = _updated(False, 5, architecture=architecture)
     _, losses, [graph] = _updated(True, 5, architecture=architecture)
+    assert (losses, graph.captures) == (expected, 1)
+
+
+def test_captured_updates_of_residual_critics_need_no_host():
+    critic = {"kind": "residual", "width": 8}
+    _, expected, _ = _updated(False, 5, critic=critic)
+    _, losses, [graph] = _updated(True, 5, critic=critic)
     assert (losses, graph.captures) == (expected, 1)
 
 

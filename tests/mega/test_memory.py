@@ -13,9 +13,15 @@ def _checked(*settings):
     return check_memory(config, make_suite(config))
 
 
+@pytest.mark.parametrize("kind", ["genotype", "residual"])
 @pytest.mark.parametrize(("architecture", "size"), [*((name, None) for name in ARCHITECTURES), ("mtmhsac", 5000)])
-def test_weights_are_counted_as_the_agent_holds_them(architecture, size):
-    settings = {"suite": "point,car", "architecture": architecture, "match_parameters": size}
+def test_weights_are_counted_as_the_agent_holds_them(architecture, size, kind):
+    settings = {
+        "suite": "point,car",
+        "architecture": architecture,
+        "match_parameters": size,
+        "critic": {"kind": kind},
+    }
     config = build_config(preset("smoke"), settings)
     suite = make_suite(config)
     agent = make_agent(config, suite)
@@ -44,11 +50,17 @@ def test_weights_are_counted_as_the_agent_holds_them(architecture, size):
         ("paco", {"paco": {"sets": 10**9}}, "paco.sets = 1000000000: asks for "),
         ("moore", {"moore": {"experts": 10**9}}, "moore.experts = 1000000000: asks for "),
         ("d2r", {"d2r": {"modules": 10**10}}, "d2r.modules = 10000000000: asks for "),
+        ("mega", {"critic": {"kind": "residual", "width": 10**6}}, "critic.width = 1000000: asks for "),
+        ("mtsac", {"critic": {"kind": "residual", "blocks": 10**12}}, "critic.blocks = 1000000000000: asks for "),
     ],
 )
 def test_what_asks_for_more_than_the_machine_has_is_named_before_it_is_built(architecture, change, message):
     with pytest.raises(ConfigError, match=message):
         _checked({"architecture": architecture}, change)
+
+
+def test_the_widths_of_critics_that_a_run_does_not_have_are_not_judged():
+    _checked({"critic": {"width": 10**9, "blocks": 10**9}})
 
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "mega"])

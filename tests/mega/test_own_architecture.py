@@ -168,6 +168,17 @@ def test_it_is_not_imported_from_the_run_directory(package, monkeypatch):
         user_code.check_allowed({"suite": "mt10", "architecture": NAME}, package)
 
 
+def test_its_critics_may_be_residual(package, monkeypatch):
+    monkeypatch.setenv(user_code.ALLOWED["architecture"], NAME)
+    config = _config(critic={"kind": "residual", "width": 8}, evaluation={"at_end": False})
+    trainer = runs.create(package / "run", config, [], print)
+    trainer.run(100)
+    agent = trainer.state.agent
+    assert (type(agent.actor).__name__, type(agent.critics).__name__) == ("Plain", "ResidualNetwork")
+    assert agent.updates > 0
+    assert sizes(config, trainer.suite).parameters == (9 * 4 + 4, agent.critics.parameter_count // 2)
+
+
 def test_it_gets_the_shapes_of_actor_and_critic_and_the_arithmetic(package):
     network = make_custom(NAME, 5, 3, tasks=2, ensemble=2, rng=torch.Generator(), precision=torch.bfloat16)
     out = network(torch.ones(2, 4, 5), Routing(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1, 1), (0, 0)))

@@ -61,4 +61,13 @@ class Agent(Protocol):
         """Return the floating-point operations of one update's matrix products, for tasks of these stages."""
 
     def grow(self) -> None:
-        """Add a module to every network."""
+        """Add a module to every modular network."""
+
+    def shrink(self) -> None:
+        """Remove the last module of every modular network; no routing uses it any longer."""
+
+    def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
+        """Return the values (tasks, n) of greedy actions for *observations* (tasks, n, observation_size).
+
+        A routing has one genotype for each task, or one for each of the n rows. Nothing is drawn or changed.
+        """

@@ -55,12 +55,16 @@ class Captured(Generic[Inputs, Outputs]):
     with the same such values, shapes and requires_grad share a graph. The first ones run as they are: kernels are
     chosen and lazy state such as Adam's moments is made. The next call captures. From then on calls copy their
     tensors and replay. Whatever else the function reads or changes must stay at its place in memory until an input
-    that is not a tensor changes; growth of the networks changes it. Outputs are copies.
+    that is not a tensor changes, as with growth of the networks, or until :meth:`forget`. Outputs are copies.
     """
 
     def __init__(self, function: Callable[[Inputs], Outputs], recorder: Callable[[], Recorder] = CudaGraph) -> None:
         self._function, self._new_recorder = function, recorder
         self._key: list[Any] | None = None
+
+    def forget(self) -> None:
+        """Drop the graph: what it reads or changes has lost its place in memory."""
+        self._key = None
 
     def __call__(self, inputs: Inputs) -> Outputs:
         """Return ``function(inputs)``."""

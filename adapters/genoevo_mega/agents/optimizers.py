@@ -46,6 +46,15 @@ class ClippedAdam(torch.optim.Adam):
         self.step()
         return norm
 
+    def forget(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Take *parameters* and their state out of the optimizer."""
+        gone = {id(parameter) for parameter in parameters}
+        for group in self.param_groups:
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in gone]
+        self.param_groups = [group for group in self.param_groups if group["params"]]
+        for parameter in parameters:
+            self.state.pop(parameter, None)
+
 
 class Optimizers(NamedTuple):
     """The optimizers of an agent."""

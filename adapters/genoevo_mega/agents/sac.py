@@ -10,7 +10,8 @@
    default [O].
 5. Rewards may be scaled and summed over several steps before the bootstrapped value (Sutton 1988), without the
    entropy of the steps between [O].
-6. Actor and critics, online and target, have a genotype's weights each; the trainer gives both the same [O].
+6. Actor and critics, online and target, have a genotype's weights each; the trainer gives both the same [O]. Critics
+   of another network than the actor's may read none (:mod:`genoevo_mega.networks.residual`).
 7. An optimizer whose gradient is not finite makes no step. The metrics of that update have ``skipped`` = 1.
 8. ``mask_loss_above`` leaves diverging tasks out, as PaCo (Sun et al. 2022) does. A task's critic loss is the mean
    over its transitions, summed over both critics. If it is above the limit, the task adds nothing to the gradients of
@@ -29,6 +30,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +39,16 @@ from genoevo_mega.agents import gradient_conflict
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.agents.distribution import draw_action, mean_action
 from genoevo_mega.agents.executor import Executor, Gradients
-from genoevo_mega.agents.losses import Networks, Shard, actor_loss, critic_loss, mask_tasks, temperature_loss
-from genoevo_mega.agents.optimizers import Optimizers, polyak_update
+from genoevo_mega.agents.losses import (
+    Networks,
+    Shard,
+    actor_loss,
+    critic_loss,
+    mask_tasks,
+    q_values,
+    temperature_loss,
+)
+from genoevo_mega.agents.optimizers import ClippedAdam, Optimizers, polyak_update
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult
 from genoevo_mega.config.sac import Sac
@@ -53,7 +63,7 @@ class SacAgent:
     Parameters
     ----------
     network
-        Makes a network on the CPU: ``network(inputs, outputs, ensemble)``, as :mod:`genoevo_mega.networks` describes
+        Makes the actor on the CPU: ``network(inputs, outputs, ensemble)``, as :mod:`genoevo_mega.networks` describes
         it.
     observation_size, action_size, tasks
         Shapes.
@@ -62,6 +72,8 @@ class SacAgent:
     rng
         On the CPU; draws the initial weights of modules added later, and all action noise, so that runs on different
         devices see the same numbers.
+    critic_network
+        Makes the critics likewise; None if *network* makes them too.
     shards
         Threads that share an update.
     device
@@ -78,13 +90,15 @@ class SacAgent:
         config: Sac,
         rng: torch.Generator,
         *,
+        critic_network: Callable[[int, int, int], nn.Module] | None = None,
         shards: int = 1,
         device: torch.device = _CPU,
     ) -> None:
         self.config, self.rng, self.device, self.action_size = config, rng, device, action_size
         self.actor = network(observation_size, 2 * action_size, 1).to(device)
-        self.critics = network(observation_size + action_size, 1, 2).to(device)
-        self.target_critics = network(observation_size + action_size, 1, 2).to(device).requires_grad_(False)
+        of_critics = critic_network or network
+        self.critics = of_critics(observation_size + action_size, 1, 2).to(device)
+        self.target_critics = of_critics(observation_size + action_size, 1, 2).to(device).requires_grad_(False)
         self.target_critics.load_state_dict(self.critics.state_dict())
         self.actor_ema = network(observation_size, 2 * action_size, 1).to(device).requires_grad_(False)
         self.actor_ema.load_state_dict(self.actor.state_dict())
@@ -204,6 +218,19 @@ class SacAgent:
     def _draw_actions(self, inputs: ActInputs) -> Tensor:
         return draw_action(self.actor(inputs.observations, inputs.routing)[0], inputs.noise)
 
+    @torch.no_grad()
+    def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
+        """Return the smaller of both critics' values of the actor's greedy actions, (tasks, n) float32 on the CPU.
+
+        *observations* are (tasks, n, observation_size) float32. A routing has one genotype for each task, or one for
+        each of the n rows. Nothing is drawn or changed. The actions are the actor's own, not its moving average's:
+        the critics learn the values of the former.
+        """
+        rows = self.to_device(observations)
+        of_actor, of_critics = (routing.detached().map(self.to_device) for routing in (actor_routing, critic_routing))
+        actions = mean_action(self.actor(rows, of_actor)[0])
+        return q_values(self.critics, rows, actions, of_critics).amin(0).cpu()
+
     def gradient_cosines(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
         """Return the cosines (tasks, tasks) between tasks' gradients, for ``critics`` and ``actor``.
 
@@ -225,11 +252,11 @@ class SacAgent:
         return self.config.batch_size * (3 * actor + 5 * critics + back)
 
     def grow(self) -> None:
-        """Add a module to actor, critics and their averages, with fresh optimizer state; all else is kept."""
-        for optimizer, network, average in (
-            (self.optimizers.actor, self.actor, self.actor_ema),
-            (self.optimizers.critics, self.critics, self.target_critics),
-        ):
+        """Add a module to actor, critics and their averages, with fresh optimizer state; all else is kept.
+
+        Critics that are not modular stay as they are.
+        """
+        for optimizer, network, average in self._pools():
             network.grow(self.rng)
             network.to(self.device)
             optimizer.add_param_group({"params": list(network.pool[-1].parameters())})
@@ -237,6 +264,27 @@ class SacAgent:
             average.grow(self.rng)
             average.to(self.device).requires_grad_(False)
             average.pool[-1].load_state_dict(network.pool[-1].state_dict())
+
+    def shrink(self) -> None:
+        """Remove the last module of actor, critics and their averages, and its optimizer state: undo :meth:`grow`.
+
+        No routing may use that module any longer.
+        """
+        for optimizer, network, average in self._pools():
+            optimizer.forget(list(network.pool[-1].parameters()))
+            network.shrink()
+            average.shrink()
+        for captured in (self._step, self._act):
+            if isinstance(captured, Captured):
+                captured.forget()
+
+    def _pools(self) -> list[tuple[ClippedAdam, Any, Any]]:
+        """Return the optimizer, the network and its average of those whose pool of modules can change."""
+        every = (
+            (self.optimizers.actor, self.actor, self.actor_ema),
+            (self.optimizers.critics, self.critics, self.target_critics),
+        )
+        return [each for each in every if hasattr(each[1], "grow")]
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Return *tensor* on the agent's device; nothing waits for the copy."""

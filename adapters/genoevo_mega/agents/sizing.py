@@ -8,6 +8,7 @@ sizes than a common rounding. The factor is searched by bisection.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 from genoevo_mega.config.code import is_code
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
-from genoevo_mega.networks import ARCHITECTURES
+from genoevo_mega.networks import ARCHITECTURES, ResidualNetwork
 from genoevo_mega.networks.custom import make_custom
 from genoevo_runs.errors import ConfigError
 
@@ -27,15 +28,15 @@ PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat
 
 @dataclass(frozen=True)
 class Sizes:
-    """The settings of an architecture for actor and critics, and the parameters of the actor and of one critic.
+    """The settings of actor and critics, and the parameters of the actor and of one critic.
 
     ``target`` holds the numbers of parameters that ``match_parameters`` requests. It is None if nothing is requested,
-    or if MEGA is to match MEGA.
+    or if MEGA is to match MEGA. A critic of its own kind has no target.
     """
 
     settings: tuple[Any, Any]
     parameters: tuple[int, int]
-    target: tuple[int, int] | None
+    target: tuple[int, int | None] | None
 
 
 def network_shapes(suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -58,6 +59,16 @@ def make_network(
     return network
 
 
+def make_critics(
+    config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
+) -> nn.Module:
+    """Make a network of the kind that ``critic.kind`` names, in the given sizes."""
+    if config.critic.kind == "genotype":
+        return make_network(config, settings, tasks, shape, ensemble, rng)
+    precision = PRECISIONS[config.sac.precision]
+    return ResidualNetwork(*shape, tasks=tasks, ensemble=ensemble, config=settings, rng=rng, precision=precision)
+
+
 def sizes(config: Config, suite: Suite) -> Sizes:
     """Return the sizes of a run's networks; ConfigError if no widths come within 2 % of what is requested."""
     shapes, tasks = network_shapes(suite), len(suite.names)
@@ -67,12 +78,13 @@ def sizes(config: Config, suite: Suite) -> Sizes:
             f"match_parameters = {config.match_parameters!r}: must be null; {config.architecture} chooses its sizes"
         )
     plain = None if own else getattr(config, ARCHITECTURES[config.architecture].sizes)
-    target = _target(config, tasks, shapes)
-    if target is None:
-        counts = tuple(_count(config, plain, tasks, shape) for shape in shapes)
-        return Sizes((plain, plain), counts, None)
-    scaled = [_scaled_to(wanted, config, plain, tasks, shape) for wanted, shape in zip(target, shapes, strict=True)]
-    (actor, of_actor), (critic, of_critic) = scaled
+    target: tuple[int, int | None] | None = _target(config, tasks, shapes)
+    actor, of_actor = _sized(config, plain, tasks, shapes[0], target and target[0])
+    if config.critic.kind == "genotype":
+        critic, of_critic = _sized(config, plain, tasks, shapes[1], target and target[1])
+    else:
+        target = target and (target[0], None)
+        critic, of_critic = config.critic, _count(make_critics, config, config.critic, tasks, shapes[1])
     return Sizes((actor, critic), (of_actor, of_critic), target)
 
 
@@ -85,20 +97,27 @@ def _target(config: Config, tasks: int, shapes: tuple[tuple[int, int], tuple[int
     stage = int(requested.partition(":")[2] or config.genotypes.start_stage)
     genotypes = config.genotypes.model_copy(update={"start_stage": stage})
     mega = config.model_copy(update={"architecture": "mega", "genotypes": genotypes})
-    actor, critic = (_count(mega, mega.network, tasks, shape) for shape in shapes)
+    actor, critic = (_count(make_network, mega, mega.network, tasks, shape) for shape in shapes)
     return actor, critic
 
 
-def _count(config: Config, settings: Any, tasks: int, shape: tuple[int, int]) -> int:
+def _count(make: Callable[..., nn.Module], config: Config, settings: Any, tasks: int, shape: tuple[int, int]) -> int:
     with torch.device("meta"):  # shapes without numbers
-        count: int = make_network(config, settings, tasks, shape, 1, torch.Generator("cpu")).parameter_count
+        count: int = make(config, settings, tasks, shape, 1, torch.Generator("cpu")).parameter_count
     return count
+
+
+def _sized(config: Config, plain: Any, tasks: int, shape: tuple[int, int], wanted: int | None) -> tuple[Any, int]:
+    """Return settings of the config's architecture, scaled to *wanted* parameters, and the parameters they give."""
+    if wanted is None:
+        return plain, _count(make_network, config, plain, tasks, shape)
+    return _scaled_to(wanted, config, plain, tasks, shape)
 
 
 def _scaled_to(wanted: int, config: Config, plain: Any, tasks: int, shape: tuple[int, int]) -> tuple[Any, int]:
     def at(factor: float) -> tuple[Any, int]:
         settings = scaled(plain, factor)
-        return settings, _count(config, settings, tasks, shape)
+        return settings, _count(make_network, config, settings, tasks, shape)
 
     low, high = 0.0, 1.0
     while at(high)[1] < wanted:

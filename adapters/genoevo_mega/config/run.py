@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from genoevo.community import Decoding, Growth, Mating
 from genoevo.operators import Reproduction
 from genoevo_mega.config.code import is_code
+from genoevo_mega.config.critic import Critic
 from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
 from genoevo_mega.config.presets import PRESETS
@@ -43,12 +44,14 @@ class Config(Settings):
     ``gymnasium:`` names gymnasium's environments. ``package.module:callable`` is imported
     (:mod:`genoevo_mega.envs.custom`) [O]."""
     architecture: Annotated[str, _allowed(f"{', '.join(ARCHITECTURES)} or package.module:callable")] = "mega"
-    """Network of actor and critics (:mod:`genoevo_mega.networks`). Only ``mega`` evolves its
+    """Network of the actor, and of the critics unless ``critic.kind`` gives them their own
+    (:mod:`genoevo_mega.networks`). Only ``mega`` evolves its
     structure. ``package.module:callable`` is imported [O]."""
     match_parameters: Annotated[str | int | None, _allowed("mega, mega:STAGE or 1 to 10,000,000,000")] = None
     """Size of the actor and of each critic, met within 2 % by the choice of the network's widths.
     ``mega`` is MEGA's size with the modules of its start stage, ``mega:5`` with a pool of 5 modules,
-    a number is the number of parameters; null for the widths as configured [O]."""
+    a number is the number of parameters; null for the widths as configured. Residual critics are
+    equal for every architecture and are not sized [O]."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Seed of every random generator of the run [O]."""
     steps: Count = 20_000_000
@@ -62,6 +65,7 @@ class Config(Settings):
     paco: Paco = Paco()
     moore: Moore = Moore()
     d2r: D2r = D2r()
+    critic: Critic = Critic()
     genotypes: Genotypes = Genotypes()
     decoding: Decoding = Decoding()
     reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)

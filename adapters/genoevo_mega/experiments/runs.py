@@ -94,8 +94,8 @@ def matched(config: Config) -> dict[str, Any] | None:
         return None
     stage = config.genotypes.start_stage
     to = f"mega:{stage}" if config.match_parameters == "mega" else config.match_parameters
-    pairs = zip(("actor", "critic"), found.target, found.parameters, strict=True)
-    return {"to": to, **{name: {"target": target, "parameters": count} for name, target, count in pairs}}
+    found_for = zip(("actor", "critic"), found.target, found.parameters, strict=True)
+    return {"to": to, **{name: {"target": target, "parameters": count} for name, target, count in found_for}}
 
 
 def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:

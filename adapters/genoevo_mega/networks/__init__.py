@@ -7,24 +7,26 @@ structure that evolution gives. Beside ``forward`` a network has:
 - ``pool``, its modules;
 - ``parameter_count``;
 - ``operations(stages)``, the floating-point operations of its matrix products for one row of every task;
-- if it can grow, ``grow(rng)``, which adds a module on the CPU.
+- if its pool can change, ``grow(rng)``, which adds a module on the CPU, and ``shrink()``, which removes the last.
 
 The pool of an architecture that does not evolve is empty, and it reads nothing from the routing. Its ``alone(task)``
 returns the tensors with which :class:`~genoevo_mega.policies.single_task.FixedPolicy` computes one task. These
 architectures are made of :class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it. A custom
-network is named ``package.module:callable`` (:mod:`genoevo_mega.networks.custom`).
+network is named ``package.module:callable`` (:mod:`genoevo_mega.networks.custom`). Critics may have
+their own network, :mod:`genoevo_mega.networks.residual`.
 """
 
 from typing import Any, NamedTuple
 
 from genoevo_mega.networks.d2r import D2rNetwork
 from genoevo_mega.networks.fixed import FixedNetwork, task_heads, task_vectors
-from genoevo_mega.networks.layers import linear, shared
+from genoevo_mega.networks.layers import linear, normalised, shared
 from genoevo_mega.networks.modular import ModularNetwork
 from genoevo_mega.networks.moore import MooreNetwork
 from genoevo_mega.networks.mtmhsac import MultiHeadNetwork
 from genoevo_mega.networks.mtsac import MlpNetwork
 from genoevo_mega.networks.paco import PacoNetwork
+from genoevo_mega.networks.residual import ResidualNetwork
 from genoevo_mega.networks.routing import Routing
 from genoevo_mega.networks.soft_modules import SoftModulesNetwork
 
@@ -51,8 +53,10 @@ __all__ = [
     "Architecture",
     "FixedNetwork",
     "ModularNetwork",
+    "ResidualNetwork",
     "Routing",
     "linear",
+    "normalised",
     "shared",
     "task_heads",
     "task_vectors",

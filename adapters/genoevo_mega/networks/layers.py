@@ -50,6 +50,11 @@ class ReluLayers(Block):
         return x
 
 
+def normalised(x: Tensor) -> Tensor:
+    """Shift and scale the last axis to mean 0 and variance 1: LayerNorm (Ba et al. 2016) without parameters."""
+    return nn.functional.layer_norm(x, x.shape[-1:])
+
+
 def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Apply one layer for all tasks and return (ensemble, tasks, batch, out).
 

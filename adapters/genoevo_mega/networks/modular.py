@@ -137,6 +137,10 @@ class ModularNetwork(nn.Module):
         """Add a module to the pool, on the CPU; all other parameters are kept."""
         self.pool.append(self._module(rng))
 
+    def shrink(self) -> None:
+        """Remove the last module of the pool; all other parameters are kept."""
+        self.pool = self.pool[:-1]
+
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Return the operations of all members' matrix products for one row of input of every task, forward."""
         core = sum(shape.numel() for shape in self.core.shapes[1 if first_layer else 3 :: 2])

@@ -10,7 +10,7 @@ from torch import nn
 
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
-from genoevo_mega.agents.sizing import make_network, network_shapes, sizes
+from genoevo_mega.agents.sizing import make_critics, make_network, sizes
 from genoevo_mega.agents.threads import shards_for
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
@@ -47,16 +47,18 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     *kind* is the agent's class.
     """
     rng = torch.Generator().manual_seed(config.seed)
-    settings = dict(zip(network_shapes(suite), sizes(config, suite).settings, strict=True))
+    of_actor, of_critics = sizes(config, suite).settings
 
-    def network(inputs: int, outputs: int, ensemble: int) -> nn.Module:
-        shape = inputs, outputs
-        return make_network(config, settings[shape], len(suite.names), shape, ensemble, rng)
+    def actor(inputs: int, outputs: int, ensemble: int) -> nn.Module:
+        return make_network(config, of_actor, len(suite.names), (inputs, outputs), ensemble, rng)
+
+    def critics(inputs: int, outputs: int, ensemble: int) -> nn.Module:
+        return make_critics(config, of_critics, len(suite.names), (inputs, outputs), ensemble, rng)
 
     device = make_device(config)
     shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
-    return kind(network, *shape, config.sac, rng, shards=shards, device=device)
+    return kind(actor, *shape, config.sac, rng, critic_network=critics, shards=shards, device=device)
 
 
 def make_structure(config: Config, tasks: list[str], seed: int) -> Structure:

@@ -36,10 +36,11 @@ def check_memory(config: Config, suite: Suite) -> None:
     # Floats, a number and two flags of every transition.
     transition = _FLOAT * (suite.observation_size + suite.action_size + 2) + 2
     needs = {"sac.buffer_size": config.sac.buffer_size * transition}
-    if not is_code(config.architecture):  # an architecture of one's own may be of any size and says so by itself
-        for name, least in _by_themselves(config):
-            if least > has:
-                raise _too_large(config, name, least, has)
+    custom = is_code(config.architecture)  # it may be of any size and says so by itself
+    for name, least in (*_of_critics(config), *(() if custom else _by_themselves(config))):
+        if least > has:
+            raise _too_large(config, name, least, has)
+    if not custom:
         needs |= _of_network(config, suite)
     if sum(needs.values()) > has:
         name = max(needs, key=lambda name: needs[name])
@@ -87,6 +88,14 @@ def _by_themselves(config: Config) -> Iterator[tuple[str, int]]:
         for name in settings.scaled:
             value = getattr(settings, name)
             yield f"{group}.{name}", each * (max(value) if isinstance(value, tuple) else value)
+
+
+def _of_critics(config: Config) -> Iterator[tuple[str, int]]:
+    """Yield what :func:`_by_themselves` does for critics of their own."""
+    if config.critic.kind != "genotype":
+        layers, width = 2 * config.critic.blocks, config.critic.width
+        yield "critic.blocks", 2 * _PARAMETER * layers
+        yield "critic.width", 2 * _PARAMETER * layers * width**2
 
 
 def _too_large(config: Config, name: str, needs: int, has: int) -> ConfigError:

@@ -179,11 +179,13 @@ def _between(interval: Interval, form: str = ".0%") -> str:
 
 def match_line(architecture: str, match: dict[str, Any]) -> str:
     """Return a line that compares an architecture's networks with the requested size."""
-    actor, critic = (
-        f"{found['parameters']:,} ({found['parameters'] / found['target'] - 1:+.1%})"
-        for found in (match["actor"], match["critic"])
-    )
+    actor, critic = (_beside_target(match[network]) for network in ("actor", "critic"))
     return f"{architecture} sized to {match['to']}: actor {actor} and each critic {critic} parameters"
+
+
+def _beside_target(size: dict[str, Any]) -> str:
+    difference = "not sized" if size["target"] is None else f"{size['parameters'] / size['target'] - 1:+.1%}"
+    return f"{size['parameters']:,} ({difference})"
 
 
 def _print_time(info: dict[str, Any]) -> None:

@@ -1,0 +1,62 @@
+"""A residual perceptron that sees the task and no genotype: the critics of ``critic.kind = residual``.
+
+- Input layer: h = ReLU(scale_task * LN(W x + b) + shift_task).
+- Each block: h <- h + LN(W2 ReLU(LN(W1 h + b1)) + b2).
+- Output = W h + b.
+
+The blocks are those of BRO (Nauman et al. 2024, arXiv 2405.16158) and BRC (Nauman et al. 2025, arXiv 2505.23150):
+Dense-LN-ReLU-Dense-LN and a skip. The task enters by FiLM (Perez et al. 2018, arXiv 1709.07871), one trained scale
+and one trained shift of the first layer's normalised features for each task.
+
+Departures:
+
+1. BRC concatenates a trained task embedding of unit norm with the input, and has no FiLM. BRO reads no task.
+2. LN has no parameters: FiLM scales and shifts the first layer's features, and a linear layer follows the first LN
+   of a block. The second LN of a block has nothing after it, so every block adds features of variance 1.
+3. Scales start at 1 and shifts at 0, each plus uniform noise of at most 0.1, so that tasks differ from the start.
+4. Initial weights are the same for every network here: He-uniform, bias 0, head a tenth of that. BRO and BRC draw
+   orthogonal matrices.
+5. BRC's critics predict a categorical distribution and use weight decay. Losses and optimizer are the learner's here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genoevo_mega.config.critic import Critic
+from genoevo_mega.networks.fixed import FixedNetwork
+from genoevo_mega.networks.layers import linear, normalised, shared
+
+_NOISE = 0.1
+
+
+class ResidualNetwork(FixedNetwork):
+    """See the head of this file."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        tasks: int,
+        ensemble: int,
+        config: Critic,
+        rng: torch.Generator,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        width, blocks = config.width, config.blocks
+        noise = torch.empty(2, ensemble, tasks, 1, width).uniform_(-_NOISE, _NOISE, generator=rng)
+        dense = [(inputs, width, 1.0), *[(width, width, 1.0)] * (2 * blocks), (width, outputs, 0.1)]
+        tensors = [1 + noise[0], noise[1], *(t for a, b, gain in dense for t in linear(ensemble, a, b, rng, gain))]
+        products = sum(a * b for a, b, _ in dense), inputs * width
+        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=(0, 1))
+
+    def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
+        """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        scale, shift, *rest = tensors
+        first, *inner, head = list(zip(rest[::2], rest[1::2], strict=True))
+        h = torch.relu(torch.addcmul(shift, scale, normalised(shared(x, *first))))
+        for one, two in zip(inner[::2], inner[1::2], strict=True):
+            h = h + normalised(shared(torch.relu(normalised(shared(h, *one))), *two))
+        return shared(h, *head)
