@@ -118,8 +118,8 @@ def decode(
 ) -> list[Floats]:
     """Return the weights of one genotype, a 1-D float64 array per segment, each summing to 1.
 
-    :func:`decode_population` describes the parameters. Raises ValueError if the genotype's length is not legal in
-    *layout*.
+    :func:`genoevo.decode.decode_population` describes the parameters. Raises ValueError if the genotype's length is
+    not legal in *layout*.
     """
     row = decode_population(Population.from_genotypes([genotype]), layout, offset, decimal_scale, kind=kind)[0]
     return [row[s] for s in _gene_slices(layout, layout.stage(len(genotype)))]

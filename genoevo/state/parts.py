@@ -116,7 +116,7 @@ def _check_kind(kind: object) -> None:
 def settings_state(settings: Any) -> State:
     """Return a settings dataclass as a dict, with nested ones, for :func:`rebuild`.
 
-    Settings of :data:`LATER` are left out at their default: earlier versions read such a state too.
+    Settings of ``LATER`` are left out at their default: earlier versions read such a state too.
     """
     values = {field.name: (field, getattr(settings, field.name)) for field in fields(settings)}
     return {
@@ -129,7 +129,7 @@ def settings_state(settings: Any) -> State:
 def rebuild(settings: type[T], values: State) -> T:
     """Return a settings dataclass from its :func:`settings_state`, with nested ones.
 
-    ValueError names a field that is unknown, missing, or not of its type. One of :data:`LATER` may be missing.
+    ValueError names a field that is unknown, missing, or not of its type. One of ``LATER`` may be missing.
     """
     known = {field.name: field.default for field in fields(settings)}  # type: ignore[arg-type]
     needed = [field.name for field in fields(settings) if field.metadata != LATER]  # type: ignore[arg-type]

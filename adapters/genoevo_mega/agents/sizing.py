@@ -51,11 +51,17 @@ def make_network(
 
     MEGA has as many modules as its start stage. A custom architecture decides its sizes itself.
     """
-    given = {"tasks": tasks, "ensemble": ensemble, "rng": rng, "precision": PRECISIONS[config.sac.precision]}
+    given: dict[str, Any] = {
+        "tasks": tasks,
+        "ensemble": ensemble,
+        "rng": rng,
+        "precision": PRECISIONS[config.sac.precision],
+    }
     if is_code(config.architecture):
         return make_custom(config.architecture, *shape, **given)
-    modules = {"modules": config.genotypes.start_stage} if config.architecture == "mega" else {}
-    network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given, **modules)
+    if config.architecture == "mega":
+        given |= {"modules": config.genotypes.start_stage, "layer_norm": config.layer_norm}
+    network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given)
     return network
 
 

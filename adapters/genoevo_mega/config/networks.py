@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class Network(Settings):
     """Layers of the embedding of observation and task [P]."""
     hidden: Count = 128
     """Width of the hidden layer of a module [P]; that there is one such layer is [R]."""
+    modules: Literal["plain", "residual"] = "plain"
+    """``plain``: a module returns what its two layers make of its input [R]. ``residual``: they change
+    its input, which LayerNorm precedes (``genoevo_mega.networks.modular_layers``) [O]."""
 
 
 class Mlp(Settings):

@@ -39,17 +39,6 @@ class Block(nn.Module):
         return self._own
 
 
-class ReluLayers(Block):
-    """Linear layers of an ensemble, a ReLU after each: its tensors are weight and bias of every layer, in order."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (ensemble, tasks, batch, in) to (ensemble, tasks, batch, out), in the precision of *x*."""
-        tensors = self.tensors(self.flat.to(x.dtype))
-        for weight, bias in zip(tensors[::2], tensors[1::2], strict=True):
-            x = torch.relu(shared(x, weight, bias))
-        return x
-
-
 def normalised(x: Tensor) -> Tensor:
     """Shift and scale the last axis to mean 0 and variance 1: LayerNorm (Ba et al. 2016) without parameters."""
     return nn.functional.layer_norm(x, x.shape[-1:])

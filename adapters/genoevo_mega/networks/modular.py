@@ -4,9 +4,11 @@
 - Module k maps 400 -> 128 -> 400 ([P] the sizes, [R] the two layers); its input is sum_j w_kj h_j over the initial
   input and all earlier modules [P], module 1 reads h_0 [R].
 - Output = head(sum_j o_j h_j) over h_0 .. h_N [P].
-- ReLU follows every linear layer but the head [O].
+- ReLU follows every linear layer but the head [O]. Residual modules and LayerNorm change the layers [O]:
+  :mod:`genoevo_mega.networks.modular_layers`.
 
-This file is the definition. Training computes the same by :mod:`genoevo_mega.networks.modular_fused`.
+This file is the definition. If the layers are plain, training computes the same by
+:mod:`genoevo_mega.networks.modular_fused`.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from genoevo_mega.config.networks import Network
-from genoevo_mega.networks.layers import Block, ReluLayers, linear, shared
+from genoevo_mega.networks.layers import Block, linear, shared
 from genoevo_mega.networks.modular_fused import FusedModular
+from genoevo_mega.networks.modular_layers import Form, ModuleLayers
 from genoevo_mega.networks.routing import Routing
 
 Hidden = TypeVar("Hidden")
@@ -64,16 +67,20 @@ class ModularNetwork(nn.Module):
     ensemble
         Independent copies that run as one batched product.
     config
-        Sizes.
+        Sizes, and the kind of the modules.
     rng
         Draws the initial weights.
+    layer_norm
+        Whether LayerNorm comes before every ReLU.
     precision
         Of the arithmetic; parameters, input, output and gradients are float32.
 
     Attributes
     ----------
+    form
+        The form of the layers.
     fused
-        The fast path; None to compute every input by the plain definition.
+        The fast path of plain layers; None to compute every input by the plain definition.
 
     """
 
@@ -87,10 +94,12 @@ class ModularNetwork(nn.Module):
         ensemble: int,
         config: Network,
         rng: torch.Generator,
+        layer_norm: bool = False,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.config, self.ensemble, self.precision = config, ensemble, precision
+        self.form = Form(config.modules == "residual", layer_norm)
         widths = [inputs] + [config.width] * config.embedding_layers
         embedding = [tensor for a, b in pairwise(widths) for tensor in linear(ensemble, a, b, rng)]
         # The columns of the first layer that a one-hot would pick: one bias per task.
@@ -98,11 +107,10 @@ class ModularNetwork(nn.Module):
         task_bias = torch.empty(ensemble, tasks, 1, config.width).uniform_(-bound, bound, generator=rng)
         self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
-        self.fused: FusedModular | None = FusedModular()
+        self.fused: FusedModular | None = FusedModular() if self.form.is_plain else None
 
-    def _module(self, rng: torch.Generator) -> ReluLayers:
-        width, hidden = self.config.width, self.config.hidden
-        return ReluLayers(linear(self.ensemble, width, hidden, rng) + linear(self.ensemble, hidden, width, rng))
+    def _module(self, rng: torch.Generator) -> ModuleLayers:
+        return ModuleLayers(self.ensemble, self.config.width, self.config.hidden, self.form, rng)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -116,14 +124,14 @@ class ModularNetwork(nn.Module):
         """Return h_0 (ensemble, tasks, batch, width) of the input (tasks, batch, inputs)."""
         task_bias, weight, bias, *others = self._core_tensors()[:-2]
         rows = x.to(self.precision).expand(self.ensemble, *x.shape)
-        h = torch.relu(shared(rows, weight, bias) + task_bias)
+        h = self.form.activate(shared(rows, weight, bias) + task_bias)
         for weight, bias in zip(others[::2], others[1::2], strict=True):
-            h = torch.relu(shared(h, weight, bias))
+            h = self.form.activate(shared(h, weight, bias))
         return h
 
     def head(self, mixed: Tensor) -> Tensor:
         """Return the output (ensemble, tasks, batch, outputs) of the mixed hidden layers."""
-        return shared(mixed, *self._core_tensors()[-2:])
+        return shared(self.form.head_input(mixed), *self._core_tensors()[-2:])
 
     def _core_tensors(self) -> list[Tensor]:
         return self.core.tensors(self.core.flat.to(self.precision))

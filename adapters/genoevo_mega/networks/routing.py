@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -32,16 +33,15 @@ class Routing(NamedTuple):
 
         The layers are (ensemble, tasks, batch, width) each, and so is the result: 0 for tasks of a stage below *k*.
         """
-        return hidden[0] if k == 1 else _weighted(self.inputs[..., k - 2, :] * self._uses(k), hidden)
+        return hidden[0] if k == 1 else _weighted(self.inputs[..., k - 2, :] * self._uses(slice(k, k + 1)), hidden)
 
     def mix_output(self, hidden: list[Tensor]) -> Tensor:
         """Return the head's input, sum_j o_j h_j over *hidden* = h_0 .. h_N [P]."""
-        used = torch.cat([self._uses(j) for j in range(len(hidden))], dim=-1)
-        return _weighted(self.output[..., : len(hidden)] * used, hidden)
+        return _weighted(self.output[..., : len(hidden)] * self._uses(slice(len(hidden))), hidden)
 
-    def _uses(self, k: int) -> Tensor:
-        """Return 1 for tasks that use module *k*, else 0; (tasks, 1, 1)."""
-        return self.output.new_tensor([float(stage >= k) for stage in self.stages])[:, None, None]
+    def _uses(self, modules: slice) -> Tensor:
+        """Return 1 for tasks that use those *modules*, else 0; (tasks, 1, modules)."""
+        return _used(self.stages, self.output.dtype, self.output.device)[..., modules]
 
     @property
     def requires_grad(self) -> bool:
@@ -77,6 +77,13 @@ class Routing(NamedTuple):
         if pairs:
             weights, given = zip(*pairs, strict=True)
             torch.autograd.backward(weights, given)
+
+
+@functools.cache
+def _used(stages: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Cached for good: a copy from the host cannot be recorded in a CUDA graph, which reads the tensor at its address.
+    used = [[float(stage >= module) for module in range(max(stages) + 1)] for stage in stages]
+    return torch.tensor(used, dtype=dtype, device=device)[:, None]
 
 
 def _weighted(weights: Tensor, hidden: list[Tensor]) -> Tensor:

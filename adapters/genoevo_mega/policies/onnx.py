@@ -20,7 +20,7 @@ from torch import nn
 
 from genoevo_mega.networks.modular import hidden_layers
 from genoevo_mega.policies.module_graph import Edges, ModuleGraph
-from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
+from genoevo_mega.policies.single_task import FixedPolicy, Residual, TaskPolicy
 
 INPUT, OUTPUT = "observation", "action"
 _OPSET, _IR = 13, 8  # every onnxruntime since 2021 and 2022 reads these
@@ -51,7 +51,7 @@ def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
     embedding = partial(builder.layers, policy.embedding, "embedding")
     pool = [partial(builder.layers, m, f"module{k}") for k, m in zip(policy.graph.inputs, policy.pool, strict=True)]
     mixed = builder.mix_output(hidden_layers(embedding, pool, INPUT, builder))
-    out = builder.layers([policy.head], "head", mixed)
+    out = builder.layers([*policy.before_head, policy.head], "head", mixed)
     builder.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
     sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
@@ -74,7 +74,7 @@ class _Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: int) -> str:
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: int | list[int]) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
@@ -82,17 +82,30 @@ class _Builder:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def layers(self, layers: nn.Sequential | list[nn.Linear], name: str, source: str) -> str:
-        """Add linear layers and rectifiers, one after the other."""
+    def layers(self, layers: nn.Sequential | list[nn.Module], name: str, source: str) -> str:
+        """Add linear layers, normalisations and rectifiers, one after the other, and a sum if they are residual."""
+        first = source
         for i, layer in enumerate(layers):
-            if isinstance(layer, nn.Linear):
-                own = [
-                    self.constant(getattr(layer, part).numpy(), f"{name}.{i}.{part}") for part in ("weight", "bias")
-                ]
-                source = self.node("Gemm", [source, *own], f"{name}.{i}", transB=1)
-            else:
-                source = self.node("Relu", [source], f"{name}.{i}")
-        return source
+            source = self._layer(layer, f"{name}.{i}", source)
+        return self.node("Add", [first, source], f"{name}.sum") if isinstance(layers, Residual) else source
+
+    def _layer(self, layer: nn.Module, name: str, source: str) -> str:
+        if isinstance(layer, nn.Linear):
+            own = [self.constant(getattr(layer, part).numpy(), f"{name}.{part}") for part in ("weight", "bias")]
+            return self.node("Gemm", [source, *own], name, transB=1)
+        if isinstance(layer, nn.LayerNorm):
+            return self._layer_norm(layer, name, source)
+        return self.node("Relu", [source], name)
+
+    def _layer_norm(self, layer: nn.LayerNorm, name: str, source: str) -> str:
+        """Add the operations of LayerNorm, which is not one of its own in this version of the format."""
+        eps = self.constant(np.array(layer.eps, np.float32), f"{name}.eps")
+        mean = self.node("ReduceMean", [source], f"{name}.mean", axes=[-1], keepdims=1)
+        centred = self.node("Sub", [source, mean], f"{name}.centred")
+        square = self.node("Mul", [centred, centred], f"{name}.square")
+        variance = self.node("ReduceMean", [square], f"{name}.variance", axes=[-1], keepdims=1)
+        scale = self.node("Sqrt", [self.node("Add", [variance, eps], f"{name}.shifted")], f"{name}.scale")
+        return self.node("Div", [centred, scale], name)
 
     def mix_inputs(self, k: int, hidden: list[str]) -> str:
         """Add the input of the k-th module of the graph."""

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genoevo_mega.networks import FixedNetwork, ModularNetwork
 from genoevo_mega.networks.modular import hidden_layers
+from genoevo_mega.networks.modular_layers import Form
 from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_runs.errors import UserError
 
@@ -31,10 +32,11 @@ class TaskPolicy(nn.Module):
         layers = [core[i : i + 2] for i in range(0, len(core), 2)]
         layers[0] = [layers[0][0], layers[0][1] + task_bias[task]]
         self.graph, self.squash = graph, squash
-        self.embedding = nn.Sequential(*(part for layer in layers[:-1] for part in (_linear(*layer), nn.ReLU())))
+        self.embedding = nn.Sequential(*(part for layer in layers[:-1] for part in _activated(network.form, *layer)))
         self.pool = nn.ModuleList(_module(network, k) for k in graph.inputs)
         head, bias = layers[-1]
         self.head = _linear(head[:, :outputs], bias[:, :outputs])
+        self.before_head = nn.Sequential(*([] if network.form.is_plain else [_normal(self.head.in_features)]))
 
     def hidden(self, observations: Tensor) -> dict[int, Tensor]:
         """Return the outputs of the embedding (number 0) and every module of the graph, (batch, width) each."""
@@ -43,7 +45,7 @@ class TaskPolicy(nn.Module):
 
     def output(self, hidden: dict[int, Tensor]) -> Tensor:
         """Return the output from what :meth:`hidden` returns."""
-        out = self.head(self.graph.mix_output(list(hidden.values())))
+        out = self.head(self.before_head(self.graph.mix_output(list(hidden.values()))))
         return torch.tanh(out) if self.squash else out
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -57,11 +59,22 @@ class TaskPolicy(nn.Module):
 
     @property
     def multiply_adds(self) -> int:
-        """The multiply-adds for one observation: the layers', and one for each number that a weight scales."""
+        """The multiply-adds for one observation: the layers', and one for each number that a weight scales.
+
+        LayerNorm and the additions of residual modules are not counted.
+        """
         products = sum(layer.weight.numel() for layer in self.modules() if isinstance(layer, nn.Linear))
         sums = [*self.graph.inputs.values(), self.graph.output]
         scaled = sum(len(edges) for edges in sums if list(edges.values()) != [1.0])
         return products + scaled * self.head.in_features
+
+
+class Residual(nn.Sequential):
+    """Layers whose output is added to their input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x + super().forward(x)
 
 
 class FixedPolicy(nn.Module):
@@ -106,6 +119,19 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
+def _normal(width: int) -> nn.LayerNorm:
+    return nn.LayerNorm(width, elementwise_affine=False)
+
+
+def _activated(form: Form, weight: Tensor, bias: Tensor) -> list[nn.Module]:
+    """Return a layer and its activation."""
+    layer = _linear(weight, bias)
+    return [layer, *([_normal(layer.out_features)] if form.layer_norm else []), nn.ReLU()]
+
+
 def _module(network: ModularNetwork, number: int) -> nn.Sequential:
     inner, inner_bias, outer, outer_bias = [tensor.detach()[0] for tensor in network.pool[number - 1].tensors()]
-    return nn.Sequential(_linear(inner, inner_bias), nn.ReLU(), _linear(outer, outer_bias), nn.ReLU())
+    if network.form.residual:
+        first = _linear(inner, inner_bias)
+        return Residual(_normal(first.in_features), first, nn.ReLU(), _linear(outer, outer_bias))
+    return nn.Sequential(*_activated(network.form, inner, inner_bias), *_activated(network.form, outer, outer_bias))
