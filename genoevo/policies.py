@@ -11,9 +11,13 @@ from importlib.metadata import entry_points
 from os import PathLike
 from typing import Any
 
+from genoevo._path import nothing_from
+
 
 def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     """Return the trained policies of a run directory, an object with ``predict(observation, task)``.
+
+    No code is taken from the directory, not even if it is the working directory.
 
     Parameters
     ----------
@@ -32,7 +36,8 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
         If no installed package reads such a run.
 
     """
-    loaders = tuple(entry_points(group="genoevo", name="load_policy"))
-    if not loaders:
-        raise ModuleNotFoundError("no installed package loads policies: pip install 'genoevo[mega]'")
-    return loaders[0].load()(directory, **options)
+    with nothing_from(directory):
+        loaders = tuple(entry_points(group="genoevo", name="load_policy"))
+        if not loaders:
+            raise ModuleNotFoundError("no installed package loads policies: pip install 'genoevo[mega]'")
+        return loaders[0].load()(directory, **options)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from genoevo_runs.errors import UserError
 from genoevo_runs.settings import flat
+from genoevo_runs.user_code import check_outside
 
 Values = list[tuple[str, float]]
 PROJECT = "genoevo"
@@ -40,14 +41,15 @@ class Logger(Protocol):
         """Write what is buffered; nothing is logged after it."""
 
 
-def check_loggers(names: Sequence[str]) -> None:
-    """Raise UserError for an unknown logger, or one whose package is not installed."""
+def check_loggers(names: Sequence[str], directory: Path) -> None:
+    """Raise UserError for an unknown logger, or one whose package is not installed outside the run's *directory*."""
     for name in names:
         if name not in NEEDED:
             raise UserError(f"loggers = {name!r}: must be among {', '.join(NEEDED)}")
         module, package = NEEDED[name]
         if importlib.util.find_spec(module) is None:
             raise UserError(f"loggers = {name!r}: needs {package}, which is not installed: pip install {package}")
+        check_outside(f"loggers = {name!r}", module, directory)
 
 
 def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any]) -> Logger:
@@ -56,7 +58,7 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
     Parameters
     ----------
     name
-        One of :data:`NEEDED`; UserError as in :func:`check_loggers`.
+        One of :data:`NEEDED`; UserError as from :func:`check_loggers`.
     directory
         The run directory.
     step
@@ -65,7 +67,7 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
         The run's settings as JSON values, which services show.
 
     """
-    check_loggers([name])
+    check_loggers([name], directory)
     if name == "tensorboard":
         return _TensorBoard(directory, step)
     if name == "wandb":

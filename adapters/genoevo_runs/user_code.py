@@ -1,7 +1,7 @@
 """Code of the user's own, which a setting names as ``package.module:callable``: permission and import.
 
 A user who types such a name has chosen to run the code. A name in a file or in a run directory has to be allowed
-first.
+first. Code inside a run directory is never run.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import importlib
 import importlib.util
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from genoevo_runs.errors import ConfigError, UserError
 
@@ -22,8 +25,17 @@ ALLOWED: dict[str, str] = {}
 
 The variable holds the names that a file or a run directory may have imported, separated by commas. Adapters fill this
 registry with :func:`register`."""
-_NAMES_CODE: dict[str, Callable[[str], bool]] = {}
 _CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+class _Reading(NamedTuple):
+    """How the values of a setting are read, see :func:`register`."""
+
+    names_code: Callable[[str], bool]
+    parts: Callable[[str], list[str]]
+
+
+_NAMES_CODE: dict[str, _Reading] = {}
 
 
 def is_code(name: str) -> bool:
@@ -31,7 +43,12 @@ def is_code(name: str) -> bool:
     return bool(_CODE.fullmatch(name))
 
 
-def register(setting: str, variable: str, names_code: Callable[[str], bool] = is_code) -> None:
+def register(
+    setting: str,
+    variable: str,
+    names_code: Callable[[str], bool] = is_code,
+    parts: Callable[[str], list[str]] = lambda name: [name],
+) -> None:
     """Register a setting that may name code.
 
     Parameters
@@ -41,19 +58,19 @@ def register(setting: str, variable: str, names_code: Callable[[str], bool] = is
     variable
         The environment variable that holds the allowed values.
     names_code
-        Whether a value of the setting names code; :func:`is_code`, or a narrower test.
+        Whether a value of the setting names code; :func:`is_code`, or another test.
+    parts
+        The names of code in a value that may hold several; each ends with ``module:name`` and has no comma. By
+        default the value is the only one.
 
     """
-    ALLOWED[setting], _NAMES_CODE[setting] = variable, names_code
+    ALLOWED[setting], _NAMES_CODE[setting] = variable, _Reading(names_code, parts)
 
 
 def imported(setting: str, name: str) -> Callable[..., Any]:
     """Import the callable of that name; ConfigError, in one line, if it does not exist."""
     module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:
-        raise ConfigError(f"{setting} = {name!r}: importing {module} failed: {line(error)}") from error
+    found = getattr(import_module(setting, name, module), attribute, None)
     if not callable(found):
         what = "has no" if found is None else "holds no callable under the name"
         raise ConfigError(f"{setting} = {name!r}: {module} {what} {attribute}")
@@ -61,16 +78,22 @@ def imported(setting: str, name: str) -> Callable[..., Any]:
     return called
 
 
+def import_module(setting: str, name: str, module: str) -> ModuleType:
+    """Import the *module* that the setting's value *name* needs; ConfigError, in one line, if that fails."""
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        raise ConfigError(f"{setting} = {name!r}: importing {module} failed: {line(error)}") from error
+
+
 def allow(setting: str, name: str) -> None:
     """Allow a name that the user has typed, in this process and in those that it starts.
 
     Then a run may name it, and it may be imported from the working directory. A name that is not code is ignored.
     """
-    if not _NAMES_CODE[setting](name):
-        return
-    os.environ[ALLOWED[setting]] = ",".join(dict.fromkeys([*_allowed(setting), name]))
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)  # last, so that nothing there hides an installed package
+    if parts := _parts(setting, name):
+        os.environ[ALLOWED[setting]] = ",".join(dict.fromkeys([*_allowed(setting), *parts]))
+        _search_here()
 
 
 def allow_inherited() -> None:
@@ -84,8 +107,15 @@ def inherited() -> list[tuple[str, str]]:
     return [(setting, name) for setting in ALLOWED for name in _allowed(setting)]
 
 
+def options(named: dict[str, str]) -> str:
+    """Return the options of the command line, each after a space, that allow all code in *named*, by setting."""
+    return "".join(f" --{setting} {shlex.quote(name)}" for setting, name in named.items() if _parts(setting, name))
+
+
 def check_allowed(named: dict[str, str], origin: Path) -> None:
     """Raise UserError unless all code in *named* is allowed and lies outside the directory *origin*.
+
+    Allowed code may be imported from the working directory afterwards.
 
     Parameters
     ----------
@@ -96,26 +126,56 @@ def check_allowed(named: dict[str, str], origin: Path) -> None:
 
     """
     for setting, name in named.items():
-        _check(setting, name, origin)
+        if parts := _parts(setting, name):
+            _check(setting, name, parts, origin)
 
 
-def _check(setting: str, name: str, origin: Path) -> None:
-    if not _NAMES_CODE[setting](name):
-        return
-    if name not in _allowed(setting):
+def _check(setting: str, name: str, parts: list[str], origin: Path) -> None:
+    if not set(parts) <= set(_allowed(setting)):
         raise UserError(
             f"{origin} names the {setting} {name}, which is code; if you trust it, say so with "
-            f"--{setting} {name} or {ALLOWED[setting]}={name}"
+            f"--{setting} {shlex.quote(name)} or {ALLOWED[setting]}={shlex.quote(','.join(parts))}"
         )
-    top = name.partition(":")[0].partition(".")[0]
-    try:
-        found = importlib.util.find_spec(top)
-    except ValueError:  # the module in memory was not imported from anywhere
-        return
-    places = [] if found is None else [found.origin, *(found.submodule_search_locations or [])]
-    inside = origin.resolve()
-    if any(place and Path(place).resolve().is_relative_to(inside) for place in places):
-        raise UserError(f"{setting} {name}: {top} lies in {origin}, from which no code is run")
+    _search_here()
+    for part in parts:
+        check_outside(f"{setting} {name}", part.split(":")[-2], origin)
+
+
+def check_outside(user: str, module: str, directory: Path) -> None:
+    """Raise UserError if *module*, or a package that it is in, lies in *directory*; nothing is imported.
+
+    *user* says in the message who needs it.
+    """
+    inside = directory.resolve()
+    for name, places in _places(module):
+        if any(place and Path(place).resolve().is_relative_to(inside) for place in places):
+            raise UserError(f"{user}: {name} lies in {directory}, from which no code is run")
+
+
+def _places(module: str) -> Iterator[tuple[str, list[str | None]]]:
+    """Yield the name, and the file and the folders, of every package on the way to *module*, as far as found."""
+    name, folders = "", None
+    for part in module.split("."):
+        name = f"{name}.{part}" if folders is not None else part
+        try:
+            # Without the parent's name, because with it the parent would be imported.
+            found = PathFinder.find_spec(part, folders) if folders is not None else importlib.util.find_spec(part)
+        except ValueError:  # the module in memory was not imported from anywhere
+            return
+        if found is None:
+            return
+        folders = list(found.submodule_search_locations or [])
+        yield name, [found.origin, *folders]
+
+
+def _search_here() -> None:
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # last, so that nothing there hides an installed package
+
+
+def _parts(setting: str, name: str) -> list[str]:
+    reading = _NAMES_CODE[setting]
+    return reading.parts(name) if reading.names_code(name) else []
 
 
 def _allowed(setting: str) -> list[str]:

@@ -109,6 +109,40 @@ def test_a_suite_in_the_working_directory_trains_resumes_and_is_evaluated(tmp_pa
     sys.modules.pop("mine.walks"), sys.modules.pop("mine")
 
 
+@pytest.fixture
+def own_run(tmp_path, monkeypatch):
+    """A run of a suite in the working directory, which nobody has allowed since."""
+    (tmp_path / "walks_here.py").write_text(SUITE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
+    user_code.allow("suite", "walks_here:make")
+    config = build_config(preset("smoke"), {"suite": "walks_here:make", "evaluation": {"at_end": False}})
+    runs.create(tmp_path / "own run", config, [], print).run(200)
+    sys.path.remove(str(tmp_path))
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "")
+    del sys.modules["walks_here"]
+    yield tmp_path / "own run"
+    sys.modules.pop("walks_here", None)
+
+
+def test_a_suite_allowed_by_variable_is_found_in_the_working_directory(own_run, monkeypatch):
+    monkeypatch.setenv(user_code.ALLOWED["suite"], "walks_here:make")
+    assert _genoevo("evaluate", own_run, "--episodes", 1) == 0
+
+
+@pytest.mark.parametrize("allowed", [(), ("--suite", "walks_here:make")])
+@pytest.mark.parametrize("command", ["report", "info", "compare"])
+def test_a_command_that_imports_no_suite_needs_no_permission_and_takes_it(own_run, command, allowed):
+    assert _genoevo(command, own_run, *allowed) == 0
+    assert "walks_here" not in sys.modules
+
+
+def test_the_command_to_resume_allows_the_suite_and_is_quoted_for_a_shell(own_run, capsys):
+    assert _genoevo("resume", own_run, "--steps", 210, "--suite", "walks_here:make") == 0
+    assert f"genoevo mega resume '{own_run}' --suite walks_here:make --steps 420" in capsys.readouterr().err
+
+
 def test_a_run_can_be_looked_at_without_importing_its_suite(package):
     config = build_config(preset("smoke"), {"suite": "mine.walks:make", "evaluation": {"at_end": False}})
     runs.create(package / "run", config, [], print).run(100)

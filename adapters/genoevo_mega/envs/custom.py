@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from genoevo_mega.config.code import GYMNASIUM, is_code
+from genoevo_mega.config.code import GYMNASIUM, gymnasium_ids, is_code
 from genoevo_mega.envs.suite import Suite
 from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError
@@ -31,7 +31,7 @@ def make_other(name: str, seed: int, goals: int) -> Suite:
     if name.startswith(GYMNASIUM):
         from genoevo_mega.envs.gymnasium import GymnasiumSuite
 
-        return GymnasiumSuite.of(name.removeprefix(GYMNASIUM).split(","), seed, goals)
+        return GymnasiumSuite.of(gymnasium_ids(name), seed, goals)
     if not is_code(name):
         raise ConfigError(f"suite = {name!r}: must be gymnasium:ID,ID or package.module:callable")
     make = user_code.imported("suite", name)

@@ -19,7 +19,9 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from genoevo_mega.config.code import GYMNASIUM
 from genoevo_mega.envs.suite import Observation
+from genoevo_runs import user_code
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
@@ -39,7 +41,6 @@ class GymnasiumSuite:
     @classmethod
     def of(cls, names: list[str], seed: int, goals: int) -> GymnasiumSuite:
         """Look up ids and sizes; ConfigError if an id is unknown, repeated or not a continuous-control task."""
-        names = [name.strip() for name in names]
         if len(set(names)) != len(names):
             raise ConfigError(f"suite = 'gymnasium:{','.join(names)}': each task may be named once")
         tasks = [GymnasiumTask(name, seed, 0, 0) for name in names]
@@ -122,6 +123,11 @@ class GymnasiumTask:
 
 
 def _make(name: str) -> Any:
+    module, colon, _ = name.rpartition(":")
+    if colon:
+        if not user_code.is_code(f"{module}:make"):
+            raise ConfigError(f"suite: {name!r} must be an id of gymnasium, or module:id with a dotted name")
+        user_code.import_module("suite", f"{GYMNASIUM}{name}", module)  # gymnasium would, with errors of any kind
     try:
         # The run sets the time limit: gymnasium's own would cut episodes at another length.
         return gymnasium.make(name, render_mode="rgb_array", max_episode_steps=-1, disable_env_checker=True)

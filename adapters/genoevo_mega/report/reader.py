@@ -85,7 +85,7 @@ class RunReader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.config = runs.open_config(directory)
+        self.config = runs.open_config(directory, runs_code=False)
         self._metrics, self._times = _Lines(directory / METRICS), _Lines(directory / TIME)
         self._info: tuple[str, dict[str, Any] | None] = "", None
 

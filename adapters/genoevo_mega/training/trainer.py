@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from genoevo_mega.config.run import Config
-from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
@@ -27,6 +26,7 @@ from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.process import keep_freed_memory
+from genoevo_mega.training.resuming import naming, resume_command
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.throughput import measure_matrix_rate
 from genoevo_runs.arrays import Flags, Floats
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(
         self, config: Config, directory: Path, observer: Callable[[Status], None] = lambda status: None
     ) -> None:
-        check_loggers(config.loggers)
+        check_loggers(config.loggers, directory)
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
@@ -233,11 +233,11 @@ class Trainer:
     @contextmanager
     def _opened(self) -> Iterator[None]:
         """Lock the run directory, and open rollout workers, checkpoints and metrics."""
-        config, state, resume = self.config, self.state, f"genoevo mega resume {self.directory}"
+        config, state, resume = self.config, self.state, resume_command(self.directory, self.config)
         settings = config.model_dump(mode="json")
         with (
             locked(self.directory),
-            _naming_the_command(resume),
+            naming(resume),
             RolloutPool(
                 self.suite,
                 config.compute.workers,
@@ -290,11 +290,3 @@ class Trainer:
         self.status.steps, self.status.updates = self.state.steps, self.state.agent.updates
         self._observe(self.status)
         self.status.events.clear()
-
-
-@contextmanager
-def _naming_the_command(resume: str) -> Iterator[None]:
-    try:
-        yield
-    except RolloutError as error:
-        raise RolloutError(f"{error}; {resume} continues from the last checkpoint") from error

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli.mega.group import mega
+from genoevo_cli.mega.group import RUNS, mega, trust
 from genoevo_cli.terminal import console, tables
 
 
 @mega.command()
-@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="RUN...", **RUNS)
+@trust
 @click.option("--against", help="Method that the others are compared with.  [default: the best]")
 @click.option("--picture", type=click.Path(path_type=Path), help="Write a picture to this .png or .svg file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")

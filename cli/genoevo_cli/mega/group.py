@@ -13,7 +13,25 @@ import rich_click as click
 # OpenMP library reads this when torch is loaded, which the commands do.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-RUN = click.argument("run_dir", type=click.Path(path_type=Path))
+
+def _no_code_from(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
+    """Leave run directories out of the search for modules while the command runs, however it was started."""
+    from genoevo._path import nothing_from
+
+    for directory in given if isinstance(given, tuple) else [given] if given else []:
+        context.with_resource(nothing_from(directory))
+    return given
+
+
+RUN = click.argument("run_dir", type=click.Path(path_type=Path), callback=_no_code_from, is_eager=True)
+RUNS: dict[str, Any] = {
+    "nargs": -1,
+    "required": True,
+    "type": click.Path(path_type=Path),
+    "callback": _no_code_from,
+    "is_eager": True,
+}
+"""What the argument of a command that reads several runs has beside its names."""
 
 
 def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:

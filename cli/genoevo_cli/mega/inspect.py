@@ -38,6 +38,7 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
 
 @mega.command()
 @RUN
+@trust
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def info(run_dir: Path, as_json: bool) -> None:
     """Show what a run is, how far it has come, and where its time went.

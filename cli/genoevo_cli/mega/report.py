@@ -7,13 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli.mega.group import mega
+from genoevo_cli.mega.group import RUN, RUNS, mega, trust
 from genoevo_cli.pages import check_parent, write_page
 from genoevo_cli.terminal import console
 
 
 @mega.command()
-@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
+@click.argument("run_dirs", metavar="RUN_DIR...", **RUNS)
+@trust
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -48,7 +49,8 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
 
 
 @mega.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@RUN
+@trust
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine.  [default: any free port]"
 )

@@ -207,19 +207,14 @@ def _estimate(resolved: Config) -> None:
     tables.print_estimate(found, resolved.steps)
 
 
-def _permissions(config: Config) -> str:
-    """Return the options that allow a resumed run to import the code that its settings name."""
-    from genoevo_mega.config.code import is_code
-
-    return "".join(f" --{setting} {name}" for setting, name in config.code.items() if is_code(name))
-
-
 def _run(trainer: Trainer, steps: int, view: Any) -> None:
+    from genoevo_mega.training.resuming import resume_command
+
     console.note(f"Building {len(trainer.suite.names)} environments ...")
     stopping = "Stopping after this step and saving ... (again: stop at once, without saving)"
     with stop_on_signal(trainer, stopping), view:
         finished = trainer.run(steps)
-    again = f"genoevo mega resume {trainer.directory}{_permissions(trainer.config)}"
+    again = resume_command(trainer.directory, trainer.config)
     if not finished:
         console.note(f"Stopped at {trainer.state.steps:,} of {steps:,} steps; the run is saved. Resume with: {again}")
         return

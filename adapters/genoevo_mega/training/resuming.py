@@ -1,0 +1,26 @@
+"""The command that resumes a run, for messages."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genoevo_mega.config.code import options
+from genoevo_mega.config.run import Config
+from genoevo_mega.envs.errors import RolloutError
+
+
+def resume_command(directory: Path, config: Config) -> str:
+    """Return the command, for a shell; it allows the code that the run's settings name."""
+    return f"genoevo mega resume {shlex.quote(str(directory))}{options(config.code)}"
+
+
+@contextmanager
+def naming(command: str) -> Iterator[None]:
+    """Add the command that resumes the run to a RolloutError."""
+    try:
+        yield
+    except RolloutError as error:
+        raise RolloutError(f"{error}; {command} continues from the last checkpoint") from error
