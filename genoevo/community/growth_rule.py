@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -12,7 +12,7 @@ from genoevo._types import Flags, Floats, Ints
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
 from genoevo.population import Population
-from genoevo.state import State, check_array, check_state
+from genoevo.state import LATER, State, check_array, check_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,15 @@ class Growth:
         Rounds before which no task grows [O].
     fill
         The new segment: ``random``, or ``preserve``, which changes the policy as little as the code allows, see
-        :func:`genoevo.operators.growth.grow` [O].
+        :func:`genoevo.operators.growth.grow`. ``explore``: the elite preserves, the others use the new module [O].
     max_modules : >= 1
         The stage past which no task grows [O].
     shrink
         Whether a mastered task above its start stage gives one module back if it has fewer effective modules than
         its stage [O].
+    unused_patience : >= 1
+        Rounds after which a task gives its newest module back if its elite does not use it, for genotypes that keep
+        a record (:class:`~genoevo.community.fitness.Selection`); None for never [O].
 
     """
 
@@ -48,6 +51,7 @@ class Growth:
     fill: growing.Fill = "preserve"
     max_modules: int = 10
     shrink: bool = False
+    unused_patience: int | None = field(default=None, metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -58,6 +62,8 @@ class Growth:
         check_at_least("warmup_rounds", self.warmup_rounds, 0)
         check_choice("fill", self.fill, get_args(growing.Fill))
         check_at_least("max_modules", self.max_modules, 1)
+        if self.unused_patience is not None:
+            check_at_least("unused_patience", self.unused_patience, 1)
 
 
 @dataclass(slots=True)
@@ -113,9 +119,9 @@ class GrowthHistory:
 
 def stage_changes(
     rule: Growth,
-    history: GrowthHistory,
     *,
-    performance: Floats,
+    stagnant: Ints,
+    mastered: Flags,
     effective: Ints,
     stages: Ints,
     start_stage: int,
@@ -125,18 +131,17 @@ def stage_changes(
 ) -> tuple[list[int], list[int]]:
     """Return the tasks that grow and the tasks that give a module back; every array is (tasks,).
 
-    *performance* is the mean over a task's genotypes, *effective* the number of effective modules of its elite.
+    *stagnant* are the rounds without improvement, *effective* the number of effective modules of the task's elite.
     Tasks that are *held* keep their stage. If the *budget* for the sum of *stages* has no room for every task that
     would grow, the tasks without improvement for longest come first.
     """
-    mastered = performance >= rule.mastery
-    insufficient = ~held & ~mastered & (history.stagnant >= rule.patience)
+    insufficient = ~held & ~mastered & (stagnant >= rule.patience)
     grown = insufficient & (stages < rule.max_modules) & (rounds >= rule.warmup_rounds)
     shrunk = rule.shrink & ~held & mastered & (effective < stages) & (stages > start_stage)
     tasks = np.flatnonzero(grown)
     if budget is not None:
         room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)
-        longest_first = np.argsort(-history.stagnant[tasks], kind="stable")
+        longest_first = np.argsort(-stagnant[tasks], kind="stable")
         tasks = np.sort(tasks[longest_first[:room]])
     return tasks.tolist(), np.flatnonzero(shrunk).tolist()
 
@@ -154,7 +159,11 @@ def resized(
     within = np.arange(size)
     if grown:
         rows = (np.array(grown)[:, None] * size + within).ravel()
-        population = population.replaced(rows, growing.grow(population[rows], layout, rng, fill=fill))
+        larger = growing.grow(population[rows], layout, rng, fill=fill)
+        if fill == "explore":  # the elite, first of its task, keeps its policy
+            elites = np.arange(0, len(rows), size)
+            larger = larger.replaced(elites, growing.grow(population[rows[elites]], layout, rng, fill="preserve"))
+        population = population.replaced(rows, larger)
     if shrunk:
         rows = (np.array(shrunk)[:, None] * size + within).ravel()
         population = population.replaced(rows, growing.shrink(population[rows], layout))

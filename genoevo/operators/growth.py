@@ -15,7 +15,7 @@ from genoevo.decode import stages_of
 from genoevo.layout import StagedLayout
 from genoevo.population import Population
 
-Fill = Literal["random", "preserve"]
+Fill = Literal["random", "preserve", "explore"]
 
 
 def grow(
@@ -34,6 +34,7 @@ def grow(
     fill
         ``random``: the new output segment is uniform random bits. ``preserve``: it copies the old output segment
         and gives the new module the code 0, so that the decoded output changes as little as the code allows [O].
+        ``explore``: as ``preserve``, but the new module has the largest code: it is tried with a real weight [O].
 
     Returns
     -------
@@ -54,6 +55,8 @@ def grow(
             bits[rows, added] = rng.integers(0, 2, (int(rows.sum()), added.stop - added.start), dtype=np.uint8)
         else:
             bits[rows, added.start : added.stop - layout.precision] = old[rows, output]
+            if fill == "explore":
+                bits[rows, added.stop - layout.precision : added.stop] = 1
     return Population.from_bits(bits, lengths, weights=population.weights)
 
 

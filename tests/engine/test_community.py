@@ -85,7 +85,7 @@ def test_an_invalid_community_is_refused(settings, message):
         (Growth, {"min_gain": -0.1}, "min_gain must be at least 0, got -0.1"),
         (Growth, {"patience": 0}, "patience must be at least 1, got 0"),
         (Growth, {"warmup_rounds": -1}, "warmup_rounds must be at least 0, got -1"),
-        (Growth, {"fill": "copy"}, "fill must be one of preserve, random, got 'copy'"),
+        (Growth, {"fill": "copy"}, "fill must be one of explore, preserve, random, got 'copy'"),
         (Growth, {"max_modules": 0}, "max_modules must be at least 1, got 0"),
     ],
 )

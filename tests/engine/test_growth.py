@@ -127,7 +127,7 @@ def test_a_change_of_stage_is_unevaluated_keeps_weights_and_leaves_the_old_untou
 
 
 def test_an_unknown_fill_is_refused(rng):
-    with pytest.raises(ValueError, match="fill must be one of preserve, random, got 'zeros'"):
+    with pytest.raises(ValueError, match="fill must be one of explore, preserve, random, got 'zeros'"):
         grow(staged([2], StagedLayout(2), 1), StagedLayout(2), rng, fill="zeros")
 
 

@@ -1,0 +1,80 @@
+"""A round of a community whose genotypes keep a record of their episodes.
+
+1. The elite of a task goes only if another genotype's record is better by more than its noise.
+2. A genotype that is clearly worse than the elite is replaced by the best candidate; any other but the elite only if
+   a candidate's score is better by the inertia.
+3. Stages change by the growth rule, from the record of the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genoevo._types import Flags, Floats, Ints, Origins
+from genoevo.community.fitness import Estimate, FitnessRecord, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRound:
+    """The result of one round. Arrays are (tasks, size) and count within a task's evaluated population.
+
+    ``success``, ``advantage``: the record of each genotype. ``age``: rounds with an episode. ``surrogate``: the score
+    without episodes with which each was bred, NaN for none. ``elites`` (tasks,): the elite of each task, and
+    ``survived`` (tasks,) bool whether it was the elite before. ``rejected``: genotypes that are clearly worse than
+    the elite. ``kept`` (tasks,): the number of genotypes that stay. ``overlap``: the mean overlap between the elites
+    of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices. ``parents``,
+    ``origins``: as in :class:`~genoevo.community.round.Round`; a genotype that stays is a mutant of itself.
+    """
+
+    success: Estimate
+    advantage: Estimate
+    age: Ints
+    surrogate: Floats
+    effective_modules: Ints
+    elites: Ints
+    survived: Flags
+    rejected: Flags
+    kept: Ints
+    overlap: float
+    grown: list[int]
+    shrunk: list[int]
+    parents: Ints
+    origins: Origins
+
+
+def choose_elites(record: FitnessRecord, used: Ints, rule: Selection) -> Ints:
+    """Return the place of each task's elite, (tasks,): 0, the present one, unless another is better."""
+    tasks, size = record.age.shape
+    elites = np.zeros(tasks, np.int64)
+    for place in range(1, size):
+        challenger = np.full(tasks, place)
+        elites = np.where(record.better(challenger, elites, used, rule), challenger, elites)
+    return elites
+
+
+def rejections(record: FitnessRecord, used: Ints, rule: Selection) -> Flags:
+    """Return which genotypes are clearly worse than the elite, the first of their task, (tasks, size)."""
+    tasks, size = record.age.shape
+    first = np.zeros(tasks, np.int64)
+    worse = [record.better(first, np.full(tasks, place), used, rule) for place in range(size)]
+    return np.stack(worse, axis=1) & (record.age > 0)
+
+
+def replacements(scores: Floats, rejected: Flags, inertia: float) -> Ints:
+    """Return which candidates form the next generation, (tasks, size) places among them.
+
+    *scores* (tasks, n) begin with the task's present genotypes, the elite first, which stays. *rejected*
+    (tasks, size) marks genotypes that go whatever their score.
+    """
+    tasks, size = rejected.shape
+    rows = np.tile(np.arange(size), (tasks, 1))
+    for task in range(tasks):
+        children = list(size + np.argsort(scores[task, size:], kind="stable"))
+        # Those that must go come first, then the others from the lowest score.
+        for place in sorted(range(1, size), key=lambda p: (not rejected[task, p], scores[task, p])):
+            better = children and scores[task, children[-1]] > scores[task, place] + inertia
+            if children and (rejected[task, place] or better):
+                rows[task, place] = children.pop()
+    return rows

@@ -1,0 +1,263 @@
+"""The search for candidates: genotypes that are judged without episodes, many more than a population can hold.
+
+Each generation breeds children of every task: crossover of whole segments, partly with other tasks, mutation, and
+fresh sparse genotypes. A candidate is judged by how crowded its route is (:mod:`genoevo.community.overlap`), by the
+number of modules that it uses, and, if the caller has one, by a judge such as a critic. All of this is [O].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._types import Floats, Ints, Origins
+from genoevo.community.overlap import crowding, load, usage
+from genoevo.community.settings import Mating
+from genoevo.decode import stages_of
+from genoevo.layout import StagedLayout
+from genoevo.operators.reproduction import Origin, Reproduction
+from genoevo.operators.routes import sparse
+from genoevo.operators.selection import tournament_within
+from genoevo.population import Population
+
+Judge = Callable[[Population, Ints], Floats]
+"""Scores n candidates, given the task of each, (n,) int64: (n,) float64, higher is better."""
+Shuffle = Literal["none", "surrogate", "all"]
+_USED = 0.05  # share of the output above which a module counts as used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """The search for candidates; every number is our choice [O].
+
+    Parameters
+    ----------
+    children : >= 0
+        Children of every task in a generation; 0 for no search.
+    generations : >= 1
+        Generations in a round.
+    first_generations : >= 0
+        Generations before the first round, judged without a critic; the start population is their result.
+    pool : >= 2
+        The best candidates of a task, from which the next generation comes.
+    fresh : in [0, 1]
+        Share of the children that are new sparse genotypes. With 1 the search is a random one.
+    crowding : >= 0
+        Weight of the crowding of a route, in units of the judge's scores.
+    usage_cost : >= 0
+        Weight of each module that a route uses, in the same units.
+    surrogate : >= 0
+        Weight of the judge's scores, which are divided by their median absolute deviation within the task.
+    inertia : >= 0
+        What a candidate's score must exceed a genotype's by to take its place, in the same units.
+    shuffle
+        For control runs: ``surrogate`` permutes the judge's scores within each task, ``all`` the whole scores.
+
+    """
+
+    children: int = 0
+    generations: int = 1
+    first_generations: int = 25
+    pool: int = 12
+    fresh: float = 0.3
+    crowding: float = 4.0
+    usage_cost: float = 0.0
+    surrogate: float = 0.0
+    inertia: float = 4.0
+    shuffle: Shuffle = "none"
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        for name, least in (("children", 0), ("generations", 1), ("first_generations", 0), ("pool", 2)):
+            check_at_least(name, getattr(self, name), least)
+        check_between("fresh", self.fresh, 0, 1)
+        for name in ("crowding", "usage_cost", "surrogate", "inertia"):
+            check_at_least(name, getattr(self, name), 0)
+        check_choice("shuffle", self.shuffle, get_args(Shuffle))
+
+
+class Ranked(NamedTuple):
+    """Candidates of every task, (tasks, n) each, n the same for all: row i of task t is row t * n + i of *population*.
+
+    ``member`` is the place in the task's population of a genotype that is no child, -1 for children. ``parents``
+    (tasks, n, 2) are rows of the community's population, or -1, and ``origins`` codes of
+    :class:`~genoevo.operators.reproduction.Origin`. ``surrogate`` is the judge's score, NaN without one.
+    """
+
+    population: Population
+    usage: Floats
+    surrogate: Floats
+    member: Ints
+    parents: Ints
+    origins: Origins
+
+    def rows(self, chosen: Ints) -> Ranked:
+        """Return the candidates at *chosen*, (tasks, m) places."""
+        tasks, n = self.member.shape
+        flat = (np.arange(tasks)[:, None] * n + chosen).ravel()
+
+        def taken(array: np.ndarray) -> np.ndarray:
+            return array.reshape(tasks * n, *array.shape[2:])[flat].reshape(*chosen.shape, *array.shape[2:])
+
+        return Ranked(self.population[flat], *map(taken, self[1:]))
+
+    def joined(self, other: Ranked) -> Ranked:
+        """Return both sets of candidates, task by task."""
+        tasks, n = self.member.shape
+        m = other.member.shape[1]
+        order = np.concatenate(
+            [np.arange(tasks * n).reshape(tasks, n), tasks * n + np.arange(tasks * m).reshape(tasks, m)], axis=1
+        )
+        population = Population.concatenate([self.population, other.population])[order.ravel()]
+        arrays = (np.concatenate(pair, axis=1) for pair in zip(self[1:], other[1:], strict=True))
+        return Ranked(population, *arrays)
+
+
+@dataclass(slots=True)
+class Search:
+    """A search under the rules of a community.
+
+    ``decode`` returns the weights of genotypes (n, G). ``width`` is the number of columns of usages, one more than
+    the highest stage that the community may have.
+    """
+
+    rules: Candidates
+    layout: StagedLayout
+    decode: Callable[[Population], Floats]
+    mating: Mating
+    reproduction: Reproduction
+    rng: np.random.Generator
+    width: int
+
+    def members(self, population: Population, tasks: int) -> Ranked:
+        """Return the genotypes of *population*, task after task, as candidates without a score."""
+        size = len(population) // tasks
+        rows = np.arange(len(population)).reshape(tasks, size)
+        parents = np.stack([rows, np.full_like(rows, -1)], axis=2)
+        origins = np.full((tasks, size), Origin.MUTATION, np.int8)
+        place = np.tile(np.arange(size), (tasks, 1))
+        unknown = np.full((tasks, size), np.nan)
+        return Ranked(population, self.usage(population, tasks), unknown, place, parents, origins)
+
+    def usage(self, population: Population, tasks: int) -> Floats:
+        """Return the usage of each genotype, (tasks, n, width)."""
+        found = usage(self.decode(population), stages_of(population, self.layout), self.width)
+        return found.reshape(tasks, -1, self.width)
+
+    def judged(self, candidates: Ranked, judge: Judge | None) -> Ranked:
+        """Return the candidates with the judge's scores."""
+        if judge is None or not self.rules.surrogate:
+            return candidates
+        tasks, n = candidates.member.shape
+        scores = np.asarray(judge(candidates.population, np.repeat(np.arange(tasks), n)), np.float64).reshape(
+            tasks, n
+        )
+        if self.rules.shuffle == "surrogate":
+            scores = self.rng.permuted(scores, axis=1)
+        return candidates._replace(surrogate=scores)
+
+    def scores(self, candidates: Ranked, elites: Floats) -> Floats:
+        """Return the score of each candidate, (tasks, n), beside the other tasks' *elites* (tasks, width)."""
+        own = self._own(candidates)
+        return np.stack([self._beside(own[t], candidates.usage[t], elites, t) for t in range(len(own))])
+
+    def _beside(self, own: Floats, usages: Floats, elites: Floats, task: int) -> Floats:
+        """Return the scores of one task's candidates, (n,), from their *own* part and the other tasks' elites."""
+        scores = own - self.rules.crowding * crowding(usages, load(elites, task))
+        return self.rng.permutation(scores) if self.rules.shuffle == "all" else scores
+
+    def _own(self, candidates: Ranked) -> Floats:
+        """Return the part of the scores that does not depend on other tasks, (tasks, n)."""
+        used = (candidates.usage[:, :, 1:] > _USED).sum(axis=2)
+        total = -self.rules.usage_cost * used
+        if not np.isnan(candidates.surrogate).all():
+            score = candidates.surrogate
+            median = np.median(score, axis=1, keepdims=True)
+            deviation = np.median(np.abs(score - median), axis=1, keepdims=True)
+            total = total + self.rules.surrogate * (score - median) / np.maximum(deviation, 1e-9)
+        return np.asarray(total, np.float64)
+
+    def breed(self, parents: Ranked, merit: Floats) -> Ranked:
+        """Return children of every task, chosen by *merit* (tasks, n)."""
+        tasks, n = parents.member.shape
+        count, rng = self.rules.children, self.rng
+        task = np.repeat(np.arange(tasks), count)
+        flat = merit.ravel()
+        first = tournament_within(flat, task * n, n, rng, size=self.mating.tournament_size)
+        abroad = (rng.random(len(task)) < self.mating.community_rate) & (tasks > 1)
+        other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
+        donor = np.where(abroad, other, task)
+        second = tournament_within(flat, donor * n, n, rng, size=self.mating.tournament_size)
+        population = parents.population
+        bred, origins = self.reproduction.children(population[first], population[second], rng, self.layout)
+        fresh = np.flatnonzero((origins == Origin.FRESH) | (rng.random(len(task)) < self.rules.fresh))
+        if len(fresh):
+            new = sparse(stages_of(bred[fresh], self.layout), self.layout, rng)
+            bred = bred.replaced(fresh, Population(new.words, new.lengths, weights=bred.weights))
+            origins[fresh] = Origin.FRESH
+        ancestors = parents.parents.reshape(-1, 2)[:, 0]
+        pairs = np.stack([ancestors[first], ancestors[second]], axis=1)
+        pairs[origins != Origin.CROSSOVER, 1] = -1
+        pairs[origins == Origin.FRESH, 0] = -1
+        shape = tasks, count
+        unknown = np.full(shape, np.nan)
+        return Ranked(
+            bred,
+            self.usage(bred, tasks),
+            unknown,
+            np.full(shape, -1),
+            pairs.reshape(*shape, 2),
+            origins.reshape(shape),
+        )
+
+    def propose(self, members: Ranked, elites: Floats, judge: Judge | None) -> tuple[Ranked, Floats]:
+        """Return members and children of this round's generations, and their scores (tasks, n).
+
+        The *elites* stay; children are judged beside them.
+        """
+        candidates = self.judged(members, judge)
+        scores = self.scores(candidates, elites)
+        size = members.member.shape[1]
+        for _ in range(self.rules.generations):
+            children = self.judged(self.breed(candidates, scores), judge)
+            candidates = candidates.joined(children)
+            scores = self.scores(candidates, elites)
+            # Members are never dropped: they come first, the best children follow.
+            best = size + np.argsort(-scores[:, size:], axis=1, kind="stable")[:, : self.rules.pool]
+            kept = np.concatenate([np.tile(np.arange(size), (len(best), 1)), best], axis=1)
+            candidates, scores = candidates.rows(kept), np.take_along_axis(scores, kept, axis=1)
+        return candidates, scores
+
+    def settle(self, start: Population, tasks: int) -> Population:
+        """Return the start population after a search in which tasks move apart, each one's best genotype first.
+
+        Tasks choose in turn, in random order, each beside what the others have chosen so far.
+        """
+        size = len(start) // tasks
+        candidates = self.members(start, tasks)
+        leaders = candidates.usage[:, 0].copy()
+        for _ in range(self.rules.first_generations):
+            scores = self.scores(candidates, leaders)
+            candidates = candidates.joined(self.breed(candidates, scores))
+            own, scores = self._own(candidates), np.empty(candidates.member.shape)
+            for task in self.rng.permutation(tasks):
+                scores[task] = self._beside(own[task], candidates.usage[task], leaders, task)
+                leaders[task] = candidates.usage[task, scores[task].argmax()]
+            best = np.argsort(-scores, axis=1, kind="stable")[:, : max(self.rules.pool, size)]
+            candidates = candidates.rows(best)
+        return candidates.rows(_distinct(candidates.usage, size)).population
+
+
+def _distinct(usages: Floats, count: int) -> Ints:
+    """Return the places of *count* candidates of each task, the first ones of different usage before all others."""
+    chosen = []
+    for of_task in usages.round(6):
+        _, first = np.unique(of_task, axis=0, return_index=True)
+        others = np.setdiff1d(np.arange(len(of_task)), first)
+        chosen.append(np.concatenate([np.sort(first), others])[:count])
+    return np.array(chosen)

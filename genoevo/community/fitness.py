@@ -1,0 +1,205 @@
+"""The fitness of every genotype as a record of its episodes, with intervals, which survives rounds.
+
+One episode says little about a genotype. So its episodes are added up over all rounds in which it takes part, older
+ones with less weight, and two genotypes count as different only if their intervals say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._types import Flags, Floats, Ints
+from genoevo.state import State, check_array, check_state
+
+_SPREAD_EPISODES = 20  # over which a task's mean return and its spread are averaged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The choice of a task's elite, and of the genotypes that stay; every number is our choice [O].
+
+    Parameters
+    ----------
+    rule
+        ``round``: the elite is the best of the round's own episodes, and all other genotypes are replaced by
+        children. ``record``: genotypes keep a record of all their episodes, the elite goes only if another's record
+        is better by more than its noise, and genotypes that are clearly worse are replaced.
+    memory : in [0, 1]
+        Share of an episode's weight that is left after each round, under ``record``.
+    confidence : >= 0
+        Standard errors by which a challenger must be better than the elite, under ``record``.
+    resolution : in [0, 1]
+        Standard error of a success rate below which two genotypes that cannot be told apart count as equal: then
+        the one that uses fewer modules is better.
+
+    """
+
+    rule: Literal["round", "record"] = "round"
+    memory: float = 0.9
+    confidence: float = 1.0
+    resolution: float = 0.05
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, get_args(Literal["round", "record"]))
+        check_between("memory", self.memory, 0, 1)
+        check_at_least("confidence", self.confidence, 0)
+        check_between("resolution", self.resolution, 0, 1)
+
+
+class Estimate(NamedTuple):
+    """Means and standard errors, arrays of one shape."""
+
+    mean: Floats
+    error: Floats
+
+
+@dataclass(slots=True)
+class FitnessRecord:
+    """The record of each genotype, arrays (tasks, size), and of each task, arrays (tasks,).
+
+    Attributes
+    ----------
+    episodes, successes, advantages : (tasks, size) float64
+        Weighted sums over the genotype's episodes: their number, successes, and returns in units of the task's own
+        running mean and spread.
+    age : (tasks, size) int64
+        Rounds in which the genotype had an episode.
+    surrogate : (tasks, size) float64
+        The score that the genotype was given without episodes when it was bred; NaN for none.
+    task_episodes, task_successes : (tasks,) float64
+        Weighted sums over all episodes of the task.
+    mean_return, squared_spread : (tasks,) float64
+        Running mean of the task's returns and of their squared deviations from it; NaN before the first episode.
+
+    """
+
+    episodes: Floats
+    successes: Floats
+    advantages: Floats
+    age: Ints
+    surrogate: Floats
+    task_episodes: Floats
+    task_successes: Floats
+    mean_return: Floats
+    squared_spread: Floats
+    _present: Flags  # genotypes with an episode since the last round
+
+    @classmethod
+    def fresh(cls, tasks: int, size: int) -> FitnessRecord:
+        """Return the record of genotypes without episodes."""
+        sums = [np.zeros((tasks, size)) for _ in range(3)]
+        unknown = np.full((tasks, size), np.nan)
+        of_task = np.zeros(tasks), np.zeros(tasks), np.full(tasks, np.nan), np.full(tasks, np.nan)
+        return cls(*sums, np.zeros((tasks, size), np.int64), unknown, *of_task, np.zeros((tasks, size), np.bool_))
+
+    def add(self, tasks: Ints, genotypes: Ints, success: Flags, returns: Floats) -> None:
+        """Add n episodes, one at most of each task: (n,) each; *genotypes* count within their task."""
+        first = np.isnan(self.mean_return[tasks])
+        mean = np.where(first, returns, self.mean_return[tasks])
+        squared = np.where(first, 0.0, self.squared_spread[tasks])
+        deviation = returns - mean
+        spread = np.sqrt(squared)
+        advantage = np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 0)
+        self.episodes[tasks, genotypes] += 1
+        self.successes[tasks, genotypes] += success
+        # One return far from all others must not decide for good.
+        self.advantages[tasks, genotypes] += np.clip(advantage, -3, 3)
+        self.task_episodes[tasks] += 1
+        self.task_successes[tasks] += success
+        # The first episodes count alike, later ones by an exponential average.
+        share = np.maximum(1 / np.maximum(self.task_episodes[tasks], 1), 1 / _SPREAD_EPISODES)
+        self.mean_return[tasks] = mean + share * deviation
+        self.squared_spread[tasks] = squared + share * (deviation**2 - squared)
+        self._present[tasks, genotypes] = True
+
+    def count_round(self) -> None:
+        """Count the round in the age of every genotype that had an episode in it."""
+        self.age += self._present
+        self._present[:] = False
+
+    def fade(self, memory: float) -> None:
+        """Let *memory* of the weight of all episodes so far remain."""
+        for sums in (self.episodes, self.successes, self.advantages, self.task_episodes, self.task_successes):
+            sums *= memory
+
+    def follow(self, rows: Ints) -> None:
+        """Reorder the genotypes of each task; *rows* (tasks, size) are their places before, -1 for new ones."""
+        new = rows < 0
+        for name, empty in (("episodes", 0), ("successes", 0), ("advantages", 0), ("age", 0), ("surrogate", np.nan)):
+            moved = np.take_along_axis(getattr(self, name), np.maximum(rows, 0), axis=1)
+            setattr(self, name, np.where(new, empty, moved).astype(moved.dtype))
+        self._present = np.zeros_like(new)
+
+    @property
+    def success(self) -> Estimate:
+        """The success rate of each genotype, (tasks, size): mean and deviation of a Beta posterior, prior uniform."""
+        return _rate(self.successes, self.episodes)
+
+    @property
+    def advantage(self) -> Estimate:
+        """The mean return of each genotype in units of its task's spread, (tasks, size), shrunk towards 0.
+
+        The prior counts as one episode at the task's mean; the spread of single episodes is 1 by construction.
+        """
+        return Estimate(self.advantages / (self.episodes + 1), 1 / np.sqrt(self.episodes + 1))
+
+    @property
+    def task_success(self) -> Estimate:
+        """The success rate of each task over all of its genotypes, (tasks,)."""
+        return _rate(self.task_successes, self.task_episodes)
+
+    @property
+    def task_return(self) -> Estimate:
+        """The running mean return of each task and its standard error, (tasks,); NaN before the first episode."""
+        count = np.clip(self.task_episodes, 1, _SPREAD_EPISODES)
+        return Estimate(self.mean_return, np.sqrt(self.squared_spread / count))
+
+    def better(self, challenger: Ints, incumbent: Ints, used: Ints, rule: Selection) -> Flags:
+        """Return for each task whether *challenger* (tasks,) is better than *incumbent* (tasks,), both places.
+
+        Success decides first, then return: the lower bound of one must pass the mean of the other. If neither tells
+        them apart, and both are known to within the resolution, the one with fewer *used* (tasks, size) modules is
+        better. A genotype without an episode is not better than any.
+        """
+        tasks = np.arange(len(self.age))
+
+        def decided(estimate: Estimate) -> tuple[Flags, Flags]:
+            mean, error = estimate.mean, rule.confidence * estimate.error
+            ours, theirs = mean[tasks, challenger], mean[tasks, incumbent]
+            return ours - error[tasks, challenger] > theirs, theirs - error[tasks, incumbent] > ours
+
+        by_success, against = decided(self.success)
+        by_return, against_return = decided(self.advantage)
+        error = self.success.error
+        equal = ~(by_success | against | by_return | against_return)
+        equal &= np.maximum(error[tasks, challenger], error[tasks, incumbent]) <= rule.resolution
+        thriftier = used[tasks, challenger] < used[tasks, incumbent]
+        won = by_success | (~against & (by_return | (equal & thriftier)))
+        return np.asarray(won & (self.age[tasks, challenger] > 0))
+
+    def as_arrays(self) -> dict[str, Any]:
+        """Return all arrays by name."""
+        return {name.removeprefix("_"): getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_state(cls, state: State, tasks: int, size: int) -> FitnessRecord:
+        """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
+        names = [name.removeprefix("_") for name in cls.__slots__]
+        check_state("a fitness record", state, names)
+        fresh, arrays = cls.fresh(tasks, size).as_arrays(), {}
+        for name, empty in fresh.items():
+            arrays[name] = check_array(name, state[name], empty.dtype.type, empty.shape)
+        if any((arrays[name] < 0).any() for name in ("episodes", "successes", "age", "task_episodes")):
+            raise ValueError("a fitness record counts less than 0 episodes, successes or rounds")
+        return cls(*(arrays[name] for name in names))
+
+
+def _rate(successes: Floats, episodes: Floats) -> Estimate:
+    mean = (successes + 1) / (episodes + 2)
+    return Estimate(mean, np.sqrt(mean * (1 - mean) / (episodes + 3)))

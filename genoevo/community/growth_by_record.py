@@ -1,0 +1,92 @@
+"""The growth rule on the record of a task: an interval says whether it improves, and a new module must be tried first.
+
+The best score of single episodes, with which :class:`~genoevo.community.growth_rule.GrowthHistory` compares, cannot be
+beaten after one lucky success. Here a task improves if the lower bound of its success rate, or while it has none of
+its mean return, passes the value of its last improvement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genoevo._types import Flags, Floats, Ints
+from genoevo.community.fitness import FitnessRecord
+from genoevo.state import State, check_array, check_state
+
+_FAILS = 0.05  # a success rate below this is none
+
+
+@dataclass(slots=True)
+class RecordHistory:
+    """The history of each task as far as growth by record needs it; every array is (tasks,).
+
+    Attributes
+    ----------
+    stagnant : int64
+        Rounds since the last improvement; 0 while a new module has not been judged.
+    best_success, best_return : float64
+        Success rate and mean return at the last improvement; -inf before the first.
+    waiting : bool
+        Whether the newest module has been added and no episode has judged its use yet.
+    unused : int64
+        Rounds in which the elite did not use the newest module.
+
+    """
+
+    stagnant: Ints
+    best_success: Floats
+    best_return: Floats
+    waiting: Flags
+    unused: Ints
+
+    @classmethod
+    def fresh(cls, tasks: int) -> RecordHistory:
+        """Return the history of *tasks* before their first round."""
+        low = np.full(tasks, -np.inf)
+        none = np.zeros(tasks, np.int64)
+        return cls(none, low, low.copy(), np.zeros(tasks, np.bool_), none.copy())
+
+    def update(
+        self, record: FitnessRecord, mastered: Flags, confidence: float, newest: Floats, threshold: float
+    ) -> None:
+        """Add a round.
+
+        *newest* (tasks, size) is each genotype's share of the output that the task's newest module carries; above
+        *threshold* it is used. The first genotype of a task is its elite.
+        """
+        judged = ((newest > threshold) & (record.age > 0)).any(axis=1)
+        self.waiting &= ~judged
+        success, mean_return = record.task_success, record.task_return
+        by_success = success.mean - confidence * success.error > self.best_success
+        by_return = mean_return.mean - confidence * mean_return.error > self.best_return
+        fails = (record.task_successes <= _FAILS * record.task_episodes) & np.isneginf(self.best_success)
+        better = by_success & ~fails | by_return & fails
+        better |= np.isneginf(self.best_success) & ~fails  # the first successes
+        self.best_success = np.where(better & ~fails, success.mean, self.best_success)
+        self.best_return = np.where(better, mean_return.mean, self.best_return)
+        self.stagnant = np.where(better | mastered | self.waiting, 0, self.stagnant + 1)
+        self.unused = np.where((newest[:, 0] > threshold) | self.waiting, 0, self.unused + 1)
+
+    def forget(self, grown: list[int], shrunk: list[int]) -> None:
+        """Start anew for tasks whose stage has changed: they have `patience` rounds to improve again."""
+        for tasks in (grown, shrunk):
+            self.stagnant[tasks] = 0
+            self.unused[tasks] = 0
+        self.waiting[grown] = True
+        self.waiting[shrunk] = False
+
+    def as_arrays(self) -> dict[str, Any]:
+        """Return the five arrays by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_state(cls, state: State, tasks: int) -> RecordHistory:
+        """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
+        check_state("a community's growth history", state, cls.__slots__)
+        fresh = cls.fresh(tasks).as_arrays()
+        return cls(
+            **{name: check_array(name, state[name], fresh[name].dtype.type, (tasks,)) for name in cls.__slots__}
+        )

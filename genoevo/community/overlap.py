@@ -1,0 +1,66 @@
+"""The overlap between tasks: how much of a route passes through modules that other tasks use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genoevo._types import Floats, Ints
+from genoevo.decode import output_shares
+from genoevo.layout import StagedLayout
+
+BYPASS_USERS = 2.0
+"""Tasks that count as users of the embedding in the output: it is everybody's, so going by it alone is no route [O]."""
+
+
+def usage(weights: Floats, stages: Ints, width: int) -> Floats:
+    """Return the distribution of each genotype's output over what it passes through.
+
+    Parameters
+    ----------
+    weights, stages
+        As for :func:`~genoevo.decode.output_shares`.
+    width
+        Columns of the result, at least the highest stage + 1.
+
+    Returns
+    -------
+    (n, width) float64, each row sums to 1: column k is module k's share of the output in proportion to all shares,
+    column 0 the weight of the embedding in the output itself.
+
+    """
+    shares = output_shares(weights, stages)
+    slices = StagedLayout(1).segments(int(stages.max()))
+    direct = np.zeros(len(weights))
+    for stage in np.unique(stages):
+        rows = stages == stage
+        direct[rows] = weights[rows, slices[stage - 1].start]
+    result = np.zeros((len(weights), width))
+    result[:, : shares.shape[1]] = shares
+    result[:, 0] = direct
+    return np.asarray(result / result.sum(axis=1, keepdims=True))
+
+
+def load(elites: Floats, task: int) -> Floats:
+    """Return what the other tasks' *elites* (tasks, width), rows of :func:`usage`, leave on each column for *task*.
+
+    The load is in units of the mean load of a module: 1 for even use. Column 0 counts as used by two tasks.
+    """
+    others = elites.sum(axis=0) - elites[task]
+    others[0] = BYPASS_USERS
+    mean = others[1:].mean()
+    return np.asarray(others / mean) if mean > 0 else np.zeros_like(others)
+
+
+def crowding(candidates: Floats, of_load: Floats) -> Floats:
+    """Return how crowded the route of each candidate is, (..., n): its usage times :func:`load`; 0 for none."""
+    return np.asarray(candidates @ of_load)
+
+
+def mean_overlap(elites: Floats) -> float:
+    """Return the mean over pairs of tasks of the product of their usages: 0 for disjoint routes, 1 for one module."""
+    n = len(elites)
+    if n < 2:
+        return 0.0
+    modules = elites[:, 1:]
+    products = modules @ modules.T
+    return float((products.sum() - np.trace(products)) / (n * (n - 1)))

@@ -1,0 +1,240 @@
+"""A community whose genotypes keep a record of their episodes, and whose children are candidates of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from genoevo._check import check_choice
+from genoevo._types import Floats, Ints
+from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
+from genoevo.community.candidates import Candidates, Judge, Ranked, Search
+from genoevo.community.fitness import FitnessRecord, Selection
+from genoevo.community.growth_by_record import RecordHistory
+from genoevo.community.growth_rule import Growth, resized, stage_changes
+from genoevo.community.overlap import mean_overlap
+from genoevo.community.populations import TaskPopulations
+from genoevo.community.rollback import WEIGHTS
+from genoevo.community.round import elite_first
+from genoevo.community.settings import Decoding, Mating
+from genoevo.decode import output_shares, stages_of
+from genoevo.layout import StagedLayout
+from genoevo.operators.reproduction import Reproduction
+from genoevo.operators.routes import disjoint, sparse
+from genoevo.population import Population
+from genoevo.state import State, check_state, rebuild, settings_state
+
+Start = Literal["random", "sparse", "disjoint"]
+
+
+class RecordCommunity(TaskPopulations):
+    """The populations of several tasks, which evolve together, each genotype judged by all of its episodes.
+
+    Parameters
+    ----------
+    layout, tasks, seed, size, stage, reproduction, mating, growth, decoding
+        As for :class:`~genoevo.community.community.Community`.
+    selection, candidates
+        The rules of elites and of new genotypes; see their classes.
+    start
+        The first genotypes: uniform ``random`` bits; ``sparse`` ones, see :func:`genoevo.operators.routes.sparse`,
+        whose routes begin on different modules from task to task; or ``disjoint`` hand-written routes, see
+        :func:`genoevo.operators.routes.disjoint`, for control runs [O]. A search before the first round, if the
+        candidates' rule has one, begins with them.
+
+    Attributes
+    ----------
+    record : FitnessRecord
+        The episodes of every genotype: add them before :meth:`step`.
+
+    """
+
+    def __init__(
+        self,
+        layout: StagedLayout,
+        tasks: Sequence[str],
+        *,
+        seed: int,
+        size: int = 3,
+        stage: int = 3,
+        reproduction: Reproduction | None = None,
+        mating: Mating | None = None,
+        growth: Growth | None = None,
+        decoding: Decoding | None = None,
+        selection: Selection | None = None,
+        candidates: Candidates | None = None,
+        start: Start = "random",
+    ) -> None:
+        check_choice("start", start, get_args(Start))
+        self.selection = selection or Selection(rule="record")
+        self.candidates = candidates or Candidates()
+        self._start: Start = start
+        super().__init__(
+            layout,
+            tasks,
+            seed=seed,
+            size=size,
+            stage=stage,
+            reproduction=reproduction,
+            mating=mating,
+            growth=growth,
+            decoding=decoding,
+        )
+
+    def _begin(self) -> None:
+        n = len(self.tasks)
+        self.record = FitnessRecord.fresh(n, self.size)
+        self._history = RecordHistory.fresh(n)
+        stages = np.full(n * self.size, self.start_stage)
+        if self._start == "sparse":
+            apart = 1 + (np.repeat(np.arange(n), self.size) + np.tile(np.arange(self.size), n) * n) % self.start_stage
+            self._replace_all(sparse(stages, self.layout, self.rng, output=apart))
+        elif self._start == "disjoint":
+            routes = disjoint(n, self.start_stage, self.layout)
+            self._replace_all(routes[np.repeat(np.arange(n), self.size)])
+        if self.candidates.children and self.candidates.first_generations:
+            self.population = self._search().settle(self.population, n)
+
+    def _replace_all(self, population: Population) -> None:
+        self.population = Population(population.words, population.lengths, weights=WEIGHTS)
+
+    def _search(self) -> Search:
+        return Search(
+            self.candidates,
+            self.layout,
+            self.weights,
+            self.mating,
+            self.reproduction,
+            self.rng,
+            self.growth.max_modules + 1,
+        )
+
+    def usage(self) -> Floats:
+        """Return the :func:`~genoevo.community.overlap.usage` of each genotype, (tasks, size, max_modules + 1)."""
+        return self._search().usage(self.population, len(self.tasks))
+
+    def step(
+        self, *, breed: bool = True, module_budget: int | None = None, judge: Judge | None = None
+    ) -> RecordRound:
+        """Run one round for every task: elites, rejected genotypes, candidates, growth.
+
+        Every genotype must have had an episode since it was bred (:attr:`record`), or it keeps its place.
+
+        Parameters
+        ----------
+        breed
+            False keeps all genotypes, with the elite in front. Stages may still change.
+        module_budget
+            Largest sum of all tasks' stages that growth may reach; see
+            :meth:`genoevo.community.community.Community.step`.
+        judge
+            Scores candidates without episodes; used if the candidates' rule has a weight for it.
+
+        """
+        tasks, record = len(self.tasks), self.record
+        effective, stages = self.effective_modules(), self.stages
+        record.count_round()
+        success, advantage, age, surrogate = record.success, record.advantage, record.age, record.surrogate
+        elites = choose_elites(record, effective, self.selection)
+        order = elite_first(elites, self.size)
+        self.population = self.population[order.ravel()]
+        record.follow(order - np.arange(tasks)[:, None] * self.size)
+        used = np.take_along_axis(effective, order - np.arange(tasks)[:, None] * self.size, axis=1)
+        rejected = rejections(record, used, self.selection)
+        usages = self.usage()[:, 0]
+        self.rounds += 1
+        grown, shrunk = self._stage_changes(used[:, 0], stages, module_budget)
+        search = self._search()
+        chosen = search.members(self.population, tasks)
+        if breed and self.candidates.children:
+            candidates, scores = search.propose(chosen, usages, judge)
+            chosen = candidates.rows(replacements(scores, rejected, self.candidates.inertia))
+        self.population = resized(
+            chosen.population, grown, shrunk, self.size, self.layout, self.growth.fill, self.rng
+        )
+        self._follow(chosen, grown + shrunk)
+        parents = np.where(chosen.parents < 0, -1, order.ravel()[np.maximum(chosen.parents, 0)])
+        return RecordRound(
+            success=success,
+            advantage=advantage,
+            age=age,
+            surrogate=surrogate,
+            effective_modules=effective,
+            elites=elites,
+            survived=elites == 0,
+            rejected=np.take_along_axis(rejected, np.argsort(order, axis=1), axis=1),
+            kept=(chosen.member >= 0).sum(axis=1),
+            overlap=mean_overlap(usages),
+            grown=grown,
+            shrunk=shrunk,
+            parents=parents[:, 1:],
+            origins=chosen.origins[:, 1:],
+        )
+
+    def _follow(self, chosen: Ranked, moved: list[int]) -> None:
+        """Let the record follow the genotypes that stay; others of a task whose stage has changed start anew."""
+        sources = chosen.member.copy()
+        sources[moved, 1:] = -1
+        self.record.follow(sources)
+        self.record.surrogate = np.where(sources < 0, chosen.surrogate, self.record.surrogate)
+        self.record.fade(self.selection.memory)
+        # A genotype's fitness is its record; the population's own is for readers of the state.
+        mean, error = self.record.success
+        known = np.stack([mean.ravel(), self.record.advantage.mean.ravel()], axis=1)
+        known[(self.record.age == 0).ravel()] = np.nan
+        population = self.population
+        self.population = Population(population.words, population.lengths, known, WEIGHTS)
+
+    def _stage_changes(self, effective: Ints, stages: Ints, budget: int | None) -> tuple[list[int], list[int]]:
+        """Add the round to the history, and return the tasks that grow and that give a module back."""
+        mastered = self.record.task_success.mean >= self.growth.mastery
+        shares = output_shares(self.weights(), stages_of(self.population, self.layout)).reshape(
+            len(stages), self.size, -1
+        )
+        newest = np.take_along_axis(shares, stages[:, None, None], axis=2)[..., 0]
+        threshold = self.mating.usage_threshold
+        self._history.update(self.record, mastered, self.selection.confidence, newest, threshold)
+        grown, shrunk = stage_changes(
+            self.growth,
+            stagnant=self._history.stagnant,
+            mastered=mastered,
+            effective=effective,
+            stages=stages,
+            start_stage=self.start_stage,
+            rounds=self.rounds,
+            held=self._history.waiting,
+            budget=budget,
+        )
+        patience = self.growth.unused_patience
+        if patience is not None:
+            unused = (self._history.unused >= patience) & (stages > self.start_stage)
+            unused[grown + shrunk] = False
+            shrunk = sorted(shrunk + np.flatnonzero(unused).tolist())
+        self._history.forget(grown, shrunk)
+        return grown, shrunk
+
+    def state_dict(self) -> State:
+        """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
+        return {
+            **super().state_dict(),
+            "selection": settings_state(self.selection),
+            "candidates": settings_state(self.candidates),
+            "record": self.record.as_arrays(),
+            "memory": self._history.as_arrays(),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> RecordCommunity:
+        """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
+        check_state("a community", state, ("selection", "candidates", "record", "memory"))
+        rules = {
+            "selection": rebuild(Selection, state["selection"]),
+            "candidates": rebuild(Candidates, state["candidates"]),
+        }
+        community = cls._restored(state, **rules)
+        tasks = len(community.tasks)
+        community.record = FitnessRecord.from_state(state["record"], tasks, community.size)
+        community._history = RecordHistory.from_state(state["memory"], tasks)
+        return community
