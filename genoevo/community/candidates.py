@@ -82,7 +82,7 @@ class Candidates:
 
 
 class Ranked(NamedTuple):
-    """Candidates of every task, (tasks, n) each, n the same for all: row i of task t is row t * n + i of *population*.
+    """Candidates of every task, arrays (tasks, n): candidate i of task t is row t * n + i of *population*.
 
     ``member`` is the place in the task's population of a genotype that is no child, -1 for children. ``parents``
     (tasks, n, 2) are rows of the community's population, or -1, and ``origins`` codes of

@@ -39,7 +39,7 @@ class Selection:
     """
 
     rule: Literal["round", "record"] = "round"
-    memory: float = 0.9
+    memory: float = 0.95
     confidence: float = 1.0
     resolution: float = 0.05
 

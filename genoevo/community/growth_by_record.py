@@ -1,8 +1,8 @@
-"""The growth rule on the record of a task: an interval says whether it improves, and a new module must be tried first.
+"""The growth rule on the record of a task: an interval says whether it improves, and a new module is tried first.
 
-The best score of single episodes, with which :class:`~genoevo.community.growth_rule.GrowthHistory` compares, cannot be
-beaten after one lucky success. Here a task improves if the lower bound of its success rate, or while it has none of
-its mean return, passes the value of its last improvement.
+The best score of single episodes, with which :class:`~genoevo.community.growth_rule.GrowthHistory` compares, cannot
+be beaten after one lucky success. Here a task improves if the lower bound of its success rate, or while it has none
+of its mean return, passes the value of its last improvement.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from genoevo.decode import output_shares
 from genoevo.layout import StagedLayout
 
 BYPASS_USERS = 2.0
-"""Tasks that count as users of the embedding in the output: it is everybody's, so going by it alone is no route [O]."""
+"""Tasks that count as users of the embedding in the output: it is everybody's, so by it alone is no route [O]."""
 
 
 def usage(weights: Floats, stages: Ints, width: int) -> Floats:

@@ -181,8 +181,7 @@ class RecordCommunity(TaskPopulations):
         self.record.surrogate = np.where(sources < 0, chosen.surrogate, self.record.surrogate)
         self.record.fade(self.selection.memory)
         # A genotype's fitness is its record; the population's own is for readers of the state.
-        mean, error = self.record.success
-        known = np.stack([mean.ravel(), self.record.advantage.mean.ravel()], axis=1)
+        known = np.stack([self.record.success.mean.ravel(), self.record.advantage.mean.ravel()], axis=1)
         known[(self.record.age == 0).ravel()] = np.nan
         population = self.population
         self.population = Population(population.words, population.lengths, known, WEIGHTS)
