@@ -43,6 +43,16 @@ class RecordRound:
     parents: Ints
     origins: Origins
 
+    @property
+    def scores(self) -> Floats:
+        """The success rate of each genotype's record, (tasks, size)."""
+        return self.success.mean
+
+    @property
+    def restored(self) -> list[int]:
+        """No task is rolled back: an elite stays until another is better."""
+        return []
+
 
 def choose_elites(record: FitnessRecord, used: Ints, rule: Selection) -> Ints:
     """Return the place of each task's elite, (tasks,): 0, the present one, unless another is better."""

@@ -111,6 +111,11 @@ class RecordCommunity(TaskPopulations):
             self.growth.max_modules + 1,
         )
 
+    @property
+    def wants_judge(self) -> bool:
+        """Whether :meth:`step` reads its judge."""
+        return bool(self.candidates.children and self.candidates.surrogate)
+
     def usage(self) -> Floats:
         """Return the :func:`~genoevo.community.overlap.usage` of each genotype, (tasks, size, max_modules + 1)."""
         return self._search().usage(self.population, len(self.tasks))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from genoevo.community import Decoding, Growth, Mating
+from genoevo.community import Candidates, Decoding, Growth, Mating, Selection
 from genoevo.operators import Reproduction
 from genoevo_runs.settings import Count, Fraction, Settings
 
@@ -21,8 +21,15 @@ class Genotypes(Settings):
     """Genotypes per task: 3 for MT10, 4 for MT50 [P]."""
     start_stage: Annotated[Count, Field(json_schema_extra={"allowed": "1 to growth.max_modules"})] = 3
     """Modules of every task at the start [P]."""
+    start: Literal["random", "sparse", "disjoint"] = "random"
+    """First genotypes, under ``selection.rule = record``: uniform ``random`` bits, ``sparse`` ones
+    whose routes begin on different modules from task to task, or hand-written ``disjoint`` routes,
+    for control runs [O]."""
     episodes: Count = 1
     """Training episodes that each genotype drives in a round [O]."""
+    shared_goals: bool = False
+    """Whether the genotypes of a task meet the same goals: a new one is drawn when each of them has
+    had an episode with the last one [O]."""
     evolve: bool = True
     """Whether rounds breed new genotypes. Otherwise the random genotypes of the start stay; tasks
     grow all the same [O]."""
@@ -35,6 +42,12 @@ class Genotypes(Settings):
     update_with: Literal["sample", "elite", "stored"] = "sample"
     """Genotype of each task in a gradient step: ``sample`` (drawn from the task's population),
     ``elite``, or ``stored`` (the one that produced the transition) [O]."""
+    critic_routing: Literal["genotype", "elite", "uniform"] = "genotype"
+    """Routing of critics of kind ``genotype``: that of the genotype which the update trains, that of
+    the task's ``elite``, or ``uniform`` weights over all modules of the task [O]."""
+    surrogate_states: Count = 48
+    """Recent replay states of each task on which a critic judges candidates, if
+    ``candidates.surrogate`` is above 0 [O]."""
     hybrid_rate: Annotated[float, Field(gt=0)] | None = None
     """Learning rate, in units of a code, of gradient steps on the decoded weights of the genotypes
     that gradient steps use (``genoevo_mega.evolution.relaxed_codes``); null for none [O]."""
@@ -49,3 +62,5 @@ class EvolutionSettings:
     reproduction: Reproduction
     mating: Mating
     growth: Growth
+    selection: Selection
+    candidates: Candidates

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from genoevo.community import Decoding, Growth, Mating
+from genoevo.community import Candidates, Decoding, Growth, Mating, Selection
 from genoevo.operators import Reproduction
 from genoevo_mega.config.code import is_code
 from genoevo_mega.config.critic import Critic
@@ -76,6 +76,8 @@ class Config(Settings):
     other ``lengths`` than the default, are refused."""
     mating: Mating = Mating()
     growth: Growth = Growth()
+    selection: Selection = Selection()
+    candidates: Candidates = Candidates()
     sac: Sac = Sac()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
@@ -86,7 +88,15 @@ class Config(Settings):
     @property
     def evolution(self) -> EvolutionSettings:
         """The settings that evolution reads."""
-        return EvolutionSettings(self.genotypes, self.decoding, self.reproduction, self.mating, self.growth)
+        return EvolutionSettings(
+            self.genotypes,
+            self.decoding,
+            self.reproduction,
+            self.mating,
+            self.growth,
+            self.selection,
+            self.candidates,
+        )
 
     @property
     def code(self) -> dict[str, str]:
@@ -118,12 +128,36 @@ class Config(Settings):
             self._check_hybrid()
         if self.sac.precision == "tf32" and self.compute.device != "cuda":
             raise ValueError("sac.precision = 'tf32': needs compute.device = 'cuda'; a CPU has fp32 and bf16")
+        self._check_selection()
         if self.reproduction.changes_lengths:
             raise ValueError(
                 "reproduction: children must keep their length, which is that of their task's stage; "
                 "crossover = 'cut_and_splice' and resize_rate above 0 change it"
             )
         return self
+
+    def _check_selection(self) -> None:
+        """Refuse settings that only the other rule of selection reads."""
+        by_record = self.selection.rule == "record"
+        genotypes = self.genotypes
+        if by_record and genotypes.rollback is not None:
+            raise ValueError(
+                f"genotypes.rollback = {genotypes.rollback}: must be null for selection.rule = 'record', whose "
+                "elites stay until another is better"
+            )
+        if by_record and genotypes.hybrid_rate is not None:
+            raise ValueError(
+                f"genotypes.hybrid_rate = {genotypes.hybrid_rate}: must be null for selection.rule = 'record', whose "
+                "records are of genotypes that do not change"
+            )
+        needs = {
+            "genotypes.start": genotypes.start != "random",
+            "candidates.children": self.candidates.children > 0,
+            "growth.unused_patience": self.growth.unused_patience is not None,
+        }
+        if not by_record and any(needs.values()):
+            name = next(name for name, given in needs.items() if given)
+            raise ValueError(f"{name}: needs selection.rule = 'record', got {self.selection.rule!r}")
 
     def _check_hybrid(self) -> None:
         rate = f"genotypes.hybrid_rate = {self.genotypes.hybrid_rate}: must be null"

@@ -113,9 +113,15 @@ class Episodes:
         mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
         return FinishedEpisodes(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
-    def start(self, tasks: Ints, pool: RolloutPool, first_goal: int = 0) -> None:
-        """Start the next episodes of *tasks*, (n,) int64; draw a goal for each, numbered from *first_goal*."""
-        self.goals[tasks] = first_goal + self._rng.integers(0, self._goal_count, len(tasks))
+    def start(self, tasks: Ints, pool: RolloutPool, first_goal: int = 0, same_goal: Flags | None = None) -> None:
+        """Start the next episodes of *tasks*, (n,) int64; draw a goal for each, numbered from *first_goal*.
+
+        *same_goal* (n,) marks the tasks that meet the number of their last goal again.
+        """
+        number = self._rng.integers(0, self._goal_count, len(tasks))
+        if same_goal is not None:
+            number = np.where(same_goal, self.goals[tasks] % PHASE, number)
+        self.goals[tasks] = first_goal + number
         self.taken[tasks], self.returns[tasks], self.success[tasks] = 0, 0.0, False
         mask = np.zeros(len(self.taken), np.bool_)
         mask[tasks] = True

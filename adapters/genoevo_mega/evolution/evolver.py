@@ -15,16 +15,22 @@ import numpy.typing as npt
 import torch
 
 from genoevo import Community, StagedLayout
-from genoevo.community import Round
+from genoevo.community import RecordCommunity, RecordRound, Round
+from genoevo.community.candidates import Judge
 from genoevo.state import State
 from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.genotype_store import GenotypeStore
 from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
 from genoevo_mega.evolution.relaxed_codes import RelaxedCodes
+from genoevo_mega.evolution.round_records import genealogy, selection
+from genoevo_mega.evolution.surrogate import Surrogate, Values
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints, restore_array
 from genoevo_runs.errors import ConfigError, UserError
+
+_RULES = ("reproduction", "mating", "growth", "decoding")
+_RECORD_RULES = ("selection", "candidates")
 
 
 class Evolver:
@@ -32,7 +38,7 @@ class Evolver:
 
     Attributes
     ----------
-    community : Community
+    community : Community or RecordCommunity
         The populations of all tasks.
     acting_genotype : (tasks,) int64
         The genotype of each task's population that acts in the present episode.
@@ -41,12 +47,13 @@ class Evolver:
 
     """
 
-    def __init__(self, community: Community, genotypes: Genotypes) -> None:
+    def __init__(self, community: Community | RecordCommunity, genotypes: Genotypes) -> None:
         self.community = community
         self._episodes_due = genotypes.episodes
         self._update_with = genotypes.update_with
         self._breed, self._module_budget = genotypes.evolve, genotypes.module_budget
-        self._rollback = genotypes.rollback
+        self._rollback, self._shared_goals = genotypes.rollback, genotypes.shared_goals
+        self._critic_routing = genotypes.critic_routing
         tasks, size = len(community.tasks), community.size
         self.acting_genotype = np.zeros(tasks, np.int64)
         self.statistics = EpisodeStatistics(tasks, size)
@@ -66,18 +73,13 @@ class Evolver:
                 f"genotypes.module_budget = {genotypes.module_budget}: must be at least {least}, "
                 f"{len(tasks)} tasks of stage {genotypes.start_stage}"
             )
-        community = Community(
-            StagedLayout(genotypes.precision),
-            tasks,
-            seed=seed,
-            size=genotypes.population_size,
-            stage=genotypes.start_stage,
-            reproduction=settings.reproduction,
-            mating=settings.mating,
-            growth=settings.growth,
-            decoding=settings.decoding,
-        )
-        return cls(community, genotypes)
+        layout = StagedLayout(genotypes.precision)
+        rules: dict[str, Any] = {name: getattr(settings, name) for name in _RULES}
+        rules |= {"seed": seed, "size": genotypes.population_size, "stage": genotypes.start_stage}
+        if settings.selection.rule == "record":
+            by_record = {name: getattr(settings, name) for name in _RECORD_RULES}
+            return cls(RecordCommunity(layout, tasks, start=genotypes.start, **rules, **by_record), genotypes)
+        return cls(Community(layout, tasks, **rules), genotypes)
 
     @classmethod
     def from_state(cls, settings: EvolutionSettings, tasks: list[str] | None, state: State) -> Evolver:
@@ -91,8 +93,9 @@ class Evolver:
             If the state is corrupt or belongs to another run.
 
         """
-        community = Community.from_state(state)
-        for rules in ("reproduction", "mating", "growth", "decoding"):
+        by_record = settings.selection.rule == "record"
+        community = RecordCommunity.from_state(state) if by_record else Community.from_state(state)
+        for rules in (*_RULES, *(_RECORD_RULES if by_record else ())):
             if getattr(community, rules) != getattr(settings, rules):
                 raise UserError(
                     f"config.yaml: {rules} differs from the rules of the run: {getattr(community, rules)}"
@@ -142,44 +145,57 @@ class Evolver:
         finished = finished.only(~self._spans_rounds[finished.tasks])
         genotype = self.acting_genotype[finished.tasks]
         self.statistics.add(finished, genotype)
+        if isinstance(self.community, RecordCommunity):
+            self.community.record.add(finished.tasks, genotype, finished.success, finished.returns)
         self.acting_genotype[finished.tasks] = (genotype + 1) % self.community.size
 
-    def start_episodes(self, tasks: Ints) -> None:
-        """Note that new episodes of *tasks* (n,) start; they belong to the present generation."""
+    def start_episodes(self, tasks: Ints) -> Flags:
+        """Note that new episodes of *tasks* (n,) start; they belong to the present generation.
+
+        Returns which of them meet the goal of the episode before, (n,) bool.
+        """
         self._spans_rounds[tasks] = False
+        return (self.acting_genotype[tasks] > 0) & self._shared_goals
 
     @property
     def due(self) -> bool:
         """Whether every genotype of every task has acted in its episodes."""
         return bool(self.statistics.episodes.min() >= self._episodes_due)
 
-    def end_round(self, under_way: Flags | None = None) -> RoundResult:
+    def end_round(self, under_way: Flags | None = None, judge: Judge | None = None) -> RoundResult:
         """End a round of every task, judged by the episodes since the last round.
 
-        *under_way* (tasks,) marks the tasks in the middle of an episode; None means no task.
+        *under_way* (tasks,) marks the tasks in the middle of an episode; None means no task. *judge* scores
+        candidates without episodes.
         """
         episodes, stages = self.statistics.episodes.sum(axis=1), self.community.stages
         performance, mean_return = self.statistics.take()
         rewritten = self._write_back()
-        done = self.community.step(
-            performance,
-            mean_return,
-            breed=self._breed,
-            module_budget=self._module_budget,
-            rollback=self._rollback,
-        )
-        moved = self.community.stages != stages
+        community = self.community
+        if isinstance(community, RecordCommunity):
+            done: Round | RecordRound = community.step(
+                breed=self._breed, module_budget=self._module_budget, judge=judge
+            )
+        else:
+            done = community.step(
+                performance,
+                mean_return,
+                breed=self._breed,
+                module_budget=self._module_budget,
+                rollback=self._rollback,
+            )
+        moved = community.stages != stages
         moved[done.restored] = True
-        changed = moved | (done.elites > 0) | (self.community.rounds == 1) | (rewritten[:, 0] > 0)
-        elites = self.community.population[:: self.community.size]
-        new = {self.community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
+        changed = moved | (done.elites > 0) | (community.rounds == 1) | (rewritten[:, 0] > 0)
+        elites = community.population[:: community.size]
+        new = {community.tasks[task]: str(elites[int(task)]) for task in np.flatnonzero(changed)}
         self.acting_genotype[:] = 0
         self._spans_rounds[:] = False if under_way is None else under_way
         self._store.extend()
-        descent = {"elite": new, "genealogy": _genealogy(done)}
+        descent = {"elite": new, "genealogy": genealogy(done), "selection": selection(done, community.tasks)}
         if self._relaxed:
             self._relaxed.follow_round(self._sources(done, moved))
-            descent["rewritten"] = dict(zip(self.community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
+            descent["rewritten"] = dict(zip(community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
         return RoundResult(
             success=performance.mean(axis=1),
             mean_return=mean_return.mean(axis=1),
@@ -191,6 +207,21 @@ class Evolver:
             episodes=episodes,
             descent=descent,
         )
+
+    @property
+    def drops_modules(self) -> bool:
+        """Whether the pool gives modules back that no task has any more."""
+        return self.community.growth.unused_patience is not None
+
+    @property
+    def wants_surrogate(self) -> bool:
+        """Whether candidates are judged by a critic."""
+        community = self.community
+        return isinstance(community, RecordCommunity) and community.wants_judge and self._breed
+
+    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
+        """Return a judge of candidates by *values* of their actions for *observations* (tasks, states, size)."""
+        return Surrogate(self._store, observations, values)
 
     def _write_back(self) -> Ints:
         """Write the relaxed codes into the bits; return the changed genes of each genotype, (tasks, size)."""
@@ -237,6 +268,14 @@ class Evolver:
             return self._relaxed.routing(self._tasks * self.community.size + place)
         return self._store.routing((self._first_ids() + place)[:, None])
 
+    def critic_routing(self, actor_routing: Routing) -> Routing:
+        """Return the critics' routing for an update whose actor has *actor_routing*, as the settings say."""
+        if self._critic_routing == "elite":
+            return self.elite_routing()
+        if self._critic_routing == "uniform":
+            return self._store.uniform_routing()
+        return actor_routing
+
     def step_relaxed_codes(self) -> None:
         """Make a gradient step of the relaxed codes that the last update used, if codes are trained."""
         if self._relaxed:
@@ -265,14 +304,3 @@ class Evolver:
         """Raise ValueError if transitions name *genotypes* (n,) whose weights are not stored."""
         if self._update_with == "stored" and len(genotypes):
             self._store.check(int(genotypes.min()), int(genotypes.max()))
-
-
-def _genealogy(done: Round) -> dict[str, Any]:
-    """Return where the genotypes of the next generation come from, as JSON values.
-
-    ``survivors``: for each task the place, within its population, of the genotype that stays and becomes the first of
-    the next generation. ``children``: for each task its other genotypes, each [origin, parent, parent], with
-    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community; -1 means no parent.
-    """
-    children = np.concatenate([done.origins[:, :, None], done.parents], axis=2)
-    return {"survivors": done.elites.tolist(), "children": children.tolist()}

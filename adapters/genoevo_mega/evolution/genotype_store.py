@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genoevo import Community, StagedLayout
-from genoevo.decode import stages_of
+from genoevo import StagedLayout
+from genoevo.community import TaskPopulations
+from genoevo.decode import decode_population, from_gene_values, stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
 from genoevo_mega.networks import Routing
@@ -16,7 +17,7 @@ from genoevo_runs.arrays import Arrays, Doubles, Floats, Ints
 class GenotypeStore:
     """Decoded weights by genotype number: of the present generation, or with *keep* of all generations."""
 
-    def __init__(self, community: Community, *, keep: bool) -> None:
+    def __init__(self, community: TaskPopulations, *, keep: bool) -> None:
         self._community, self._keep = community, keep
         self._restart()
         self.extend()
@@ -34,6 +35,31 @@ class GenotypeStore:
         """Return the routing of genotype numbers *ids* (tasks, B) int64."""
         rows = torch.from_numpy(ids)
         return Routing(self._inputs[rows], self._output[rows], tuple(self._stages.tolist()))
+
+    def routing_of(self, candidates: Population, repeats: int) -> Routing:
+        """Return the routing of genotypes that are not stored, as many of each task, task after task.
+
+        Each is repeated for *repeats* rows.
+        """
+        community, tasks = self._community, len(self._stages)
+        stages = stages_of(candidates, community.layout)
+        found = routing_weights(community.weights(candidates), stages, community.growth.max_modules)
+        inputs, output = (
+            torch.from_numpy(part).reshape(tasks, -1, *part.shape[1:]).repeat_interleave(repeats, dim=1)
+            for part in found
+        )
+        return Routing(inputs, output, tuple(stages.reshape(tasks, -1).max(axis=1).tolist()))
+
+    def uniform_routing(self) -> Routing:
+        """Return equal weights for all inputs of every module of each task's stage, and for its output."""
+        community = self._community
+        stages = community.stages
+        zeros = np.zeros((len(stages), community.layout.length(int(stages.max())) // community.layout.precision), int)
+        lengths = np.array([community.layout.length(int(stage)) for stage in stages])
+        codes = from_gene_values(zeros, lengths, community.layout.precision)
+        weights = decode_population(codes, community.layout)  # all codes equal: all weights equal
+        inputs, output = routing_weights(weights, stages, community.growth.max_modules)
+        return Routing(torch.from_numpy(inputs)[:, None], torch.from_numpy(output)[:, None], tuple(stages.tolist()))
 
     def _append(self, generation: Population) -> None:
         community = self._community

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from genoevo.community.candidates import Judge
 from genoevo.state import State, check_state
 from genoevo_mega.config.evolution import Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
+from genoevo_mega.evolution.surrogate import Values
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints
 from genoevo_runs.errors import abbreviated
@@ -64,15 +66,22 @@ class StaticStructure:
         """Count finished episodes."""
         self.statistics.add(finished, 0)
 
-    def start_episodes(self, tasks: Ints) -> None:
-        """Do nothing: every episode counts in the round in which it ends."""
+    def start_episodes(self, tasks: Ints) -> Flags:
+        """Return that no task meets a goal again; every episode counts in the round in which it ends."""
+        return np.zeros(len(tasks), np.bool_)
 
     @property
     def due(self) -> bool:
         """Whether every task has had as many episodes as all genotypes of a MEGA population would take."""
         return bool(self.statistics.episodes.min() >= self._episodes_due)
 
-    def end_round(self, under_way: Flags | None = None) -> RoundResult:
+    wants_surrogate = drops_modules = False
+
+    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
+        """Do not call: there are no candidates."""
+        raise NotImplementedError
+
+    def end_round(self, under_way: Flags | None = None, judge: Judge | None = None) -> RoundResult:
         """End a round; the score is the success rate. Episodes under way count in the next round."""
         episodes = self.statistics.episodes[:, 0].copy()
         performance, mean_return = self.statistics.take()
@@ -93,6 +102,10 @@ class StaticStructure:
     def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Return the routing, the same for every purpose; nothing is drawn."""
         return self._routing
+
+    def critic_routing(self, actor_routing: Routing) -> Routing:
+        """Return the routing, the same for every purpose."""
+        return actor_routing
 
     def step_relaxed_codes(self) -> None:
         """Do nothing: no codes are trained."""

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from genoevo.community.candidates import Judge
 from genoevo.state import State
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.outcome import RoundResult
+from genoevo_mega.evolution.surrogate import Values
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints
 
@@ -47,14 +49,28 @@ class Structure(Protocol):
     def genotype_ids(self) -> Ints:
         """Return the number of the genotype that acts for each task, (tasks,) int64; stored with transitions."""
 
-    def start_episodes(self, tasks: Ints) -> None:
-        """Note that new episodes of *tasks* (n,) start."""
+    def start_episodes(self, tasks: Ints) -> Flags:
+        """Note that new episodes of *tasks* (n,) start; return which meet their last goal again, (n,) bool."""
 
     def record_episodes(self, finished: FinishedEpisodes) -> None:
         """Credit finished episodes to the genotypes that acted in them."""
 
-    def end_round(self, under_way: Flags | None = None) -> RoundResult:
-        """End a round of every task; *under_way* (tasks,) marks the tasks in the middle of an episode."""
+    def end_round(self, under_way: Flags | None = None, judge: Judge | None = None) -> RoundResult:
+        """End a round of every task; *under_way* (tasks,) marks the tasks in the middle of an episode.
+
+        *judge* scores candidates without episodes.
+        """
+
+    @property
+    def drops_modules(self) -> bool:
+        """Whether the pool gives modules back that no task has any more."""
+
+    @property
+    def wants_surrogate(self) -> bool:
+        """Whether :meth:`end_round` reads its judge."""
+
+    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
+        """Return a judge of candidates by *values* of their actions for *observations* (tasks, states, size)."""
 
     def acting_routing(self) -> Routing:
         """Return the routing of the genotypes that act in the present episodes."""
@@ -64,6 +80,9 @@ class Structure(Protocol):
 
     def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Return the routing for a gradient step; *stored* (tasks, batch) are the genotype numbers of transitions."""
+
+    def critic_routing(self, actor_routing: Routing) -> Routing:
+        """Return the critics' routing for an update whose actor has *actor_routing*."""
 
     def step_relaxed_codes(self) -> None:
         """Make a gradient step of the relaxed codes that the last update used, if codes are trained."""

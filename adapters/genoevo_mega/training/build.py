@@ -81,7 +81,7 @@ def structure_from_state(config: Config, tasks: list[str] | None, state: dict[st
 def make_state(config: Config, suite: Suite) -> TrainingState:
     """Return the state of a new run, drawn from the config's seed."""
     names, length = list(suite.names), config.environment.episode_length
-    streams = ("goals", "random_actions", "replay", "update_genotypes")
+    streams = ("goals", "random_actions", "replay", "update_genotypes", "surrogate")
     seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
     rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
     return TrainingState(

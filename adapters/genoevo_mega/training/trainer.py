@@ -24,6 +24,7 @@ from genoevo_mega.training import checkpoint, records
 from genoevo_mega.training.build import make_state
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.evaluation import evaluate, greedy
+from genoevo_mega.training.evolving import fit_pool, judge
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.process import keep_freed_memory
 from genoevo_mega.training.resuming import naming, resume_command
@@ -154,8 +155,8 @@ class Trainer:
         state, due = self.state, ended | pool.lost
         while due.any():  # a reset can lose episodes, too
             state.replay.cut(np.flatnonzero(pool.lost & (state.episodes.taken > 0)))
-            state.evolver.start_episodes(np.flatnonzero(due))
-            state.episodes.start(np.flatnonzero(due), pool, self._first_goal)
+            same_goal = state.evolver.start_episodes(np.flatnonzero(due))
+            state.episodes.start(np.flatnonzero(due), pool, self._first_goal, same_goal)
             due = pool.lost.copy()
         self._report_faults()
 
@@ -171,12 +172,12 @@ class Trainer:
                     sac.batch_size, state.rngs["replay"], gamma=sac.gamma, steps=sac.n_step, newest=newest
                 )
             with state.clock("learning"):
-                # A genotype decides the modules of its task's actor and critics alike.
                 routing = state.evolver.update_routing(batch.genotypes, state.rngs["update_genotypes"])
+                of_critics = state.evolver.critic_routing(routing)
                 if sac.conflict_every and state.agent.updates % sac.conflict_every == 0:
-                    cosines = state.agent.gradient_cosines(batch, routing, routing)
+                    cosines = state.agent.gradient_cosines(batch, routing, of_critics)
                     self.metrics.write(records.of_conflict(state, self.suite.names, cosines))
-                state.losses.add(state.agent.update(batch, routing, routing))
+                state.losses.add(state.agent.update(batch, routing, of_critics))
                 state.evolver.step_relaxed_codes()
             state.work.operations += state.agent.operations(routing.stages)
             if state.agent.updates % _CHECK_EVERY == 0:
@@ -186,9 +187,8 @@ class Trainer:
         state = self.state
         state.check_gradients(self.config.sac.max_skipped)
         with state.clock("evolving"):
-            result = state.evolver.end_round(state.episodes.taken > 0)
-            while len(state.agent.actor.pool) < state.evolver.stages.max():
-                state.agent.grow()
+            result = state.evolver.end_round(state.episodes.taken > 0, judge(state, self.config))
+            fit_pool(state)
         state.success = result.success.tolist()
         self._describe_tasks()
         self.status.events += records.stage_lines(self.suite.names, self.status.stages, result)

@@ -1,0 +1,80 @@
+"""The record of a round as JSON values: where genotypes come from, and what selection saw and did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from genoevo.community import RecordRound, Round
+from genoevo_runs.arrays import Doubles, Ints
+
+
+def genealogy(done: Round | RecordRound) -> dict[str, Any]:
+    """Return where the genotypes of the next generation come from.
+
+    ``survivors``: for each task the place, within its population, of the genotype that stays and becomes the first of
+    the next generation. ``children``: for each task its other genotypes, each [origin, parent, parent], with
+    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community; -1 means no parent.
+    """
+    children = np.concatenate([done.origins[:, :, None], done.parents], axis=2)
+    return {"survivors": done.elites.tolist(), "children": children.tolist()}
+
+
+def selection(done: Round | RecordRound, tasks: list[str]) -> dict[str, Any]:
+    """Return what selection saw and did.
+
+    ``survived``: the share of tasks whose elite stays. For genotypes with a record also ``overlap`` between the
+    elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
+    rank correlation within tasks of the scores without episodes and the returns of later episodes (null without), and
+    ``genotypes``: by task a list, one entry a genotype, of ``success``, ``error`` (its standard error),
+    ``advantage``, ``age``, ``surrogate`` and ``rejected``.
+    """
+    found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
+    if isinstance(done, Round):
+        return found
+    found["overlap"] = round(done.overlap, 6)
+    found["kept"] = float(done.kept.mean())
+    found["surrogate_correlation"] = rank_correlation(done.surrogate, done.advantage.mean, done.age)
+    columns = {
+        "success": done.success.mean.round(4),
+        "error": done.success.error.round(4),
+        "advantage": done.advantage.mean.round(4),
+        "age": done.age,
+        "surrogate": np.where(np.isnan(done.surrogate), None, done.surrogate.round(4)),  # type: ignore[call-overload]
+        "rejected": done.rejected,
+    }
+    found["genotypes"] = {
+        task: [
+            {
+                name: column[t, g].item() if hasattr(column[t, g], "item") else column[t, g]
+                for name, column in columns.items()
+            }
+            for g in range(done.age.shape[1])
+        ]
+        for t, task in enumerate(tasks)
+    }
+    return found
+
+
+def rank_correlation(scores: Doubles, results: Doubles, age: Ints) -> float | None:
+    """Return Spearman's correlation of *scores* and *results*, ranked within tasks, (tasks, size) each.
+
+    Only genotypes with a score and an *age* above 0 count, in tasks with at least two; None if there are none.
+    """
+    pairs = []
+    for ours, theirs, rounds in zip(scores, results, age, strict=True):
+        known = ~np.isnan(ours) & (rounds > 0)
+        if known.sum() > 1:
+            ranks = [_centred_ranks(values[known]) for values in (ours, theirs)]
+            pairs.append(np.stack(ranks))
+    if not pairs:
+        return None
+    x, y = np.concatenate(pairs, axis=1)
+    scale = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / scale if scale else None
+
+
+def _centred_ranks(values: Doubles) -> Doubles:
+    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return np.asarray(order - order.mean())
