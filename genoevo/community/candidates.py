@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 
 from genoevo._check import check_at_least, check_between, check_choice
-from genoevo._types import Floats, Ints, Origins
+from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.community.overlap import crowding, load, usage
 from genoevo.community.settings import Mating
 from genoevo.decode import stages_of
@@ -101,10 +101,11 @@ class Ranked(NamedTuple):
         tasks, n = self.member.shape
         flat = (np.arange(tasks)[:, None] * n + chosen).ravel()
 
-        def taken(array: np.ndarray) -> np.ndarray:
-            return array.reshape(tasks * n, *array.shape[2:])[flat].reshape(*chosen.shape, *array.shape[2:])
+        def taken(array: AnyArray) -> AnyArray:
+            rows: AnyArray = array.reshape(tasks * n, *array.shape[2:])[flat]
+            return rows.reshape(*chosen.shape, *array.shape[2:])
 
-        return Ranked(self.population[flat], *map(taken, self[1:]))
+        return Ranked(self.population[flat], *map(taken, self._arrays()))
 
     def joined(self, other: Ranked) -> Ranked:
         """Return both sets of candidates, task by task."""
@@ -114,8 +115,11 @@ class Ranked(NamedTuple):
             [np.arange(tasks * n).reshape(tasks, n), tasks * n + np.arange(tasks * m).reshape(tasks, m)], axis=1
         )
         population = Population.concatenate([self.population, other.population])[order.ravel()]
-        arrays = (np.concatenate(pair, axis=1) for pair in zip(self[1:], other[1:], strict=True))
-        return Ranked(population, *arrays)
+        pairs = zip(self._arrays(), other._arrays(), strict=True)
+        return Ranked(population, *(np.concatenate(pair, axis=1) for pair in pairs))
+
+    def _arrays(self) -> tuple[AnyArray, ...]:
+        return self.usage, self.surrogate, self.member, self.parents, self.origins
 
 
 @dataclass(slots=True)

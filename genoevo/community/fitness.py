@@ -93,10 +93,19 @@ class FitnessRecord:
     @classmethod
     def fresh(cls, tasks: int, size: int) -> FitnessRecord:
         """Return the record of genotypes without episodes."""
-        sums = [np.zeros((tasks, size)) for _ in range(3)]
-        unknown = np.full((tasks, size), np.nan)
-        of_task = np.zeros(tasks), np.zeros(tasks), np.full(tasks, np.nan), np.full(tasks, np.nan)
-        return cls(*sums, np.zeros((tasks, size), np.int64), unknown, *of_task, np.zeros((tasks, size), np.bool_))
+        each = tasks, size
+        return cls(
+            episodes=np.zeros(each),
+            successes=np.zeros(each),
+            advantages=np.zeros(each),
+            age=np.zeros(each, np.int64),
+            surrogate=np.full(each, np.nan),
+            task_episodes=np.zeros(tasks),
+            task_successes=np.zeros(tasks),
+            mean_return=np.full(tasks, np.nan),
+            squared_spread=np.full(tasks, np.nan),
+            _present=np.zeros(each, np.bool_),
+        )
 
     def add(self, tasks: Ints, genotypes: Ints, success: Flags, returns: Floats) -> None:
         """Add n episodes, one at most of each task: (n,) each; *genotypes* count within their task."""
@@ -197,7 +206,8 @@ class FitnessRecord:
             arrays[name] = check_array(name, state[name], empty.dtype.type, empty.shape)
         if any((arrays[name] < 0).any() for name in ("episodes", "successes", "age", "task_episodes")):
             raise ValueError("a fitness record counts less than 0 episodes, successes or rounds")
-        return cls(*(arrays[name] for name in names))
+        arrays["_present"] = arrays.pop("present")
+        return cls(**arrays)
 
 
 def _rate(successes: Floats, episodes: Floats) -> Estimate:

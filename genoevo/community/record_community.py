@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -233,7 +233,7 @@ class RecordCommunity(TaskPopulations):
     def from_state(cls, state: State) -> RecordCommunity:
         """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
         check_state("a community", state, ("selection", "candidates", "record", "memory"))
-        rules = {
+        rules: dict[str, Any] = {
             "selection": rebuild(Selection, state["selection"]),
             "candidates": rebuild(Candidates, state["candidates"]),
         }

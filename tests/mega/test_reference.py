@@ -61,7 +61,7 @@ def test_the_numbers_of_the_paper_are_marked_so():
         ("genotypes.evolve", "bool", ""),
         ("mlp.layers", "list of int", "each >= 1"),
         ("growth.mastery", "float", "in [0, 1]"),
-        ("growth.fill", "str", "random, preserve"),
+        ("growth.fill", "str", "random, preserve, explore"),
         ("reproduction.lengths.maximum", "int or null", ">= minimum"),
         ("genotypes.start_stage", "int", "1 to growth.max_modules"),
         ("match_parameters", "str or int or null", "mega, mega:STAGE or 1 to 10,000,000,000"),
