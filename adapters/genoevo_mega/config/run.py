@@ -153,7 +153,6 @@ class Config(Settings):
         needs = {
             "genotypes.start": genotypes.start != "random",
             "candidates.children": self.candidates.children > 0,
-            "growth.unused_patience": self.growth.unused_patience is not None,
         }
         if not by_record and any(needs.values()):
             name = next(name for name, given in needs.items() if given)
