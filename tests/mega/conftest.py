@@ -103,7 +103,16 @@ FIXED = {
 @pytest.fixture(scope="session", params=FIXED)
 def fixed(request, untrained) -> Trained:
     """A small fixed architecture, without a weight or bias of 0."""
-    made = untrained("smoke", 0, architecture=request.param, **FIXED[request.param])
+    return _perturbed(untrained("smoke", 0, architecture=request.param, **FIXED[request.param]))
+
+
+@pytest.fixture(scope="session", params=FIXED)
+def fixed_normalised(request, untrained) -> Trained:
+    """The fixture *fixed* with LayerNorm."""
+    return _perturbed(untrained("smoke", 0, architecture=request.param, layer_norm=True, **FIXED[request.param]))
+
+
+def _perturbed(made: Trained) -> Trained:
     rng = torch.Generator().manual_seed(1)
     for network in (made.agent.actor, made.agent.actor_ema):
         network.core.flat.data.add_(0.3 * torch.randn(network.core.flat.shape, generator=rng))

@@ -30,11 +30,12 @@ SMALL = {
 ROUTING = Routing(torch.zeros(TASKS, 1, 1, 1), torch.zeros(TASKS, 1, 1), (0,) * TASKS)
 
 
-def _network(architecture, ensemble=2, seed=0, precision=torch.float32, **sizes):
+def _network(architecture, ensemble=2, seed=0, precision=torch.float32, layer_norm=False, **sizes):
     network, group = ARCHITECTURES[architecture]
     config = getattr(build_config({group: SMALL[group] | sizes}), group)
     rng = torch.Generator().manual_seed(seed)
-    made = network(INPUTS, OUTPUTS, tasks=TASKS, ensemble=ensemble, config=config, rng=rng, precision=precision)
+    given = {"tasks": TASKS, "ensemble": ensemble, "config": config, "precision": precision, "layer_norm": layer_norm}
+    made = network(INPUTS, OUTPUTS, rng=rng, **given)
     with torch.no_grad():  # nothing may be 0: biases count too, and the layers that give routes are drawn small
         made.core.flat.add_(0.3 * torch.randn(made.core.flat.shape, generator=rng))
     return made
@@ -56,44 +57,48 @@ def _relu(v):
     return np.maximum(v, 0)
 
 
+def _normal_relu(v):
+    return _relu((v - v.mean()) / np.sqrt(v.var() + 1e-5))
+
+
 def _softmax(v):
     e = np.exp(v - v.max())
     return e / e.sum()
 
 
-def _mlp(tensors, x, task, heads):
+def _mlp(tensors, x, task, relu, heads):
     of_task, *layers = tensors
     hidden, (head, bias) = layers[:-2], layers[-2:]
-    x = _relu(x @ hidden[0] + hidden[1][0] + of_task[task, 0])
+    x = relu(x @ hidden[0] + hidden[1][0] + of_task[task, 0])
     for weight, offset in zip(hidden[2::2], hidden[3::2], strict=True):
-        x = _relu(x @ weight + offset[0])
+        x = relu(x @ weight + offset[0])
     return x @ head[task] + bias[task, 0] if heads else x @ head + bias[0]
 
 
-def _mtsac(tensors, x, task):
-    return _mlp(tensors, x, task, heads=False)
+def _mtsac(tensors, x, task, relu):
+    return _mlp(tensors, x, task, relu, heads=False)
 
 
-def _mtmhsac(tensors, x, task):
-    return _mlp(tensors, x, task, heads=True)
+def _mtmhsac(tensors, x, task, relu):
+    return _mlp(tensors, x, task, relu, heads=True)
 
 
-def _paco(tensors, x, task):
+def _paco(tensors, x, task, relu):
     mixture, *layers = tensors
     own = [sum(mixture[task, k] * layer[k] for k in range(len(layer))) for layer in layers]
     for weight, bias in zip(own[:-2:2], own[1:-2:2], strict=True):
-        x = _relu(x @ weight + bias[0])
+        x = relu(x @ weight + bias[0])
     return x @ own[-2] + own[-1][0]
 
 
-def _moore(tensors, x, task):
+def _moore(tensors, x, task, relu):
     mixture, *layers, head, bias = tensors
     experts = []
     for k in range(len(layers[0])):
         h = x
         for i in range(0, len(layers), 2):
             h = h @ layers[i][k] + layers[i + 1][k, 0]
-            h = h if i == len(layers) - 2 else _relu(h)
+            h = h if i == len(layers) - 2 else relu(h)
         experts.append(h)
     # The Q of a QR decomposition is the Gram-Schmidt basis up to signs.
     q, r = np.linalg.qr(np.stack(experts, axis=1))
@@ -101,7 +106,7 @@ def _moore(tensors, x, task):
     return np.tanh(basis @ mixture[task, 0]) @ head[task] + bias[task, 0]
 
 
-def _soft_modules(tensors, x, task, layers=3, n=2):
+def _soft_modules(tensors, x, task, relu, layers=3, n=2):
     of_task, of_all, *rest = tensors
     dense, modules = rest[: -2 * layers], rest[-2 * layers :]
 
@@ -109,22 +114,22 @@ def _soft_modules(tensors, x, task, layers=3, n=2):
         weight, bias = dense.pop(0), dense.pop(0)
         return v @ weight + bias[0]
 
-    observation = linear(_relu(linear(x)))
-    embedding = linear(_relu(linear(_relu(observation * (of_task[task, 0] + of_all[0, 0])))))
+    observation = linear(relu(linear(x)))
+    embedding = linear(relu(linear(relu(observation * (of_task[task, 0] + of_all[0, 0])))))
     shares = []
     for layer in range(layers):
         gate = embedding if layer == 0 else linear(np.concatenate([s.ravel() for s in shares])) * embedding
-        logits = linear(_relu(gate)).reshape(-1, n)
+        logits = linear(relu(gate)).reshape(-1, n)
         shares.append(np.stack([_softmax(row) for row in logits]))
-    sources = [_relu(observation)] * n
+    sources = [relu(observation)] * n
     for layer, share in enumerate(shares):
         weight, bias = modules[2 * layer : 2 * layer + 2]
         out = [sources[j] @ weight[j] + bias[j, 0] for j in range(n)]
-        sources = [_relu(sum(p * o for p, o in zip(row, out, strict=True))) for row in share]
+        sources = [relu(sum(p * o for p, o in zip(row, out, strict=True))) for row in share]
     return linear(sources[0])
 
 
-def _d2r(tensors, x, task, modules=5, top=2):
+def _d2r(tensors, x, task, relu, modules=5, top=2):
     of_task, of_all, *rest = tensors
     layers = list(zip(rest[::2], rest[1::2], strict=True))
 
@@ -132,16 +137,16 @@ def _d2r(tensors, x, task, modules=5, top=2):
         weight, bias = layers.pop(0)
         return v @ weight + bias[0]
 
-    observation = linear(_relu(linear(x)))
+    observation = linear(relu(linear(x)))
     gate = observation * (of_task[task, 0] + of_all[0, 0])
-    logits = linear(_relu(linear(_relu(linear(gate)))))
-    outputs = [_relu(linear(_relu(observation)))]
+    logits = linear(relu(linear(relu(linear(gate)))))
+    outputs = [relu(linear(relu(observation)))]
     for candidates in range(1, modules + 1):
         own, logits = logits[:candidates], logits[candidates:]
         best = np.argsort(-own)[:top]
         mixed = sum(p * outputs[j] for p, j in zip(_softmax(own[best]), best, strict=True))
         if candidates < modules:
-            outputs.append(_relu(linear(mixed)) + mixed)
+            outputs.append(relu(linear(mixed)) + mixed)
     return linear(mixed)
 
 
@@ -155,22 +160,24 @@ REFERENCES = {
 }
 
 
+@pytest.mark.parametrize(("layer_norm", "relu"), [(False, _relu), (True, _normal_relu)])
 @pytest.mark.parametrize("architecture", FIXED)
-def test_the_output_is_that_of_the_rules_row_by_row(architecture):
-    network, x = _network(architecture), _x()
+def test_the_output_is_that_of_the_rules_row_by_row(architecture, layer_norm, relu):
+    network, x = _network(architecture, layer_norm=layer_norm), _x()
     out = network(x, ROUTING).detach().numpy()
     assert out.shape == (2, TASKS, BATCH, OUTPUTS)
     for member in range(2):
         tensors = [tensor[member].detach().double().numpy() for tensor in network.core.tensors()]
         for task in range(TASKS):
             for row in range(BATCH):
-                expected = REFERENCES[architecture](tensors, x[task, row].double().numpy(), task)
+                expected = REFERENCES[architecture](tensors, x[task, row].double().numpy(), task, relu)
                 np.testing.assert_allclose(out[member, task, row], expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("architecture", FIXED)
-def test_a_batch_in_parts_has_the_outputs_and_summed_gradients_of_the_whole(architecture):
-    network, x = _network(architecture).double(), _x().double()
+def test_a_batch_in_parts_has_the_outputs_and_summed_gradients_of_the_whole(architecture, layer_norm):
+    network, x = _network(architecture, layer_norm=layer_norm).double(), _x().double()
     network.precision = torch.float64
     whole = network(x, ROUTING)
     parts = [network(part, ROUTING) for part in x.split([1, 3], dim=1)]
@@ -181,9 +188,11 @@ def test_a_batch_in_parts_has_the_outputs_and_summed_gradients_of_the_whole(arch
         torch.testing.assert_close(sum(theirs), mine)
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("architecture", FIXED)
-def test_gradients_are_those_of_finite_differences(architecture):
-    network, x = _network(architecture, ensemble=1).double(), _x().double().requires_grad_()
+def test_gradients_are_those_of_finite_differences(architecture, layer_norm):
+    made = _network(architecture, ensemble=1, layer_norm=layer_norm)
+    network, x = made.double(), _x().double().requires_grad_()
     network.precision = torch.float64
     if architecture == "d2r":  # ResRouting bends gradients on purpose; with every source likely it does not
         network._sources = 1
@@ -225,10 +234,12 @@ def test_tasks_are_told_apart_and_members_are_independent(architecture):
     assert all(gradient[1].abs().max() == 0 for gradient in network.core.tensors(network.core.flat.grad))
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("architecture", FIXED)
-def test_bf16_agrees_with_fp32_within_its_rounding(architecture):
+def test_bf16_agrees_with_fp32_within_its_rounding(architecture, layer_norm):
     exact, rounded = (
-        _network(architecture, precision=kind)(_x(50), ROUTING) for kind in (torch.float32, torch.bfloat16)
+        _network(architecture, precision=kind, layer_norm=layer_norm)(_x(50), ROUTING)
+        for kind in (torch.float32, torch.bfloat16)
     )
     assert rounded.dtype == torch.float32
     assert not torch.equal(exact, rounded)
@@ -343,6 +354,19 @@ def test_equal_widths_step_up_one_after_the_other():
         found = scaled(settings, factor)
         values.append(sum(found.layers))
     assert set(np.diff(values)) == {0, 1}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layer_norm_is_in_actor_and_critics_and_adds_no_parameter(architecture):
+    settings = {"architecture": architecture, "network": {"width": 32}}
+    plain, normal = (build_config(preset("smoke"), settings, {"layer_norm": on}) for on in (False, True))
+    suite = make_suite(plain)
+    assert sizes(plain, suite).parameters == sizes(normal, suite).parameters
+    routing = make_structure(plain, list(suite.names), 1).acting_routing()
+    one, other = make_agent(plain, suite), make_agent(normal, suite)
+    for network, features in (("actor", 39), ("critics", 43)):
+        x = torch.ones(2, 1, features)
+        assert not torch.equal(getattr(one, network)(x, routing), getattr(other, network)(x, routing))
 
 
 # ------------------------------------------------------------------------------------------ one update of the learner

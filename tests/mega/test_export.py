@@ -34,6 +34,17 @@ def test_onnx_gives_the_actions_of_the_policy_as_it_trained(small, tmp_path):
 @pytest.mark.parametrize("kind", ["onnx", "torchscript"])
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_every_architecture_leaves_as_the_policy_that_it_trained(fixed, kind, tmp_path):
+    _leaves_as_it_trained(fixed, kind, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_every_architecture_leaves_with_its_layer_norm(fixed_normalised, kind, tmp_path):
+    assert fixed_normalised.agent.actor_ema.layer_norm
+    _leaves_as_it_trained(fixed_normalised, kind, tmp_path)
+
+
+def _leaves_as_it_trained(fixed, kind, tmp_path):
     exported = export_tasks(fixed, tmp_path / "out", kind=kind)
     observations = torch.randn(2, 500, 39, generator=torch.Generator().manual_seed(7))
     expected = fixed.greedy(observations).numpy()

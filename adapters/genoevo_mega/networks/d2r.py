@@ -43,6 +43,7 @@ class D2rNetwork(FixedNetwork):
         config: D2r,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         self._count, self._sources = config.modules, config.sources
         width, module, gate, n = config.width, config.module_width, config.gating_width, config.modules
@@ -52,23 +53,30 @@ class D2rNetwork(FixedNetwork):
         tensors = [task_vectors(ensemble, tasks, width, rng), torch.zeros(ensemble, 1, 1, width)]
         tensors += [t for a, b, gain in dense for t in linear(ensemble, a, b, rng, gain)]
         products = sum(a * b for a, b, _ in dense), inputs * width
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=[0],
+            layer_norm=layer_norm,
+        )
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         of_task, of_all, *rest = tensors
         first, second, *gates, entry = list(zip(rest[:12:2], rest[1:12:2], strict=True))
         *modules, head = list(zip(rest[12::2], rest[13::2], strict=True))
-        observation = shared(torch.relu(shared(x, *first)), *second)
+        observation = shared(self.activated(shared(x, *first)), *second)
         gate = observation * (of_task + of_all)
         for layer in gates[:-1]:
-            gate = torch.relu(shared(gate, *layer))
+            gate = self.activated(shared(gate, *layer))
         logits = shared(gate, *gates[-1]).split(list(range(1, self._count + 1)), -1)
-        out = torch.relu(shared(torch.relu(observation), *entry))
+        out = self.activated(shared(self.activated(observation), *entry))
         outputs, blocked = [out], [out.detach()]
         for layer, of_module in zip(modules, logits, strict=False):
             source, shortcut = self._mixed(outputs, blocked, of_module)
-            out = torch.relu(shared(source, *layer))
+            out = self.activated(shared(source, *layer))
             outputs.append(out + shortcut)
             blocked.append(out.detach() + shortcut)
         return shared(self._mixed(outputs, blocked, logits[-1])[0], *head)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.networks.layers import Block
+from genoevo_mega.networks.layers import Block, normalised
 from genoevo_mega.networks.routing import Routing
 
 
@@ -30,6 +30,8 @@ class FixedNetwork(nn.Module):
         Multiplications of one row's matrix products in one member: of all layers, and of those that read the input.
     by_task
         Positions, in the list that :meth:`prepared` returns, of the tensors whose second axis is the tasks.
+    layer_norm
+        Whether :meth:`activated` normalises.
 
     """
 
@@ -44,10 +46,11 @@ class FixedNetwork(nn.Module):
         precision: torch.dtype,
         products: tuple[int, int],
         by_task: Sequence[int] = (),
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.ensemble, self.precision, self._products = ensemble, precision, products
-        self._by_task = by_task
+        self._by_task, self.layer_norm = by_task, layer_norm
         self.core = Block(tensors)
         self.pool = nn.ModuleList()
 
@@ -75,6 +78,10 @@ class FixedNetwork(nn.Module):
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         raise NotImplementedError
+
+    def activated(self, x: Tensor) -> Tensor:
+        """Return ReLU(x) of a hidden layer, or ReLU(LN(x)) with ``layer_norm``; LN has no parameters."""
+        return torch.relu(normalised(x) if self.layer_norm else x)
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Return the operations of all members' matrix products for one row of input of every task, forward."""

@@ -44,6 +44,7 @@ class MooreNetwork(FixedNetwork):
         config: Moore,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         widths, self._experts = (inputs, *config.layers), config.experts
         tensors = [task_vectors(ensemble, tasks, config.experts, rng)]
@@ -56,7 +57,14 @@ class MooreNetwork(FixedNetwork):
             config.experts * inputs * config.layers[0],
         )
         by_task = (0, -2, -1)
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=by_task,
+            layer_norm=layer_norm,
+        )
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -64,7 +72,7 @@ class MooreNetwork(FixedNetwork):
         h = x.flatten(1, 2).repeat_interleave(self._experts, 0)
         for i in range(0, len(layers), 2):
             weight, offset = layers[i].flatten(0, 1), layers[i + 1].flatten(0, 1)
-            h = torch.baddbmm(offset, torch.relu(h) if i else h, weight)
+            h = torch.baddbmm(offset, self.activated(h) if i else h, weight)
         basis = orthonormal(list(h.unflatten(0, (-1, self._experts)).unbind(1)))
         features = torch.stack(basis, -1).unflatten(1, (x.shape[1], -1)) @ mixture[..., 0, :, None].unsqueeze(2)
         return torch.tanh(features[..., 0]) @ head + bias

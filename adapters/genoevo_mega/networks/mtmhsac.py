@@ -35,15 +35,23 @@ class MultiHeadNetwork(FixedNetwork):
         config: Mlp,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         widths = (inputs, *config.layers, outputs)
         tensors = torso(inputs, tasks, ensemble, config, rng)
         tensors += task_heads(ensemble, tasks, config.layers[-1], outputs, rng)
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
         by_task = (0, -2, -1)
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=by_task,
+            layer_norm=layer_norm,
+        )
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         *hidden, head, bias = tensors
-        return through_torso(x, hidden) @ head + bias
+        return through_torso(x, hidden, self.activated) @ head + bias

@@ -10,6 +10,7 @@ With 3 x 400 on MT10 the actor has 344,008 parameters, as in metaworld-algorithm
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -35,16 +36,24 @@ class MlpNetwork(FixedNetwork):
         config: Mlp,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         widths = (inputs, *config.layers, outputs)
         tensors = torso(inputs, tasks, ensemble, config, rng)
         tensors += linear(ensemble, config.layers[-1], outputs, rng, gain=0.1)
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=[0],
+            layer_norm=layer_norm,
+        )
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
-        return shared(through_torso(x, tensors[:-2]), *tensors[-2:])
+        return shared(through_torso(x, tensors[:-2], self.activated), *tensors[-2:])
 
 
 def torso(inputs: int, tasks: int, ensemble: int, config: Mlp, rng: torch.Generator) -> list[Tensor]:
@@ -54,10 +63,10 @@ def torso(inputs: int, tasks: int, ensemble: int, config: Mlp, rng: torch.Genera
     return [task_vectors(ensemble, tasks, config.layers[0], rng, inputs + tasks), *layers]
 
 
-def through_torso(x: Tensor, tensors: list[Tensor]) -> Tensor:
+def through_torso(x: Tensor, tensors: list[Tensor], activated: Callable[[Tensor], Tensor]) -> Tensor:
     """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, width of the last hidden layer)."""
     of_task, *layers = tensors
-    h = torch.relu(shared(x, *layers[:2]) + of_task)
+    h = activated(shared(x, *layers[:2]) + of_task)
     for weight, bias in zip(layers[2::2], layers[3::2], strict=True):
-        h = torch.relu(shared(h, weight, bias))
+        h = activated(shared(h, weight, bias))
     return h

@@ -45,6 +45,7 @@ class PacoNetwork(FixedNetwork):
         config: Paco,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         sets, widths = config.sets, (inputs, *config.layers, outputs)
         mixture = torch.randn(ensemble, tasks, sets, generator=rng) / math.sqrt(sets)
@@ -54,7 +55,14 @@ class PacoNetwork(FixedNetwork):
             tensors += [tensor.unflatten(0, (ensemble, sets)) for tensor in linear(ensemble * sets, a, b, rng, gain)]
         products = sum(a * b for a, b in pairwise(widths)), inputs * config.layers[0]
         by_task = range(len(tensors) - 1)
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=by_task)
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=by_task,
+            layer_norm=layer_norm,
+        )
 
     def prepared(self, tensors: list[Tensor]) -> list[Tensor]:
         """Return every task's own layers."""
@@ -66,5 +74,5 @@ class PacoNetwork(FixedNetwork):
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         *hidden, head, bias = tensors
         for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
-            x = torch.relu(x @ weight + offset)
+            x = self.activated(x @ weight + offset)
         return x @ head + bias

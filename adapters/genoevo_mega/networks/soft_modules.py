@@ -41,6 +41,7 @@ class SoftModulesNetwork(FixedNetwork):
         config: SoftModules,
         rng: torch.Generator,
         precision: torch.dtype = torch.float32,
+        layer_norm: bool = False,
     ) -> None:
         self._modules_per_layer, self._layers = config.modules, config.layers
         width, module, gate, n = config.width, config.module_width, config.gating_width, config.modules
@@ -57,7 +58,14 @@ class SoftModulesNetwork(FixedNetwork):
         for a, b in layered:
             tensors += [t.unflatten(0, (ensemble, n)) for t in linear(ensemble * n, a, b, rng)]
         products = sum(a * b for a, b, _ in dense) + n * sum(a * b for a, b in layered), inputs * width
-        super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=[0])
+        super().__init__(
+            tensors,
+            ensemble=ensemble,
+            precision=precision,
+            products=products,
+            by_task=[0],
+            layer_norm=layer_norm,
+        )
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
@@ -66,23 +74,23 @@ class SoftModulesNetwork(FixedNetwork):
         pairs = list(zip(rest[:split:2], rest[1:split:2], strict=True))
         modules = list(zip(rest[split::2], rest[split + 1 :: 2], strict=True))
         first, second, gate_in, gate_out, *routing, head = pairs
-        observation = shared(torch.relu(shared(x, *first)), *second)
-        embedding = torch.relu(observation * (of_task + of_all))
-        embedding = shared(torch.relu(shared(embedding, *gate_in)), *gate_out)
+        observation = shared(self.activated(shared(x, *first)), *second)
+        embedding = self.activated(observation * (of_task + of_all))
+        embedding = shared(self.activated(shared(embedding, *gate_in)), *gate_out)
         shares = self._routes(embedding, routing)
-        h = torch.relu(observation).flatten(1, 2).unsqueeze(1)
+        h = self.activated(observation).flatten(1, 2).unsqueeze(1)
         for (weight, bias), share in zip(modules, shares, strict=True):
             # (ensemble, 1 or modules, rows, in) -> (ensemble, modules, rows, out), then one sum per receiver.
             out = h @ weight + bias
-            h = torch.relu(torch.einsum("erji,eird->ejrd", share.flatten(1, 2), out))
+            h = self.activated(torch.einsum("erji,eird->ejrd", share.flatten(1, 2), out))
         return shared(h[:, 0].unflatten(1, (x.shape[1], -1)), *head)
 
     def _routes(self, embedding: Tensor, layers: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """(ensemble, tasks, batch, receivers, modules) per layer: softmax over the modules that are summed."""
         n = self._modules_per_layer
-        shares = [torch.softmax(shared(torch.relu(embedding), *layers[0]).unflatten(-1, (-1, n)), -1)]
+        shares = [torch.softmax(shared(self.activated(embedding), *layers[0]).unflatten(-1, (-1, n)), -1)]
         for condition, weights in zip(layers[1::2], layers[2::2], strict=True):
             known = torch.cat([share.flatten(-2) for share in shares], -1)
-            conditioned = torch.relu(shared(known, *condition) * embedding)
+            conditioned = self.activated(shared(known, *condition) * embedding)
             shares.append(torch.softmax(shared(conditioned, *weights).unflatten(-1, (-1, n)), -1))
         return shares
