@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genoevo_mega.agents.distribution import gaussian, tanh_gaussian
+from genoevo_mega.agents.distribution import MOST_ENTROPY, gaussian, tanh_gaussian
 from genoevo_mega.agents.losses import actor_loss, critic_loss, q_values, temperature_loss
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sac import frozen
@@ -13,6 +13,7 @@ from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.envs.metaworld import MetaWorldSuite
+from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.training.build import make_agent
 
@@ -155,6 +156,69 @@ def test_each_temperature_moves_toward_its_tasks_target_entropy():
         agent.actor.core.tensors()[-1][..., 4:] = -8.0  # hardly any noise: entropy far below -|A|
     agent.update(_batch(), routing, routing)
     assert (agent.log_temperature > 0).all()
+
+
+def test_the_target_entropy_is_a_number_for_each_action_dimension():
+    assert _agent()[0].target_entropy.tolist() == [-4.0, -4.0]
+    assert _agent(target_entropy=-0.5)[0].target_entropy.tolist() == [-2.0, -2.0]
+
+
+def test_the_temperatures_gradient_is_the_entropys_distance_from_the_target():
+    (agent, routing), (half, _) = _agent(), _agent(target_entropy=-0.5)
+    for each in (agent, half):
+        each.update(_batch(), routing, routing)
+    torch.testing.assert_close(agent.log_temperature.grad - half.log_temperature.grad, torch.full((2,), 2.0))
+
+
+def test_the_largest_entropy_is_that_of_the_squashed_gaussian():
+    z = torch.linspace(-12, 12, 100_001, dtype=torch.float64)
+    weights = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+
+    def entropy(std):
+        output = torch.tensor([0.0, math.log(std)], dtype=torch.float64).expand(len(z), 2)
+        return float(-(weights * tanh_gaussian(output, z[:, None])[1]).sum())
+
+    found = [entropy(std) for std in np.arange(0.8, 0.95, 0.002)]
+    assert max(found) == pytest.approx(MOST_ENTROPY, abs=1e-5)
+
+
+def test_dimensions_that_a_task_does_not_use_add_their_largest_entropy_to_its_target():
+    settings = {"suite": "pendulum,point", "sac": {"count_used_actions": True}}
+    config = build_config(preset("synthetic"), settings)
+    suite = make_suite(config)
+    assert suite.action_dimensions == (1, 2)
+    expected = torch.tensor([-1.0 + MOST_ENTROPY, -2.0])
+    torch.testing.assert_close(make_agent(config, suite).target_entropy, expected)
+    every = build_config(preset("synthetic"), {"suite": "pendulum,point"})
+    assert make_agent(every, suite).target_entropy.tolist() == [-2.0, -2.0]
+
+
+def test_a_suite_that_says_nothing_uses_every_dimension():
+    assert _agent(count_used_actions=True)[0].target_entropy.tolist() == [-4.0, -4.0]
+
+
+@pytest.mark.parametrize(("least", "std"), [(-20.0, math.exp(-8)), (-1.0, math.exp(-1))])
+def test_the_standard_deviation_has_the_settings_least_value_in_actions_and_losses(least, std):
+    agent, routing = _agent(log_std_min=least)
+    with torch.no_grad():
+        agent.actor.core.tensors()[-2][..., 4:] = 0.0
+        agent.actor.core.tensors()[-1][..., 4:] = -8.0
+    observations = _batch().observations[:, 0]
+    with torch.no_grad():
+        mean = agent.actor(observations[:, None], routing)[0, :, 0, :4]
+        noise = _inputs(agent, _batch(), routing).batch.noise
+    state = agent.rng.get_state()
+    drawn = agent.act(observations, routing)
+    agent.rng.set_state(state)
+    torch.testing.assert_close(drawn, torch.tanh(mean + std * agent._noise(2, 1, 4)[:, 0]))
+    agent.rng.set_state(state)
+    with torch.no_grad():
+        means = agent.actor(_batch().observations, routing)[0][..., :4]
+    normal = torch.distributions.Normal(means, std)
+    raw = means + std * noise
+    density = normal.log_prob(raw) - 2 * (math.log(2) - raw - torch.nn.functional.softplus(-2 * raw))
+    found = agent.update(_batch(), routing, routing)["entropy"]
+    torch.testing.assert_close(found, -density.sum(-1).mean(), rtol=1e-4, atol=1e-4)
 
 
 def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():

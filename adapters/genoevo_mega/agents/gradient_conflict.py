@@ -23,11 +23,13 @@ def measure(
     *,
     alpha: Tensor,
     reward_scale: float,
+    log_std_min: float,
 ) -> dict[str, Tensor]:
     """Return the :func:`cosines` (tasks, tasks) of each loss, under ``critics`` and ``actor``; nothing is changed."""
     routings = actor_routing, critic_routing
-    of_critics = critic_loss(nets, shard, *routings, alpha=alpha, reward_scale=reward_scale).per_transition()
-    of_actor = actor_loss(nets, shard, *routings, alpha=alpha).per_transition()
+    given = {"alpha": alpha, "log_std_min": log_std_min}
+    of_critics = critic_loss(nets, shard, *routings, reward_scale=reward_scale, **given).per_transition()
+    of_actor = actor_loss(nets, shard, *routings, **given).per_transition()
     return {
         "critics": cosines(of_critics.mean(2).sum(0), list(nets.critics.parameters())),
         "actor": cosines(of_actor.mean(1), list(nets.actor.parameters())),

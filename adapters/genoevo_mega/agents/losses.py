@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents.distribution import tanh_gaussian
+from genoevo_mega.agents.distribution import LOG_STD_MIN, tanh_gaussian
 from genoevo_mega.networks import Routing
 
 
@@ -72,6 +72,7 @@ def critic_loss(
     *,
     alpha: Tensor,
     reward_scale: float,
+    log_std_min: float = LOG_STD_MIN,
 ) -> TaskLoss:
     """Return the squared TD error (2, tasks, n) of both critics against the clipped double-Q soft target.
 
@@ -79,7 +80,7 @@ def critic_loss(
     """
     with torch.no_grad():
         output = nets.actor(shard.next_observations, actor_routing)[0]
-        next_action, next_log_prob = tanh_gaussian(output, shard.next_noise)
+        next_action, next_log_prob = tanh_gaussian(output, shard.next_noise, log_std_min)
         next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing).amin(0)
         td_target = reward_scale * shard.rewards + shard.discounts * (next_q - alpha * next_log_prob)
     q = q_values(nets.critics, shard.observations, shard.actions, critic_routing)
@@ -87,21 +88,29 @@ def critic_loss(
 
 
 def actor_loss(
-    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, *, alpha: Tensor
+    nets: Networks,
+    shard: Shard,
+    actor_routing: Routing,
+    critic_routing: Routing,
+    *,
+    alpha: Tensor,
+    log_std_min: float = LOG_STD_MIN,
 ) -> TaskLoss:
     """Return alpha log pi(a|s) - min Q(s, a), (tasks, n).
 
     Gradients reach the actor and, if its weights require grad, *actor_routing*. ``info["log_prob"]`` (tasks,) is the
     sum of log probabilities.
     """
-    action, log_prob = tanh_gaussian(nets.actor(shard.observations, actor_routing)[0], shard.noise)
+    output = nets.actor(shard.observations, actor_routing)[0]
+    action, log_prob = tanh_gaussian(output, shard.noise, log_std_min)
     q = q_values(nets.critics, shard.observations, action, critic_routing).amin(0)
     return TaskLoss(alpha * log_prob - q, False, {"log_prob": log_prob.detach().sum(1)})
 
 
-def temperature_loss(log_alpha: Tensor | float, log_prob: Tensor, target_entropy: float) -> Tensor:
+def temperature_loss(log_alpha: Tensor | float, log_prob: Tensor, target_entropy: Tensor | float) -> Tensor:
     """Return -log alpha (log pi + target entropy), (tasks,), for mean log probabilities *log_prob* (tasks,).
 
+    *target_entropy* is one number or (tasks,).
     It is linear in *log_alpha*: its derivative is its value at ``log_alpha = 1.0``.
     """
     return -log_alpha * (log_prob + target_entropy)

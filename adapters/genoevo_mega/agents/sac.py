@@ -3,7 +3,10 @@
 ``SacAgent._gradient_step`` is the algorithm, to be read from top to bottom; its losses are in
 :mod:`genoevo_mega.agents.losses`. Departures and choices:
 
-1. One temperature per task, target entropy minus the number of action dimensions (as MTSAC).
+1. One temperature per task, target entropy minus the number of action dimensions by default (as MTSAC). If a task's
+   dynamics ignore some dimensions, their entropy rises to its largest value, and the other dimensions give up as much
+   to meet the target. With ``count_used_actions`` the target of such a task is that of its used dimensions, plus that
+   largest value for each other one [O].
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
 3. Actor and critics are clipped to a gradient norm each [O].
 4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by
@@ -27,7 +30,7 @@ captured graph each.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -37,7 +40,7 @@ from torch import Tensor, nn
 
 from genoevo_mega.agents import gradient_conflict
 from genoevo_mega.agents.cuda_graph import Captured
-from genoevo_mega.agents.distribution import draw_action, mean_action
+from genoevo_mega.agents.distribution import MOST_ENTROPY, draw_action, mean_action
 from genoevo_mega.agents.executor import Executor, Gradients
 from genoevo_mega.agents.losses import (
     Networks,
@@ -74,6 +77,8 @@ class SacAgent:
         devices see the same numbers.
     critic_network
         Makes the critics likewise; None if *network* makes them too.
+    used_actions
+        Action dimensions of each task whose entropy counts towards the target; None for all.
     shards
         Threads that share an update.
     device
@@ -91,6 +96,7 @@ class SacAgent:
         rng: torch.Generator,
         *,
         critic_network: Callable[[int, int, int], nn.Module] | None = None,
+        used_actions: Sequence[int] | None = None,
         shards: int = 1,
         device: torch.device = _CPU,
     ) -> None:
@@ -104,7 +110,8 @@ class SacAgent:
         self.actor_ema.load_state_dict(self.actor.state_dict())
         first = torch.full((tasks,), math.log(config.initial_temperature), device=device)
         self.log_temperature = nn.Parameter(first)
-        self.target_entropy = -float(action_size)
+        used = torch.tensor(used_actions or [action_size] * tasks, device=device)
+        self.target_entropy = config.target_entropy * used + MOST_ENTROPY * (action_size - used)
         rate, clip = config.learning_rate, config.gradient_clip
         self.optimizers = Optimizers.of(self.actor, self.critics, self.log_temperature, learning_rate=rate, clip=clip)
         self.updates = 0
@@ -130,19 +137,19 @@ class SacAgent:
         return result.metrics
 
     def _gradient_step(self, step: StepInputs) -> StepResult:
-        nets, alpha = self.nets, self._alpha()
+        nets, given = self.nets, {"alpha": self._alpha(), "log_std_min": self.config.log_std_min}
         shards = self.executor.split(*step)
 
         # 1. Critics
         critic_weights = list(nets.critics.parameters())
-        loss = partial(critic_loss, nets, alpha=alpha, reward_scale=self.config.reward_scale)
+        loss = partial(critic_loss, nets, reward_scale=self.config.reward_scale, **given)
         critics = self.executor.value_and_grad(loss, shards, critic_weights)
         critic_norm = self.optimizers.critics.apply_gradients(critic_weights, critics.gradients)
 
         # 2. Actor, on the tasks whose critic loss is not above the limit
         actor_weights, routing_weights = list(nets.actor.parameters()), step.actor_routing.trainable()
         with frozen(nets.critics):
-            loss = partial(actor_loss, nets, alpha=alpha)
+            loss = partial(actor_loss, nets, **given)
             actor = self.executor.value_and_grad(loss, shards, actor_weights + routing_weights, critics.active)
         gradients, routing_gradients = actor.gradients[: len(actor_weights)], actor.gradients[len(actor_weights) :]
         actor_norm = self.optimizers.actor.apply_gradients(actor_weights, gradients)
@@ -216,7 +223,8 @@ class SacAgent:
         return actions[:, 0].cpu()
 
     def _draw_actions(self, inputs: ActInputs) -> Tensor:
-        return draw_action(self.actor(inputs.observations, inputs.routing)[0], inputs.noise)
+        output = self.actor(inputs.observations, inputs.routing)[0]
+        return draw_action(output, inputs.noise, self.config.log_std_min)
 
     @torch.no_grad()
     def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
@@ -241,7 +249,8 @@ class SacAgent:
         rng.set_state(self.rng.get_state())
         noise = self.to_device(torch.randn(2, *batch.actions.shape, generator=rng))
         step = self._inputs(batch, noise, actor_routing.detached(), critic_routing)
-        return gradient_conflict.measure(self.nets, *step, alpha=self._alpha(), reward_scale=self.config.reward_scale)
+        scale, least = self.config.reward_scale, self.config.log_std_min
+        return gradient_conflict.measure(self.nets, *step, alpha=self._alpha(), reward_scale=scale, log_std_min=least)
 
     def operations(self, stages: tuple[int, ...]) -> float:
         """Return the floating-point operations of the matrix products of one update, for tasks of these stages."""

@@ -57,6 +57,15 @@ class Sac(Settings):
     2021)."""
     initial_temperature: Annotated[float, Field(gt=0)] = 1.0
     """Temperature of every task at the start: the weight of entropy against return."""
+    target_entropy: Annotated[float, Field(lt=0.68)] = -1.0
+    """Entropy that each task's temperature aims at, per action dimension, in nats. A dimension has at
+    most 0.68."""
+    count_used_actions: bool = False
+    """Whether a task's target entropy counts only the action dimensions that the task uses, if the
+    suite says how many. Each other dimension then adds its largest entropy, which it reaches without
+    effect on the task."""
+    log_std_min: Annotated[float, Field(lt=2)] = -20.0
+    """Least logarithm of the actor's standard deviation; the largest is 2."""
     conflict_every: Annotated[int, Field(ge=0)] = 0
     """Updates between two measurements of the cosine between the tasks' gradients, which take a
     backward pass per task; 0 for none."""

@@ -58,6 +58,13 @@ def _problem(suite: Any) -> str:
     costs = getattr(suite, "costs", None)
     if not _sequence_of(costs, (int, float)) or len(costs) != len(names) or min(costs) <= 0:
         return f"must have costs, a number above 0 for each of its {len(names)} tasks, got {costs!r}"
+    used, most = getattr(suite, "action_dimensions", None), suite.action_size
+    if used is not None and not (
+        _sequence_of(used, int) and len(used) == len(names) and min(used) >= 1 and max(used) <= most
+    ):
+        return (
+            f"must have action_dimensions from 1 to {most} for each of its {len(names)} tasks, or none, got {used!r}"
+        )
     if not callable(getattr(suite, "make", None)):
         return "must have a method make(task)"
     try:

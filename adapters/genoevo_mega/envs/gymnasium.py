@@ -37,6 +37,7 @@ class GymnasiumSuite:
     goals: int
     observation_size: int
     action_size: int
+    action_dimensions: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, names: list[str], seed: int, goals: int) -> GymnasiumSuite:
@@ -45,7 +46,8 @@ class GymnasiumSuite:
             raise ConfigError(f"suite = 'gymnasium:{','.join(names)}': each task may be named once")
         tasks = [GymnasiumTask(name, seed, 0, 0) for name in names]
         sizes = [(task.observation_size, task.action_size) for task in tasks]
-        return cls(tuple(names), seed, goals, *(max(size) for size in zip(*sizes, strict=True)))
+        observations, actions = zip(*sizes, strict=True)
+        return cls(tuple(names), seed, goals, max(observations), max(actions), actions)
 
     @property
     def costs(self) -> tuple[float, ...]:

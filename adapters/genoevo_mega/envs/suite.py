@@ -48,7 +48,8 @@ class Suite(Protocol):
     """A list of tasks that share observation and action sizes.
 
     ``goals`` is the number of training goals of each task. ``costs`` holds, for each task, how long its steps take,
-    relative to the other tasks.
+    relative to the other tasks. A suite may also have ``action_dimensions``, a tuple with the number of action
+    dimensions that each task uses; the dynamics of a task ignore those beyond.
     """
 
     names: tuple[str, ...]

@@ -100,6 +100,11 @@ class SyntheticSuite:
         """The relative costs of the tasks, all equal."""
         return (1.0,) * len(self.names)
 
+    @property
+    def action_dimensions(self) -> tuple[int, ...]:
+        """The action dimensions that each task uses, the first ones."""
+        return tuple(SyntheticTask(name, self.seed).family.actions for name in self.names)
+
     def make(self, task: int) -> TaskEnvironment:
         """Build the task."""
         return SyntheticTask(self.names[task], self.seed)

@@ -36,7 +36,7 @@ class Family:
     ``start`` draws a state and ``goal`` the k-th sub-goal. ``advance(state, first, second, gravity)`` makes a step
     with two actions in [-1, 1] and a factor on gravity. ``features`` returns at most six numbers, ``toward`` the
     direction of the sub-goal, and ``closeness`` a number in [0, 1]. ``reached`` tests the sub-goal at one step; it
-    must hold for ``hold`` steps in a row.
+    must hold for ``hold`` steps in a row. ``actions`` is the number of actions that ``advance`` reads.
     """
 
     start: Callable[[Draw], State]
@@ -47,6 +47,7 @@ class Family:
     closeness: Callable[[State, Goal], float]
     reached: Callable[[State, Goal], bool]
     hold: int
+    actions: int
 
 
 def _point(s: State, fx: float, fy: float, gravity: float) -> State:
@@ -136,6 +137,7 @@ FAMILIES: dict[str, Family] = {
         closeness=lambda s, goal: math.exp(-2 * math.dist(s[:2], goal)),
         reached=lambda s, goal: math.dist(s[:2], goal) < 0.15,
         hold=2,
+        actions=2,
     ),
     "pendulum": Family(
         start=lambda draw: (draw.uniform(-math.pi, math.pi), draw.uniform(-1, 1)),
@@ -146,6 +148,7 @@ FAMILIES: dict[str, Family] = {
         closeness=lambda s, goal: (1 + math.cos(s[0] - goal[0])) / 2,
         reached=lambda s, goal: abs(_turned(s[0] - goal[0])) < 0.25 and abs(s[1]) < 2,
         hold=2,
+        actions=1,
     ),
     "car": Family(
         start=lambda draw: (draw.uniform(-0.6, -0.4), 0.0),
@@ -156,6 +159,7 @@ FAMILIES: dict[str, Family] = {
         closeness=_climbed,
         reached=lambda s, goal: s[0] >= goal[0] if goal[0] > 0 else s[0] <= goal[0],
         hold=1,
+        actions=1,
     ),
     "cartpole": Family(
         start=lambda draw: tuple(draw.uniform(-0.05, 0.05, 4).tolist()),
@@ -166,6 +170,7 @@ FAMILIES: dict[str, Family] = {
         closeness=lambda s, goal: 0.0 if _fallen(s[0], s[2]) else math.exp(-abs(s[0] - goal[0])),
         reached=lambda s, goal: abs(s[0] - goal[0]) < 0.25 and abs(s[2]) < 0.1,
         hold=3,
+        actions=1,
     ),
     "reacher": Family(
         start=lambda draw: (draw.uniform(-math.pi, math.pi), draw.uniform(-2, 2), 0.0, 0.0),
@@ -176,5 +181,6 @@ FAMILIES: dict[str, Family] = {
         closeness=lambda s, goal: math.exp(-2 * math.dist(_tip(s), goal)),
         reached=lambda s, goal: math.dist(_tip(s), goal) < 0.15,
         hold=2,
+        actions=2,
     ),
 }

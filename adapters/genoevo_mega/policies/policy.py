@@ -92,7 +92,7 @@ class Policy:
     def __init__(self, trained: Trained, seed: int | None = None) -> None:
         self.tasks = tuple(trained.suite.names)
         self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
-        self._rng = np.random.default_rng(seed)
+        self._rng, self._log_std_min = np.random.default_rng(seed), trained.config.sac.log_std_min
         self._network = functools.cache(trained.policy)  # made on first use: a suite may have many tasks
 
     @torch.no_grad()
@@ -131,7 +131,7 @@ class Policy:
         if deterministic:
             actions = self._network(index)(batch).numpy()
         else:
-            mean, log_std = gaussian(self._network(index, greedy=False)(batch))
+            mean, log_std = gaussian(self._network(index, greedy=False)(batch), self._log_std_min)
             noise = self._rng.standard_normal(mean.shape, np.float32)
             actions = np.tanh(mean.numpy() + log_std.exp().numpy() * noise)
         return (actions[0] if rows.ndim == 1 else actions), None

@@ -58,7 +58,9 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     device = make_device(config)
     shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
-    return kind(actor, *shape, config.sac, rng, critic_network=critics, shards=shards, device=device)
+    used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
+    given = {"critic_network": critics, "used_actions": used, "shards": shards, "device": device}
+    return kind(actor, *shape, config.sac, rng, **given)
 
 
 def make_structure(config: Config, tasks: list[str], seed: int) -> Structure:
