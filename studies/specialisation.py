@@ -2,8 +2,8 @@
 
 The left plot shows every task's stage over environment steps. The middle plot shows each module's share of the output
 of the task's elite. The right plot shows how similarly two tasks use the modules: the cosine of their shares,
-including the share of the initial input. All are means over seeds. Modules are numbered in the order in which they
-may feed each other. A number therefore means the same place in every seed, but not the same function.
+including the share by paths around module 1. All are means over seeds. Modules are numbered in the order in which
+they may feed each other. A number therefore means the same place in every seed, but not the same function.
 
     python studies/specialisation.py sweeps/families/mega/* --picture specialisation.png
 """
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def usage(run: Path) -> tuple[list[str], Floats]:
-    """Return task names, and the shares of input and modules in each elite's output, (tasks, max_modules + 1)."""
+    """Return task names, and each elite's shares (tasks, max_modules + 1): around module 1, then each module's."""
     config = runs.open_config(run)
     if config.architecture != "mega":
         raise UserError(f"{run} is a run of {config.architecture}, which has no genotypes")

@@ -1,4 +1,4 @@
-"""Measure the effect of evolution alone on tasks that never succeed: the share of output that bypasses all modules.
+"""Measure the effect of evolution alone on tasks that never succeed: the share of output by paths around module 1.
 
 There is no learner and no simulator: success is 0 in every round, mean return is noise, and tasks grow as usual. The
 search starts from random genotypes, so the first value of each case is the result without selection.
@@ -21,14 +21,14 @@ from genoevo.operators import Reproduction
 TASKS, SIZE, ROUNDS = 10, 3, 88
 
 
-def bypass(community: Community) -> npt.NDArray[np.float64]:
-    """Return the share of the initial input in each elite's output, (tasks,) float64."""
+def around_module_1(community: Community) -> npt.NDArray[np.float64]:
+    """Return the share of each elite's output by paths around module 1, (tasks,) float64."""
     elites = community.population[np.arange(0, len(community.population), community.size)]
     return output_shares(community.weights(elites), stages_of(elites, community.layout))[:, 0]
 
 
 def course(usage_cost: float, seed: int) -> list[float]:
-    """Return the mean of :func:`bypass` at the start and after a third, two thirds and all of the rounds."""
+    """Return the mean of :func:`around_module_1` at the start and after a third, two thirds and all of the rounds."""
     rng = np.random.default_rng(seed)
     community = Community(
         StagedLayout(precision=2),
@@ -40,11 +40,11 @@ def course(usage_cost: float, seed: int) -> list[float]:
         mating=Mating(usage_cost=usage_cost),
         growth=Growth(warmup_rounds=8, patience=8, max_modules=8),
     )
-    seen = [float(bypass(community).mean())]
+    seen = [float(around_module_1(community).mean())]
     for number in range(1, ROUNDS + 1):
         community.step(np.zeros((TASKS, SIZE)), rng.normal(size=(TASKS, SIZE)))
         if number in (ROUNDS // 3, 2 * ROUNDS // 3, ROUNDS):
-            seen.append(float(bypass(community).mean()))
+            seen.append(float(around_module_1(community).mean()))
     return seen
 
 

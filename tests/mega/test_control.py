@@ -18,6 +18,7 @@ def suite():
 def test_sizes_are_the_largest_tasks_and_shorter_observations_are_padded(suite):
     assert (suite.names, suite.observation_size, suite.action_size) == (TASKS, 3, 1)
     assert suite.make(1).reset(0, evaluation=False)[2] == 0
+    assert suite.action_dimensions == (1, 1)
 
 
 def test_steps_are_those_of_gymnasium_with_actions_scaled_to_its_bounds(suite):

@@ -13,7 +13,6 @@ from genoevo_mega.networks import ModularNetwork, Routing
 from genoevo_mega.networks.modular_layers import Form, ModuleLayers
 from genoevo_mega.policies.export import export_tasks
 from genoevo_mega.training.build import make_agent, make_structure
-from genoevo_runs.errors import ConfigError
 from tests.mega.test_capture import SUITE, RecordedGraph, _batch
 
 FORMS = [("plain", False), ("plain", True), ("residual", False), ("residual", True)]
@@ -161,9 +160,3 @@ def test_shrinking_takes_back_the_last_growth():
     assert all(mine is theirs for mine, theirs in zip(network.parameters(), parameters, strict=True))
     assert network.state_dict().keys() == before.keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-
-
-@pytest.mark.parametrize("architecture", ["mtsac", "soft-modules"])
-def test_layer_norm_of_another_architecture_is_refused(architecture):
-    with pytest.raises(ConfigError, match=f"layer_norm = True: must be false for architecture = '{architecture}'"):
-        build_config({"architecture": architecture, "layer_norm": True})

@@ -170,7 +170,7 @@ def test_it_is_not_imported_from_the_run_directory(package, monkeypatch):
 
 def test_its_critics_may_be_residual(package, monkeypatch):
     monkeypatch.setenv(user_code.ALLOWED["architecture"], NAME)
-    config = _config(critic={"kind": "residual", "width": 8}, evaluation={"at_end": False})
+    config = _config(critic={"kind": "residual", "width": 8}, evaluation={"at_end": False}, layer_norm=True)
     trainer = runs.create(package / "run", config, [], print)
     trainer.run(100)
     agent = trainer.state.agent

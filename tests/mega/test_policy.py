@@ -117,6 +117,15 @@ def test_drawn_actions_differ_from_call_to_call_and_come_from_the_seed(run):
     assert np.abs(draws).max() <= 1
 
 
+def test_drawn_actions_have_the_settings_least_standard_deviation(untrained):
+    trained = untrained("smoke", 4, sac={"log_std_min": 1.9})
+    loaded = policy.Policy(trained, seed=4)
+    mean = np.arctanh(loaded.predict(np.zeros(39), 0)[0])
+    drawn = loaded.predict(np.zeros(39), 0, deterministic=False)[0]
+    noise = np.random.default_rng(4).standard_normal((1, 4), np.float32)[0]
+    assert drawn == pytest.approx(np.tanh(mean + np.exp(1.9) * noise), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("observation", "task", "message"),
     [

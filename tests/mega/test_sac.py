@@ -197,28 +197,35 @@ def test_a_suite_that_says_nothing_uses_every_dimension():
     assert _agent(count_used_actions=True)[0].target_entropy.tolist() == [-4.0, -4.0]
 
 
-@pytest.mark.parametrize(("least", "std"), [(-20.0, math.exp(-8)), (-1.0, math.exp(-1))])
-def test_the_standard_deviation_has_the_settings_least_value_in_actions_and_losses(least, std):
+STDS = pytest.mark.parametrize(("least", "std"), [(-20.0, math.exp(-8)), (-1.0, math.exp(-1))])
+
+
+def _narrow(least):
+    """An agent whose actor asks for a standard deviation of exp(-8), a routing, and the actor's means."""
     agent, routing = _agent(log_std_min=least)
     with torch.no_grad():
-        agent.actor.core.tensors()[-2][..., 4:] = 0.0
-        agent.actor.core.tensors()[-1][..., 4:] = -8.0
-    observations = _batch().observations[:, 0]
-    with torch.no_grad():
-        mean = agent.actor(observations[:, None], routing)[0, :, 0, :4]
-        noise = _inputs(agent, _batch(), routing).batch.noise
+        weight, bias = agent.actor.core.tensors()[-2:]
+        weight[..., 4:], bias[..., 4:] = 0.0, -8.0
+        return agent, routing, agent.actor(_batch().observations, routing)[0][..., :4]
+
+
+@STDS
+def test_actions_have_the_settings_least_standard_deviation(least, std):
+    agent, routing, mean = _narrow(least)
     state = agent.rng.get_state()
-    drawn = agent.act(observations, routing)
+    drawn = agent.act(_batch().observations[:, 0], routing)
     agent.rng.set_state(state)
-    torch.testing.assert_close(drawn, torch.tanh(mean + std * agent._noise(2, 1, 4)[:, 0]))
-    agent.rng.set_state(state)
-    with torch.no_grad():
-        means = agent.actor(_batch().observations, routing)[0][..., :4]
-    normal = torch.distributions.Normal(means, std)
-    raw = means + std * noise
-    density = normal.log_prob(raw) - 2 * (math.log(2) - raw - torch.nn.functional.softplus(-2 * raw))
+    torch.testing.assert_close(drawn, torch.tanh(mean[:, 0] + std * agent._noise(2, 1, 4)[:, 0]))
+
+
+@STDS
+def test_losses_have_the_settings_least_standard_deviation(least, std):
+    agent, routing, mean = _narrow(least)
+    raw = mean + std * _inputs(agent, _batch(), routing).batch.noise
+    squash = 2 * (math.log(2) - raw - torch.nn.functional.softplus(-2 * raw))
+    log_prob = (torch.distributions.Normal(mean, std).log_prob(raw) - squash).sum(-1)
     found = agent.update(_batch(), routing, routing)["entropy"]
-    torch.testing.assert_close(found, -density.sum(-1).mean(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, -log_prob.mean(), rtol=1e-4, atol=1e-4)
 
 
 def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():

@@ -25,6 +25,7 @@ class Line:
     observation_size: int = 2
     action_size: int = 1
     costs: tuple[float, ...] = (1.0, 1.0)
+    action_dimensions: tuple[int, ...] | None = None
 
     def make(self, task):
         return Walk(-1 if task == 0 else 1)
@@ -195,6 +196,9 @@ def test_what_is_wrong_with_a_suite_is_said_in_one_line(package, name, message):
         ({"action_size": 1.5}, "action_size, a whole number above 0, got 1.5"),
         ({"goals": None}, "goals, a whole number above 0, got None"),
         ({"costs": (1.0,)}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0,\)"),
+        ({"action_dimensions": (1,)}, r"action_dimensions, from 1 to 1 for each of its 2 tasks, or none, got \(1,\)"),
+        ({"action_dimensions": (1, 2)}, r"action_dimensions, from 1 to 1 for each of its 2 tasks, .* got \(1, 2\)"),
+        ({"action_dimensions": (1, True)}, r"action_dimensions, from 1 to 1 .* got \(1, True\)"),
     ],
 )
 def test_what_a_suite_lacks_is_named(package, monkeypatch, change, message):

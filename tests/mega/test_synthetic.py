@@ -122,6 +122,17 @@ def test_evaluation_goals_and_other_seeds_differ_from_training_goals():
     assert not training & set(first(2, evaluation=False))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_task_uses_the_number_of_action_dimensions_that_its_suite_names(family):
+    [used] = make_suite(build_config(preset("synthetic"), {"suite": family})).action_dimensions
+    ends = []
+    for second in (-1.0, 1.0):
+        task = SyntheticTask(family, 3)
+        task.reset(0, evaluation=False)
+        ends.append([task.step(np.array([0.3, second], np.float32))[0].tolist() for _ in range(5)])
+    assert (ends[0] == ends[1]) == (used == 1)
+
+
 def test_reversed_actuators_turn_every_action_around():
     plain, flipped = SyntheticTask("pendulum", 1), SyntheticTask("pendulum-flip", 1)
     for task in (plain, flipped):

@@ -49,7 +49,8 @@ def make_network(
 ) -> nn.Module:
     """Make a network of the config's architecture in the given sizes.
 
-    MEGA has as many modules as its start stage. A custom architecture decides its sizes itself.
+    MEGA has as many modules as its start stage. A custom architecture decides its sizes itself, and whether it has
+    LayerNorm.
     """
     given: dict[str, Any] = {
         "tasks": tasks,
@@ -59,8 +60,9 @@ def make_network(
     }
     if is_code(config.architecture):
         return make_custom(config.architecture, *shape, **given)
+    given["layer_norm"] = config.layer_norm
     if config.architecture == "mega":
-        given |= {"modules": config.genotypes.start_stage, "layer_norm": config.layer_norm}
+        given["modules"] = config.genotypes.start_stage
     network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given)
     return network
 

@@ -53,8 +53,9 @@ class Config(Settings):
     a number is the number of parameters; null for the widths as configured. Residual critics are
     equal for every architecture and are not sized [O]."""
     layer_norm: bool = False
-    """Whether the networks have LayerNorm, without parameters, before every ReLU and before the head
-    (``genoevo_mega.networks.modular_layers``). Only ``mega`` has it so far [O]."""
+    """Whether the networks have LayerNorm, without parameters, before every ReLU. ``mega`` has it before
+    the head, too (``genoevo_mega.networks.modular_layers``). ``package.module:callable`` decides for
+    itself, and residual critics always have LayerNorm [O]."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Seed of every random generator of the run [O]."""
     steps: Count = 20_000_000
@@ -110,8 +111,6 @@ class Config(Settings):
                 f"architecture = {abbreviated(self.architecture)}: must be {', '.join(ARCHITECTURES)} or "
                 f"package.module:callable{nearest(self.architecture, list(ARCHITECTURES))}"
             )
-        if self.layer_norm and self.architecture != "mega":
-            raise ValueError(f"layer_norm = True: must be false for architecture = {self.architecture!r}")
         size = self.match_parameters
         if not (
             size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))

@@ -58,12 +58,13 @@ def _problem(suite: Any) -> str:
     costs = getattr(suite, "costs", None)
     if not _sequence_of(costs, (int, float)) or len(costs) != len(names) or min(costs) <= 0:
         return f"must have costs, a number above 0 for each of its {len(names)} tasks, got {costs!r}"
-    used, most = getattr(suite, "action_dimensions", None), suite.action_size
+    used, allowed = getattr(suite, "action_dimensions", None), range(1, suite.action_size + 1)
     if used is not None and not (
-        _sequence_of(used, int) and len(used) == len(names) and min(used) >= 1 and max(used) <= most
+        _sequence_of(used, int) and len(used) == len(names) and all(n in allowed and n is not True for n in used)
     ):
         return (
-            f"must have action_dimensions from 1 to {most} for each of its {len(names)} tasks, or none, got {used!r}"
+            f"must have action_dimensions, from 1 to {suite.action_size} for each of its {len(names)} tasks, "
+            f"or none, got {used!r}"
         )
     if not callable(getattr(suite, "make", None)):
         return "must have a method make(task)"

@@ -79,9 +79,12 @@ class FixedNetwork(nn.Module):
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         raise NotImplementedError
 
-    def activated(self, x: Tensor) -> Tensor:
-        """Return ReLU(x) of a hidden layer, or ReLU(LN(x)) with ``layer_norm``; LN has no parameters."""
-        return torch.relu(normalised(x) if self.layer_norm else x)
+    def activated(self, x: Tensor, width: int | None = None) -> Tensor:
+        """Return ReLU(x) of a hidden layer, or ReLU(LN(x)) with ``layer_norm``; LN has no parameters.
+
+        *width* is as in :func:`~genoevo_mega.networks.layers.normalised`.
+        """
+        return torch.relu(normalised(x, width) if self.layer_norm else x)
 
     def operations(self, stages: tuple[int, ...], *, first_layer: bool = True) -> float:
         """Return the operations of all members' matrix products for one row of input of every task, forward."""

@@ -39,9 +39,13 @@ class Block(nn.Module):
         return self._own
 
 
-def normalised(x: Tensor) -> Tensor:
-    """Shift and scale the last axis to mean 0 and variance 1: LayerNorm (Ba et al. 2016) without parameters."""
-    return nn.functional.layer_norm(x, x.shape[-1:])
+def normalised(x: Tensor, width: int | None = None) -> Tensor:
+    """Shift and scale the last axis to mean 0 and variance 1: LayerNorm (Ba et al. 2016) without parameters.
+
+    *width* is the axis's size. torch's export to ONNX does not know the size of some products, but that of their
+    parameters.
+    """
+    return nn.functional.layer_norm(x, (x.shape[-1] if width is None else width,))
 
 
 def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

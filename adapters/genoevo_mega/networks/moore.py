@@ -72,7 +72,7 @@ class MooreNetwork(FixedNetwork):
         h = x.flatten(1, 2).repeat_interleave(self._experts, 0)
         for i in range(0, len(layers), 2):
             weight, offset = layers[i].flatten(0, 1), layers[i + 1].flatten(0, 1)
-            h = torch.baddbmm(offset, self.activated(h) if i else h, weight)
+            h = torch.baddbmm(offset, self.activated(h, weight.shape[-2]) if i else h, weight)
         basis = orthonormal(list(h.unflatten(0, (-1, self._experts)).unbind(1)))
         features = torch.stack(basis, -1).unflatten(1, (x.shape[1], -1)) @ mixture[..., 0, :, None].unsqueeze(2)
         return torch.tanh(features[..., 0]) @ head + bias

@@ -74,5 +74,5 @@ class PacoNetwork(FixedNetwork):
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         *hidden, head, bias = tensors
         for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
-            x = self.activated(x @ weight + offset)
+            x = self.activated(x @ weight + offset, offset.shape[-1])
         return x @ head + bias
