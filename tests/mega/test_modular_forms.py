@@ -9,7 +9,7 @@ import torch
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.config.networks import Network
 from genoevo_mega.config.run import build_config, preset
-from genoevo_mega.networks import ModularNetwork, Routing
+from genoevo_mega.networks import ModularNetwork, Routing, modular
 from genoevo_mega.networks.modular_layers import Form, ModuleLayers
 from genoevo_mega.policies.export import export_tasks
 from genoevo_mega.training.build import make_agent, make_structure
@@ -47,13 +47,15 @@ def _relu(x):
     return np.maximum(x, 0)
 
 
+@pytest.mark.parametrize("slots", [True, False])
 @pytest.mark.parametrize(("modules", "layer_norm"), FORMS)
-def test_the_network_is_the_formulas_in_numpy(modules, layer_norm):
+def test_the_network_is_the_formulas_in_numpy(modules, layer_norm, slots):
     rng = torch.Generator().manual_seed(4)
     sizes = Network(width=9, hidden=5, modules=modules)
     network = ModularNetwork(
         6, 3, tasks=2, modules=2, ensemble=1, config=sizes, rng=rng, layer_norm=layer_norm, precision=torch.float64
     ).double()
+    network.slots, network.fused = slots, None
     for parameter in network.parameters():  # no bias is 0
         parameter.data.add_(0.3 * torch.randn(parameter.shape, generator=rng))
     inputs = torch.tensor([[[[0.25, 0.75]]], [[[0.5, 0.5]]]])
@@ -134,7 +136,8 @@ def test_a_policy_shows_the_activity_of_its_modules(trained):
 
 
 @pytest.mark.parametrize(("modules", "layer_norm"), CHANGED)
-def test_captured_updates_need_no_host(modules, layer_norm):
+def test_captured_updates_need_no_host(monkeypatch, modules, layer_norm):
+    monkeypatch.setattr(modular, "usable", lambda x, routing: False)  # as on CUDA
     changed = {"network": {"modules": modules}, "layer_norm": layer_norm, "sac": {"batch_size": 16}}
     config = build_config(preset("smoke"), changed)
     ends = []

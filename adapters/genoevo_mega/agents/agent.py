@@ -57,8 +57,11 @@ class Agent(Protocol):
         Nothing is drawn or changed.
         """
 
-    def operations(self, stages: tuple[int, ...]) -> float:
-        """Return the floating-point operations of one update's matrix products, for tasks of these stages."""
+    def operations(self, stages: tuple[int, ...], of_critics: tuple[int, ...] | None = None) -> float:
+        """Return the floating-point operations of one update's matrix products.
+
+        *stages* are the modules that each task uses, *of_critics* those in the critics; None means the same.
+        """
 
     def grow(self) -> None:
         """Add a module to every modular network."""

@@ -252,12 +252,17 @@ class SacAgent:
         scale, least = self.config.reward_scale, self.config.log_std_min
         return gradient_conflict.measure(self.nets, *step, alpha=self._alpha(), reward_scale=scale, log_std_min=least)
 
-    def operations(self, stages: tuple[int, ...]) -> float:
-        """Return the floating-point operations of the matrix products of one update, for tasks of these stages."""
-        actor, critics = self.actor.operations(stages), self.critics.operations(stages)
+    def operations(self, stages: tuple[int, ...], of_critics: tuple[int, ...] | None = None) -> float:
+        """Return the floating-point operations of the matrix products of one update.
+
+        *stages* are the modules that each task uses, *of_critics* those in the critics; None means the same.
+        """
+        of_critics = stages if of_critics is None else of_critics
+        actor, critics = self.actor.operations(stages), self.critics.operations(of_critics)
         # The actor: next actions, forward, weights' gradients. The critics: targets, forward, weights' gradients, and
         # forward and back to the action for the actor's loss. Back through all layers but the first for either loss.
-        back = sum(network.operations(stages, first_layer=False) for network in (self.actor, self.critics))
+        back = self.actor.operations(stages, first_layer=False)
+        back += self.critics.operations(of_critics, first_layer=False)
         return self.config.batch_size * (3 * actor + 5 * critics + back)
 
     def grow(self) -> None:

@@ -62,7 +62,7 @@ def make_network(
         return make_custom(config.architecture, *shape, **given)
     given["layer_norm"] = config.layer_norm
     if config.architecture == "mega":
-        given["modules"] = config.genotypes.start_stage
+        given |= {"modules": config.genotypes.start_stage, "sparse": config.decoding.kind != "dense"}
     network: nn.Module = ARCHITECTURES[config.architecture].network(*shape, config=settings, **given)
     return network
 

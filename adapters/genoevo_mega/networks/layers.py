@@ -56,6 +56,15 @@ def shared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias, x.flatten(1, 2), weight).unflatten(1, (x.shape[1], -1))
 
 
+def separate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply a layer of its own for each task and return (ensemble, tasks, batch, out).
+
+    *x* is (ensemble, tasks, batch, in), *weight* (ensemble, tasks, in, out) and *bias* (ensemble, tasks, 1, out).
+    """
+    out = torch.baddbmm(bias.flatten(0, 1), x.flatten(0, 1), weight.flatten(0, 1))
+    return out.unflatten(0, weight.shape[:2])
+
+
 def linear(ensemble: int, inputs: int, outputs: int, rng: torch.Generator, gain: float = 1.0) -> list[Tensor]:
     """Draw weights (ensemble, inputs, outputs), He-uniform times *gain*; biases (ensemble, 1, outputs) are 0."""
     bound = gain * math.sqrt(6 / inputs)

@@ -7,8 +7,8 @@
 - ReLU follows every linear layer but the head [O]. Residual modules and LayerNorm change the layers [O]:
   :mod:`genoevo_mega.networks.modular_layers`.
 
-This file is the definition. If the layers are plain, training computes the same by
-:mod:`genoevo_mega.networks.modular_fused`.
+This file is the definition. Training computes the same by :mod:`genoevo_mega.networks.modular_fused` if the layers
+are plain and genotypes leave no module out, else by :mod:`genoevo_mega.networks.modular_slots`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from genoevo_mega.config.networks import Network
 from genoevo_mega.networks.layers import Block, linear, shared
 from genoevo_mega.networks.modular_fused import FusedModular
 from genoevo_mega.networks.modular_layers import Form, ModuleLayers
+from genoevo_mega.networks.modular_slots import recent_slots, usable
 from genoevo_mega.networks.routing import Routing
 
 Hidden = TypeVar("Hidden")
@@ -72,6 +73,8 @@ class ModularNetwork(nn.Module):
         Draws the initial weights.
     layer_norm
         Whether LayerNorm comes before every ReLU.
+    sparse
+        Whether genotypes leave modules out, so that slots are worth while for plain layers, too.
     precision
         Of the arithmetic; parameters, input, output and gradients are float32.
 
@@ -80,7 +83,9 @@ class ModularNetwork(nn.Module):
     form
         The form of the layers.
     fused
-        The fast path of plain layers; None to compute every input by the plain definition.
+        The fast path of plain layers; None for no such path.
+    slots
+        Whether to compute by slots if they can compute a call; otherwise the fast path or the definition does.
 
     """
 
@@ -95,6 +100,7 @@ class ModularNetwork(nn.Module):
         config: Network,
         rng: torch.Generator,
         layer_norm: bool = False,
+        sparse: bool = False,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -108,6 +114,7 @@ class ModularNetwork(nn.Module):
         self.pool = nn.ModuleList(self._module(rng) for _ in range(modules))
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
         self.fused: FusedModular | None = FusedModular() if self.form.is_plain else None
+        self.slots = sparse or not self.form.is_plain
 
     def _module(self, rng: torch.Generator) -> ModuleLayers:
         return ModuleLayers(self.ensemble, self.config.width, self.config.hidden, self.form, rng)
@@ -115,6 +122,11 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         pool = self.pool[: max(routing.stages)]
+        if self.slots and usable(x, routing):
+            slots = recent_slots.of(routing, self.precision)
+            layers = slots.layers(list(pool), self.form, self.precision)
+            hidden = hidden_layers(lambda rows: slots.ordered(self.embedding(rows)), layers, x, slots)
+            return self.head(slots.mix_output(hidden)).to(x.dtype)
         if self.fused is not None and self.fused.usable():
             return self.fused(x, routing, [self.core, *pool], self.precision)
         hidden = hidden_layers(self.embedding, pool, x, routing)

@@ -6,8 +6,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from genoevo_runs.arrays import Flags, Floats
 
 
 class Routing(NamedTuple):
@@ -43,6 +46,30 @@ class Routing(NamedTuple):
         """Return 1 for tasks that use those *modules*, else 0; (tasks, 1, modules)."""
         return _used(self.stages, self.output.dtype, self.output.device)[..., modules]
 
+    def edges(self) -> Floats:
+        """Return the weights of one genotype per task, (tasks, N + 1, N + 1) for the largest stage N.
+
+        Row k - 1 weighs the inputs h_0 .. of module k, the last row those of the output. What a task's stage does not
+        have is 0. The tensors are on the CPU, with B = 1.
+        """
+        stages, most = np.array(self.stages)[:, None], max(self.stages)
+        edges = np.zeros((len(stages), most + 1, most + 1), self.output.detach().numpy().dtype)
+        edges[:, 0, 0] = 1
+        edges[:, 1:most, :most] = self.inputs.detach().numpy()[:, 0, : most - 1, :most]
+        edges[:, most] = self.output.detach().numpy()[:, 0, : most + 1]
+        edges[:, :most] *= (np.arange(1, most + 1) <= stages)[:, :, None]
+        edges[:, most] *= np.arange(most + 1) <= stages
+        return edges
+
+    def used(self) -> tuple[int, ...]:
+        """Return the number of modules that each task's output depends on; the stages if B is not 1.
+
+        A module counts that is on a path of weights above 0 to the output.
+        """
+        if self.output.shape[1] != 1:
+            return self.stages
+        return tuple(reached_modules(self.edges()).sum(axis=1).tolist())
+
     @property
     def requires_grad(self) -> bool:
         """Whether the weights' gradient is wanted."""
@@ -77,6 +104,15 @@ class Routing(NamedTuple):
         if pairs:
             weights, given = zip(*pairs, strict=True)
             torch.autograd.backward(weights, given)
+
+
+def reached_modules(edges: Floats) -> Flags:
+    """Return the modules on a path of weights above 0 to the output, (tasks, N) bool, from :meth:`Routing.edges`."""
+    present = edges > 0
+    reached = present[:, -1].copy()
+    for module in range(edges.shape[1] - 1, 1, -1):
+        reached[:, :module] |= reached[:, module, None] & present[:, module - 1, :module]
+    return reached[:, 1:]
 
 
 @functools.cache

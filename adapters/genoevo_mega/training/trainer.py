@@ -179,7 +179,8 @@ class Trainer:
                     self.metrics.write(records.of_conflict(state, self.suite.names, cosines))
                 state.losses.add(state.agent.update(batch, routing, of_critics))
                 state.evolver.step_relaxed_codes()
-            state.work.operations += state.agent.operations(routing.stages)
+            by_critics = None if of_critics is routing else of_critics.used()
+            state.work.operations += state.agent.operations(routing.used(), by_critics)
             if state.agent.updates % _CHECK_EVERY == 0:
                 state.check_gradients(sac.max_skipped)
 
