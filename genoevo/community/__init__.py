@@ -4,6 +4,7 @@ from genoevo.community.by_record import RecordRound
 from genoevo.community.candidates import Candidates
 from genoevo.community.community import Community
 from genoevo.community.fitness import FitnessRecord, Selection
+from genoevo.community.frontier import Frontier
 from genoevo.community.growth_rule import Growth
 from genoevo.community.populations import TaskPopulations
 from genoevo.community.record_community import RecordCommunity, Start
@@ -15,6 +16,7 @@ __all__ = [
     "Community",
     "Decoding",
     "FitnessRecord",
+    "Frontier",
     "Growth",
     "Mating",
     "RecordCommunity",

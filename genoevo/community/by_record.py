@@ -56,7 +56,7 @@ class RecordRound:
 
 def choose_elites(record: FitnessRecord, used: Ints, rule: Selection) -> Ints:
     """Return the place of each task's elite, (tasks,): 0, the present one, unless another is better."""
-    tasks, size = record.age.shape
+    tasks, size = used.shape
     elites = np.zeros(tasks, np.int64)
     for place in range(1, size):
         challenger = np.full(tasks, place)
@@ -66,10 +66,10 @@ def choose_elites(record: FitnessRecord, used: Ints, rule: Selection) -> Ints:
 
 def rejections(record: FitnessRecord, used: Ints, rule: Selection) -> Flags:
     """Return which genotypes are clearly worse than the elite, the first of their task, (tasks, size)."""
-    tasks, size = record.age.shape
+    tasks, size = used.shape
     first = np.zeros(tasks, np.int64)
     worse = [record.better(first, np.full(tasks, place), used, rule) for place in range(size)]
-    return np.stack(worse, axis=1) & (record.age > 0)
+    return np.stack(worse, axis=1) & (record.age[:, :size] > 0)
 
 
 def replacements(scores: Floats, rejected: Flags, inertia: float) -> Ints:

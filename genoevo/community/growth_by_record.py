@@ -57,7 +57,7 @@ class RecordHistory:
         *newest* (tasks, size) is each genotype's share of the output that the task's newest module carries; above
         *threshold* it is used. The first genotype of a task is its elite.
         """
-        judged = ((newest > threshold) & (record.age > 0)).any(axis=1)
+        judged = ((newest > threshold) & (record.age[:, : newest.shape[1]] > 0)).any(axis=1)
         self.waiting &= ~judged
         success, mean_return = record.task_success, record.task_return
         by_success = success.mean - confidence * success.error > self.best_success

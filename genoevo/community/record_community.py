@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,7 +12,8 @@ from genoevo._check import check_choice
 from genoevo._types import Floats, Ints
 from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
 from genoevo.community.candidates import Candidates, Judge, Ranked, Search
-from genoevo.community.fitness import FitnessRecord, Selection
+from genoevo.community.fitness import Estimate, FitnessRecord, Selection
+from genoevo.community.frontier import Archive, Frontier, Price
 from genoevo.community.growth_by_record import RecordHistory
 from genoevo.community.growth_rule import Growth, resized, stage_changes
 from genoevo.community.overlap import mean_overlap
@@ -22,7 +24,7 @@ from genoevo.community.settings import Decoding, Mating
 from genoevo.decode import output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Reproduction
-from genoevo.operators.routes import disjoint, sparse
+from genoevo.operators.routes import disjoint, prune, sparse
 from genoevo.population import Population
 from genoevo.state import State, check_state, rebuild, settings_state
 
@@ -36,8 +38,8 @@ class RecordCommunity(TaskPopulations):
     ----------
     layout, tasks, seed, size, stage, reproduction, mating, growth, decoding
         As for :class:`~genoevo.community.community.Community`.
-    selection, candidates
-        The rules of elites and of new genotypes; see their classes.
+    selection, candidates, frontier
+        The rules of elites, of new genotypes, and of each task's archive from cheap to best; see their classes.
     start
         The first genotypes: uniform ``random`` bits; ``sparse`` ones, see :func:`genoevo.operators.routes.sparse`,
         whose routes begin on different modules from task to task; or ``disjoint`` hand-written routes, see
@@ -47,7 +49,10 @@ class RecordCommunity(TaskPopulations):
     Attributes
     ----------
     record : FitnessRecord
-        The episodes of every genotype: add them before :meth:`step`.
+        The episodes of every genotype: add them before :meth:`step`. Each task has ``size`` places for its population
+        and then, with a frontier, those of its archive.
+    archive : Archive or None
+        The frontiers' genotypes, if the rule has any.
 
     """
 
@@ -65,11 +70,13 @@ class RecordCommunity(TaskPopulations):
         decoding: Decoding | None = None,
         selection: Selection | None = None,
         candidates: Candidates | None = None,
+        frontier: Frontier | None = None,
         start: Start = "random",
     ) -> None:
         check_choice("start", start, get_args(Start))
         self.selection = selection or Selection(rule="record")
         self.candidates = candidates or Candidates()
+        self.frontier = frontier or Frontier()
         self._start: Start = start
         super().__init__(
             layout,
@@ -85,7 +92,6 @@ class RecordCommunity(TaskPopulations):
 
     def _begin(self) -> None:
         n = len(self.tasks)
-        self.record = FitnessRecord.fresh(n, self.size)
         self._history = RecordHistory.fresh(n)
         stages = np.full(n * self.size, self.start_stage)
         if self._start == "sparse":
@@ -96,6 +102,10 @@ class RecordCommunity(TaskPopulations):
             self._replace_all(routes[np.repeat(np.arange(n), self.size)])
         if self.candidates.children and self.candidates.first_generations:
             self.population = self._search().settle(self.population, n)
+        self.archive = None
+        if self.frontier.size:
+            self.archive = Archive.fresh(self.population[:: self.size], self.frontier)
+        self.record = FitnessRecord.fresh(n, self.size + (self.archive.places if self.archive else 0))
 
     def _replace_all(self, population: Population) -> None:
         self.population = Population(population.words, population.lengths, weights=WEIGHTS)
@@ -121,7 +131,12 @@ class RecordCommunity(TaskPopulations):
         return self._search().usage(self.population, len(self.tasks))
 
     def step(
-        self, *, breed: bool = True, module_budget: int | None = None, judge: Judge | None = None
+        self,
+        *,
+        breed: bool = True,
+        module_budget: int | None = None,
+        judge: Judge | None = None,
+        price: Price | None = None,
     ) -> RecordRound:
         """Run one round for every task: elites, rejected genotypes, candidates, growth.
 
@@ -136,16 +151,20 @@ class RecordCommunity(TaskPopulations):
             :meth:`genoevo.community.community.Community.step`.
         judge
             Scores candidates without episodes; used if the candidates' rule has a weight for it.
+        price
+            Prices genotypes for the frontiers; by default their number of effective modules.
 
         """
         tasks, record = len(self.tasks), self.record
         effective, stages = self.effective_modules(), self.stages
         record.count_round()
-        success, advantage, age, surrogate = record.success, record.advantage, record.age, record.surrogate
+        own = slice(None, self.size)
+        success, advantage = (Estimate(e.mean[:, own], e.error[:, own]) for e in (record.success, record.advantage))
+        age, surrogate = record.age[:, own], record.surrogate[:, own]
         elites = choose_elites(record, effective, self.selection)
         order = elite_first(elites, self.size)
         self.population = self.population[order.ravel()]
-        record.follow(order - np.arange(tasks)[:, None] * self.size)
+        self._follow_rows(order - np.arange(tasks)[:, None] * self.size)
         used = np.take_along_axis(effective, order - np.arange(tasks)[:, None] * self.size, axis=1)
         rejected = rejections(record, used, self.selection)
         usages = self.usage()[:, 0]
@@ -160,6 +179,10 @@ class RecordCommunity(TaskPopulations):
             chosen.population, grown, shrunk, self.size, self.layout, self.growth.fill, self.rng
         )
         self._follow(chosen, grown + shrunk)
+        if self.archive is not None and breed:
+            elites_now = self.population[:: self.size]
+            self.archive.update(record, elites_now, price or self._effective_prices, self._child, self.frontier)
+        record.fade(self.selection.memory)
         parents = np.where(chosen.parents < 0, -1, order.ravel()[np.maximum(chosen.parents, 0)])
         return RecordRound(
             success=success,
@@ -182,14 +205,34 @@ class RecordCommunity(TaskPopulations):
         """Let the record follow the genotypes that stay; others of a task whose stage has changed start anew."""
         sources = chosen.member.copy()
         sources[moved, 1:] = -1
-        self.record.follow(sources)
-        self.record.surrogate = np.where(sources < 0, chosen.surrogate, self.record.surrogate)
-        self.record.fade(self.selection.memory)
+        self._follow_rows(sources)
+        own = self.record.surrogate[:, : self.size]
+        own[:] = np.where(sources < 0, chosen.surrogate, own)
         # A genotype's fitness is its record; the population's own is for readers of the state.
-        known = np.stack([self.record.success.mean.ravel(), self.record.advantage.mean.ravel()], axis=1)
-        known[(self.record.age == 0).ravel()] = np.nan
+        means = self.record.success.mean, self.record.advantage.mean
+        known = np.stack([mean[:, : self.size].ravel() for mean in means], axis=1)
+        known[(self.record.age[:, : self.size] == 0).ravel()] = np.nan
         population = self.population
         self.population = Population(population.words, population.lengths, known, WEIGHTS)
+
+    def _follow_rows(self, rows: Ints) -> None:
+        """Let the record follow the population's genotypes, (tasks, size) places before; the archive's stay."""
+        rest = np.arange(self.size, self.record.age.shape[1])
+        self.record.follow(np.concatenate([rows, np.tile(rest, (len(rows), 1))], axis=1))
+
+    def _effective_prices(self, population: Population) -> Floats:
+        shares = output_shares(self.weights(population), stages_of(population, self.layout))
+        return np.asarray((shares[:, 1:] > self.mating.usage_threshold).sum(axis=1), np.float64)
+
+    def _child(self, parents: Population) -> Population:
+        """Return a child of each genotype for its archive: half lose a connection, half are mutants."""
+        mutants, _ = replace(self.reproduction, crossover_threshold=0.0, mutation_threshold=1.0).children(
+            parents, parents, self.rng, self.layout
+        )
+        pruned = np.flatnonzero(self.rng.random(len(parents)) < 0.5)
+        if len(pruned):
+            mutants = mutants.replaced(pruned, prune(parents[pruned], self.layout, self.weights, self.rng))
+        return mutants
 
     def _stage_changes(self, effective: Ints, stages: Ints, budget: int | None) -> tuple[list[int], list[int]]:
         """Add the round to the history, and return the tasks that grow and that give a module back."""
@@ -225,6 +268,8 @@ class RecordCommunity(TaskPopulations):
             **super().state_dict(),
             "selection": settings_state(self.selection),
             "candidates": settings_state(self.candidates),
+            "frontier": settings_state(self.frontier),
+            **({} if self.archive is None else {"archive": self.archive.as_state()}),
             "record": self.record.as_arrays(),
             "memory": self._history.as_arrays(),
         }
@@ -232,13 +277,17 @@ class RecordCommunity(TaskPopulations):
     @classmethod
     def from_state(cls, state: State) -> RecordCommunity:
         """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
-        check_state("a community", state, ("selection", "candidates", "record", "memory"))
+        check_state("a community", state, ("selection", "candidates", "frontier", "record", "memory"))
         rules: dict[str, Any] = {
             "selection": rebuild(Selection, state["selection"]),
             "candidates": rebuild(Candidates, state["candidates"]),
+            "frontier": rebuild(Frontier, state["frontier"]),
         }
         community = cls._restored(state, **rules)
         tasks = len(community.tasks)
-        community.record = FitnessRecord.from_state(state["record"], tasks, community.size)
+        if community.archive is not None:
+            check_state("a community", state, ("archive",))
+            community.archive = Archive.from_state(state["archive"], tasks, community.frontier)
+        community.record = FitnessRecord.from_state(state["record"], tasks, community.record.age.shape[1])
         community._history = RecordHistory.from_state(state["memory"], tasks)
         return community

@@ -6,11 +6,13 @@ and its route is the path from the output back to the initial input [O].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from genoevo._check import check_generator
-from genoevo._types import Ints
-from genoevo.decode import from_gene_values
+from genoevo._types import Floats, Ints
+from genoevo.decode import from_gene_values, gene_values, reached_modules, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.population import Population
 
@@ -48,6 +50,49 @@ def sparse(stages: Ints, layout: StagedLayout, rng: np.random.Generator, output:
         values[rows, starts[stage - 1] :] = 0  # for a longer genotype this is the segment of a module
         values[rows, starts[stage - 1] + chosen[rows]] = largest
     return from_gene_values(values, np.array([layout.length(int(stage)) for stage in stages]), layout.precision)
+
+
+def prune(
+    population: Population, layout: StagedLayout, decode: Callable[[Population], Floats], rng: np.random.Generator
+) -> Population:
+    """Return the genotypes without one of the connections that their output depends on, drawn uniformly.
+
+    Parameters
+    ----------
+    population
+        Genotypes of any legal stages. They are not changed.
+    layout
+        The layout of the genotypes.
+    decode
+        Returns the weights of genotypes, (n, G) float64; a connection has a code and a weight above 0.
+    rng
+        The source of all randomness.
+
+    Returns
+    -------
+    A new, unevaluated population. A genotype without connections stays as it is.
+
+    """
+    check_generator(rng)
+    values, weights, stages = (
+        gene_values(population, layout.precision),
+        decode(population),
+        stages_of(population, layout),
+    )
+    reached = np.concatenate([np.ones((len(values), 1), np.bool_), reached_modules(weights, stages)], axis=1)
+    for row, stage in enumerate(stages.tolist()):
+        parts = [slice(p.start // layout.precision, p.stop // layout.precision) for p in layout.segments(stage)]
+        owners = [*range(2, stage + 1), 0]  # the output's segment is the last one
+        live = np.concatenate(
+            [
+                part.start + np.flatnonzero(values[row, part])
+                for part, k in zip(parts, owners, strict=True)
+                if reached[row, k]
+            ]
+        )
+        if len(live):
+            values[row, rng.choice(live)] = 0
+    return from_gene_values(values, population.lengths, layout.precision, population.weights)
 
 
 def disjoint(tasks: int, stage: int, layout: StagedLayout) -> Population:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from genoevo.community import Candidates, Decoding, Growth, Mating, Selection
+from genoevo.community import Candidates, Decoding, Frontier, Growth, Mating, Selection
 from genoevo.operators import Reproduction
 from genoevo_runs.settings import Count, Fraction, Settings
 
@@ -64,3 +64,4 @@ class EvolutionSettings:
     growth: Growth
     selection: Selection
     candidates: Candidates
+    frontier: Frontier

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from genoevo.community import Candidates, Decoding, Growth, Mating, Selection
+from genoevo.community import Candidates, Decoding, Frontier, Growth, Mating, Selection
 from genoevo.operators import Reproduction
 from genoevo_mega.config.code import is_code
 from genoevo_mega.config.critic import Critic
@@ -79,6 +79,7 @@ class Config(Settings):
     growth: Growth = Growth()
     selection: Selection = Selection()
     candidates: Candidates = Candidates()
+    frontier: Frontier = Frontier()
     sac: Sac = Sac()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
@@ -97,6 +98,7 @@ class Config(Settings):
             self.growth,
             self.selection,
             self.candidates,
+            self.frontier,
         )
 
     @property
@@ -152,10 +154,16 @@ class Config(Settings):
         needs = {
             "genotypes.start": genotypes.start != "random",
             "candidates.children": self.candidates.children > 0,
+            "frontier.size": self.frontier.size > 0,
         }
         if not by_record and any(needs.values()):
             name = next(name for name, given in needs.items() if given)
             raise ValueError(f"{name}: needs selection.rule = 'record', got {self.selection.rule!r}")
+        if self.frontier.size and self.decoding.kind == "dense":
+            raise ValueError(
+                f"frontier.size = {self.frontier.size}: needs decoding.kind = 'sparse' or 'gates'; with 'dense' "
+                "every genotype of a stage has the same price"
+            )
 
     def _check_hybrid(self) -> None:
         rate = f"genotypes.hybrid_rate = {self.genotypes.hybrid_rate}: must be null"

@@ -17,6 +17,7 @@ import torch
 from genoevo import Community, StagedLayout
 from genoevo.community import RecordCommunity, RecordRound, Round
 from genoevo.community.candidates import Judge
+from genoevo.community.frontier import Price
 from genoevo.state import State
 from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
@@ -30,7 +31,7 @@ from genoevo_runs.arrays import Arrays, Flags, Ints, restore_array
 from genoevo_runs.errors import ConfigError, UserError
 
 _RULES = ("reproduction", "mating", "growth", "decoding")
-_RECORD_RULES = ("selection", "candidates")
+_RECORD_RULES = ("selection", "candidates", "frontier")
 
 
 class Evolver:
@@ -54,9 +55,13 @@ class Evolver:
         self._breed, self._module_budget = genotypes.evolve, genotypes.module_budget
         self._rollback, self._shared_goals = genotypes.rollback, genotypes.shared_goals
         self._critic_routing = genotypes.critic_routing
-        tasks, size = len(community.tasks), community.size
+        tasks = len(community.tasks)
         self.acting_genotype = np.zeros(tasks, np.int64)
-        self.statistics = EpisodeStatistics(tasks, size)
+        self._archive = community.archive if isinstance(community, RecordCommunity) else None
+        # After the population's genotypes, one of the task's archive has an episode.
+        self._acting_places = community.size + (self._archive is not None)
+        self.statistics = EpisodeStatistics(tasks, self._acting_places)
+        self._price: Price | None = None
         self._spans_rounds = np.zeros(tasks, np.bool_)  # episodes that started before the last round
         self._store = GenotypeStore(community, keep=self._update_with == "stored")
         rate = genotypes.hybrid_rate
@@ -146,8 +151,9 @@ class Evolver:
         genotype = self.acting_genotype[finished.tasks]
         self.statistics.add(finished, genotype)
         if isinstance(self.community, RecordCommunity):
-            self.community.record.add(finished.tasks, genotype, finished.success, finished.returns)
-        self.acting_genotype[finished.tasks] = (genotype + 1) % self.community.size
+            places = self._places()[finished.tasks]
+            self.community.record.add(finished.tasks, places, finished.success, finished.returns)
+        self.acting_genotype[finished.tasks] = (genotype + 1) % self._acting_places
 
     def start_episodes(self, tasks: Ints) -> Flags:
         """Note that new episodes of *tasks* (n,) start; they belong to the present generation.
@@ -169,12 +175,12 @@ class Evolver:
         candidates without episodes.
         """
         episodes, stages = self.statistics.episodes.sum(axis=1), self.community.stages
-        performance, mean_return = self.statistics.take()
+        performance, mean_return = (each[:, : self.community.size] for each in self.statistics.take())
         rewritten = self._write_back()
         community = self.community
         if isinstance(community, RecordCommunity):
             done: Round | RecordRound = community.step(
-                breed=self._breed, module_budget=self._module_budget, judge=judge
+                breed=self._breed, module_budget=self._module_budget, judge=judge, price=self._price
             )
         else:
             done = community.step(
@@ -239,10 +245,23 @@ class Evolver:
 
     def genotype_ids(self) -> Ints:
         """Return the number of the genotype that acts for each task, (tasks,) int64; stored with transitions."""
-        return self._first_ids() + self.acting_genotype
+        return self._ids(self._places())
 
-    def _first_ids(self) -> Ints:
-        return self._store.first_id + self._tasks * self.community.size
+    def _places(self) -> Ints:
+        """Return the place of each task's acting genotype, (tasks,): in the population, or behind it the archive."""
+        if self._archive is None:
+            return self.acting_genotype
+        archived = self.community.size + self._archive.acting(self.rounds)
+        return np.where(self.acting_genotype < self.community.size, self.acting_genotype, archived)
+
+    def _ids(self, places: Ints) -> Ints:
+        """Return the numbers of the genotypes at *places* (tasks,), counted as :meth:`_places` does."""
+        size, first = self.community.size, self._store.first_id
+        own = self._tasks * size + places
+        if self._archive is None:
+            return first + own
+        archived = len(self._tasks) * size + self._tasks * self._archive.places + places - size
+        return first + np.where(places < size, own, archived)
 
     def acting_routing(self) -> Routing:
         """Return the routing of the genotypes that act in the present episodes."""
@@ -250,7 +269,7 @@ class Evolver:
 
     def elite_routing(self) -> Routing:
         """Return the routing of each task's elite, the first genotype of its population."""
-        return self._store.routing(self._first_ids()[:, None])
+        return self._store.routing(self._ids(np.zeros_like(self._tasks))[:, None])
 
     def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Return the routing for a gradient step, as ``update_with`` says.
@@ -266,7 +285,10 @@ class Evolver:
             place = rng.integers(0, self.community.size, len(self._tasks))
         if self._relaxed:
             return self._relaxed.routing(self._tasks * self.community.size + place)
-        return self._store.routing((self._first_ids() + place)[:, None])
+        if self._archive is not None:
+            archived = rng.random(len(place)) < self.community.frontier.update_share
+            place = np.where(archived, self.community.size + self._archive.draw(rng), place)
+        return self._store.routing(self._ids(place)[:, None])
 
     def critic_routing(self, actor_routing: Routing) -> Routing:
         """Return the critics' routing for an update whose actor has *actor_routing*, as the settings say."""
@@ -290,9 +312,9 @@ class Evolver:
     def load_arrays(self, arrays: Arrays) -> None:
         """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         restore_array("driving", self.acting_genotype, arrays["driving"])
-        if ((self.acting_genotype < 0) | (self.acting_genotype >= self.community.size)).any():
+        if ((self.acting_genotype < 0) | (self.acting_genotype >= self._acting_places)).any():
             found = self.acting_genotype.tolist()
-            raise ValueError(f"driving must be genotypes 0 to {self.community.size - 1}, got {found}")
+            raise ValueError(f"driving must be genotypes 0 to {self._acting_places - 1}, got {found}")
         self.statistics.load_arrays(arrays)
         if "crossing" in arrays:  # older checkpoints have none
             restore_array("crossing", self._spans_rounds, arrays["crossing"])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from genoevo import StagedLayout
-from genoevo.community import TaskPopulations
+from genoevo.community import RecordCommunity, TaskPopulations
 from genoevo.decode import decode_population, from_gene_values, stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
@@ -29,7 +29,10 @@ class GenotypeStore:
 
     def extend(self) -> None:
         """Add the present generation of the community."""
-        self._append(self._community.population.copy())
+        community = self._community
+        archive = community.archive if isinstance(community, RecordCommunity) else None
+        parts = [community.population.unevaluated()] + ([] if archive is None else [archive.population.unevaluated()])
+        self._append(Population.concatenate(parts))
 
     def routing(self, ids: Ints) -> Routing:
         """Return the routing of genotype numbers *ids* (tasks, B) int64."""
@@ -66,7 +69,7 @@ class GenotypeStore:
         weights = community.weights(generation)
         stages = stages_of(generation, community.layout)
         inputs, output = map(torch.from_numpy, routing_weights(weights, stages, community.growth.max_modules))
-        used = stages.reshape(-1, community.size)[:, 0]
+        used = self._highest(stages)
         if not self._keep or not self._generations:
             self._generations, self._inputs, self._output, self._stages = [generation], inputs, output, used
             return
@@ -75,6 +78,13 @@ class GenotypeStore:
         self._inputs, self._output = torch.cat([self._inputs, inputs]), torch.cat([self._output, output])
         # A stored genotype may have a stage that its task has left since, by shrinking or a rollback.
         self._stages = np.maximum(self._stages, used)
+
+    def _highest(self, stages: Ints) -> Ints:
+        """Return the highest stage of each task, (tasks,), of a generation's *stages*, its archive's included."""
+        tasks, size = len(self._community.tasks), self._community.size
+        highest = stages[: tasks * size].reshape(tasks, size).max(axis=1)
+        archived = stages[tasks * size :]
+        return np.maximum(highest, archived.reshape(tasks, -1).max(axis=1)) if len(archived) else highest
 
     def state_arrays(self) -> Arrays:
         """Return the genotypes of all generations by name; nothing without *keep*."""
@@ -87,7 +97,7 @@ class GenotypeStore:
         """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         if not self._keep:
             return
-        present = self._community.population
+        present = self._generations[-1]
         words, lengths = arrays["archive_words"], arrays["archive_lengths"]
         state = {"words": words, "lengths": lengths, "fitness": np.full((len(words), 2), np.nan)}
         past = population_from_state({**state, "weights": list(present.weights)})

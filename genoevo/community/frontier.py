@@ -1,0 +1,201 @@
+"""The frontier of a task: a small archive of genotypes from cheap to best, kept by NSGA-II over (score, price).
+
+The price of a genotype is the caller's, for instance the multiply-adds of its policy. An archive has places for
+settled genotypes and one for a trial: a child of one of them that has had too few episodes to be compared. When it
+has had enough, NSGA-II (Deb et al. 2002) chooses among the settled ones, the trial and the present elite, and a new
+child goes on trial. All of this is [O].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from genoevo._check import check_at_least, check_between, check_whole
+from genoevo._types import Flags, Floats, Ints
+from genoevo.community.fitness import FitnessRecord
+from genoevo.operators.selection import nsga2
+from genoevo.population import Population
+from genoevo.state import State, check_array, check_state, population_from_state, population_state
+
+Price = Callable[[Population], Floats]
+"""Returns the price of each of n genotypes, (n,) float64."""
+_ADVANTAGE = 0.05  # of one spread of return, in units of success rate: it orders genotypes of equal success
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontier:
+    """The rule of the frontiers; every number is our choice [O].
+
+    Parameters
+    ----------
+    size : 0 or >= 2
+        Settled genotypes of each task's archive; 0 for no frontier.
+    trial_rounds : >= 1
+        Rounds with an episode after which a genotype on trial is compared with the settled ones.
+    update_share : in [0, 1]
+        Share of the gradient steps, task by task, that train a genotype of the archive.
+
+    """
+
+    size: int = 0
+    trial_rounds: int = 3
+    update_share: float = 0.25
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        if self.size == 1:
+            raise ValueError("size must be 0 or at least 2, got 1: a frontier has a cheap and a good genotype")
+        check_at_least("size", self.size, 0)
+        check_at_least("trial_rounds", self.trial_rounds, 1)
+        check_between("update_share", self.update_share, 0, 1)
+
+
+@dataclass(slots=True)
+class Archive:
+    """The archives of all tasks.
+
+    Attributes
+    ----------
+    population : Population
+        ``places`` genotypes of each task, task after task; the last of a task is on trial. They may be of any stage.
+    settled : (tasks, places) bool
+        The places that hold a settled genotype; others hold a copy that nobody counts.
+
+    """
+
+    population: Population
+    settled: Flags
+
+    @classmethod
+    def fresh(cls, elites: Population, rule: Frontier) -> Archive:
+        """Return archives that hold nothing but each task's elite, on trial."""
+        places = rule.size + 1
+        rows = np.repeat(np.arange(len(elites)), places)
+        return cls(elites.unevaluated()[rows], np.zeros((len(elites), places), np.bool_))
+
+    @property
+    def places(self) -> int:
+        """The places of each task, the one on trial included."""
+        return int(self.settled.shape[1])
+
+    def acting(self, rounds: int) -> Ints:
+        """Return the place of each task that has an episode in round *rounds*, (tasks,): the trial every other time.
+
+        Settled genotypes take turns in between.
+        """
+        trial = np.full(len(self.settled), self.places - 1)
+        count = self.settled.sum(axis=1)
+        turn = (rounds // 2) % np.maximum(count, 1)
+        # The place of the turn-th settled genotype.
+        ranked = np.argsort(~self.settled, axis=1, kind="stable")
+        chosen = np.take_along_axis(ranked, turn[:, None], axis=1)[:, 0]
+        return np.where((count == 0) | (rounds % 2 == 0), trial, chosen)
+
+    def draw(self, rng: np.random.Generator) -> Ints:
+        """Draw one place of each task, uniform among the settled genotypes and the trial, (tasks,)."""
+        usable = self.settled.copy()
+        usable[:, -1] = True
+        return np.asarray(np.where(usable, rng.random(usable.shape), -1).argmax(axis=1))
+
+    def update(
+        self,
+        record: FitnessRecord,
+        elites: Population,
+        price: Price,
+        child: Callable[[Population], Population],
+        rule: Frontier,
+    ) -> None:
+        """Let trials that have had their episodes compete, and put new children on trial.
+
+        *record* has the archive's genotypes in its last places, and each task's elite in its first; *child* breeds
+        one child of each genotype. The record follows.
+        """
+        tasks, places = self.settled.shape
+        first = record.age.shape[1] - places
+        ready = np.flatnonzero(record.age[:, -1] >= rule.trial_rounds)
+        if not len(ready):
+            return
+        rows = np.tile(np.arange(record.age.shape[1]), (tasks, 1))
+        everything = Population.concatenate([elites.unevaluated(), self.population])
+        sources = np.arange(tasks * places).reshape(tasks, places) + tasks
+        for task in ready:
+            chosen = self._survivors(int(task), first, record, everything, sources[task], price, rule.size)
+            kept = len(chosen)
+            self.settled[task] = np.arange(places) < kept
+            rows[task, first : first + kept] = [0 if place < 0 else first + place for place in chosen]
+            rows[task, first + kept :] = -1
+            old = sources[task].copy()
+            sources[task, :kept] = [task if place < 0 else old[place] for place in chosen]
+            sources[task, kept:] = sources[task, 0]
+        self.population = everything[sources.ravel()]
+        self._put_on_trial(ready, child, record)
+        record.follow(rows)
+
+    def _survivors(
+        self,
+        task: int,
+        first: int,
+        record: FitnessRecord,
+        everything: Population,
+        sources: Ints,
+        price: Price,
+        count: int,
+    ) -> list[int]:
+        """Return the places of the genotypes of *task* that stay, the cheapest first; -1 is the elite."""
+        places = [*np.flatnonzero(self.settled[task]).tolist(), self.places - 1]
+        present = {str(everything[int(sources[place])]) for place in places}
+        if str(everything[task]) not in present and record.age[task, 0] > 0:
+            places.append(-1)
+        unique = {str(everything[task if place < 0 else int(sources[place])]): place for place in reversed(places)}
+        places = sorted(unique.values())
+        genotypes = everything[np.array([task if place < 0 else sources[place] for place in places])]
+        columns = np.array([0 if place < 0 else first + place for place in places])
+        prices = price(genotypes)
+        values = np.stack([score(record)[task, columns], prices], axis=1)
+        compared = Population(genotypes.words, genotypes.lengths, values, weights=(1.0, -1.0))
+        kept = nsga2(compared, min(count, len(places)))
+        return [places[i] for i in sorted(kept.tolist(), key=lambda i: prices[i])]
+
+    def _put_on_trial(self, tasks: Ints, child: Callable[[Population], Population], record: FitnessRecord) -> None:
+        # Parents take turns with the age of the task's record: no draw decides who is next.
+        count = self.settled[tasks].sum(axis=1)
+        parent = tasks * self.places + record.age[tasks].sum(axis=1) % count
+        self.population = self.population.replaced(
+            tasks * self.places + self.places - 1, child(self.population[parent])
+        )
+
+    def best(self, task: int, record: FitnessRecord, prices: Floats) -> list[int]:
+        """Return the settled places of *task* that no other is both as cheap as and better than, cheapest first.
+
+        *prices* (places,) are of the task's archive.
+        """
+        scores = score(record)[task, -self.places :]
+        order = sorted(np.flatnonzero(self.settled[task]).tolist(), key=lambda place: (prices[place], -scores[place]))
+        found: list[int] = []
+        for place in order:
+            if not found or scores[place] > scores[found[-1]]:
+                found.append(place)
+        return found
+
+    def as_state(self) -> State:
+        """Return the archives as arrays."""
+        return {"population": population_state(self.population), "settled": self.settled}
+
+    @classmethod
+    def from_state(cls, state: State, tasks: int, rule: Frontier) -> Archive:
+        """Return what :meth:`as_state` gave; ValueError says what does not fit."""
+        check_state("a frontier", state, ("population", "settled"))
+        population = population_from_state(state["population"])
+        settled: Any = check_array("settled", state["settled"], np.bool_, (tasks, rule.size + 1))
+        check_whole("genotypes of the frontier", len(population), settled.size, settled.size)
+        return cls(population, settled)
+
+
+def score(record: FitnessRecord) -> Floats:
+    """Return the score of each genotype by its record, (tasks, n): success rate, then return."""
+    return np.asarray(record.success.mean + _ADVANTAGE * record.advantage.mean)
