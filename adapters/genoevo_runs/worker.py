@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from genoevo_runs import files
+from genoevo_runs.begun import removed_if_empty
 from genoevo_runs.errors import RunError, UserError
 from genoevo_runs.run_kind import Progress, find
 from genoevo_runs.rundir import is_run
@@ -57,9 +58,11 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
     try:
         if is_run(directory):
             training = kind.resume(directory, observe)
+            finished = training.run()
         else:
             training = kind.create(directory, kind.build_config(run["config"]), run["command"], observe)
-        finished = training.run()
+            with removed_if_empty(directory):
+                finished = training.run()
         if finished:
             files.replace(directory / FINISHED, json.dumps(training.summary()))
     except (UserError, RunError, OSError) as error:

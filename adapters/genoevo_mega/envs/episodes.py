@@ -89,15 +89,34 @@ class Episodes:
         self.last_actions = np.zeros((tasks, action_size), np.float32)
         self._actions = np.zeros((length, tasks, action_size), np.float32)
         self.observations: Floats = np.zeros((tasks, 0), np.float32)
+        self._diverged, self._told = np.zeros(tasks, np.bool_), np.zeros(tasks, np.bool_)
 
     def restore(self, pool: RolloutPool) -> None:
-        """Bring the environments of *pool* to the state of these episodes, which is their start in a new run."""
+        """Bring the environments of *pool* to the state of these episodes, which is their start in a new run.
+
+        :meth:`take_diverged` tells the tasks for which that was not possible.
+        """
         chosen = np.ones(len(self.taken), np.bool_)
         while chosen.any():
             self.observations = pool.reset(self.goals, chosen)
+            returns, success = np.zeros_like(self.returns), np.zeros_like(self.success)
             for step in range(int(self.taken[chosen].max())):
-                self.observations = pool.step(self._actions[step], chosen & (step < self.taken)).observations
+                active = chosen & (step < self.taken)
+                given = pool.step(self._actions[step], active)
+                self.observations = given.observations
+                returns += np.where(active, given.rewards, 0)
+                success |= given.success & active
+            self._diverged |= chosen & ~pool.lost & ((returns != self.returns) | (success != self.success))
             chosen = pool.lost.copy()
+
+    def take_diverged(self) -> Ints:
+        """Return the tasks, (n,) int64, whose episodes were not the same when :meth:`restore` played them again.
+
+        Each is returned once.
+        """
+        fresh = self._diverged & ~self._told
+        self._told |= fresh
+        return np.flatnonzero(fresh)
 
     def advance(self, actions: Floats, transition: Transition) -> FinishedEpisodes:
         """Count a step with *actions*, (tasks, action_size) float32, for every task that is not lost.

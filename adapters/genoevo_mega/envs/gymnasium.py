@@ -20,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo_mega.config.code import GYMNASIUM
+from genoevo_mega.envs import checked
 from genoevo_mega.envs.suite import Observation
 from genoevo_runs import user_code
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
 _HELD = {"Pendulum-v1": (-0.1, 50)}
+_RETURNED = {"reset": "observation and info", "step": "observation, reward, terminated, truncated and info"}
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,12 @@ class GymnasiumTask:
     """
 
     def __init__(self, name: str, seed: int, observation_size: int, action_size: int) -> None:
-        self.environment = _make(name)
+        self.name, self.environment = name, _make(name)
         spaces = self.environment.observation_space, self.environment.action_space
         for kind, space in zip(("observations", "actions"), spaces, strict=True):
             if not isinstance(space, gymnasium.spaces.Box):
                 raise ConfigError(f"suite: expected a Box of {kind} in {name}, got {type(space).__name__}")
+        self._shape = spaces[0].shape
         self._low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
         if not (np.isfinite(self._low).all() and np.isfinite(high).all()):
             raise ConfigError(f"suite: the actions of {name} are not bounded")
@@ -91,9 +94,9 @@ class GymnasiumTask:
         """Start the episode whose initial state the goal's seed draws; return (observation_size,) float64."""
         stream = self._streams[evaluation]
         seed = np.random.SeedSequence(stream.entropy, spawn_key=(goal,)).generate_state(1)[0]
-        observation, _ = self.environment.reset(seed=int(seed))
+        [observation] = self._returned("reset", self.environment.reset(seed=int(seed)), 2)[:1]
         self._return, self._steps_held = 0.0, 0
-        return self._padded(observation)
+        return self._padded("reset", observation)
 
     def step(self, action: Floats) -> tuple[Observation, float, bool, bool]:
         """Make a step; return observation (observation_size,) float64, reward, terminated and success.
@@ -103,12 +106,14 @@ class GymnasiumTask:
         own = np.asarray(action, np.float64)[: self._low.size]
         own = self._low + (np.clip(own, -1, 1) + 1) / 2 * self._span
         own = own.reshape(self.environment.action_space.shape).astype(self.environment.action_space.dtype)
-        observation, reward, terminated, _, _ = self.environment.step(own)
-        return self._padded(observation), float(reward), bool(terminated), self._succeeded(float(reward))
+        observation, reward, terminated = self._returned("step", self.environment.step(own), 5)[:3]
+        checked.number(f"step() of {self.name} returned reward", reward)
+        return self._padded("step", observation), reward, terminated, self._succeeded(float(reward))
 
     def render(self) -> npt.NDArray[np.uint8]:
         """Return a picture of the present state, (height, width, 3) uint8."""
-        return np.asarray(self.environment.render(), np.uint8)
+        picture: npt.NDArray[np.uint8] = self.environment.render()
+        return picture
 
     def _succeeded(self, reward: float) -> bool:
         self._return += reward
@@ -117,9 +122,16 @@ class GymnasiumTask:
             return self._steps_held >= self._steps_to_hold
         return self._return >= self._threshold
 
-    def _padded(self, observation: Any) -> Observation:
+    def _returned(self, method: str, values: Any, count: int) -> tuple[Any, ...]:
+        if not isinstance(values, tuple) or len(values) != count:
+            raise checked.WrongValueError(
+                f"{method}() of {self.name} returned {checked.described(values)}; expected {_RETURNED[method]}"
+            )
+        return values
+
+    def _padded(self, method: str, observation: Any) -> Observation:
         padded = np.zeros(self.observation_size)
-        flat = np.ravel(observation)
+        flat = checked.observation(method, observation, self._shape).ravel()
         padded[: flat.size] = flat
         return padded
 

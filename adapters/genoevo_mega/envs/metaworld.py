@@ -144,7 +144,9 @@ class MetaWorldTask:
         before, self._time = self._time, self.simulator.data.time
         if self._time <= before:
             raise FloatingPointError("the simulation is unstable")
-        return observation, float(reward), bool(terminated), bool(info["success"])
+        if info["success"] not in (0, 1):
+            raise FloatingPointError(f"the success is {info['success']}")
+        return observation, float(reward), terminated, info["success"] == 1
 
     def render(self) -> npt.NDArray[np.uint8]:
         """Return a picture of the present state, (360, 480, 3) uint8; only *stock* tasks have every shape."""

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genoevo_mega.envs import checked
 from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.envs.suite import Suite, TaskEnvironment
 from genoevo_runs.arrays import Arrays
@@ -195,28 +196,30 @@ def _leave_the_group() -> None:
 
 def _reset(environment: TaskEnvironment, arrays: Arrays, task: int) -> None:
     goal, evaluation = int(arrays["goals"][task]), bool(arrays["evaluation"][task])
-    _observe(arrays, task, environment.reset(goal, evaluation=evaluation))
+    size = arrays["observations"].shape[1]
+    _observe(arrays, task, checked.reset(environment, goal, evaluation=evaluation, size=size))
 
 
 def _step(environment: TaskEnvironment, arrays: Arrays, task: int) -> None:
-    observation, reward, terminated, success = environment.step(arrays["actions"][task])
+    size = arrays["observations"].shape[1]
+    observation, reward, terminated, success = checked.step(environment, arrays["actions"][task], size)
     _observe(arrays, task, observation)
-    if not math.isfinite(reward):
-        raise FloatingPointError(f"the reward is {reward}")
     arrays["rewards"][task] = reward
     arrays["terminated"][task] = terminated
     arrays["success"][task] = success
 
 
-def _observe(arrays: Arrays, task: int, observation: npt.NDArray[np.float64]) -> None:
+def _observe(arrays: Arrays, task: int, observation: npt.NDArray[Any]) -> None:
     row = arrays["observations"][task]
-    row[:] = observation
+    row[:] = observation  # a number beyond float32 becomes infinite, and is refused below
     # The sum of squares is quick to compute, and finite for all values but huge ones, which the second test accepts.
     if not math.isfinite(row.dot(row)) and not np.isfinite(row).all():
         raise FloatingPointError(f"the observation is not finite at {np.flatnonzero(~np.isfinite(row)).tolist()}")
 
 
 def _in_one_line(error: Exception) -> str:
+    if isinstance(error, checked.WrongValueError):
+        return str(error)  # no line of the environment's code is wrong
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text} ({os.path.basename(frame.filename)}, line {frame.lineno})"

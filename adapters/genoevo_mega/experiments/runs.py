@@ -15,6 +15,7 @@ import torch
 from genoevo_mega.agents.sizing import sizes
 from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config, build_config, dump_config
+from genoevo_mega.envs.probe import not_deterministic, probe
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
@@ -33,11 +34,19 @@ _PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "muj
 Observer = Callable[[Status], None]
 
 
-def create(directory: Path, config: Config, command: list[str], observer: Observer) -> Trainer:
-    """Create a run directory and its trainer; ConfigError if *directory* exists and is not empty."""
+def create(directory: Path, config: Config, command: list[str], observer: Observer, tell: Tell = silent) -> Trainer:
+    """Create a run directory and its trainer; *tell* is called with a line about each oddity of its tasks.
+
+    ConfigError if *directory* exists and is not empty, or if the environments do not work; nothing is written then.
+    """
     rundir.check_vacant(directory)
     trainer = Trainer(config, directory, observer)
     about = {"seed": config.seed, "match_parameters": matched(config)}
+    found = probe(config, trainer.suite)
+    for line in found.lines():
+        tell(line)
+    if found.nondeterministic:
+        about["nondeterministic"] = found.nondeterministic
     rundir.create(directory, dump_config(config), rundir.new_origin(FORMAT, VERSION, command, about, _PACKAGES))
     return trainer
 
@@ -67,6 +76,8 @@ def resume(directory: Path, observer: Observer = lambda status: None, tell: Tell
     *tell* is called with a line about each corrupt checkpoint. UserError if all are corrupt.
     """
     trainer = Trainer(open_config(directory), directory, observer)
+    for name in read_origin(directory).get("nondeterministic", ()):
+        tell(not_deterministic(name))
     checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell)
     return trainer
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genoevo_mega.envs import checked
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.envs.suite import DrawnEnvironment
 from genoevo_mega.policies.policy import Trained
@@ -73,7 +74,7 @@ def render_task(
         with _writer(unfinished, film.fps) as append:
             for goal in range(film.episodes):
                 begun = goal * length
-                episode = _Episode(environment, policy, goal, film, name)
+                episode = _Episode(environment, policy, goal, film, name, trained.suite.observation_size)
                 shown.append(episode.play(length, append, lambda done, begun=begun: progress(begun + done)))
                 progress(begun + length)
         unfinished.rename(out)
@@ -84,13 +85,20 @@ def render_task(
 
 class _Episode:
     def __init__(
-        self, environment: DrawnEnvironment, policy: TaskPolicy | FixedPolicy, goal: int, film: Film, name: str
+        self,
+        environment: DrawnEnvironment,
+        policy: TaskPolicy | FixedPolicy,
+        goal: int,
+        film: Film,
+        name: str,
+        observation_size: int,
     ) -> None:
         self.environment, self.policy, self.goal, self.film, self.name = environment, policy, goal, film, name
+        self.size = observation_size
 
     @torch.no_grad()
     def play(self, length: int, append: Callable[[Any], None], progress: Callable[[int], None]) -> Shown:
-        observation = self.environment.reset(self.goal, evaluation=True)
+        observation = checked.reset(self.environment, self.goal, evaluation=True, size=self.size)
         pictures, active, lines = [], [], []
         total, succeeded_at, terminated, step = 0.0, -1, False, 0
         while step < length and not terminated and not (0 <= succeeded_at < step - _AFTER_SUCCESS):
@@ -99,7 +107,7 @@ class _Episode:
                 pictures.append(self._draw())
                 active.append(hidden)
                 lines.append(self._line(step, succeeded_at >= 0))
-            observation, reward, terminated, success = self.environment.step(action)
+            observation, reward, terminated, success = checked.step(self.environment, action, self.size)
             step, total = step + 1, total + reward
             if success and succeeded_at < 0:
                 succeeded_at = step
@@ -138,7 +146,7 @@ class _Episode:
 
     def _draw(self) -> Any:
         try:
-            return np.asarray(self.environment.render(), np.uint8)
+            return checked.picture(self.environment)
         except Exception as error:
             raise UserError(
                 f"the task cannot be rendered: {type(error).__name__}: {' '.join(str(error).split())}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from genoevo_mega.config.code import options
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.errors import RolloutError
+from genoevo_runs.checkpoint_store import Loaded
 
 
 def resume_command(directory: Path, config: Config) -> str:
@@ -18,9 +19,10 @@ def resume_command(directory: Path, config: Config) -> str:
 
 
 @contextmanager
-def naming(command: str) -> Iterator[None]:
-    """Add the command that resumes the run to a RolloutError."""
+def naming(command: str, loaded: Loaded) -> Iterator[None]:
+    """Add to a RolloutError the command that resumes the run, if it has the checkpoint *loaded*."""
     try:
         yield
     except RolloutError as error:
-        raise RolloutError(f"{error}; {command} continues from the last checkpoint") from error
+        last = f"{command} continues from the last checkpoint" if loaded.path else "there is no checkpoint yet"
+        raise RolloutError(f"{error}; {last}") from error

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from genoevo_mega.config.run import Config
+from genoevo_mega.envs.probe import not_deterministic
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
@@ -238,7 +239,7 @@ class Trainer:
         settings = config.model_dump(mode="json")
         with (
             locked(self.directory),
-            naming(resume),
+            naming(resume, state.loaded),
             RolloutPool(
                 self.suite,
                 config.compute.workers,
@@ -281,6 +282,8 @@ class Trainer:
         for fault in self.pool.take_faults():
             self.metrics.write(records.of_fault(self.state.steps, fault))
             self.status.events.append(records.fault_line(fault))
+        diverged = self.state.episodes.take_diverged()
+        self.status.events += [not_deterministic(self.suite.names[task]) for task in diverged]
 
     def _describe_tasks(self) -> None:
         self.status.success = self.state.success

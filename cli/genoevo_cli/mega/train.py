@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ def train(
     with console.counter("loading"):
         from genoevo_mega.experiments import runs
         from genoevo_mega.training.profiling import Profiler
+        from genoevo_runs.begun import removed_if_empty
 
     options = {
         "suite": suite,
@@ -132,12 +134,11 @@ def train(
     if match := runs.matched(resolved):
         console.note(tables.match_line(resolved.architecture, match))
     view = live.for_terminal()
-    if not profile:
-        _run(runs.create(run_dir, resolved, sys.argv, view.update), resolved.steps, view)
-        return
-    with Profiler(run_dir / "profile.json", view.update) as profiler:
-        _run(runs.create(run_dir, resolved, sys.argv, profiler), resolved.steps, view)
-    if not profiler.written:
+    profiler = Profiler(run_dir / "profile.json", view.update) if profile else None
+    trainer = runs.create(run_dir, resolved, sys.argv, profiler or view.update, console.note)
+    with removed_if_empty(run_dir), profiler or nullcontext():
+        _run(trainer, resolved.steps, view)
+    if profiler and not profiler.written:
         console.note("The run was too short for a profile: profiling starts after the first 20 updates.")
 
 
