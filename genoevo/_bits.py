@@ -57,6 +57,11 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
     return mask
 
 
+def stray_bits(words: Words, lengths: Ints) -> bool:
+    """Return whether a row of (n, width) words has a bit past its length, (n,)."""
+    return bool((words & ~prefix_mask(lengths, words.shape[1])).any())
+
+
 def flip_bits(words: Words, rows: Ints, bits: Ints) -> None:
     """Flip bit ``bits[i]`` of row ``rows[i]``, in place, as often as the pair occurs."""
     single = np.uint64(1) << (bits & 63).astype(np.uint64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Protocol, runtime_checkable
 
-from genoevo._check import check_between
+from genoevo._check import check_between, check_count, check_integer
 
 
 @runtime_checkable
@@ -44,18 +44,21 @@ class FlatLayout:
     genes: int | None = None
 
     def __post_init__(self) -> None:
+        check_integer("precision", self.precision)
         check_between("precision", self.precision, 1, 16)
-        if self.genes is not None and self.genes < 1:
-            raise ValueError(f"genes must be at least 1, got {self.genes}")
+        if self.genes is not None:
+            check_count("genes", self.genes, 1)
 
     def length(self, size: int) -> int:
         """Return the bits of a genotype of *size* genes."""
+        check_integer("a number of genes", size)
         if size < 1 or (self.genes is not None and size != self.genes):
             raise ValueError(f"this layout has {self.genes or 'at least 1'} genes, got {size}")
         return size * self.precision
 
     def stage(self, length: int) -> int:
         """Return the number of genes in *length* bits; ValueError if it is not whole or not legal."""
+        check_integer("a length", length)
         genes, rest = divmod(length, self.precision)
         if rest:
             raise ValueError(f"length {length} is not a multiple of the {self.precision} bits of a gene")
@@ -94,16 +97,19 @@ class StagedLayout:
     precision: int
 
     def __post_init__(self) -> None:
+        check_integer("precision", self.precision)
         check_between("precision", self.precision, 1, 16)
 
     def length(self, size: int) -> int:
         """Return the bits of a genotype of stage *size*."""
+        check_integer("a stage", size)
         if size < 1:
             raise ValueError(f"a stage must be at least 1, got {size}")
         return self.precision * size * (size + 3) // 2
 
     def stage(self, length: int) -> int:
         """Return the stage of a genotype of *length* bits; ValueError if no stage has that length."""
+        check_integer("a length", length)
         size = (isqrt(9 + 8 * max(length, 0) // self.precision) - 3) // 2
         if size < 1 or self.length(size) != length:
             near = [self.length(max(size, 1)), self.length(max(size, 1) + 1)]

@@ -7,11 +7,16 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+from deap import base
 
-from genoevo._bits import pack, prefix_mask, random_words, unpack, word_count
-from genoevo._check import check_generator
+from genoevo._bits import pack, random_words, stray_bits, unpack, word_count
+from genoevo._check import check_generator, is_whole, shown
+from genoevo._numbers import all_or_none, are_bits, as_array, as_floats, as_lengths, as_weights
 from genoevo._types import AnyArray, Bits, Flags, Floats, Ints, Words
 from genoevo.genotype import Fitness, Genotype
+
+Bitstring = Genotype | str | Sequence[int] | AnyArray
+"""What :meth:`Population.from_genotypes` takes as a genotype."""
 
 
 class Population:
@@ -22,11 +27,17 @@ class Population:
     words
         (n, W) uint64: the packed bits. Bits past a row's length must be zero. Copied only if not C-contiguous.
     lengths
-        (n,) int64: bits per genotype, each at least 1 and at most 64 W.
+        (n,) whole numbers: bits per genotype, each at least 1 and at most 64 W. Copied only if not int64.
     fitness
-        (n,) or (n, k) float64, NaN rows for genotypes not yet evaluated; None for all unevaluated.
+        (n,) or, with several objectives, (n, k) numbers, NaN rows for genotypes not yet evaluated; None for all
+        unevaluated.
     weights
-        One float per objective: positive maximises, negative minimises.
+        One finite number per objective: positive maximises, negative minimises.
+
+    Raises
+    ------
+    ValueError
+        If one of these does not hold. :meth:`unchecked` is for operators whose result is known to be legal.
 
     """
 
@@ -35,48 +46,108 @@ class Population:
     def __init__(
         self, words: Words, lengths: Ints, fitness: Floats | None = None, weights: Sequence[float] = (1.0,)
     ) -> None:
+        weights = as_weights("weights", weights)
+        words, lengths = check_packed(words, lengths)
+        values = None if fitness is None else _as_values(fitness, len(words), len(weights))
+        if values is not None and not all_or_none(np.isnan(values)):
+            raise ValueError("a population's fitness is NaN in some objectives of a genotype and not in all")
+        self._assign(words, lengths, values, weights)
+
+    def _assign(self, words: Words, lengths: Ints, values: Floats | None, weights: tuple[float, ...]) -> None:
         self.words = np.ascontiguousarray(words)  # kernels write through a flat view
-        self.lengths = lengths
-        self.weights = tuple(map(float, weights))
-        self._values = np.empty((len(lengths), len(self.weights)))
-        self._values[:] = np.nan if fitness is None else np.reshape(fitness, self._values.shape)
+        self.lengths, self.weights = lengths, weights
+        self._values = np.empty((len(lengths), len(weights)))
+        self._values[:] = np.nan if values is None else values
+
+    @classmethod
+    def unchecked(
+        cls, words: Words, lengths: Ints, values: Floats | None = None, weights: tuple[float, ...] = (1.0,)
+    ) -> Population:
+        """Return a population of what is known to be legal; nothing is checked.
+
+        For operators, which make legal words (n, W) and lengths (n,) from legal ones. *values* is (n, k) float64.
+        """
+        population = cls.__new__(cls)
+        population._assign(words, lengths, values, weights)
+        return population
 
     @classmethod
     def random(
         cls, n: int, length: int | Ints, rng: np.random.Generator, weights: Sequence[float] = (1.0,)
     ) -> Population:
-        """Draw *n* genotypes of uniform random bits; *length* is one number or one per genotype."""
+        """Draw *n* genotypes of uniform random bits; *length* is one whole number or one per genotype."""
         check_generator(rng)
-        lengths = np.broadcast_to(np.asarray(length, dtype=np.int64), (n,)).copy()
-        if n < 1 or lengths.min() < 1:
+        given = as_lengths("length", length)
+        if given.shape not in ((), (n,)):
+            raise ValueError(f"length must be one number or one per genotype, ({n},), got shape {given.shape}")
+        if not is_whole(n) or n < 1 or given.min() < 1:
             raise ValueError(f"a population has at least 1 genotype of at least 1 bit, got n={n}, length={length}")
+        lengths = np.broadcast_to(given, (n,)).copy()
         width = word_count(int(lengths.max()))
-        return cls(random_words(lengths, width, rng), lengths, weights=weights)
+        return cls.unchecked(random_words(lengths, width, rng), lengths, weights=as_weights("weights", weights))
 
     @classmethod
-    def from_bits(cls, bits: AnyArray, lengths: Ints | None = None, weights: Sequence[float] = (1.0,)) -> Population:
-        """Pack a (n, L) matrix of zeros and ones. Bits past a row's length are ignored."""
-        n, length = bits.shape
-        lengths = np.full(n, length, dtype=np.int64) if lengths is None else lengths
-        words = pack(bits)
-        return cls(words & prefix_mask(lengths, words.shape[1]), lengths, weights=weights)
+    def from_bits(
+        cls, bits: npt.ArrayLike, lengths: Ints | None = None, weights: Sequence[float] = (1.0,)
+    ) -> Population:
+        """Pack a (n, L) matrix of zeros and ones. What lies past a row's length is ignored.
+
+        *lengths* is (n,) whole numbers from 1 to L; None for L each. Raises ValueError, which names the row, for
+        numbers other than zero and one.
+        """
+        matrix = as_array("bits", bits)
+        if matrix.ndim != 2 or not matrix.size:
+            raise ValueError(f"bits must be a matrix with a row per genotype, got shape {matrix.shape}")
+        n, width = matrix.shape
+        if lengths is None:
+            lengths = np.full(n, width, dtype=np.int64)
+        else:
+            lengths = as_lengths("lengths", lengths, (n,))
+            if lengths.min() < 1 or lengths.max() > width:
+                raise ValueError(f"lengths must be from 1 to {width}, got {lengths.min()} to {lengths.max()}")
+            matrix = np.where(np.arange(width) < lengths[:, None], matrix, matrix.dtype.type(0))
+        if not are_bits(matrix):
+            row = next(row for row, line in enumerate(matrix) if not are_bits(line))
+            raise ValueError(f"bits must be zeros and ones, got {shown(matrix[row].tolist())} for genotype {row}")
+        return cls.unchecked(pack(matrix), lengths, weights=as_weights("weights", weights))
 
     @classmethod
-    def from_genotypes(cls, genotypes: Iterable[Genotype | str]) -> Population:
-        """Copy genotypes (or strings of bits) and their fitness. All must have the same weights."""
-        rows = [Genotype(g) if isinstance(g, str) else g for g in genotypes]
+    def from_genotypes(cls, genotypes: Iterable[Bitstring], weights: Sequence[float] | None = None) -> Population:
+        """Copy genotypes and their fitness.
+
+        Parameters
+        ----------
+        genotypes
+            Genotypes, strings of bits or sequences of zeros and ones. A sequence with a fitness of its own, such as
+            an individual of DEAP, keeps that.
+        weights
+            The weights of all. None for the genotypes' own, which must be the same; 1.0 for those without.
+
+        Raises
+        ------
+        ValueError
+            For no genotype, for something that is not a genotype, for different weights, and for a fitness with
+            another number of values than *weights*.
+
+        """
+        if isinstance(genotypes, str | Genotype):
+            raise ValueError(f"a population is made of several genotypes, got one: write [{shown(genotypes)}]")
+        default = (1.0,) if weights is None else as_weights("weights", weights)
+        rows = [_as_genotype(genotype, default) for genotype in genotypes]
         if not rows:
             raise ValueError("a population has at least 1 genotype")
-        if len({row.fitness.weights for row in rows}) > 1:
-            raise ValueError("all genotypes of a population must have the same fitness weights")
+        if weights is None:
+            default = as_weights("weights", rows[0].fitness.weights)
+            if len({row.fitness.weights for row in rows}) > 1:
+                raise ValueError("all genotypes of a population must have the same fitness weights")
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         words = np.zeros((len(rows), word_count(int(lengths.max()))), dtype=np.uint64)
         for target, row in zip(words, rows, strict=True):
             target[: len(row.words)] = row.words
-        population = cls(words, lengths, weights=rows[0].fitness.weights)
+        population = cls.unchecked(words, lengths, weights=default)
         for i, row in enumerate(rows):
             if row.fitness.valid:
-                population._values[i] = row.fitness.values
+                population._values[i] = _known(row, default)
         return population
 
     @staticmethod
@@ -91,7 +162,8 @@ class Population:
             _put(words[first : first + len(part)], part.words)
             first += len(part)
         lengths = np.concatenate([part.lengths for part in parts])
-        return Population(words, lengths, np.concatenate([part._values for part in parts]), parts[0].weights)
+        values = np.concatenate([part._values for part in parts])
+        return Population.unchecked(words, lengths, values, parts[0].weights)
 
     def replaced(self, rows: Ints, others: Population) -> Population:
         """Return a copy with *others* and their fitness in place of the genotypes at *rows*, each named once."""
@@ -102,11 +174,11 @@ class Population:
         fitting = np.empty((len(others), words.shape[1]), dtype=np.uint64)
         _put(fitting, others.words)
         words[rows] = fitting
-        return Population(words, lengths, values, self.weights)
+        return Population.unchecked(words, lengths, values, self.weights)
 
     def unevaluated(self) -> Population:
         """Return a copy without fitness."""
-        return Population(self.words.copy(), self.lengths.copy(), weights=self.weights)
+        return Population.unchecked(self.words.copy(), self.lengths.copy(), weights=self.weights)
 
     @property
     def fitness(self) -> Floats:
@@ -120,11 +192,7 @@ class Population:
 
     @fitness.setter
     def fitness(self, values: npt.ArrayLike) -> None:
-        array = np.asarray(values, dtype=np.float64)
-        expected = [(len(self), len(self.weights))] + ([(len(self),)] if len(self.weights) == 1 else [])
-        if array.shape not in expected:
-            raise ValueError(f"fitness must have shape {' or '.join(map(str, expected))}, got {array.shape}")
-        array = array.reshape(expected[0])
+        array = _as_values(values, len(self), len(self.weights))
         if np.isnan(array).any():
             row = int(np.isnan(array).any(axis=1).argmax())
             raise ValueError(f"a fitness cannot be NaN, got {array[row]} for genotype {row}, {self[row]}")
@@ -158,7 +226,7 @@ class Population:
 
     def copy(self) -> Population:
         """Return a copy that shares nothing."""
-        return Population(self.words.copy(), self.lengths.copy(), self._values, self.weights)
+        return Population.unchecked(self.words.copy(), self.lengths.copy(), self._values, self.weights)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -175,9 +243,10 @@ class Population:
         """Return one genotype for an integer, a population for a slice, a mask or indices; always a copy."""
         if isinstance(index, int | np.integer):
             values = () if np.isnan(self._values[index, 0]) else self._values[index].tolist()
-            return Genotype.from_words(self.words[index], int(self.lengths[index]), Fitness(values, self.weights))
+            fitness = Fitness.unchecked(values, self.weights)
+            return Genotype.unchecked(self.words[index], int(self.lengths[index]), fitness)
         rows = np.arange(len(self))[index]
-        return Population(
+        return Population.unchecked(
             self.words.take(rows, axis=0), self.lengths.take(rows), self._values.take(rows, axis=0), self.weights
         )
 
@@ -185,6 +254,48 @@ class Population:
         low, high = self.lengths.min(), self.lengths.max()
         bits = f"{low}" if low == high else f"{low}..{high}"
         return f"Population({len(self)} genotypes of {bits} bits, {int(self.evaluated.sum())} evaluated)"
+
+
+def _as_genotype(genotype: Bitstring, weights: tuple[float, ...]) -> Genotype:
+    if isinstance(genotype, Genotype):
+        return genotype
+    fitness = getattr(genotype, "fitness", None)
+    if not isinstance(fitness, base.Fitness):
+        return Genotype(genotype, weights)
+    made = Genotype(genotype, fitness.weights)
+    made.fitness = Fitness(fitness.values if fitness.valid else (), fitness.weights)
+    return made
+
+
+def _known(genotype: Genotype, weights: tuple[float, ...]) -> tuple[float, ...]:
+    values: tuple[float, ...] = genotype.fitness.values
+    if len(values) != len(weights):
+        raise ValueError(f"{genotype} has a fitness of {len(values)} values, got {len(weights)} weights")
+    return values
+
+
+def check_packed(words: Words, lengths: Ints) -> tuple[Words, Ints]:
+    """Return packed words (n, W) and lengths (n,) as int64; ValueError says what of them does not fit."""
+    if not isinstance(words, np.ndarray) or words.dtype != np.uint64 or words.ndim != 2:
+        got = f"{words.dtype}{words.shape}" if isinstance(words, np.ndarray) else shown(words)
+        raise ValueError(f"a population's words must be a uint64 matrix, got {got}")
+    lengths = as_lengths("a population's lengths", lengths)
+    if not len(words) or lengths.shape != words.shape[:1] or lengths.min() < 1:
+        raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
+    if lengths.max() > 64 * words.shape[1]:
+        raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
+    if stray_bits(words, lengths):
+        raise ValueError("a population's words have bits past the length of their genotype")
+    return words, lengths
+
+
+def _as_values(fitness: npt.ArrayLike, n: int, objectives: int) -> Floats:
+    """Return *fitness* as (n, objectives) float64; ValueError for another shape, or for what is not numbers."""
+    values = as_floats("fitness", fitness)
+    expected = [(n, objectives)] + ([(n,)] if objectives == 1 else [])
+    if values.shape not in expected:
+        raise ValueError(f"fitness must have shape {' or '.join(map(str, expected))}, got {values.shape}")
+    return values.reshape(n, objectives)
 
 
 def _put(target: Words, words: Words) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_choice
+from genoevo._check import check_choice, check_count
 from genoevo._types import Floats, Ints
 
 Topology = Literal["ring", "complete", "random"]
@@ -42,9 +42,9 @@ class Islands:
     replace: Replace = "worst"
 
     def __post_init__(self) -> None:
-        check_at_least("count", self.count, 1)
-        check_at_least("interval", self.interval, 1)
-        check_at_least("migrants", self.migrants, 0)
+        check_count("count", self.count, 1)
+        check_count("interval", self.interval, 1)
+        check_count("migrants", self.migrants, 0)
         check_choice("topology", self.topology, get_args(Topology))
         check_choice("replace", self.replace, get_args(Replace))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from deap.tools import HallOfFame, ParetoFront
 
-from genoevo._check import check_at_least
+from genoevo._check import check_count, check_flag
 from genoevo.evaluation.cache import Cache
 from genoevo.evolution import history
 from genoevo.evolution.lineage import Lineage
@@ -40,8 +40,10 @@ class Record:
     cache: int = 0
 
     def __post_init__(self) -> None:
-        check_at_least("hall_of_fame", self.hall_of_fame, 0)
-        check_at_least("cache", self.cache, 0)
+        check_count("hall_of_fame", self.hall_of_fame, 0)
+        check_count("cache", self.cache, 0)
+        check_flag("pareto_front", self.pareto_front)
+        check_flag("lineage", self.lineage)
 
 
 Memory = Record

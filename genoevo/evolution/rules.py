@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_between, check_choice, check_count
 from genoevo._types import Floats, Ints
 from genoevo.operators import selection
 from genoevo.population import Population
@@ -63,8 +63,13 @@ class Selection:
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, ["tournament", "crowded", "truncation", *PARENTS])
-        check_at_least("tournament_size", self.tournament_size, 1)
+        check_count("tournament_size", self.tournament_size, 1)
         check_between("share", self.share, 0, 1)
+
+    def check_weights(self, weights: tuple[float, ...]) -> None:
+        """Raise ValueError if the method cannot select by objectives of these weights."""
+        if self.method in ("roulette", "sus"):
+            selection.check_proportional(weights)
 
     def parents(self, population: Population, n: int, rng: np.random.Generator, islands: int = 1) -> Ints:
         """Return the rows of *n* parents of each island, (islands, n) int64; ValueError if one is unevaluated."""
@@ -118,11 +123,11 @@ class Survival:
         check_choice("strategy", self.strategy, get_args(Strategy))
         check_choice("method", self.method, ["best", *SURVIVORS])
         if self.elites is not None:
-            check_at_least("elites", self.elites, 0)
+            check_count("elites", self.elites, 0)
             if self.strategy != "generational":
                 raise ValueError(f"elites need the generational strategy, got {self.elites} with {self.strategy!r}")
         if self.offspring is not None:
-            check_at_least("offspring", self.offspring, 1)
+            check_count("offspring", self.offspring, 1)
             if self.strategy == "generational":
                 raise ValueError(f"the generational strategy's offspring follow from elites, got {self.offspring}")
 

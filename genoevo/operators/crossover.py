@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from genoevo._bits import below, bernoulli_words, pack, prefix_mask, spliced, unpack, word_count
-from genoevo._check import check_at_least, check_between, check_generator
+from genoevo._check import check_between, check_count, check_generator
 from genoevo._types import Ints, Words
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, shared_units, units_of
@@ -52,7 +52,7 @@ def points_mask(
 ) -> Words:
     """Draw the bits that :func:`n_point` exchanges, (n, words of the shorter parents) uint64."""
     check_generator(rng)
-    check_at_least("points", points, 1)
+    check_count("points", points, 1)
     units = _common_units(first, second, granularity, layout)
     ends = _distinct_cuts(units.counts, points, rng)
     if points % 2:
@@ -165,7 +165,7 @@ def cut_and_splice(
 
 def _joined(head: Population, keep: Ints, tail: Population, start: Ints) -> Population:
     lengths = keep + tail.lengths - start
-    return Population(spliced(head.words, keep, tail.words, start, lengths), lengths, weights=head.weights)
+    return Population.unchecked(spliced(head.words, keep, tail.words, start, lengths), lengths, weights=head.weights)
 
 
 def _check_paired(first: Population, second: Population) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from genoevo._bits import prefix_mask, random_words, word_count
-from genoevo._check import check_at_least, check_choice, check_generator
+from genoevo._check import check_choice, check_count, check_generator
 from genoevo._types import Ints
 from genoevo.layout import Layout
 from genoevo.population import Population
@@ -40,9 +40,9 @@ class LengthPolicy:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        check_at_least("minimum", self.minimum, 1)
+        check_count("minimum", self.minimum, 1)
         if self.maximum is not None:
-            check_at_least("maximum", self.maximum, self.minimum)
+            check_count("maximum", self.maximum, self.minimum)
         check_choice("illegal", self.illegal, get_args(Illegal))
 
     def enforce(
@@ -53,7 +53,7 @@ class LengthPolicy:
         Parameters
         ----------
         children
-            n rows, of any lengths; 0 bits are allowed here alone. They are not changed.
+            n rows, of any lengths, also of 0 bits (``Population.unchecked``). They are not changed.
         parents
             The n rows that replace rejected children.
         rng
@@ -70,7 +70,7 @@ class LengthPolicy:
         check_generator(rng)
         targets = self.nearest(children.lengths, layout, int(parents.lengths.max(initial=0)))
         wrong = np.flatnonzero(targets != children.lengths)
-        result = Population(children.words.copy(), children.lengths.copy(), weights=children.weights)
+        result = Population.unchecked(children.words.copy(), children.lengths.copy(), weights=children.weights)
         if not wrong.size:
             return result
         if self.illegal == "reject":
@@ -129,4 +129,4 @@ def _resized(population: Population, lengths: Ints, rng: np.random.Generator) ->
     words &= prefix_mask(lengths, width)
     if (lengths > population.lengths).any():
         words |= random_words(lengths, width, rng) & ~prefix_mask(population.lengths, width)
-    return Population(words, lengths.copy(), weights=population.weights)
+    return Population.unchecked(words, lengths.copy(), weights=population.weights)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from genoevo._bits import below, bernoulli_words, flip_bits, prefix_mask, random_words, spliced, unpack, word_count
-from genoevo._check import check_at_least, check_generator
+from genoevo._check import check_count, check_generator
 from genoevo._types import Floats, Ints
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, units_of
@@ -102,7 +102,7 @@ def creep(
 
     """
     check_generator(rng)
-    check_at_least("step", step, 1)
+    check_count("step", step, 1)
     genes, precision = units_of(population.lengths, "gene", layout).counts, layout.precision
     rows, gene = _hits(genes, _rates(genes, rate, None), rng)
     mutants = population.unevaluated()
@@ -190,7 +190,7 @@ def _rearranged(population: Population, keep: Ints, start: Ints) -> Population:
     # The first `keep` bits, then all from `start` on; a negative start means that many arbitrary bits before.
     lengths = keep + population.lengths - start
     words = spliced(population.words, keep, population.words, start, lengths)
-    return Population(words, lengths, weights=population.weights)
+    return Population.unchecked(words, lengths, weights=population.weights)
 
 
 def _rates(counts: Ints, rate: float | Floats | None, expected: float | Floats | None) -> Floats:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_between, check_choice, check_count
 from genoevo._types import Flags, Ints, Origins
 from genoevo.layout import Layout
 from genoevo.operators import crossover, mutation
@@ -83,7 +83,7 @@ class Reproduction:
         check_between("mutation_threshold", self.mutation_threshold, 0, 1)
         check_between("crossover_threshold", self.crossover_threshold, 0, self.mutation_threshold)
         check_choice("crossover", self.crossover, get_args(Kind))
-        check_at_least("points", self.points, 1)
+        check_count("points", self.points, 1)
         check_choice("granularity", self.granularity, get_args(Granularity))
         check_choice("mutation", self.mutation, get_args(Mutation))
         if self.mutation_rate is not None:
@@ -115,6 +115,19 @@ class Reproduction:
             raise ValueError("mutation by creep needs a layout")
         if self.granularity != "bit":
             raise ValueError(f"granularity {self.granularity!r} needs a layout")
+
+    def check_start(self, layout: Layout | None, population: Population) -> None:
+        """Raise ValueError if a length of *population* is outside the bounds, or not legal in *layout*."""
+        lengths = np.unique(population.lengths)
+        if self.changes_lengths:
+            low, high = self.lengths.minimum, self.lengths.maximum
+            outside = lengths[(lengths < low) | (lengths > (lengths if high is None else high))]
+            if outside.size:
+                most = "" if high is None else f" and at most {high}"
+                raise ValueError(f"the population's genotypes must have at least {low}{most} bits, got {outside[0]}")
+        if layout is not None:
+            for length in lengths:
+                layout.stage(int(length))
 
     def children(
         self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None

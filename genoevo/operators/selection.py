@@ -13,7 +13,7 @@ import numpy.typing as npt
 from deap.tools import selNSGA2, sortLogNondominated
 from deap.tools.emo import assignCrowdingDist
 
-from genoevo._check import check_at_least, check_between, check_generator
+from genoevo._check import check_at_least, check_between, check_count, check_generator
 from genoevo._types import Floats, Ints
 from genoevo.genotype import Fitness
 from genoevo.population import Population
@@ -35,7 +35,7 @@ def tournament_within(merit: Floats, first: Ints, count: int, rng: np.random.Gen
     ``merit`` is (rows,) float64, higher is better. Returns (len(first),) int64 rows.
     """
     check_generator(rng)
-    check_at_least("size", size, 1)
+    check_count("size", size, 1)
     # Small integers are drawn several from one random word.
     kind = np.uint16 if count <= 1 << 16 else np.int64
     entrants = first + rng.integers(0, count, (size, len(first)), dtype=kind)
@@ -209,12 +209,16 @@ def _cases(population: Population, cases: npt.ArrayLike | None) -> Floats:
     return scores
 
 
-def _proportional(population: Population) -> Floats:
-    if len(population.weights) > 1 or population.weights[0] <= 0:
+def check_proportional(weights: tuple[float, ...]) -> None:
+    """Raise ValueError unless :func:`roulette` can select under *weights*."""
+    if len(weights) > 1 or weights[0] <= 0:
         raise ValueError(
-            f"proportional selection needs one maximised objective, got weights {population.weights}; "
-            "linear_ranking takes any"
+            f"proportional selection needs one maximised objective, got weights {weights}; linear_ranking takes any"
         )
+
+
+def _proportional(population: Population) -> Floats:
+    check_proportional(population.weights)
     merit = population.merit()
     if not (np.isfinite(merit) & (merit >= 0)).all():
         row = int((~(np.isfinite(merit) & (merit >= 0))).argmax())

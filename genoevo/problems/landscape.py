@@ -90,5 +90,5 @@ class NKLandscape(Problem):
         for start in range(0, 2**self.size, step):
             words = np.arange(start, min(start + step, 2**self.size), dtype=np.uint64)[:, None]
             lengths = np.full(len(words), self.size, dtype=np.int64)
-            highest = max(highest, int(self._totals(Population(words, lengths)).max()))
+            highest = max(highest, int(self._totals(Population.unchecked(words, lengths)).max()))
         return highest

@@ -6,7 +6,6 @@ Every value that is read back is checked, because the file may come from anybody
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType, NoneType
@@ -14,10 +13,10 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from genoevo._bits import prefix_mask
 from genoevo._check import check_whole
+from genoevo._numbers import as_weights
 from genoevo._types import AnyArray
-from genoevo.population import Population
+from genoevo.population import Population, check_packed
 
 State = dict[str, Any]
 T = TypeVar("T")
@@ -62,26 +61,12 @@ def population_state(population: Population) -> State:
 def population_from_state(state: State) -> Population:
     """Return the population of a state, which shares nothing with it; ValueError names what does not fit."""
     check_state("a population", state, ("words", "lengths", "fitness", "weights"))
-    weights = state["weights"]
-    if not isinstance(weights, list | tuple) or not weights or not all(map(_is_finite, weights)):
-        raise ValueError(f"a population's weights must be finite numbers, at least one, got {weights!r:.80}")
+    weights = as_weights("a population's weights", state["weights"])
     words = check_array("a population's words", state["words"], np.uint64, (None, None))
     lengths = check_array("a population's lengths", state["lengths"], np.int64, (None,))
-    if not len(words) or lengths.shape != words.shape[:1] or lengths.min() < 1:
-        raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
-    if lengths.max() > 64 * words.shape[1]:
-        raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
-    if (words & ~prefix_mask(lengths, words.shape[1])).any():
-        raise ValueError("a population's words have bits past the length of their genotype")
+    check_packed(words, lengths)
     fitness = check_array("a population's fitness", state["fitness"], np.float64, (len(words), len(weights)))
-    unknown = np.isnan(fitness)
-    if (unknown.any(axis=1) != unknown.all(axis=1)).any():
-        raise ValueError("a population's fitness is NaN in some objectives of a genotype and not in all")
     return Population(words, lengths, fitness, weights)
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def seeded(seed: Any) -> np.random.Generator:

@@ -91,7 +91,7 @@ def test_children_and_parents_are_left_untouched_and_the_result_is_unevaluated(r
 
 @pytest.mark.parametrize(("illegal", "expected"), [("repair", [1, 3]), ("reject", [5, 3])])
 def test_an_empty_child_never_comes_through(rng, illegal, expected):
-    children = Population(np.array([[0], [5]], dtype=np.uint64), np.array([0, 3]))
+    children = Population.unchecked(np.array([[0], [5]], dtype=np.uint64), np.array([0, 3]))
     legal = LengthPolicy(illegal=illegal).enforce(children, population_of([5, 5]), rng)
     assert legal.lengths.tolist() == expected
 
