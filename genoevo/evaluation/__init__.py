@@ -15,6 +15,7 @@ from genoevo.evaluation.fitness import (
     InProcess,
     Vectorised,
     as_evaluator,
+    attempted,
     evaluated,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "InProcess",
     "Vectorised",
     "as_evaluator",
+    "attempted",
     "evaluated",
 ]

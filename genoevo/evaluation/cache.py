@@ -8,9 +8,9 @@ from math import isfinite
 import numpy as np
 
 from genoevo._bits import word_count
-from genoevo._check import check_at_least
+from genoevo._check import check_count
 from genoevo._types import Floats
-from genoevo.evaluation.fitness import Evaluator, evaluated
+from genoevo.evaluation.fitness import Attempt, Evaluator, Fault, attempted
 from genoevo.population import Population
 from genoevo.state import State, check_state, counts, population_from_state, population_state
 
@@ -30,7 +30,7 @@ class Cache:
     """
 
     def __init__(self, size: int) -> None:
-        check_at_least("size", size, 1)
+        check_count("size", size, 1)
         self.size, self.hits, self.misses = size, 0, 0
         self._entries: OrderedDict[_Key, list[float]] = OrderedDict()  # least recently used first
 
@@ -39,19 +39,26 @@ class Cache:
 
     def evaluated(self, evaluator: Evaluator, population: Population) -> Floats:
         """Evaluate as :func:`genoevo.evaluation.evaluated` does, but only genotypes that are not in the cache."""
+        return self.attempted(evaluator, population).values.reshape(population.fitness.shape)
+
+    def attempted(self, evaluator: Evaluator, population: Population) -> Attempt:
+        """Evaluate as :func:`genoevo.evaluation.attempted` does, but only genotypes that are not in the cache."""
         keys = _keys(population)
         unknown: dict[_Key, int] = {}
         for row, key in enumerate(keys):
             if key not in self._entries:
                 unknown.setdefault(key, row)
         known = {key: self._entries[key] for key in keys if key not in unknown}
+        faults: dict[_Key, Fault] = {}
         if unknown:
-            fitness = evaluated(evaluator, population[list(unknown.values())])
-            known |= zip(unknown, fitness.reshape(len(unknown), -1).tolist(), strict=True)
+            fitness, failed = attempted(evaluator, population[list(unknown.values())])
+            known |= zip(unknown, fitness.tolist(), strict=True)
+            faults = {key: failed[place] for place, key in enumerate(unknown) if place in failed}
         self.hits += len(keys) - len(unknown)
         self.misses += len(unknown)
         self._remember(known)
-        return np.array([known[key] for key in keys]).reshape(population.fitness.shape)
+        values = np.array([known[key] for key in keys])
+        return Attempt(values, {row: faults[key] for row, key in enumerate(keys) if key in faults})
 
     def _remember(self, known: dict[_Key, list[float]]) -> None:
         for key, fitness in known.items():

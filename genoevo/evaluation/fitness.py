@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._check import check_at_least, check_choice
+from genoevo._check import check_choice, check_count, check_flag, shown
+from genoevo._numbers import as_floats
 from genoevo._types import Floats
 from genoevo.genotype import Genotype
 from genoevo.population import Population
@@ -26,8 +27,8 @@ Action = Literal["raise", "worst"]
 class Failure:
     """The rule for a genotype whose evaluation fails.
 
-    A failure is an exception, or a value that is not finite or of the wrong shape. In worker processes it is also
-    a missing answer in time, or the end of the worker.
+    A failure is an exception, or a value that is not a number, not finite or of the wrong shape. In worker processes
+    it is also a missing answer in time, or the end of the worker.
 
     Parameters
     ----------
@@ -36,15 +37,22 @@ class Failure:
         the worst fitness there is, minus infinity under a positive weight, plus infinity under a negative one.
     retries
         How often failed genotypes are evaluated again before that.
+    limit
+        Evaluations in a row that may fail under ``worst``, counted in whole generations of an
+        :class:`~genoevo.Evolution`. At that number it raises EvaluationError, and also if every evaluation of the
+        first generation fails, because then there is nothing to select by. None for no limit.
 
     """
 
     action: Action = "raise"
     retries: int = 0
+    limit: int | None = 10
 
     def __post_init__(self) -> None:
         check_choice("action", self.action, get_args(Action))
-        check_at_least("retries", self.retries, 0)
+        check_count("retries", self.retries, 0)
+        if self.limit is not None:
+            check_count("limit", self.limit, 1)
 
 
 class EvaluationError(RuntimeError):
@@ -61,10 +69,15 @@ class EvaluationError(RuntimeError):
 
 
 class Fault(NamedTuple):
-    """The reason why a genotype has no fitness: *what* the function did, and its exception if it raised one."""
+    """The reason why a genotype has no fitness.
+
+    *what* the function did, its exception if it raised one, and the *kind* under which a log counts it, which is
+    independent of how genotypes are grouped for evaluation; empty for *what* itself.
+    """
 
     what: str
     cause: BaseException | None = None
+    kind: str = ""
 
 
 class Attempt(NamedTuple):
@@ -113,10 +126,13 @@ class InProcess:
             result = self.function(genotype)
         except Exception as error:
             return Fault(f"raised {_described(error)}", error)
-        array = _as_floats(result)
-        if array is None or array.size != target.size or array.ndim > 1 or not np.isfinite(array).all():
-            numbers = "one finite number" if target.size == 1 else f"{target.size} finite numbers"
-            return Fault(f"returned {result!r}, not {numbers},")
+        numbers = "one finite number" if target.size == 1 else f"{target.size} finite numbers"
+        try:
+            array = as_floats("fitness", result)
+        except ValueError as error:
+            return Fault(f"returned {shown(result)}, not {numbers},", error.__cause__)
+        if array.size != target.size or array.ndim > 1 or not np.isfinite(array).all():
+            return Fault(f"returned {shown(result)}, not {numbers},")
         target[:] = array
         return None
 
@@ -124,32 +140,63 @@ class InProcess:
 class Vectorised:
     """An evaluator that calls *function* with a whole :class:`~genoevo.Population`.
 
-    *function* returns a (n,) or (n, objectives) array. If it raises, or returns something of another shape, all
-    genotypes that it was called with have failed.
+    Parameters
+    ----------
+    function
+        Returns a (n,) or (n, objectives) array. For another shape all genotypes that it was called with have failed.
+    failure
+        The rule for genotypes that fail.
+    isolate
+        What if *function* raises, or returns something other than numbers. True: it is called again with halves of
+        the population, and halves of these, until the genotypes at fault are found, so that no other fails with
+        them. False: all genotypes that it was called with have failed.
+
     """
 
-    def __init__(self, function: Callable[[Population], npt.ArrayLike], *, failure: Failure | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[[Population], npt.ArrayLike],
+        *,
+        failure: Failure | None = None,
+        isolate: bool = True,
+    ) -> None:
+        check_flag("isolate", isolate)
         self.function = function
         self.failure = failure or Failure()
+        self.isolate = isolate
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Evaluate every genotype, in order."""
-        values = _unknown(population)
+        values, n = _unknown(population), len(population)
         try:
             result = self.function(population)
         except Exception as error:
-            what = f"raised {_described(error)}, called with {len(values)} genotypes,"
-            return Attempt(values, dict.fromkeys(range(len(values)), Fault(what, error)))
-        array = _as_floats(result)
+            raised, called = f"raised {_described(error)}", f", called with {n} genotypes," if n > 1 else ""
+            return self._in_halves(population, Fault(raised + called, error, raised), hasty=hasty)
+        try:
+            array = as_floats("fitness", result)
+        except ValueError as error:
+            what = f"returned {shown(result)}, not numbers,"
+            kind = f"returned fitness of type {type(result).__name__}, not numbers,"
+            return self._in_halves(population, Fault(what, error.__cause__, kind), hasty=hasty)
         shapes = [values.shape, *([values.shape[:1]] if values.shape[1] == 1 else [])]
-        if array is None or array.shape not in shapes:
-            got = f"type {type(result).__name__}" if array is None else f"shape {array.shape}"
-            what = f"returned fitness of {got}, not of shape {' or '.join(map(str, shapes))},"
-            return Attempt(values, dict.fromkeys(range(len(values)), Fault(what)))
+        if array.shape not in shapes:
+            what = f"returned fitness of shape {array.shape}, not of shape {' or '.join(map(str, shapes))},"
+            fault = Fault(what, None, "returned fitness of a wrong shape")
+            return Attempt(values, dict.fromkeys(range(n), fault))
         values[:] = array.reshape(values.shape)
         finite = np.isfinite(values).all(axis=1)
         bad = {int(row): Fault(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
         return Attempt(values, bad)
+
+    def _in_halves(self, population: Population, fault: Fault, *, hasty: bool) -> Attempt:
+        n = len(population)
+        if n == 1 or not self.isolate:
+            return Attempt(_unknown(population), dict.fromkeys(range(n), fault))
+        values, faults = self.attempt(population[: n // 2], hasty=hasty)
+        rest = population[n // 2 :]
+        found, others = Attempt(_unknown(rest), {}) if hasty and faults else self.attempt(rest, hasty=hasty)
+        return Attempt(np.concatenate([values, found]), faults | {n // 2 + row: it for row, it in others.items()})
 
 
 def evaluated(evaluator: Evaluator, population: Population) -> Floats:
@@ -158,15 +205,20 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
     The fitness is finite, except for genotypes that failed under the rule ``worst``. Under ``raise``,
     EvaluationError names the first genotype that failed.
     """
+    return attempted(evaluator, population).values.reshape(population.fitness.shape)
+
+
+def attempted(evaluator: Evaluator, population: Population) -> Attempt:
+    """Evaluate as :func:`evaluated` does, and return also the fault of each genotype that failed under ``worst``."""
     rule = evaluator.failure
     values = _unknown(population)
     rows, part = np.arange(len(population)), population
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
-        found, faults = evaluator.attempt(part, hasty=hasty)
+        found, faults = tried(evaluator, part, hasty=hasty)
         values[rows] = found
         if not faults:
-            return values.reshape(population.fitness.shape)
+            return Attempt(values, {})
         failed = sorted(faults)
         first = faults[failed[0]]
         rows = rows[failed]
@@ -177,7 +229,23 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
         raise EvaluationError(f"the fitness function {first.what} for {genotype}{tries}", genotype) from first.cause
     weights = np.array(population.weights)
     values[rows] = np.where(weights == 0, 0.0, np.copysign(np.inf, -weights))
-    return values.reshape(population.fitness.shape)
+    return Attempt(values, {int(row): faults[place] for row, place in zip(rows, failed, strict=True)})
+
+
+def tried(evaluator: Evaluator, population: Population, *, hasty: bool = False) -> Attempt:
+    """Return what ``evaluator.attempt`` returns; TypeError if that is not an attempt at *population*."""
+    found, faults = evaluator.attempt(population, hasty=hasty)
+    name, expected = type(evaluator).__name__, (len(population), len(population.weights))
+    values = as_floats(f"the values of {name}.attempt", found)
+    if values.shape != expected:
+        raise TypeError(f"{name}.attempt must return values of shape {expected}, got {values.shape}")
+    rows = range(len(population))
+    if not isinstance(faults, dict) or not all(row in rows and isinstance(it, Fault) for row, it in faults.items()):
+        raise TypeError(f"{name}.attempt must return a Fault by row of the {len(rows)}, got {shown(faults)}")
+    if not hasty or not faults:
+        for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+            faults = {int(row): Fault(f"returned {values[row]}, not finite,")} | faults
+    return Attempt(values, faults)
 
 
 def as_evaluator(evaluate: Evaluator | FitnessFunction) -> Evaluator:
@@ -193,12 +261,8 @@ def _unknown(population: Population) -> Floats:
     return np.full((len(population), len(population.weights)), np.nan)
 
 
-def _as_floats(result: Any) -> Floats | None:
-    try:
-        return np.asarray(result, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
 def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # of the exception's own method
+        return f"{type(error).__name__}, whose text cannot be shown"

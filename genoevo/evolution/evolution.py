@@ -7,34 +7,33 @@ part of the state.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from deap.tools import Logbook, MultiStatistics, Statistics
 
-from genoevo._check import check_at_least
+from genoevo._check import check_flag, check_type
 from genoevo._types import Ints
-from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator, evaluated
-from genoevo.evolution import history
+from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator
+from genoevo.evolution import attempts, history
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.pending import Pending
 from genoevo.evolution.record import Record, Recorded
+from genoevo.evolution.rule import RULES, Ruled, rules_from_state, rules_of
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.snapshot import CHANGING, PARTS, Snapshot, check_layout, layout_name
-from genoevo.evolution.stops import Stop
+from genoevo.evolution.stops import Stop, front_advances, run_until
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators.reproduction import Reproduction
-from genoevo.population import Population
+from genoevo.population import Bitstring, Population
 from genoevo.state import State, check_state, rebuild, seeded, settings_state
 
 Callback = Callable[["Evolution"], object]
 
 
-class Evolution:
+class Evolution(Ruled):
     """A genetic algorithm with an ask-tell interface.
 
     Parameters
@@ -43,12 +42,13 @@ class Evolution:
         A function of one :class:`Genotype`, or an evaluator, see :mod:`genoevo.evaluation` and
         :mod:`genoevo.pools`. None if only ask and tell are used.
     population
-        The first generation. Children inherit the lengths of its genotypes. With islands, the genotypes of the
-        first island come first, then the second island's, and so on.
+        The first generation: a :class:`Population`, or genotypes as :meth:`Population.from_genotypes` takes them.
+        Children inherit the lengths of its genotypes. With islands, the genotypes of the first island come first,
+        then the second island's, and so on.
     seed
         Seed of the generator that makes every random decision.
     reproduction, selection, survival, islands
-        The rules of one generation.
+        The rules of one generation. They may be replaced between generations, such as by a callback.
     layout
         The layout, for operators that need one.
     record
@@ -59,6 +59,8 @@ class Evolution:
         :class:`~genoevo.history.PopulationStatistics` are fast.
     callbacks
         Functions of the evolution, called in turn after each generation.
+    reevaluate
+        Whether genotypes of *population* that have a fitness are evaluated again. By default their fitness counts.
     memory
         The former name of *record*.
 
@@ -74,9 +76,13 @@ class Evolution:
         The best genotype seen so far; with several objectives, in lexicographic order.
     stagnant : int
         Generations since *best* last improved.
+    front_stagnant : int or None
+        Generations since a genotype was last evaluated that no genotype of the population weakly dominated. None
+        without NSGA-II survival or with one objective.
     logbook : deap.tools.Logbook
         One record per generation: generation, evaluations, best, mean (both of the first objective, the mean over
-        finite values), length (mean), failed (evaluated genotypes whose fitness is infinite), and the statistics.
+        finite values), length (mean), failed (evaluated genotypes whose fitness is infinite), and the statistics. If
+        evaluations failed, also reasons, a dict with the number of failures for each.
     hall_of_fame : deap.tools.HallOfFame or None
     pareto_front : deap.tools.ParetoFront or None
     lineage : Lineage or None
@@ -101,7 +107,7 @@ class Evolution:
     def __init__(
         self,
         evaluate: Evaluator | FitnessFunction | None,
-        population: Population,
+        population: Population | Iterable[Bitstring],
         *,
         seed: int,
         reproduction: Reproduction | None = None,
@@ -112,31 +118,30 @@ class Evolution:
         record: Record | None = None,
         statistics: Statistics | MultiStatistics | None = None,
         callbacks: Sequence[Callback] = (),
+        reevaluate: bool = False,
         memory: Record | None = None,
     ) -> None:
         if record is not None and memory is not None:
             raise ValueError("memory is the former name of record: give one of the two")
-        self.reproduction = reproduction or Reproduction()
-        self.selection = selection or Selection()
-        self.survival = survival or Survival()
-        self.islands = islands or Islands()
-        self.record = record or memory or Record()
-        self._offspring = self.survival.children(self.islands.size(len(population)))
-        self.reproduction.check_layout(layout, population)
-        self.layout = layout
+        check_flag("reevaluate", reevaluate)
+        start = population if isinstance(population, Population) else Population.from_genotypes(population)
+        given = {"reproduction": reproduction, "selection": selection, "survival": survival, "islands": islands}
+        self._rules, self._layout, self._record = rules_of(start, layout, given), layout, record or memory or Record()
+        check_type("record", self._record, Record)
         if statistics is not None:
             history.check_names(statistics)
         self.statistics = statistics
         self.callbacks = tuple(callbacks)
-        self.population = population.copy()
-        self.numbers: Ints = np.arange(len(population))
+        self._population = start.unevaluated() if reevaluate else start.copy()
+        self.numbers: Ints = np.arange(len(start))
         self.rng = seeded(seed)
         self.generation = 0
         self.evaluations = 0
         self.best: Genotype | None = None
         self.stagnant = 0
+        self.front_stagnant: int | None = None
         self.logbook = Logbook()
-        self._keep(Recorded.empty(self.record, population.weights))
+        self._keep(Recorded.empty(self.record, start.weights))
         self._pending: Pending | None = None
         self._evaluator = None if evaluate is None else as_evaluator(evaluate)
 
@@ -161,70 +166,61 @@ class Evolution:
         infinity under its weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before
         :meth:`ask`, and ValueError for a wrong shape, NaN, or another infinity. The state is unchanged then.
         """
+        self._tell(fitness, {})
+
+    def _tell(self, fitness: npt.ArrayLike, reasons: dict[str, int]) -> None:
         if self._pending is None:
             raise RuntimeError("tell() before ask(): no genotypes are pending")
         evaluated = self._pending.evaluated(fitness)
         self.generation += 1
         self._recorded.add(evaluated, self.generation)
-        self._update_best(evaluated.population)
+        self._update_progress(evaluated.population)
         if self.generation == 1:
-            self.population = evaluated.population
+            self._population = evaluated.population
         else:
             self._succeed(evaluated.population)
         self.evaluations += len(evaluated.population)
         self._pending = None
         if self.islands.is_due(self.generation):
             self._take_rows(self.islands.migrated(self.population.merit(), self.rng))
-        compiled = {} if self.statistics is None else history.plain(self.statistics.compile(self.population))
-        self.logbook.record(**history.columns(self, self.population, evaluated.population), **compiled)
+        history.record(self.logbook, self, evaluated.population, self.statistics, reasons)
         for callback in self.callbacks:
             callback(self)
-
-    memory = property(lambda self: self.record, doc="The former name of *record*.")
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether genotypes that :meth:`ask` returned are waiting for their fitness."""
-        return self._pending is not None
 
     def step(self) -> None:
         """Run one generation: ask, evaluate, tell.
 
         If the evaluation raises, the generation is not lost: its genotypes stay pending, for the next call or for
-        :meth:`ask` and :meth:`tell`.
+        :meth:`ask` and :meth:`tell`. Raises EvaluationError also at the limit of
+        :class:`~genoevo.evaluation.Failure`.
         """
         if self._evaluator is None:
             raise RuntimeError("this evolution has no evaluate function; use ask() and tell()")
-        compute = evaluated if self.cache is None else self.cache.evaluated
-        self.tell(compute(self._evaluator, self.ask()))
+        asked = self.ask()
+        attempt = attempts.attempt(self._evaluator, self.cache, asked)
+        attempts.check_limit(attempt, asked, self.logbook, self._evaluator.failure.limit)
+        self._tell(attempt.values, attempts.reasons_of(attempt.faults.values()))
 
-    def run(self, generations: int | None = None, *, stop: Stop | None = None) -> str:
+    def run(self, generations: int | Stop | None = None, *, stop: Stop | None = None) -> str:
         """Run that many further generations, or fewer if *stop* ends the run before.
 
         The first generation evaluates the initial population. Returns the reason of the end: ``generations`` or the
-        name of the :class:`Stop`'s condition. Raises ValueError if neither is given.
+        name of the :class:`Stop`'s condition. A stop may also be the only argument. Raises ValueError if there is
+        none or *generations* is not a whole number, and TypeError if *stop* is not a stop.
         """
-        if generations is None and stop is None:
-            raise ValueError("run() needs a number of generations or a stop")
-        if generations is not None:
-            check_at_least("generations", generations, 0)
-        began, last = time.monotonic(), np.inf if generations is None else self.generation + generations
-        while True:
-            reason = None if stop is None else stop.reason(self, began)
-            if reason is not None:
-                return reason
-            if self.generation >= last:
-                return "generations"
-            self.step()
+        return run_until(self, generations, stop)
 
     def _breed(self) -> Pending:
-        n = self._offspring
+        n = self.survival.children(self.islands.size(len(self.population)))
         rows = self.selection.parents(self.population, 2 * n, self.rng, self.islands.count)
         first, second = rows[:, :n].reshape(-1), rows[:, n:].reshape(-1)
         brood = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
         return Pending.bred(brood, self.numbers[first], self.numbers[second])
 
-    def _update_best(self, evaluated: Population) -> None:
+    def _update_progress(self, evaluated: Population) -> None:
+        if self.survival.method == "nsga2" and len(evaluated.weights) > 1:
+            advances = self.generation == 1 or front_advances(evaluated, self.population)
+            self.front_stagnant = 0 if advances else (self.front_stagnant or 0) + 1
         top = int(evaluated.merit().argmax())
         weighted = evaluated.fitness.reshape(len(evaluated), -1)[top] * evaluated.weights
         self.stagnant += 1
@@ -235,19 +231,19 @@ class Evolution:
         stay, order = self.survival.succession(children, self.population, self.islands.count)
         fresh = np.arange(self.evaluations, self.evaluations + len(children))
         self.numbers = np.concatenate([self.numbers[stay], fresh])
-        self.population = Population.concatenate([self.population[stay], children])
+        self._population = Population.concatenate([self.population[stay], children])
         if not np.array_equal(order, np.arange(len(self.population))):
             self._take_rows(order)
 
     def _take_rows(self, rows: Ints) -> None:
-        self.population, self.numbers = self.population[rows], self.numbers[rows]
+        self._population, self.numbers = self.population[rows], self.numbers[rows]
 
     def state_dict(self) -> State:
         """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
         snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
         return {
             "kind": "evolution",
-            **{name: settings_state(getattr(self, name)) for name in _RULES},
+            **{name: settings_state(getattr(self, name)) for name in RULES},
             "memory": settings_state(self.record),
             "layout": layout_name(self.layout),
             **snapshot.as_state(),
@@ -272,27 +268,23 @@ class Evolution:
         check_state("an evolution", state, _PARTS, kind="evolution")
         check_layout(state, layout)
         snapshot = Snapshot.from_state(state)
+        rules = rules_from_state(state, snapshot.population, layout)
         evolution = cls(
             evaluate,
             snapshot.population,
             seed=0,
-            **{name: rebuild(settings, state[name]) for name, settings in _RULES.items()},
+            survival=_FITS_ANY,
             record=rebuild(Record, state["memory"]),
-            layout=layout,
             statistics=statistics,
             callbacks=callbacks,
         )
+        evolution._rules, evolution._layout = rules, layout
         for name in CHANGING:
-            setattr(evolution, name, getattr(snapshot, name))
+            setattr(evolution, "_population" if name == "population" else name, getattr(snapshot, name))
         evolution._pending = snapshot.pending
         evolution._keep(Recorded.from_state(state, evolution.record, evolution.population.weights))
         return evolution
 
 
-_RULES: dict[str, Any] = {
-    "reproduction": Reproduction,
-    "selection": Selection,
-    "survival": Survival,
-    "islands": Islands,
-}
-_PARTS = (*_RULES, "memory", "layout", *PARTS, "hall_of_fame", "pareto_front", "lineage", "cache")
+_FITS_ANY = Survival(strategy="plus")
+_PARTS = (*RULES, "memory", "layout", *PARTS, "hall_of_fame", "pareto_front", "lineage", "cache")

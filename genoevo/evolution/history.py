@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
 
+from genoevo._check import check_whole, shown
+from genoevo.evolution.attempts import REASONS
 from genoevo.evolution.stops import Progress
 from genoevo.population import Population
 from genoevo.state import State, check_state, population_from_state, population_state
@@ -38,11 +40,13 @@ class PopulationStatistics(Statistics):  # type: ignore[misc]
 
 
 def check_names(statistics: Statistics | MultiStatistics) -> None:
-    """Raise ValueError if a name of *statistics* is one of the logbook's own :data:`COLUMNS`."""
+    """Raise ValueError if a name of *statistics* is one of the logbook's own, :data:`COLUMNS` and the reasons."""
+    if not isinstance(statistics, Statistics | MultiStatistics):
+        raise TypeError(f"statistics must be a Statistics or MultiStatistics of DEAP, got {shown(statistics)}")
     names = set(statistics.fields)
-    if isinstance(statistics, MultiStatistics):  # DEAP writes the log's own columns into every chapter, over its own
+    if isinstance(statistics, MultiStatistics):
         names.update(*(part.fields for part in statistics.values()))
-    if taken := sorted(names & set(COLUMNS)):
+    if taken := sorted(names & {*COLUMNS, REASONS}):
         raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of these names")
 
 
@@ -97,6 +101,35 @@ def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) ->
         hall.insert(genotype)  # in front of its equals: from the last to the first restores their order
 
 
+def record(
+    logbook: Logbook,
+    run: Progress,
+    evaluated: Population,
+    statistics: Statistics | MultiStatistics | None,
+    reasons: dict[str, int],
+) -> None:
+    """Add a generation to *logbook*, from the genotypes *evaluated* for it and the *reasons* why some failed.
+
+    A chapter gets its own statistics and the generation.
+    """
+    compiled = {} if statistics is None else plain(statistics.compile(run.population))
+    chapters = {name: values for name, values in compiled.items() if isinstance(values, dict)}
+    flat = {name: value for name, value in compiled.items() if name not in chapters}
+    logbook.append({**columns(run, run.population, evaluated), **flat, **({REASONS: reasons} if reasons else {})})
+    for name, values in chapters.items():
+        logbook.chapters[name].append({"generation": run.generation, **values})
+    arrange(logbook)
+
+
+def arrange(logbook: Logbook) -> None:
+    """Have *logbook* print each chapter's own columns alone, and no reasons of failures."""
+    for chapter in logbook.chapters.values():
+        if chapter and not chapter.header:
+            chapter.header = [name for name in sorted(chapter[0]) if name not in COLUMNS]
+    if logbook and REASONS in logbook[0] and not logbook.header:
+        logbook.header = sorted(set(logbook[0]) - {REASONS}) + sorted(logbook.chapters)
+
+
 def columns(run: Progress, population: Population, evaluated: Population) -> dict[str, float]:
     """Return the :data:`COLUMNS` of a generation, from its *population* and the genotypes *evaluated* for it."""
     assert run.best is not None
@@ -132,6 +165,7 @@ def log_from_state(state: State) -> Logbook:
     logbook.extend(dict(record) for record in records)
     for name, chapter in chapters.items():
         logbook.chapters[name] = log_from_state(chapter)
+    arrange(logbook)
     return logbook
 
 
@@ -143,6 +177,11 @@ def check_log(logbook: Logbook, generation: int) -> None:
         for name in COLUMNS:
             if not isinstance(record.get(name), int | float):
                 raise ValueError(f"a record of the log must have a number {name!r}, got {record.get(name)!r:.80}")
+        reasons = record.get(REASONS, {})
+        if not isinstance(reasons, dict):
+            raise ValueError(f"the reasons of failures must be a dict, got {shown(reasons)}")
+        for reason, number in reasons.items():
+            check_whole(f"the number of failures for {reason!r:.80}", number, 1)
 
 
 def plain(value: Any) -> Any:

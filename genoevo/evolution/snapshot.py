@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from deap.tools import Logbook
 
+from genoevo._check import check_whole
 from genoevo._types import Ints
 from genoevo.evolution import history
 from genoevo.evolution.pending import Pending
@@ -40,10 +41,12 @@ class Snapshot:
     generation: int
     evaluations: int
     stagnant: int
+    front_stagnant: int | None
     logbook: Logbook
 
     def as_state(self) -> State:
-        """Return the entries :data:`PARTS` of the evolution's state."""
+        """Return the entries :data:`PARTS` of the evolution's state, and ``front_stagnant`` unless it is None."""
+        front = {} if self.front_stagnant is None else {"front_stagnant": self.front_stagnant}
         return {
             "population": population_state(self.population),
             "numbers": self.numbers,
@@ -51,6 +54,7 @@ class Snapshot:
             "best": None if self.best is None else population_state(Population.from_genotypes([self.best])),
             "rng": generator_state(self.rng),
             **{name: getattr(self, name) for name in _COUNTS},
+            **front,
             "log": history.log_state(self.logbook),
         }
 
@@ -65,9 +69,12 @@ class Snapshot:
             _check_weights("pending genotypes", pending.population, population.weights)
         rng, so_far = generator_from_state(state["rng"]), counts(state, _COUNTS)
         best = _best(state["best"], population, so_far["generation"])
+        front_stagnant = state.get("front_stagnant")  # a state of an earlier version has none
+        if front_stagnant is not None:
+            check_whole("front_stagnant", front_stagnant, 0)
         logbook = history.log_from_state(state["log"])
         history.check_log(logbook, so_far["generation"])
-        return cls(population, numbers, pending, best, rng, logbook=logbook, **so_far)
+        return cls(population, numbers, pending, best, rng, logbook=logbook, front_stagnant=front_stagnant, **so_far)
 
 
 CHANGING = tuple(field.name for field in fields(Snapshot) if field.name != "pending")

@@ -5,19 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
-from genoevo._check import check_at_least
+import numpy as np
+
+from genoevo._check import check_at_least, check_choice, check_count, check_number, is_whole, shown
 from genoevo.genotype import Genotype
+from genoevo.population import Population
+
+Progressing = Literal["best", "front"]
+_BLOCK = 1 << 22  # comparisons of fitness at once
+_MISSING = AttributeError, LookupError, TypeError, ValueError  # what a predicate meets if there is no fitness yet
 
 
 class Progress(Protocol):
     """The progress of a run as far as a stop reads it. An :class:`~genoevo.Evolution` has all of it."""
 
     best: Genotype | None
+    population: Population
     stagnant: int
+    front_stagnant: int | None
     evaluations: int
     generation: int
+
+    def step(self) -> None:
+        """Run one generation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +45,22 @@ class Stop:
     target
         The best genotype's first objective is at least this good under its weight.
     stagnation
-        Generations since the best genotype last improved.
+        Generations without progress.
+    progress
+        What progress is. ``best``: the best genotype improved. ``front``: a genotype was evaluated that no genotype
+        of the population weakly dominates, which needs NSGA-II survival and several objectives. None: ``front`` if
+        the evolution has these, else ``best``.
     seconds
         Wall time since this call of :meth:`~genoevo.Evolution.run` began.
     predicate
-        A function of the :class:`~genoevo.Evolution` that returns true.
+        A function of the :class:`~genoevo.Evolution` that returns true. It is called before the first generation,
+        too. An AttributeError, LookupError, TypeError or ValueError means false then, because there is no best and
+        no record yet.
 
     Raises
     ------
     ValueError
-        If no condition is given, or a negative one.
+        If no condition is given, or one that is negative or not a number.
 
     """
 
@@ -52,13 +70,24 @@ class Stop:
     evaluations: int | None = None
     generations: int | None = None
     seconds: float | None = None
+    progress: Progressing | None = None
 
     def __post_init__(self) -> None:
-        if all(getattr(self, field.name) is None for field in fields(self)):
+        if all(getattr(self, field.name) is None for field in fields(self) if field.name != "progress"):
             raise ValueError("a stop needs at least one condition")
-        for name in ("stagnation", "evaluations", "generations", "seconds"):
+        for name in ("stagnation", "evaluations", "generations"):
             if getattr(self, name) is not None:
-                check_at_least(name, getattr(self, name), 0)
+                check_count(name, getattr(self, name), 0)
+        if self.seconds is not None:
+            check_at_least("seconds", self.seconds, 0)
+        if self.target is not None:
+            check_number("target", self.target)
+        if self.predicate is not None and not callable(self.predicate):
+            raise TypeError(f"predicate must be a function of the evolution, got {shown(self.predicate)}")
+        if self.progress is not None:
+            check_choice("progress", self.progress, get_args(Progressing))
+            if self.stagnation is None:
+                raise ValueError(f"progress needs a stagnation, got {self.progress!r} alone")
 
     def reason(self, evolution: Progress, began: float) -> str | None:
         """Return the name of the first condition that holds, or None. *began* is a time of ``time.monotonic``."""
@@ -66,9 +95,9 @@ class Stop:
             fitness = evolution.best.fitness
             if fitness.wvalues[0] >= self.target * fitness.weights[0]:
                 return "target"
-        if self.predicate is not None and self.predicate(evolution):
+        if self.predicate is not None and self._holds(evolution):
             return "predicate"
-        if self.stagnation is not None and evolution.stagnant >= self.stagnation:
+        if self.stagnation is not None and self._stagnant(evolution) >= self.stagnation:
             return "stagnation"
         if self.evaluations is not None and evolution.evaluations >= self.evaluations:
             return "evaluations"
@@ -77,3 +106,57 @@ class Stop:
         if self.seconds is not None and time.monotonic() - began >= self.seconds:
             return "seconds"
         return None
+
+    def _holds(self, evolution: Progress) -> bool:
+        assert self.predicate is not None
+        try:
+            return bool(self.predicate(evolution))
+        except _MISSING:
+            if evolution.generation:
+                raise
+            return False
+
+    def _stagnant(self, evolution: Progress) -> int:
+        if self.progress == "front" and evolution.front_stagnant is None:
+            raise ValueError("progress 'front' needs Survival(method='nsga2') and several objectives")
+        if self.progress == "best" or evolution.front_stagnant is None:
+            return evolution.stagnant
+        return evolution.front_stagnant
+
+
+def run_until(evolution: Progress, generations: int | Stop | None, stop: Stop | None) -> str:
+    """Do what :meth:`~genoevo.Evolution.run` says."""
+    if isinstance(generations, Stop):
+        if stop is not None:
+            raise TypeError("run() takes one stop, got two")
+        generations, stop = None, generations
+    if stop is not None and not isinstance(stop, Stop):
+        hint = (
+            f"run({stop})" if is_whole(stop) else "run(stop=Stop(predicate=...))" if callable(stop) else "Stop(...)"
+        )
+        raise TypeError(f"stop must be a Stop, got {shown(stop)}: write {hint}")
+    if generations is None and stop is None:
+        raise ValueError("run() needs a number of generations or a stop")
+    if generations is not None:
+        check_count("generations", generations, 0)
+    began, last = time.monotonic(), np.inf if generations is None else evolution.generation + generations
+    while True:
+        reason = None if stop is None else stop.reason(evolution, began)
+        if reason is not None:
+            return reason
+        if evolution.generation >= last:
+            return "generations"
+        evolution.step()
+
+
+def front_advances(children: Population, parents: Population) -> bool:
+    """Return whether one of *children* is weakly dominated by none of *parents*, both evaluated."""
+    young, old = (population.fitness.reshape(len(population), -1) for population in (children, parents))
+    young, old = np.unique(young * children.weights, axis=0), np.unique(old * parents.weights, axis=0)
+    count = max(1, _BLOCK // old.size)
+    for first in range(0, len(young), count):
+        block = young[first : first + count, None]
+        dominated = np.any(np.all(old >= block, axis=2), axis=1)
+        if not dominated.all():
+            return True
+    return False

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from genoevo import Genotype
+from genoevo.evaluation import Failure
 
 BAD = Genotype("111")
 
@@ -100,3 +101,94 @@ class Flaky:
             (self.folder / str(time.monotonic_ns())).touch()
             raise OSError("the simulator crashed")
         return len(genotype)
+
+
+def typo(genotype):
+    return genotype.bits.summ()
+
+
+def typo_at_once(population):
+    return population.bits().summ(axis=1)
+
+
+class UnshowableError(Exception):
+    """An exception that cannot be pickled and has no text."""
+
+    def __init__(self, genotype):
+        super().__init__(genotype)
+        self.handle = lambda: None
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def unshowable(genotype):
+    if genotype == BAD:
+        raise UnshowableError(genotype)
+    return len(genotype)
+
+
+class Odd:
+    """Something that looks like a tensor that requires a gradient, or like nothing that can be shown."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+    def __getattr__(self, name):
+        if name == "detach" and self.kind == "a gradient":
+            return lambda: Plain(7.0)
+        raise AttributeError(name)
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+    def tolist(self):
+        return self.value
+
+
+class returning:  # noqa: N801
+    """A function that returns something odd for the bad genotype."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __call__(self, genotype):
+        if genotype != BAD:
+            return len(genotype)
+        return {
+            "a gradient": Odd("a gradient"),
+            "a huge number": 10**5000,
+            "text": "7",
+            "complex": np.complex128(7),
+            "no repr": Odd("nothing"),
+            "a masked number": np.ma.array([7.0], mask=[True]),
+        }[self.kind]
+
+
+ODD = ["a gradient", "a huge number", "text", "complex", "no repr", "a masked number"]
+
+
+def odd_by_length(genotype):
+    if len(genotype) <= len(ODD):
+        return returning(ODD[len(genotype) - 1])(BAD)
+    if len(genotype) == len(ODD) + 1:
+        raise UnshowableError(genotype)
+    return len(genotype)
+
+
+class OwnEvaluator:
+    """An evaluator of a user's own, with one answer to everything."""
+
+    def __init__(self, answer):
+        self.answer, self.failure = answer, Failure()
+
+    def attempt(self, population, *, hasty=False):
+        return self.answer

@@ -95,7 +95,7 @@ def test_a_failed_evaluation_can_be_repeated(start):
             raise OSError("the simulator crashed")
         return ones(population)
 
-    evolution = evolved(Evolution(Vectorised(evaluate), start, seed=1), 1)
+    evolution = evolved(Evolution(Vectorised(evaluate, isolate=False), start, seed=1), 1)
     with pytest.raises(EvaluationError, match="raised OSError: the simulator crashed"):
         evolution.step()
     evolution.step()

@@ -200,6 +200,37 @@ def test_several_statistics_become_chapters_of_the_logbook(rng):
     assert "quartiles" in str(evolution.logbook)
 
 
+def test_each_chapter_has_its_own_columns_alone(rng):
+    evolution = Evolution(Vectorised(OneMax(20)), Population.random(6, 20, rng), seed=1, statistics=several())
+    evolution.run(2)
+    assert dict(evolution.logbook.chapters["bits"][-1]).keys() == {"generation", "quartiles", "worst"}
+    assert evolution.logbook.chapters["bits"].header == ["quartiles", "worst"]
+    assert str(evolution.logbook).count("mean") == str(evolution.logbook).count("evaluations") == 1
+
+
+def test_a_statistic_that_is_a_dict_is_a_chapter_of_its_own_columns_alone(rng):
+    statistics = PopulationStatistics(attrgetter("fitness"))
+    statistics.register("spread", lambda fitness: {"low": fitness.min(), "high": fitness.max()})
+    evolution = Evolution(Vectorised(OneMax(20)), Population.random(6, 20, rng), seed=1, statistics=statistics)
+    evolution.run(2)
+    assert evolution.logbook.chapters["spread"].header == ["high", "low"]
+    assert "spread" not in evolution.logbook[0]
+
+
+def test_chapters_of_an_earlier_version_are_printed_with_their_own_columns_alone():
+    first = dict.fromkeys(COLUMNS, 1)
+    log = log_from_state(
+        {"records": [first], "chapters": {"bits": {"records": [{**first, "worst": 3}], "chapters": {}}}}
+    )
+    assert log.chapters["bits"].header == ["worst"]
+
+
+@pytest.mark.parametrize("statistics", [len, {"mean": np.mean}])
+def test_what_is_not_statistics_is_refused(rng, statistics):
+    with pytest.raises(TypeError, match="statistics must be a Statistics or MultiStatistics of DEAP, got"):
+        Evolution(None, Population.random(4, 20, rng), seed=1, statistics=statistics)
+
+
 def test_a_logbook_with_chapters_survives_the_round_trip(rng, frozen):
     evolution = Evolution(Vectorised(OneMax(20)), Population.random(6, 20, rng), seed=1, statistics=several())
     evolution.run(3)

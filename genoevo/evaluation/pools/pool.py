@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from genoevo._check import check_at_least
+from genoevo._check import check_count, is_number
 from genoevo._types import Floats, Ints, Words
 from genoevo.evaluation.fitness import (
     Attempt,
@@ -22,12 +22,13 @@ from genoevo.evaluation.fitness import (
     InProcess,
     Vectorised,
     as_evaluator,
+    tried,
 )
 from genoevo.population import Population
 
 Cargo = tuple[Words, Ints, tuple[float, ...]]
-Answer = tuple[Floats, dict[int, tuple[str, str]]]
-"""Fitness, and for each row that failed what happened and the traceback."""
+Answer = tuple[Floats, dict[int, tuple[str, str, str]]]
+"""Fitness, and for each row that failed what happened, the traceback, and the kind of fault."""
 
 
 class WorkerLost(Exception):  # noqa: N818
@@ -74,10 +75,10 @@ class Pool(ABC, Generic[W]):
         failure: Failure | None = None,
     ) -> None:
         if workers is not None:
-            check_at_least("workers", workers, 1)
+            check_count("workers", workers, 1)
         if batch is not None:
-            check_at_least("batch", batch, 1)
-        if timeout is not None and not timeout > 0:
+            check_count("batch", batch, 1)
+        if timeout is not None and not (is_number(timeout) and timeout > 0):
             raise ValueError(f"timeout must be above 0 seconds, got {timeout!r}")
         self.evaluator = as_evaluator(function)
         self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
@@ -180,8 +181,8 @@ class Pool(ABC, Generic[W]):
             return
         self._idle.append(worker)
         values[rows] = found
-        for row, (what, trace) in failed.items():
-            faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None)
+        for row, (what, trace, kind) in failed.items():
+            faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None, kind)
 
     def close(self) -> None:
         """End all workers. A later evaluation starts new ones."""
@@ -200,8 +201,13 @@ class Pool(ABC, Generic[W]):
 def compute(evaluator: Evaluator, cargo: Cargo) -> Answer:
     """Return the answer to a batch. Exceptions become text, because not all of them can be pickled."""
     words, lengths, weights = cargo
-    values, faults = evaluator.attempt(Population(words, lengths, weights=weights))
-    return values, {row: (fault.what, _trace(fault.cause)) for row, fault in faults.items()}
+    population = Population.unchecked(words, lengths, weights=weights)
+    try:
+        values, faults = tried(evaluator, population)
+    except Exception as error:  # of an evaluator of the user's own, which must not end the worker
+        fault = Fault(f"could not be called: {type(evaluator).__name__}.attempt raised", error)
+        values, faults = np.full((len(lengths), len(weights)), np.nan), dict.fromkeys(range(len(lengths)), fault)
+    return values, {row: (fault.what, _trace(fault.cause), fault.kind) for row, fault in faults.items()}
 
 
 def _trace(error: BaseException | None) -> str:

@@ -1,0 +1,148 @@
+"""The rules of an evolution, which can be replaced as it runs, and whether they fit its population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+from deap.tools import Logbook
+
+from genoevo._check import check_type
+from genoevo._types import Ints
+from genoevo.evolution import attempts
+from genoevo.evolution.islands import Islands
+from genoevo.evolution.lineage import GIVEN
+from genoevo.evolution.pending import Pending
+from genoevo.evolution.record import Record
+from genoevo.evolution.rules import Selection, Survival
+from genoevo.layout import Layout
+from genoevo.operators.reproduction import Reproduction
+from genoevo.population import Population
+from genoevo.state import State, rebuild
+
+R = TypeVar("R")
+
+RULES: dict[str, Any] = {
+    "reproduction": Reproduction,
+    "selection": Selection,
+    "survival": Survival,
+    "islands": Islands,
+}
+"""The rules, in the order of an evolution's state."""
+
+
+class Rule(Generic[R]):
+    """An attribute that holds a rule.
+
+    What is assigned is checked with all other rules, and takes effect from the next generation on. Raises TypeError
+    for a value of another type, ValueError if it does not fit the population, and RuntimeError if *while_asked* is
+    false and children are waiting for their fitness. The rule stays as it was then.
+    """
+
+    def __init__(self, kind: type[R], *, while_asked: bool) -> None:
+        self._kind, self._while_asked = kind, while_asked
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> Rule[R]: ...
+    @overload
+    def __get__(self, holder: Ruled, owner: type) -> R: ...
+
+    def __get__(self, holder: Ruled | None, owner: type) -> Rule[R] | R:
+        if holder is None:
+            return self
+        value: R = holder._rules[self._name]
+        return value
+
+    def __set__(self, holder: Ruled, value: R) -> None:
+        check_type(self._name, value, self._kind)
+        if not self._while_asked:
+            holder._check_told(self._name)
+        rules = {**holder._rules, self._name: value}
+        check_fit(holder.population, holder.layout, rules)
+        holder._rules = rules
+
+
+class Ruled:
+    """The part of an :class:`~genoevo.Evolution` that a user reads and may replace, checked as a whole."""
+
+    reproduction = Rule(Reproduction, while_asked=True)
+    selection = Rule(Selection, while_asked=True)
+    survival = Rule(Survival, while_asked=False)
+    islands = Rule(Islands, while_asked=False)
+
+    generation: int
+    numbers: Ints
+    logbook: Logbook
+    _population: Population
+    _pending: Pending | None
+    _rules: dict[str, Any]
+    _layout: Layout | None
+    _record: Record
+
+    @property
+    def population(self) -> Population:
+        """The current generation. What is assigned between generations is checked, and has no known parents."""
+        return self._population
+
+    @population.setter
+    def population(self, population: Population) -> None:
+        check_type("population", population, Population)
+        self._check_told("population")
+        if population.weights != self._population.weights:
+            raise ValueError(
+                f"weights must be the population's, {self._population.weights}, got {population.weights}"
+            )
+        if self.generation:
+            population.check_evaluated()
+        check_fit(population, self._layout, self._rules)
+        self._population, self.numbers = population.copy(), np.full(len(population), GIVEN)
+
+    record = property(lambda self: self._record, doc="What is kept besides the population.")
+    memory = property(lambda self: self._record, doc="The former name of *record*.")
+    layout = property(lambda self: self._layout, doc="The layout, or None.")
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether genotypes that ``ask`` returned are waiting for their fitness."""
+        return self._pending is not None
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """The number of evaluations that failed so far, for each reason, the most frequent reason first."""
+        return attempts.total(self.logbook)
+
+    def _check_told(self, name: str) -> None:
+        if self.is_asked and self.generation:
+            raise RuntimeError(f"{name} cannot be replaced while children wait for their fitness: tell() first")
+
+
+def rules_of(population: Population, layout: Layout | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules by name, with the default of those that are None; TypeError or ValueError for a wrong one."""
+    rules = {name: kind() if given[name] is None else given[name] for name, kind in RULES.items()}
+    for name, kind in RULES.items():
+        check_type(name, rules[name], kind)
+    check_fit(population, layout, rules)
+    return rules
+
+
+def rules_from_state(state: State, population: Population, layout: Layout | None) -> dict[str, Any]:
+    """Return the rules in the state of an evolution; ValueError says what does not fit.
+
+    Lengths that they do not allow are allowed here: earlier versions began with such genotypes.
+    """
+    rules = {name: rebuild(kind, state[name]) for name, kind in RULES.items()}
+    rules["reproduction"].check_layout(layout, population)
+    rules["survival"].children(rules["islands"].size(len(population)))
+    return rules
+
+
+def check_fit(population: Population, layout: Layout | None, rules: Mapping[str, Any]) -> None:
+    """Raise ValueError if the rules do not fit the population, or each other."""
+    rules["survival"].children(rules["islands"].size(len(population)))
+    rules["selection"].check_weights(population.weights)
+    rules["reproduction"].check_layout(layout, population)
+    rules["reproduction"].check_start(layout, population)
