@@ -66,8 +66,6 @@ class Evolution(Ruled):
 
     Attributes
     ----------
-    population : Population
-        The current generation.
     generation : int
         Number of evaluated generations. The initial population is generation 1.
     evaluations : int
