@@ -4,6 +4,11 @@
 embedding 2 x 400, module dimension 400, module size 128, start stage 3, precision 2 and 4,
 population 3 and 4. Learning rate, batch and buffer size, gamma, tau, clipping and the number of steps
 are the values that MEGA's closest relatives publish [O]. Everything else is [O].
+
+``pathnet`` is PathNet (Fernando et al. 2017), MEGA's nearest ancestor, as a configuration: modules are in
+or out, children are mutants of the winners of binary tournaments, and nothing grows. It departs from the
+paper: modules may read any earlier one, not the layer below; the path of a task does not stay fixed for
+later tasks, because all tasks are trained at once; and ten modules serve all layers.
 """
 
 from __future__ import annotations
@@ -82,6 +87,17 @@ PRESETS: dict[str, dict[str, Any]] = {
             "updates_per_step": 0.5,
         },
         "checkpoints": {"every": 0},
+    },
+    "pathnet": {
+        "suite": "mt10",
+        "steps": 20_000_000,
+        **_PAPER,
+        "genotypes": {"precision": 1, "population_size": 3, "start_stage": 10},
+        "decoding": {"kind": "gates"},
+        "growth": {"max_modules": 10},
+        "mating": {"tournament_size": 2, "community_rate": 0.0, "usage_cost": 0.0},
+        "reproduction": {"crossover_threshold": 0.0, "mutation_threshold": 1.0},
+        "sac": {"batch_size": 128, "buffer_size": 1_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
     },
     "smoke": {
         "suite": "reach-v3,drawer-close-v3",

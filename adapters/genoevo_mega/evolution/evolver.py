@@ -271,6 +271,10 @@ class Evolver:
         """Return the routing of each task's elite, the first genotype of its population."""
         return self._store.routing(self._ids(np.zeros_like(self._tasks))[:, None])
 
+    def population_routing(self, place: int) -> Routing:
+        """Return the routing of the genotype at *place* of each task's population; 0 is the elite."""
+        return self._store.routing(self._ids(np.full_like(self._tasks, place))[:, None])
+
     def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Return the routing for a gradient step, as ``update_with`` says.
 
