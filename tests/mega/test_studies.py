@@ -15,12 +15,16 @@ STUDIES = Path(__file__).parents[2] / "studies"
 FILES = sorted(STUDIES.glob("*.yaml"), key=lambda path: path.stem)
 
 
-@pytest.fixture(scope="module")
-def specialisation():
-    spec = importlib.util.spec_from_file_location("specialisation", STUDIES / "specialisation.py")
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, STUDIES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def specialisation():
+    return loaded("specialisation")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -59,3 +63,23 @@ def test_the_picture_of_specialisation_is_drawn_from_a_run(specialisation, tmp_p
 def test_likeness_is_one_for_the_same_use_of_modules_and_zero_for_none_in_common(specialisation):
     shares = np.array([[0.0, 1.0, 1.0], [0.0, 2.0, 2.0], [3.0, 0.0, 0.0]])
     assert np.allclose(specialisation.likeness(shares), [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def elites():
+    return loaded("elites")
+
+
+def test_elites_are_measured_against_the_other_genotypes_of_a_run(elites, tmp_path):
+    settings = {"suite": "point,car", "steps": 480, "selection": {"rule": "record"}, "candidates": {"children": 4}}
+    config = build_config(preset("smoke"), settings, {"evaluation": {"at_end": False}})
+    runs.create(tmp_path / "run", config, ["test"], lambda status: None).run(config.steps)
+    measured = elites.measure(tmp_path / "run", 2)
+    assert np.array(measured["success"]).shape == (2, config.genotypes.population_size)
+    assert len(measured["elite_minus_others"]) == 2
+
+
+def test_elites_are_compared_with_genotypes_that_are_at_least_half_as_old(elites):
+    success = np.array([[0.5, 0.25, 0.75], [1.0, 0.0, 0.0]])
+    age = np.array([[4, 2, 1], [4, 0, 1]])
+    assert elites.difference(success, age) == [0.25, None]
