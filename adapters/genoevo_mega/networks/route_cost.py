@@ -13,7 +13,7 @@ from genoevo_runs.arrays import Doubles, Flags, Ints
 def multiply_adds(
     config: Network, inputs: int, outputs: int, weights: Doubles, stages: Ints, threshold: float = 0.0
 ) -> Ints:
-    """Return the multiply-adds for one observation of the policy of each genotype.
+    """Return the multiply-adds for one observation of each genotype's policy, (n,) int64.
 
     They are those of :attr:`~genoevo_mega.policies.single_task.TaskPolicy.multiply_adds`: the layers', and one for
     each number that a weight scales.
@@ -31,10 +31,6 @@ def multiply_adds(
     threshold
         Share of the output up to which an edge is cut, as by
         :meth:`~genoevo_mega.policies.module_graph.ModuleGraph.of_task`.
-
-    Returns
-    -------
-    (n,) int64.
 
     """
     weights = weights.astype(np.float32).astype(np.float64)  # a routing holds float32
