@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 import torch
 
+from genoevo_mega.networks.module_graph import ModuleGraph
+from genoevo_mega.networks.single_task import TaskPolicy
 from genoevo_mega.policies.export import export_tasks
-from genoevo_mega.policies.module_graph import ModuleGraph
-from genoevo_mega.policies.single_task import TaskPolicy
 from genoevo_runs.errors import UserError
 
 

@@ -10,10 +10,10 @@ import genoevo
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.experiments import runs
+from genoevo_mega.networks.module_graph import ModuleGraph
+from genoevo_mega.networks.single_task import TaskPolicy
 from genoevo_mega.policies import policy
-from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.policy import Trained
-from genoevo_mega.policies.single_task import TaskPolicy
 from genoevo_runs.errors import UserError
 
 

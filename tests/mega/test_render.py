@@ -7,10 +7,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.policies import film as render
 from genoevo_mega.policies.film import Film, choose_backend, render_task
 from genoevo_mega.policies.graph_panel import GraphPanel, beside
-from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_runs.errors import UserError
 
 GRAPH = ModuleGraph({1: {0: 1.0}, 2: {0: 0.5, 1: 0.5}}, {0: 0.2, 1: 0.3, 2: 0.5})

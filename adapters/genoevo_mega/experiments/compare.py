@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from genoevo_mega.agents.sizing import TOLERANCE
 from genoevo_mega.experiments.results import RunResult
 from genoevo_runs.errors import UserError, nearest
 from genoevo_runs.statistics import (
@@ -21,6 +22,29 @@ from genoevo_runs.statistics import (
 
 POINTS = 20
 """Number of points of a sample-efficiency curve."""
+
+
+@dataclass(frozen=True)
+class MeanSizes:
+    """The means over a method's runs, None if one of them is not known.
+
+    Parameters of the ``actor`` when the run ended and of each ``critic``, and multiply-adds for one action of a
+    task's exported policy.
+    """
+
+    actor: float
+    critic: float
+    multiply_adds: float | None
+
+    @classmethod
+    def of(cls, results: Sequence[RunResult]) -> MeanSizes:
+        """Return the means over *results*."""
+        policies = [result.sizes["policy"] for result in results]
+        return cls(
+            actor=float(np.mean([result.sizes["actor"]["now"] for result in results])),
+            critic=float(np.mean([result.sizes["critic"]["now"] for result in results])),
+            multiply_adds=float(np.mean([policy["multiply_adds"] for policy in policies])) if all(policies) else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,11 @@ class Method:
     def mean(self) -> float:
         """The mean success over all seeds and tasks."""
         return float(self.scores.mean())
+
+    @property
+    def sizes(self) -> MeanSizes:
+        """The mean sizes of its runs."""
+        return MeanSizes.of(self.results)
 
 
 @dataclass(frozen=True)
@@ -88,6 +117,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "iqm": asdict(method.iqm),
                 "iqm_whole_runs": asdict(method.iqm_whole_runs),
                 "mean": method.mean,
+                "sizes": asdict(method.sizes),
                 "probability_of_improvement": _optional(comparison.improvement.get(method.name)),
                 "curve": [{"steps": steps, **asdict(interval)} for steps, interval in method.curve],
                 "runs": [_run_as_json(result) for result in method.results],
@@ -105,6 +135,7 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
         "success": dict(zip(result.tasks, result.success.tolist(), strict=True)),
         "wall_seconds": round(result.wall_seconds, 1),
         "parameters": result.parameters,
+        "sizes": result.sizes,
         "curve": {
             "steps": [round(step) for step in result.steps.tolist()],
             "mean_success": [round(value, 4) for value in result.curve.mean(axis=1).tolist()],
@@ -166,4 +197,15 @@ def _warnings(methods: tuple[Method, ...]) -> list[str]:
         warnings.append("the runs have different numbers of steps")
     if len({method.results[0].tasks for method in methods}) > 1:
         warnings.append("not all methods have the same tasks; if they differ, there is no probability of improvement")
+    first = methods[0].sizes.actor
+    unequal = [
+        f"{method.name} {method.sizes.actor:,.0f} ({method.sizes.actor / first - 1:+.0%})"
+        for method in methods
+        if abs(method.sizes.actor / first - 1) > TOLERANCE
+    ]
+    if unequal:
+        warnings.append(
+            f"not of equal size: the trained actor of {methods[0].name} has {first:,.0f} parameters at the end, that "
+            f"of {', '.join(unequal)}"
+        )
     return warnings

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genoevo_mega.config.run import Config
-from genoevo_mega.experiments import runs
+from genoevo_mega.experiments import runs, sizes
+from genoevo_mega.experiments.sizes import PolicySize
 from genoevo_mega.training.memory_check import weights_bytes
 from genoevo_mega.training.status import Status
 
@@ -21,6 +22,7 @@ _SETTLING = 0.2  # share of the probe that is not measured
 class RunEstimate:
     """The sizes of a run as numbers and bytes, its rates per second on this machine, and its duration.
 
+    ``critic_parameters`` are those of both critics. ``policy`` is what an export at once would write.
     ``weights_bytes`` is defined by :func:`~genoevo_mega.training.memory_check.weights_bytes`. The pool has the
     modules of the start stage, so a run whose tasks grow takes longer than ``seconds``.
     """
@@ -28,6 +30,7 @@ class RunEstimate:
     tasks: int
     actor_parameters: int
     critic_parameters: int
+    policy: PolicySize | None
     replay_bytes: int
     weights_bytes: int
     building_seconds: float
@@ -55,6 +58,9 @@ def estimate(
         trainer = runs.create(Path(place) / "run", _probed(config), [], observe)
         agent = trainer.state.agent
         actor, critics = agent.actor.parameter_count, agent.critics.parameter_count
+        policy = sizes.at_start(config, trainer.suite).policy
+        if config.architecture == "mega":
+            policy = sizes.of_elites(config, trainer.suite, trainer.state.evolver.elite_routing())
         replay = trainer.state.replay.nbytes
         began = time.monotonic()
         trainer.run(2**62)
@@ -67,6 +73,7 @@ def estimate(
         tasks=len(trainer.suite.names),
         actor_parameters=actor,
         critic_parameters=critics,
+        policy=policy,
         replay_bytes=replay,
         weights_bytes=weights_bytes(config, trainer.suite),
         building_seconds=round(seen[0][0] - began, 1),

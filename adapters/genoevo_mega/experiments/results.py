@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from genoevo_mega.experiments import runs
+from genoevo_mega.experiments import runs, sizes
 from genoevo_mega.training import checkpoint
 from genoevo_runs import metrics
 from genoevo_runs.errors import UserError
@@ -27,7 +27,7 @@ class RunResult:
 
     ``success`` (tasks,) comes from the last greedy evaluation, or from the last tenth of training; ``source`` says
     which. ``curve`` (n, tasks) is the success at the environment steps ``steps`` (n,): in evaluations if there are
-    three or more, else in training.
+    three or more, else in training. ``sizes`` is what :func:`~genoevo_mega.experiments.sizes.of_run` returns.
     """
 
     method: str
@@ -40,6 +40,7 @@ class RunResult:
     curve: Scores
     wall_seconds: float
     parameters: dict[str, int]
+    sizes: dict[str, Any]
     total_steps: int
 
 
@@ -87,7 +88,9 @@ def _method_name(path: Path, own: str, run: Path, several: bool) -> str:
 
 def _read(method: str, directory: Path) -> RunResult:
     config = runs.open_config(directory, runs_code=False)
-    state = checkpoint.read_state(checkpoint.find(directory))
+    latest = checkpoint.find(directory)
+    state = checkpoint.read_state(latest)
+    structure = checkpoint.read_evolver(latest, config, tasks=None)
     records = metrics.read(directory / metrics.METRICS)
     evaluations = [record for record in records if record.get("kind") == "evaluation"]
     rounds = [record for record in records if record.get("kind") == "round"]
@@ -116,6 +119,7 @@ def _read(method: str, directory: Path) -> RunResult:
         curve,
         sum(state["time"].values()),
         state["parameters"],
+        sizes.of_run(directory, runs.read_origin(directory), config, state["parameters"], structure),
         state["steps"],
     )
 

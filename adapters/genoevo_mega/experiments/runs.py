@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from genoevo_mega.agents.sizing import sizes
+from genoevo_mega.agents import sizing
 from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config, build_config, dump_config
 from genoevo_mega.envs.probe import not_deterministic, probe
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
+from genoevo_mega.experiments import sizes
 from genoevo_mega.training import checkpoint, migrate, throughput
 from genoevo_mega.training.digest import digest
 from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
@@ -41,7 +42,8 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
     """
     rundir.check_vacant(directory)
     trainer = Trainer(config, directory, observer)
-    about = {"seed": config.seed, "match_parameters": matched(config)}
+    at_start = sizes.at_start(config, trainer.suite).model_dump()
+    about = {"seed": config.seed, "match_parameters": matched(config), "sizes": at_start}
     found = probe(config, trainer.suite)
     for line in found.lines():
         tell(line)
@@ -100,7 +102,7 @@ def evaluate_run(
 
 def matched(config: Config) -> dict[str, Any] | None:
     """Return the sizes of actor and critic that ``match_parameters`` asks for and gives; None if it is not set."""
-    found = sizes(config, make_suite(config))
+    found = sizing.sizes(config, make_suite(config))
     if found.target is None:
         return None
     stage = config.genotypes.start_stage
@@ -113,13 +115,15 @@ def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:
     """Return a summary of a run and its newest checkpoint as JSON values.
 
     ``success`` is the rate in the last evaluation, or else in the last round of training; null before the first.
-    ``masked``, if ``sac.mask_loss_above`` is set, counts the updates that left a task out. ``digest`` is the same for
-    two runs that are equal bit for bit.
+    ``masked``, if ``sac.mask_loss_above`` is set, counts the updates that left a task out. ``sizes`` is what
+    :func:`~genoevo_mega.experiments.sizes.of_run` returns. ``digest`` is the same for two runs that are equal bit for
+    bit.
     """
     config = open_config(directory, runs_code=False)
     latest = checkpoint.find(directory, tell)
     state = checkpoint.read_state(latest)
     evolver = checkpoint.read_evolver(latest, config, tasks=None)
+    origin = read_origin(directory)
     stages, effective = evolver.stages.tolist(), evolver.effective_modules().tolist()
     evaluated = state["evaluated"]
     success = [estimate["success"] for estimate in evaluated] if evaluated else state["success"]
@@ -140,7 +144,8 @@ def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:
         "rounds": evolver.rounds,
         "pool_size": state["pool_size"],
         "parameters": state["parameters"],
-        "match_parameters": read_origin(directory).get("match_parameters"),
+        "sizes": sizes.of_run(directory, origin, config, state["parameters"], evolver),
+        "match_parameters": origin.get("match_parameters"),
         "replay_bytes": state["replay_bytes"],
         "tasks": tasks,
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},

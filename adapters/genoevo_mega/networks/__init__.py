@@ -10,7 +10,7 @@ structure that evolution gives. Beside ``forward`` a network has:
 - if its pool can change, ``grow(rng)``, which adds a module on the CPU, and ``shrink()``, which removes the last.
 
 The pool of an architecture that does not evolve is empty, and it reads nothing from the routing. Its ``alone(task)``
-returns the tensors with which :class:`~genoevo_mega.policies.single_task.FixedPolicy` computes one task. These
+returns the tensors with which :class:`~genoevo_mega.networks.single_task.FixedPolicy` computes one task. These
 architectures are made of :class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it. A custom
 network is named ``package.module:callable`` (:mod:`genoevo_mega.networks.custom`). Critics may have
 their own network, :mod:`genoevo_mega.networks.residual`.

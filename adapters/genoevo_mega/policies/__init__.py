@@ -1,9 +1,9 @@
 """What leaves a run: policies to predict with, files to run elsewhere, films."""
 
+from genoevo_mega.networks.module_graph import ModuleGraph
+from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.policies.export import Exported, export_tasks
-from genoevo_mega.policies.module_graph import ModuleGraph
 from genoevo_mega.policies.policy import Policy, Trained, load_policy
-from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 
 __all__ = [
     "Exported",

@@ -22,16 +22,14 @@ import numpy as np
 import torch
 
 from genoevo_mega.networks import FixedNetwork
-from genoevo_mega.policies.module_graph import ModuleGraph
+from genoevo_mega.networks.module_graph import THRESHOLD, ModuleGraph
+from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.policies.policy import Trained
-from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, UserError
 
 Format = Literal["onnx", "torchscript"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
-THRESHOLD = 1e-8
-"""Share of the output up to which an edge is cut. All edges cut by it together change no action by 1e-5."""
 _PROBES, _CALLS = 256, 300
 
 

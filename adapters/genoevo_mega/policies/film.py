@@ -19,8 +19,8 @@ import torch
 from genoevo_mega.envs import checked
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.envs.suite import DrawnEnvironment
+from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.policies.policy import Trained
-from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
 from genoevo_runs.errors import ConfigError, UserError
 
 FORMATS = (".mp4", ".gif")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from genoevo_mega.policies.module_graph import ModuleGraph
+from genoevo_mega.networks.module_graph import ModuleGraph
 
 Picture = npt.NDArray[np.uint8]
 _BACKGROUND, _DARK, _LIT, _TEXT, _SUCCESS = (

@@ -19,8 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from genoevo_mega.networks.modular import hidden_layers
-from genoevo_mega.policies.module_graph import Edges, ModuleGraph
-from genoevo_mega.policies.single_task import FixedPolicy, Residual, TaskPolicy
+from genoevo_mega.networks.module_graph import Edges, ModuleGraph
+from genoevo_mega.networks.single_task import FixedPolicy, Residual, TaskPolicy
 
 INPUT, OUTPUT = "observation", "action"
 _OPSET, _IR = 13, 8  # every onnxruntime since 2021 and 2022 reads these

@@ -1,7 +1,7 @@
 """The trained policies of a run, one task at a time: an object with ``predict``.
 
-The network of one task is :class:`~genoevo_mega.policies.single_task.TaskPolicy` for MEGA and
-:class:`~genoevo_mega.policies.single_task.FixedPolicy` for the other architectures.
+The network of one task is :class:`~genoevo_mega.networks.single_task.TaskPolicy` for MEGA and
+:class:`~genoevo_mega.networks.single_task.FixedPolicy` for the other architectures.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.experiments import runs
 from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
-from genoevo_mega.policies.module_graph import ModuleGraph
-from genoevo_mega.policies.single_task import FixedPolicy, TaskPolicy
+from genoevo_mega.networks.module_graph import ModuleGraph
+from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training import checkpoint
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import UserError, nearest
@@ -57,7 +57,7 @@ class Trained:
     def policy(self, task: int, *, greedy: bool = True, threshold: float = 0.0) -> TaskPolicy | FixedPolicy:
         """Return one task's greedy policy, or the mean and log standard deviation of its Gaussian.
 
-        *threshold* is that of :meth:`~genoevo_mega.policies.module_graph.ModuleGraph.of_task`; without genotypes
+        *threshold* is that of :meth:`~genoevo_mega.networks.module_graph.ModuleGraph.of_task`; without genotypes
         there is nothing that it could cut. UserError for a custom architecture that is not a
         :class:`~genoevo_mega.networks.fixed.FixedNetwork`.
         """

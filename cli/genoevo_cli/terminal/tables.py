@@ -45,13 +45,28 @@ def print_info(info: dict[str, Any]) -> None:
     console.stderr().print(table)
     console.prose(
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
-        f"{info['pool_size']} modules, {info['parameters']['actor']:,} actor and "
-        f"{info['parameters']['critics']:,} critic parameters; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
+        f"{info['pool_size']} modules; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
+    actor, critic = (_trained(info["sizes"][network]) for network in ("actor", "critic"))
+    console.prose(f"parameters: actor {actor}, each critic {critic}{_deployed(info['sizes']['policy'])}")
     if info["match_parameters"]:
         console.prose(match_line(info["architecture"], info["match_parameters"]))
     _print_time(info)
     console.note(f"digest {info['digest']}")
+
+
+def _trained(size: dict[str, int | None]) -> str:
+    grown = "" if size["at_start"] in (None, size["now"]) else f" ({size['at_start']:,} at the start)"
+    return f"{size['now']:,}{grown}"
+
+
+def _deployed(policy: dict[str, float] | None) -> str:
+    if policy is None:
+        return ""
+    return (
+        f"; a task's policy, on average: {policy['parameters']:,.0f} parameters, {policy['multiply_adds']:,.0f} "
+        "multiply-adds per action"
+    )
 
 
 def print_presets(changed: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> None:
@@ -89,8 +104,8 @@ def print_tasks(described: dict[str, dict[str, Any]]) -> None:
 def print_estimate(found: RunEstimate, steps: int) -> None:
     """Print the sizes and the estimated time of a run that has not started."""
     console.prose(
-        f"{found.tasks} tasks; {found.actor_parameters:,} actor and {found.critic_parameters:,} critic parameters at "
-        "the start stage"
+        f"{found.tasks} tasks; at the start {found.actor_parameters:,} parameters in the actor and "
+        f"{found.critic_parameters // 2:,} in each critic{_deployed(found.policy and found.policy.model_dump())}"
     )
     console.prose(
         f"memory: replay {found.replay_bytes / 2**20:,.0f} MiB when full, weights and optimiser "
@@ -135,7 +150,7 @@ def print_comparison(comparison: Comparison) -> None:
     """Print what methods reached and what they cost as two tables, with notes and warnings below."""
     better = f"better than {comparison.reference}"
     reached = numbers_table("method", "success (IQM)", "95 % interval", "by whole runs", "mean", better)
-    cost = numbers_table("method", "seeds", "actor", "critics", "steps", "wall time")
+    cost = numbers_table("method", "seeds", "actor", "multiply-adds", "each critic", "steps", "wall time")
     for method in comparison.methods:
         first, chance = method.results[0], comparison.improvement.get(method.name)
         walls = [result.wall_seconds for result in method.results]
@@ -147,7 +162,7 @@ def print_comparison(comparison: Comparison) -> None:
             f"{method.mean:.0%}",
             f"{chance.value:.2f} ({_between(chance, '.2f')})" if chance else "-",
         )
-        sizes = (f"{first.parameters[network]:,}" for network in ("actor", "critics"))
+        sizes = (_rounded(value) for value in (method.sizes.actor, method.sizes.multiply_adds, method.sizes.critic))
         seeds, steps = str(len(method.results)), f"{first.total_steps:,}"
         cost.add_row(method.name, seeds, *sizes, steps, duration(sum(walls) / len(walls)))
     # A pipe has no width; 80 columns might break cells.
@@ -155,11 +170,16 @@ def print_comparison(comparison: Comparison) -> None:
     wide = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=180)
     wide.print(reached, cost)
     console.prose(
-        "Better than: the probability of improvement. Parameters and steps are those of the first seed; wall time is "
-        "the mean over seeds."
+        "Better than: the probability of improvement. Actor and critic: trained parameters at the end. "
+        "Multiply-adds: those of a task's exported policy for one action. These and wall time are means over seeds; "
+        "steps are the first seed's."
     )
     for warning in comparison.warnings:
         console.prose(warning)
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def numbers_table(name: str, *headings: str, title: str | None = None) -> Table:

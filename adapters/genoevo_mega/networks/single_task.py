@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from genoevo_mega.networks import FixedNetwork, ModularNetwork
-from genoevo_mega.networks.modular import hidden_layers
+from genoevo_mega.networks.fixed import FixedNetwork
+from genoevo_mega.networks.modular import ModularNetwork, hidden_layers
 from genoevo_mega.networks.modular_layers import Form
-from genoevo_mega.policies.module_graph import ModuleGraph
+from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_runs.errors import UserError
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from genoevo.decode import output_shares
-from genoevo_mega.networks import Routing
+from genoevo_mega.networks.routing import Routing
 
+THRESHOLD = 1e-8
+"""Share of the output up to which exported policies lack an edge. Together these edges change no action by 1e-5."""
 Edges = dict[int, float]
 """Weights by source: 0 is the embedding, k the pool's module k."""
 
