@@ -9,9 +9,9 @@ from genoevo.decode import decode_population
 from genoevo_mega.config.networks import Network
 from genoevo_mega.evolution.genotype_store import routing_weights
 from genoevo_mega.networks import ModularNetwork, Routing
+from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.networks.route_cost import multiply_adds
-from genoevo_mega.policies.module_graph import ModuleGraph
-from genoevo_mega.policies.single_task import TaskPolicy
+from genoevo_mega.networks.single_task import TaskPolicy
 
 INPUTS, OUTPUTS, MODULES = 6, 3, 7
 

@@ -15,7 +15,7 @@ def multiply_adds(
 ) -> Ints:
     """Return the multiply-adds for one observation of each genotype's policy, (n,) int64.
 
-    They are those of :attr:`~genoevo_mega.policies.single_task.TaskPolicy.multiply_adds`: the layers', and one for
+    They are those of :attr:`~genoevo_mega.networks.single_task.TaskPolicy.multiply_adds`: the layers', and one for
     each number that a weight scales.
 
     Parameters
@@ -30,7 +30,7 @@ def multiply_adds(
         (n,) int64, the stage of each genotype.
     threshold
         Share of the output up to which an edge is cut, as by
-        :meth:`~genoevo_mega.policies.module_graph.ModuleGraph.of_task`.
+        :meth:`~genoevo_mega.networks.module_graph.ModuleGraph.of_task`.
 
     """
     weights = weights.astype(np.float32).astype(np.float64)  # a routing holds float32
