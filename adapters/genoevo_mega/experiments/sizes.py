@@ -76,8 +76,8 @@ def of_run(
     """Return the sizes of a run as JSON values: ``actor``, ``critic`` (each of the two) and ``policy``.
 
     *origin* is the content of its ``run.json``; *parameters* and *structure* are the checkpoint's. Actor and critic
-    have their parameters ``at_start`` and ``now``. ``policy`` is a :class:`PolicySize`. What only the user's own code
-    knows is null in runs of earlier versions.
+    have their parameters ``at_start`` and ``now``. ``policy`` has ``parameters`` and ``multiply_adds``, means over
+    tasks. What only the user's own code knows is null in runs of earlier versions.
     """
     start = _start(directory, origin, config)
     now = {"actor": parameters["actor"], "critic": parameters["critics"] // 2}
