@@ -8,8 +8,8 @@ from genoevo._types import Floats, Ints
 from genoevo.decode import output_shares
 from genoevo.layout import StagedLayout
 
-BYPASS_USERS = 2.0
-"""Tasks that count as users of the embedding in the output: it is everybody's, so by it alone is no route [O]."""
+BYPASS_LOAD = 2.0
+"""The load of the embedding in the output, in units of a module's mean load: it is everybody's, so no route [O]."""
 
 
 def usage(weights: Floats, stages: Ints, width: int) -> Floats:
@@ -43,12 +43,14 @@ def usage(weights: Floats, stages: Ints, width: int) -> Floats:
 def load(elites: Floats, task: int) -> Floats:
     """Return what the other tasks' *elites* (tasks, width), rows of :func:`usage`, leave on each column for *task*.
 
-    The load is in units of the mean load of a module: 1 for even use. Column 0 counts as used by two tasks.
+    The load is in units of the mean load of a module: 1 for even use. Column 0 counts as :data:`BYPASS_LOAD`.
     """
     others = elites.sum(axis=0) - elites[task]
-    others[0] = BYPASS_USERS
     mean = others[1:].mean()
-    return np.asarray(others / mean) if mean > 0 else np.zeros_like(others)
+    if mean == 0:
+        return np.zeros_like(others)
+    others[0] = BYPASS_LOAD * mean
+    return np.asarray(others / mean)
 
 
 def crowding(candidates: Floats, of_load: Floats) -> Floats:
