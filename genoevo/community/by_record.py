@@ -24,8 +24,9 @@ class RecordRound:
     without episodes with which each was bred, NaN for none. ``elites`` (tasks,): the elite of each task, and
     ``survived`` (tasks,) bool whether it was the elite before. ``rejected``: genotypes that are clearly worse than
     the elite. ``kept`` (tasks,): the number of genotypes that stay. ``overlap``: the mean overlap between the elites
-    of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices. ``parents``,
-    ``origins``: as in :class:`~genoevo.community.round.Round`; a genotype that stays is a mutant of itself.
+    of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and
+    ``settled`` those of tasks whose frontier has changed. ``parents``, ``origins``: as in
+    :class:`~genoevo.community.round.Round`; a genotype that stays is a mutant of itself.
     """
 
     success: Estimate
@@ -40,6 +41,7 @@ class RecordRound:
     overlap: float
     grown: list[int]
     shrunk: list[int]
+    settled: list[int]
     parents: Ints
     origins: Origins
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from genoevo._check import check_at_least, check_between, check_whole
 from genoevo._types import Flags, Floats, Ints
-from genoevo.community.fitness import FitnessRecord
+from genoevo.community.fitness import Estimate, FitnessRecord
 from genoevo.operators.selection import nsga2
 from genoevo.population import Population
 from genoevo.state import State, check_array, check_state, population_from_state, population_state
@@ -64,19 +64,23 @@ class Archive:
     population : Population
         ``places`` genotypes of each task, task after task; the last of a task is on trial. They may be of any stage.
     settled : (tasks, places) bool
-        The places that hold a settled genotype; others hold a copy that nobody counts.
+        The places that hold a settled genotype, the cheapest first; others hold a copy that nobody counts.
+    prices : (tasks, places) float64
+        The price of each settled genotype; NaN for others.
 
     """
 
     population: Population
     settled: Flags
+    prices: Floats
 
     @classmethod
     def fresh(cls, elites: Population, rule: Frontier) -> Archive:
         """Return archives that hold nothing but each task's elite, on trial."""
         places = rule.size + 1
         rows = np.repeat(np.arange(len(elites)), places)
-        return cls(elites.unevaluated()[rows], np.zeros((len(elites), places), np.bool_))
+        shape = len(elites), places
+        return cls(elites.unevaluated()[rows], np.zeros(shape, np.bool_), np.full(shape, np.nan))
 
     @property
     def places(self) -> int:
@@ -109,24 +113,29 @@ class Archive:
         price: Price,
         child: Callable[[Population], Population],
         rule: Frontier,
-    ) -> None:
+    ) -> list[int]:
         """Let trials that have had their episodes compete, and put new children on trial.
 
         *record* has the archive's genotypes in its last places, and each task's elite in its first; *child* breeds
-        one child of each genotype. The record follows.
+        one child of each genotype. The record follows. Returns the tasks whose settled genotypes are not as before.
         """
         tasks, places = self.settled.shape
         first = record.age.shape[1] - places
         ready = np.flatnonzero(record.age[:, -1] >= rule.trial_rounds)
         if not len(ready):
-            return
+            return []
+        changed = []
         rows = np.tile(np.arange(record.age.shape[1]), (tasks, 1))
         everything = Population.concatenate([elites.unevaluated(), self.population])
         sources = np.arange(tasks * places).reshape(tasks, places) + tasks
         for task in ready:
-            chosen = self._survivors(int(task), first, record, everything, sources[task], price, rule.size)
+            chosen, prices = self._survivors(int(task), first, record, everything, sources[task], price, rule.size)
             kept = len(chosen)
+            if set(chosen) != set(np.flatnonzero(self.settled[task]).tolist()):
+                changed.append(int(task))
             self.settled[task] = np.arange(places) < kept
+            self.prices[task] = np.nan
+            self.prices[task, :kept] = prices
             rows[task, first : first + kept] = [0 if place < 0 else first + place for place in chosen]
             rows[task, first + kept :] = -1
             old = sources[task].copy()
@@ -135,6 +144,7 @@ class Archive:
         self.population = everything[sources.ravel()]
         self._put_on_trial(ready, child, record)
         record.follow(rows)
+        return changed
 
     def _survivors(
         self,
@@ -145,8 +155,8 @@ class Archive:
         sources: Ints,
         price: Price,
         count: int,
-    ) -> list[int]:
-        """Return the places of the genotypes of *task* that stay, the cheapest first; -1 is the elite."""
+    ) -> tuple[list[int], Floats]:
+        """Return the places of genotypes of *task* that stay, the cheapest first, and their prices; -1: the elite."""
         places = [*np.flatnonzero(self.settled[task]).tolist(), self.places - 1]
         present = {str(everything[int(sources[place])]) for place in places}
         if str(everything[task]) not in present and record.age[task, 0] > 0:
@@ -158,8 +168,8 @@ class Archive:
         prices = price(genotypes)
         values = np.stack([score(record)[task, columns], prices], axis=1)
         compared = Population(genotypes.words, genotypes.lengths, values, weights=(1.0, -1.0))
-        kept = nsga2(compared, min(count, len(places)))
-        return [places[i] for i in sorted(kept.tolist(), key=lambda i: prices[i])]
+        kept = sorted(nsga2(compared, min(count, len(places))).tolist(), key=lambda i: prices[i])
+        return [places[i] for i in kept], prices[kept]
 
     def _put_on_trial(self, tasks: Ints, child: Callable[[Population], Population], record: FitnessRecord) -> None:
         # Parents take turns with the age of the task's record: no draw decides who is next.
@@ -169,22 +179,10 @@ class Archive:
             tasks * self.places + self.places - 1, child(self.population[parent])
         )
 
-    def best(self, task: int, record: FitnessRecord, prices: Floats) -> list[int]:
-        """Return the settled places of *task* that no other is both as cheap as and better than, cheapest first.
-
-        *prices* (places,) are of the task's archive.
-        """
-        scores = score(record)[task, -self.places :]
-        order = sorted(np.flatnonzero(self.settled[task]).tolist(), key=lambda place: (prices[place], -scores[place]))
-        found: list[int] = []
-        for place in order:
-            if not found or scores[place] > scores[found[-1]]:
-                found.append(place)
-        return found
-
     def as_state(self) -> State:
         """Return the archives as arrays."""
-        return {"population": population_state(self.population), "settled": self.settled}
+        arrays = {"settled": self.settled.copy(), "prices": self.prices.copy()}
+        return {"population": population_state(self.population), **arrays}
 
     @classmethod
     def from_state(cls, state: State, tasks: int, rule: Frontier) -> Archive:
@@ -193,9 +191,23 @@ class Archive:
         population = population_from_state(state["population"])
         settled: Any = check_array("settled", state["settled"], np.bool_, (tasks, rule.size + 1))
         check_whole("genotypes of the frontier", len(population), settled.size, settled.size)
-        return cls(population, settled)
+        unknown = np.full(settled.shape, np.nan)  # in states written before archives kept prices
+        prices: Any = check_array("prices", state.get("prices", unknown), np.float64, settled.shape)
+        if np.isinf(prices).any():
+            raise ValueError("a price of the frontier is infinite")
+        return cls(population, settled, prices)
+
+
+def rate(record: FitnessRecord) -> Estimate:
+    """The success rate of each genotype, (tasks, n), shrunk to its task's own as by two episodes, and its error.
+
+    A genotype of few episodes then is neither better nor worse than the task for that alone.
+    """
+    prior = record.task_success.mean[:, None]
+    mean = (record.successes + 2 * prior) / (record.episodes + 2)
+    return Estimate(mean, np.sqrt(mean * (1 - mean) / (record.episodes + 3)))
 
 
 def score(record: FitnessRecord) -> Floats:
     """Return the score of each genotype by its record, (tasks, n): success rate, then return."""
-    return np.asarray(record.success.mean + _ADVANTAGE * record.advantage.mean)
+    return np.asarray(rate(record).mean + _ADVANTAGE * record.advantage.mean)

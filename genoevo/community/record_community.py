@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from genoevo._check import check_choice
+from genoevo._check import check_choice, check_whole
 from genoevo._types import Floats, Ints
 from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
 from genoevo.community.candidates import Candidates, Judge, Ranked, Search
@@ -179,9 +179,10 @@ class RecordCommunity(TaskPopulations):
             chosen.population, grown, shrunk, self.size, self.layout, self.growth.fill, self.rng
         )
         self._follow(chosen, grown + shrunk)
+        settled: list[int] = []
         if self.archive is not None and breed:
-            elites_now = self.population[:: self.size]
-            self.archive.update(record, elites_now, price or self._effective_prices, self._child, self.frontier)
+            elites_now, priced = self.population[:: self.size], price or self._effective_prices
+            settled = self.archive.update(record, elites_now, priced, self._child, self.frontier)
         record.fade(self.selection.memory)
         parents = np.where(chosen.parents < 0, -1, order.ravel()[np.maximum(chosen.parents, 0)])
         return RecordRound(
@@ -197,6 +198,7 @@ class RecordCommunity(TaskPopulations):
             overlap=mean_overlap(usages),
             grown=grown,
             shrunk=shrunk,
+            settled=settled,
             parents=parents[:, 1:],
             origins=chosen.origins[:, 1:],
         )
@@ -288,6 +290,8 @@ class RecordCommunity(TaskPopulations):
         if community.archive is not None:
             check_state("a community", state, ("archive",))
             community.archive = Archive.from_state(state["archive"], tasks, community.frontier)
+            highest = int(stages_of(community.archive.population, community.layout).max())
+            check_whole("stage of a frontier's genotype", highest, 1, community.growth.max_modules)
         community.record = FitnessRecord.from_state(state["record"], tasks, community.record.age.shape[1])
         community._history = RecordHistory.from_state(state["memory"], tasks)
         return community

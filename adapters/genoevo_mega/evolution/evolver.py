@@ -8,47 +8,48 @@ next one finishes it, so it counts for neither.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from genoevo import Community, StagedLayout
+from genoevo import Community
 from genoevo.community import RecordCommunity, RecordRound, Round
 from genoevo.community.candidates import Judge
-from genoevo.community.frontier import Price
 from genoevo.state import State
 from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_mega.evolution.communities import community_from_state, make_community
+from genoevo_mega.evolution.frontiers import Member, RoutePrice, members, price_of
 from genoevo_mega.evolution.genotype_store import GenotypeStore
 from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
+from genoevo_mega.evolution.places import Places
 from genoevo_mega.evolution.relaxed_codes import RelaxedCodes
-from genoevo_mega.evolution.round_records import genealogy, selection
+from genoevo_mega.evolution.round_records import frontier, genealogy, selection
 from genoevo_mega.evolution.surrogate import Surrogate, Values
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints, restore_array
-from genoevo_runs.errors import ConfigError, UserError
-
-_RULES = ("reproduction", "mating", "growth", "decoding")
-_RECORD_RULES = ("selection", "candidates", "frontier")
 
 
 class Evolver:
     """The task populations of a run and the statistics of their episodes since the last round.
+
+    *price* prices the genotypes of frontiers; by default their price is the number of their effective modules.
 
     Attributes
     ----------
     community : Community or RecordCommunity
         The populations of all tasks.
     acting_genotype : (tasks,) int64
-        The genotype of each task's population that acts in the present episode.
+        The genotype of each task's population that acts in the present episode; ``community.size`` for one of its
+        archive.
     statistics : genoevo_mega.evolution.outcome.EpisodeStatistics
         Successes and returns of each genotype since the last round.
 
     """
 
-    def __init__(self, community: Community | RecordCommunity, genotypes: Genotypes) -> None:
+    def __init__(
+        self, community: Community | RecordCommunity, genotypes: Genotypes, price: RoutePrice | None = None
+    ) -> None:
         self.community = community
         self._episodes_due = genotypes.episodes
         self._update_with = genotypes.update_with
@@ -57,11 +58,9 @@ class Evolver:
         self._critic_routing = genotypes.critic_routing
         tasks = len(community.tasks)
         self.acting_genotype = np.zeros(tasks, np.int64)
-        self._archive = community.archive if isinstance(community, RecordCommunity) else None
-        # After the population's genotypes, one of the task's archive has an episode.
-        self._acting_places = community.size + (self._archive is not None)
-        self.statistics = EpisodeStatistics(tasks, self._acting_places)
-        self._price: Price | None = None
+        self._places = Places(community)
+        self.statistics = EpisodeStatistics(tasks, self._places.turns)
+        self._price = None if price is None else price_of(community, price)
         self._spans_rounds = np.zeros(tasks, np.bool_)  # episodes that started before the last round
         self._store = GenotypeStore(community, keep=self._update_with == "stored")
         rate = genotypes.hybrid_rate
@@ -69,58 +68,26 @@ class Evolver:
         self._tasks = np.arange(tasks)
 
     @classmethod
-    def fresh(cls, settings: EvolutionSettings, tasks: list[str], seed: int) -> Evolver:
+    def fresh(
+        cls, settings: EvolutionSettings, tasks: list[str], seed: int, price: RoutePrice | None = None
+    ) -> Evolver:
         """Return the first generation of a run; ConfigError if its stages exceed the module budget."""
-        genotypes = settings.genotypes
-        least = len(tasks) * genotypes.start_stage
-        if genotypes.module_budget is not None and genotypes.module_budget < least:
-            raise ConfigError(
-                f"genotypes.module_budget = {genotypes.module_budget}: must be at least {least}, "
-                f"{len(tasks)} tasks of stage {genotypes.start_stage}"
-            )
-        layout = StagedLayout(genotypes.precision)
-        rules: dict[str, Any] = {name: getattr(settings, name) for name in _RULES}
-        rules |= {"seed": seed, "size": genotypes.population_size, "stage": genotypes.start_stage}
-        if settings.selection.rule == "record":
-            by_record = {name: getattr(settings, name) for name in _RECORD_RULES}
-            return cls(RecordCommunity(layout, tasks, start=genotypes.start, **rules, **by_record), genotypes)
-        return cls(Community(layout, tasks, **rules), genotypes)
+        return cls(make_community(settings, tasks, seed), settings.genotypes, price)
 
     @classmethod
-    def from_state(cls, settings: EvolutionSettings, tasks: list[str] | None, state: State) -> Evolver:
+    def from_state(
+        cls, settings: EvolutionSettings, tasks: list[str] | None, state: State, price: RoutePrice | None = None
+    ) -> Evolver:
         """Return the evolver that :meth:`state_dict` describes; *tasks* None accepts any.
 
-        Raises
-        ------
-        UserError
-            If the rules in *settings* differ from the run's.
-        ValueError
-            If the state is corrupt or belongs to another run.
-
+        Raises what :func:`~genoevo_mega.evolution.communities.community_from_state` raises.
         """
-        by_record = settings.selection.rule == "record"
-        community = RecordCommunity.from_state(state) if by_record else Community.from_state(state)
-        for rules in (*_RULES, *(_RECORD_RULES if by_record else ())):
-            if getattr(community, rules) != getattr(settings, rules):
-                raise UserError(
-                    f"config.yaml: {rules} differs from the rules of the run: {getattr(community, rules)}"
-                )
-        genotypes = settings.genotypes
-        expected: dict[str, Any] = {"size": genotypes.population_size, "start_stage": genotypes.start_stage}
-        if tasks is not None:
-            expected["tasks"] = tasks
-        for name, value in expected.items():
-            if getattr(community, name) != value:
-                raise ValueError(f"{name} = {getattr(community, name)!r}: config.yaml has {value!r}")
-        if community.layout.precision != genotypes.precision:
-            raise ValueError(f"precision = {community.layout.precision}: config.yaml has {genotypes.precision}")
-        return cls(community, genotypes)
+        return cls(community_from_state(settings, tasks, state), settings.genotypes, price)
 
     @property
     def modules(self) -> tuple[int, int]:
         """The least and the largest size that the pool of modules can have."""
-        rules = self.community.growth
-        return max(int(self.stages.max()), self.community.start_stage), rules.max_modules
+        return max(self._store.highest_stage, self.community.start_stage), self.community.growth.max_modules
 
     def state_dict(self) -> State:
         """Return the state of the community: everything but the pending episodes and the genotype store."""
@@ -141,6 +108,10 @@ class Evolver:
         """The stage of each task, (tasks,) int64."""
         return self.community.stages
 
+    def members(self, task: int) -> list[Member]:
+        """Return the genotypes of a task that policies can be made of: its frontier's and its elite."""
+        return members(self.community, task)
+
     def effective_modules(self) -> Ints:
         """Return the effective modules of each task's elite, (tasks,) int64."""
         return self.community.effective_modules()[:, 0]
@@ -151,9 +122,9 @@ class Evolver:
         genotype = self.acting_genotype[finished.tasks]
         self.statistics.add(finished, genotype)
         if isinstance(self.community, RecordCommunity):
-            places = self._places()[finished.tasks]
+            places = self._places.acting(self.acting_genotype, self.rounds)[finished.tasks]
             self.community.record.add(finished.tasks, places, finished.success, finished.returns)
-        self.acting_genotype[finished.tasks] = (genotype + 1) % self._acting_places
+        self.acting_genotype[finished.tasks] = (genotype + 1) % self._places.turns
 
     def start_episodes(self, tasks: Ints) -> Flags:
         """Note that new episodes of *tasks* (n,) start; they belong to the present generation.
@@ -198,7 +169,11 @@ class Evolver:
         self.acting_genotype[:] = 0
         self._spans_rounds[:] = False if under_way is None else under_way
         self._store.extend()
-        descent = {"elite": new, "genealogy": genealogy(done), "selection": selection(done, community.tasks)}
+        seen = selection(done, community.tasks, performance, mean_return)
+        if isinstance(done, RecordRound) and done.settled:
+            names = [community.tasks[task] for task in done.settled]
+            seen["frontier"] = frontier(names, [self.members(task) for task in done.settled])
+        descent = {"elite": new, "genealogy": genealogy(done), "selection": seen}
         if self._relaxed:
             self._relaxed.follow_round(self._sources(done, moved))
             descent["rewritten"] = dict(zip(community.tasks, rewritten.sum(axis=1).tolist(), strict=True))
@@ -245,23 +220,10 @@ class Evolver:
 
     def genotype_ids(self) -> Ints:
         """Return the number of the genotype that acts for each task, (tasks,) int64; stored with transitions."""
-        return self._ids(self._places())
+        return self._numbers(self._places.acting(self.acting_genotype, self.rounds))
 
-    def _places(self) -> Ints:
-        """Return the place of each task's acting genotype, (tasks,): in the population, or behind it the archive."""
-        if self._archive is None:
-            return self.acting_genotype
-        archived = self.community.size + self._archive.acting(self.rounds)
-        return np.where(self.acting_genotype < self.community.size, self.acting_genotype, archived)
-
-    def _ids(self, places: Ints) -> Ints:
-        """Return the numbers of the genotypes at *places* (tasks,), counted as :meth:`_places` does."""
-        size, first = self.community.size, self._store.first_id
-        own = self._tasks * size + places
-        if self._archive is None:
-            return first + own
-        archived = len(self._tasks) * size + self._tasks * self._archive.places + places - size
-        return first + np.where(places < size, own, archived)
+    def _numbers(self, places: Ints) -> Ints:
+        return self._store.first_id + self._places.rows(places)
 
     def acting_routing(self) -> Routing:
         """Return the routing of the genotypes that act in the present episodes."""
@@ -269,7 +231,7 @@ class Evolver:
 
     def elite_routing(self) -> Routing:
         """Return the routing of each task's elite, the first genotype of its population."""
-        return self._store.routing(self._ids(np.zeros_like(self._tasks))[:, None])
+        return self._store.routing(self._numbers(np.zeros_like(self._tasks))[:, None])
 
     def population_routing(self, place: int) -> Routing:
         """Return the routing of the genotype at *place* of each task's population; 0 is the elite."""
@@ -289,10 +251,7 @@ class Evolver:
             place = rng.integers(0, self.community.size, len(self._tasks))
         if self._relaxed:
             return self._relaxed.routing(self._tasks * self.community.size + place)
-        if self._archive is not None:
-            archived = rng.random(len(place)) < self.community.frontier.update_share
-            place = np.where(archived, self.community.size + self._archive.draw(rng), place)
-        return self._store.routing(self._ids(place)[:, None])
+        return self._store.routing(self._numbers(self._places.trained(place, rng))[:, None])
 
     def critic_routing(self, actor_routing: Routing) -> Routing:
         """Return the critics' routing for an update whose actor has *actor_routing*, as the settings say."""
@@ -316,9 +275,9 @@ class Evolver:
     def load_arrays(self, arrays: Arrays) -> None:
         """Restore :meth:`state_arrays`; ValueError if they do not fit."""
         restore_array("driving", self.acting_genotype, arrays["driving"])
-        if ((self.acting_genotype < 0) | (self.acting_genotype >= self._acting_places)).any():
+        if ((self.acting_genotype < 0) | (self.acting_genotype >= self._places.turns)).any():
             found = self.acting_genotype.tolist()
-            raise ValueError(f"driving must be genotypes 0 to {self._acting_places - 1}, got {found}")
+            raise ValueError(f"driving must be genotypes 0 to {self._places.turns - 1}, got {found}")
         self.statistics.load_arrays(arrays)
         if "crossing" in arrays:  # older checkpoints have none
             restore_array("crossing", self._spans_rounds, arrays["crossing"])

@@ -34,6 +34,11 @@ class GenotypeStore:
         parts = [community.population.unevaluated()] + ([] if archive is None else [archive.population.unevaluated()])
         self._append(Population.concatenate(parts))
 
+    @property
+    def highest_stage(self) -> int:
+        """The highest stage of a stored genotype."""
+        return int(self._stages.max())
+
     def routing(self, ids: Ints) -> Routing:
         """Return the routing of genotype numbers *ids* (tasks, B) int64."""
         rows = torch.from_numpy(ids)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from genoevo.community import RecordRound, Round
+from genoevo_mega.evolution.frontiers import Member
 from genoevo_runs.arrays import Doubles, Ints
 
 
@@ -21,14 +22,17 @@ def genealogy(done: Round | RecordRound) -> dict[str, Any]:
     return {"survivors": done.elites.tolist(), "children": children.tolist()}
 
 
-def selection(done: Round | RecordRound, tasks: list[str]) -> dict[str, Any]:
-    """Return what selection saw and did.
+def selection(
+    done: Round | RecordRound, tasks: list[str], performance: Doubles, mean_return: Doubles
+) -> dict[str, Any]:
+    """Return what selection saw and did; *performance* and *mean_return* (tasks, size) are of the round's episodes.
 
     ``survived``: the share of tasks whose elite stays. For genotypes with a record also ``overlap`` between the
     elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
     rank correlation within tasks of the scores without episodes and the returns of later episodes (null without), and
     ``genotypes``: by task a list, one entry a genotype, of ``success``, ``error`` (its standard error),
-    ``advantage``, ``age``, ``surrogate`` and ``rejected``.
+    ``advantage``, ``age``, ``surrogate`` and ``rejected``, and of ``round_success`` and ``round_return``, the means
+    of the round's own episodes.
     """
     found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
     if isinstance(done, Round):
@@ -43,6 +47,8 @@ def selection(done: Round | RecordRound, tasks: list[str]) -> dict[str, Any]:
         "age": done.age,
         "surrogate": np.where(np.isnan(done.surrogate), None, done.surrogate.round(4)),  # type: ignore[call-overload]
         "rejected": done.rejected,
+        "round_success": performance.round(4),
+        "round_return": mean_return.round(4),
     }
     found["genotypes"] = {
         task: [
@@ -55,6 +61,32 @@ def selection(done: Round | RecordRound, tasks: list[str]) -> dict[str, Any]:
         for t, task in enumerate(tasks)
     }
     return found
+
+
+def frontier(tasks: list[str], members: list[list[Member]]) -> dict[str, Any]:
+    """Return the settled genotypes of *tasks*: by task a list, the cheapest first.
+
+    An entry has the genotype's ``bits``, ``price``, ``success``, ``error`` and ``age``, see
+    :class:`~genoevo_mega.evolution.frontiers.Member`.
+    """
+    return {
+        task: [
+            {
+                "bits": one.bits,
+                "price": one.price,
+                "success": _short(one.success),
+                "error": _short(one.error),
+                "age": one.age,
+            }
+            for one in of_task
+            if one.settled
+        ]
+        for task, of_task in zip(tasks, members, strict=True)
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def rank_correlation(scores: Doubles, results: Doubles, age: Ints) -> float | None:

@@ -10,6 +10,7 @@ from genoevo.community.candidates import Judge
 from genoevo.state import State, check_state
 from genoevo_mega.config.evolution import Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
 from genoevo_mega.evolution.surrogate import Values
 from genoevo_mega.networks import Routing
@@ -57,6 +58,10 @@ class StaticStructure:
     def stages(self) -> Ints:
         """Zeros, (tasks,) int64."""
         return np.zeros(len(self.tasks), np.int64)
+
+    def members(self, task: int) -> list[Member]:
+        """Return nothing: there are no genotypes."""
+        return []
 
     def effective_modules(self) -> Ints:
         """Return zeros, (tasks,) int64."""

@@ -14,6 +14,7 @@ import torch
 from genoevo.community.candidates import Judge
 from genoevo.state import State
 from genoevo_mega.envs.episodes import FinishedEpisodes
+from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.outcome import RoundResult
 from genoevo_mega.evolution.surrogate import Values
 from genoevo_mega.networks import Routing
@@ -42,6 +43,9 @@ class Structure(Protocol):
     @property
     def due(self) -> bool:
         """Whether a round can end: every genotype of every task has driven its episodes."""
+
+    def members(self, task: int) -> list[Member]:
+        """Return the genotypes of a task that policies can be made of: its frontier's and its elite."""
 
     def effective_modules(self) -> Ints:
         """Return the effective modules of each task's elite, (tasks,) int64."""
