@@ -9,7 +9,7 @@ child goes on trial. All of this is [O].
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +17,18 @@ import numpy as np
 from genoevo._check import check_at_least, check_between, check_whole
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.fitness import Estimate, FitnessRecord
+from genoevo.layout import StagedLayout
+from genoevo.operators.reproduction import Reproduction
+from genoevo.operators.routes import prune
 from genoevo.operators.selection import nsga2
 from genoevo.population import Population
 from genoevo.state import State, check_array, check_state, population_from_state, population_state
 
-Price = Callable[[Population], Floats]
-"""Returns the price of each of n genotypes, (n,) float64."""
+Price = Callable[[Population], Floats | Ints]
+"""Returns the price of each of n genotypes, (n,)."""
+Routes = Callable[[Population], list[bytes]]
+"""Returns a key of the route of each genotype, see :func:`genoevo.operators.routes.route_keys`."""
+_ATTEMPTS = 8  # to find a child of a route that the archive does not have
 _ADVANTAGE = 0.05  # of one spread of return, in units of success rate: it orders genotypes of equal success
 
 
@@ -111,6 +117,7 @@ class Archive:
         record: FitnessRecord,
         elites: Population,
         price: Price,
+        routes: Routes,
         child: Callable[[Population], Population],
         rule: Frontier,
     ) -> list[int]:
@@ -124,60 +131,49 @@ class Archive:
         ready = np.flatnonzero(record.age[:, -1] >= rule.trial_rounds)
         if not len(ready):
             return []
-        changed = []
+        # The places of the archive, and behind them that of the elite: their columns of the record.
+        columns = np.append(np.arange(first, first + places), 0)
         rows = np.tile(np.arange(record.age.shape[1]), (tasks, 1))
-        everything = Population.concatenate([elites.unevaluated(), self.population])
-        sources = np.arange(tasks * places).reshape(tasks, places) + tasks
-        for task in ready:
-            chosen, prices = self._survivors(int(task), first, record, everything, sources[task], price, rule.size)
-            kept = len(chosen)
+        everything = Population.concatenate([self.population, elites.unevaluated()])
+        sources = np.arange(tasks * places).reshape(tasks, places)
+        changed = []
+        for task in ready.tolist():
+            own = np.append(sources[task], tasks * places + task)
+            usable = [*np.flatnonzero(self.settled[task]).tolist(), places - 1]
+            usable += [places] if record.age[task, 0] > 0 else []
+            values = score(record)[task, columns]
+            chosen, prices = _survivors(everything[own], usable, values, price, routes, rule.size)
             if set(chosen) != set(np.flatnonzero(self.settled[task]).tolist()):
-                changed.append(int(task))
+                changed.append(task)
+            kept = len(chosen)
             self.settled[task] = np.arange(places) < kept
-            self.prices[task] = np.nan
-            self.prices[task, :kept] = prices
-            rows[task, first : first + kept] = [0 if place < 0 else first + place for place in chosen]
-            rows[task, first + kept :] = -1
-            old = sources[task].copy()
-            sources[task, :kept] = [task if place < 0 else old[place] for place in chosen]
-            sources[task, kept:] = sources[task, 0]
+            self.prices[task] = np.append(prices, np.full(places - kept, np.nan))
+            rows[task, first:] = np.append(columns[chosen], np.full(places - kept, -1))
+            sources[task] = own[chosen + [chosen[0]] * (places - kept)]
         self.population = everything[sources.ravel()]
-        self._put_on_trial(ready, child, record)
+        self._put_on_trial(ready, routes, child, record)
         record.follow(rows)
         return changed
 
-    def _survivors(
-        self,
-        task: int,
-        first: int,
-        record: FitnessRecord,
-        everything: Population,
-        sources: Ints,
-        price: Price,
-        count: int,
-    ) -> tuple[list[int], Floats]:
-        """Return the places of genotypes of *task* that stay, the cheapest first, and their prices; -1: the elite."""
-        places = [*np.flatnonzero(self.settled[task]).tolist(), self.places - 1]
-        present = {str(everything[int(sources[place])]) for place in places}
-        if str(everything[task]) not in present and record.age[task, 0] > 0:
-            places.append(-1)
-        unique = {str(everything[task if place < 0 else int(sources[place])]): place for place in reversed(places)}
-        places = sorted(unique.values())
-        genotypes = everything[np.array([task if place < 0 else sources[place] for place in places])]
-        columns = np.array([0 if place < 0 else first + place for place in places])
-        prices = price(genotypes)
-        values = np.stack([score(record)[task, columns], prices], axis=1)
-        compared = Population(genotypes.words, genotypes.lengths, values, weights=(1.0, -1.0))
-        kept = sorted(nsga2(compared, min(count, len(places))).tolist(), key=lambda i: prices[i])
-        return [places[i] for i in kept], prices[kept]
-
-    def _put_on_trial(self, tasks: Ints, child: Callable[[Population], Population], record: FitnessRecord) -> None:
+    def _put_on_trial(
+        self, tasks: Ints, routes: Routes, child: Callable[[Population], Population], record: FitnessRecord
+    ) -> None:
+        """Put a child of a settled genotype of each of *tasks* on trial, of a new route if one is found."""
         # Parents take turns with the age of the task's record: no draw decides who is next.
         count = self.settled[tasks].sum(axis=1)
-        parent = tasks * self.places + record.age[tasks].sum(axis=1) % count
-        self.population = self.population.replaced(
-            tasks * self.places + self.places - 1, child(self.population[parent])
-        )
+        parents = tasks * self.places + record.age[tasks].sum(axis=1) % count
+        for _ in range(_ATTEMPTS):
+            trials = tasks * self.places + self.places - 1
+            self.population = self.population.replaced(trials, child(self.population[parents]))
+            again = np.array([self._is_known(int(task), routes) for task in tasks])
+            tasks, parents = tasks[again], parents[again]
+            if not len(tasks):
+                return
+
+    def _is_known(self, task: int, routes: Routes) -> bool:
+        """Return whether the route on trial is that of a settled genotype."""
+        *settled, trial = routes(self.population[task * self.places : (task + 1) * self.places])
+        return trial in settled
 
     def as_state(self) -> State:
         """Return the archives as arrays."""
@@ -196,6 +192,41 @@ class Archive:
         if np.isinf(prices).any():
             raise ValueError("a price of the frontier is infinite")
         return cls(population, settled, prices)
+
+
+def children(
+    parents: Population,
+    reproduction: Reproduction,
+    layout: StagedLayout,
+    decode: Callable[[Population], Floats],
+    rng: np.random.Generator,
+) -> Population:
+    """Return a child of each genotype for its archive: half lose a connection, half are mutants.
+
+    *decode* returns the weights of genotypes, (n, G).
+    """
+    mutating = replace(reproduction, crossover_threshold=0.0, mutation_threshold=1.0)
+    mutants, _ = mutating.children(parents, parents, rng, layout)
+    pruned = np.flatnonzero(rng.random(len(parents)) < 0.5)
+    return mutants.replaced(pruned, prune(parents[pruned], layout, decode, rng)) if len(pruned) else mutants
+
+
+def _survivors(
+    genotypes: Population, usable: list[int], scores: Floats, price: Price, routes: Routes, count: int
+) -> tuple[list[int], Floats]:
+    """Return which of the *usable* ones among a task's genotypes stay, the cheapest first, and their prices.
+
+    Of those with the same route the first counts.
+    """
+    keys = routes(genotypes)
+    distinct = np.array(sorted({keys[i]: i for i in reversed(usable)}.values()))
+    of_distinct = genotypes[distinct]
+    prices = np.asarray(price(of_distinct), np.float64)
+    values = np.stack([scores[distinct], prices], axis=1)
+    compared = Population(of_distinct.words, of_distinct.lengths, values, weights=(1.0, -1.0))
+    kept = nsga2(compared, min(count, len(distinct)))
+    order = kept[np.argsort(prices[kept], kind="stable")]
+    return distinct[order].tolist(), prices[order]
 
 
 def rate(record: FitnessRecord) -> Estimate:

@@ -131,12 +131,15 @@ class TaskPopulations:
 
     def effective_modules(self) -> Ints:
         """Count each genotype's modules whose share of the output exceeds the threshold [O], (tasks, size) int64."""
-        effective = np.empty(len(self.population), dtype=np.int64)
-        for rows in blocks(self.population.lengths, self.layout.precision):
-            part = self.population[rows]
+        return self._effective(self.population).reshape(-1, self.size)
+
+    def _effective(self, population: Population) -> Ints:
+        effective = np.empty(len(population), dtype=np.int64)
+        for rows in blocks(population.lengths, self.layout.precision):
+            part = population[rows]
             shares = output_shares(self.weights(part), stages_of(part, self.layout))
             effective[rows] = (shares[:, 1:] > self.mating.usage_threshold).sum(axis=1)
-        return effective.reshape(-1, self.size)
+        return effective
 
     def state_dict(self) -> State:
         """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +12,7 @@ from genoevo._types import Floats, Ints
 from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
 from genoevo.community.candidates import Candidates, Judge, Ranked, Search
 from genoevo.community.fitness import Estimate, FitnessRecord, Selection
-from genoevo.community.frontier import Archive, Frontier, Price
+from genoevo.community.frontier import Archive, Frontier, Price, children
 from genoevo.community.growth_by_record import RecordHistory
 from genoevo.community.growth_rule import Growth, resized, stage_changes
 from genoevo.community.overlap import mean_overlap
@@ -24,7 +23,7 @@ from genoevo.community.settings import Decoding, Mating
 from genoevo.decode import output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Reproduction
-from genoevo.operators.routes import disjoint, prune, sparse
+from genoevo.operators.routes import disjoint, route_keys, sparse
 from genoevo.population import Population
 from genoevo.state import State, check_state, rebuild, settings_state
 
@@ -181,8 +180,8 @@ class RecordCommunity(TaskPopulations):
         self._follow(chosen, grown + shrunk)
         settled: list[int] = []
         if self.archive is not None and breed:
-            elites_now, priced = self.population[:: self.size], price or self._effective_prices
-            settled = self.archive.update(record, elites_now, priced, self._child, self.frontier)
+            elites_now, priced = self.population[:: self.size], price or self._effective
+            settled = self.archive.update(record, elites_now, priced, self.routes, self._archive_child, self.frontier)
         record.fade(self.selection.memory)
         parents = np.where(chosen.parents < 0, -1, order.ravel()[np.maximum(chosen.parents, 0)])
         return RecordRound(
@@ -222,19 +221,12 @@ class RecordCommunity(TaskPopulations):
         rest = np.arange(self.size, self.record.age.shape[1])
         self.record.follow(np.concatenate([rows, np.tile(rest, (len(rows), 1))], axis=1))
 
-    def _effective_prices(self, population: Population) -> Floats:
-        shares = output_shares(self.weights(population), stages_of(population, self.layout))
-        return np.asarray((shares[:, 1:] > self.mating.usage_threshold).sum(axis=1), np.float64)
+    def routes(self, population: Population) -> list[bytes]:
+        """Return a key of the route of each genotype, see :func:`~genoevo.operators.routes.route_keys`."""
+        return route_keys(self.weights(population), stages_of(population, self.layout))
 
-    def _child(self, parents: Population) -> Population:
-        """Return a child of each genotype for its archive: half lose a connection, half are mutants."""
-        mutants, _ = replace(self.reproduction, crossover_threshold=0.0, mutation_threshold=1.0).children(
-            parents, parents, self.rng, self.layout
-        )
-        pruned = np.flatnonzero(self.rng.random(len(parents)) < 0.5)
-        if len(pruned):
-            mutants = mutants.replaced(pruned, prune(parents[pruned], self.layout, self.weights, self.rng))
-        return mutants
+    def _archive_child(self, parents: Population) -> Population:
+        return children(parents, self.reproduction, self.layout, self.weights, self.rng)
 
     def _stage_changes(self, effective: Ints, stages: Ints, budget: int | None) -> tuple[list[int], list[int]]:
         """Add the round to the history, and return the tasks that grow and that give a module back."""

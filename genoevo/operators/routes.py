@@ -95,6 +95,30 @@ def prune(
     return from_gene_values(values, population.lengths, layout.precision, population.weights)
 
 
+def route_keys(weights: Floats, stages: Ints) -> list[bytes]:
+    """Return what tells the route of each genotype from others: equal keys, equal weights of all that it reaches.
+
+    Parameters
+    ----------
+    weights
+        (n, G) float64, as :func:`~genoevo.decode.decode_population` gives them for a :class:`~genoevo.StagedLayout`.
+    stages
+        (n,) int64.
+
+    """
+    reached = reached_modules(weights, stages)
+    segments = StagedLayout(1).segments(int(stages.max()))
+    keys = []
+    for row, stage in enumerate(stages.tolist()):
+        output = weights[row, segments[stage - 1]]
+        parts = [output[: np.flatnonzero(output).max() + 1].tobytes()]
+        parts += [
+            b"%d:" % k + weights[row, segments[k - 2]].tobytes() for k in range(2, stage + 1) if reached[row, k - 1]
+        ]
+        keys.append(b"".join(parts))
+    return keys
+
+
 def disjoint(tasks: int, stage: int, layout: StagedLayout) -> Population:
     """Return a route for each of *tasks* by one module of its own; with fewer modules than tasks they take turns."""
     segments = [part.start // layout.precision for part in layout.segments(stage)]

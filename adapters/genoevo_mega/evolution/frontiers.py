@@ -69,4 +69,4 @@ def _settled(archive: Archive, task: int) -> list[tuple[int, str, float | None]]
 def price_of(community: TaskPopulations, price: RoutePrice) -> Price:
     """Return a function that prices the genotypes of a population by their routes."""
     layout = community.layout
-    return lambda population: price(community.weights(population), stages_of(population, layout)).astype(np.float64)
+    return lambda population: price(community.weights(population), stages_of(population, layout))

@@ -30,9 +30,9 @@ def selection(
     ``survived``: the share of tasks whose elite stays. For genotypes with a record also ``overlap`` between the
     elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
     rank correlation within tasks of the scores without episodes and the returns of later episodes (null without), and
-    ``genotypes``: by task a list, one entry a genotype, of ``success``, ``error`` (its standard error),
-    ``advantage``, ``age``, ``surrogate`` and ``rejected``, and of ``round_success`` and ``round_return``, the means
-    of the round's own episodes.
+    ``genotypes``: by task lists with an entry for each genotype, the elite before the round first: ``success``,
+    ``error`` (its standard error), ``advantage``, ``age``, ``surrogate`` (only if candidates were judged),
+    ``rejected``, and ``round_success`` and ``round_return``, the means of the round's own episodes.
     """
     found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
     if isinstance(done, Round):
@@ -40,25 +40,20 @@ def selection(
     found["overlap"] = round(done.overlap, 6)
     found["kept"] = float(done.kept.mean())
     found["surrogate_correlation"] = rank_correlation(done.surrogate, done.advantage.mean, done.age)
-    columns = {
+    columns: dict[str, Any] = {
         "success": done.success.mean.round(4),
         "error": done.success.error.round(4),
         "advantage": done.advantage.mean.round(4),
         "age": done.age,
-        "surrogate": np.where(np.isnan(done.surrogate), None, done.surrogate.round(4)),  # type: ignore[call-overload]
         "rejected": done.rejected,
         "round_success": performance.round(4),
         "round_return": mean_return.round(4),
     }
+    unknown = np.isnan(done.surrogate)
+    if not unknown.all():
+        columns["surrogate"] = np.where(unknown, None, done.surrogate.round(4).astype(object))
     found["genotypes"] = {
-        task: [
-            {
-                name: column[t, g].item() if hasattr(column[t, g], "item") else column[t, g]
-                for name, column in columns.items()
-            }
-            for g in range(done.age.shape[1])
-        ]
-        for t, task in enumerate(tasks)
+        task: {name: column[t].tolist() for name, column in columns.items()} for t, task in enumerate(tasks)
     }
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.evolution.frontiers import RoutePrice
 from genoevo_mega.evolution.static import StaticStructure
 from genoevo_mega.evolution.structure import Structure
+from genoevo_mega.networks.route_cost import multiply_adds
 from genoevo_mega.training.state import TrainingState
 from genoevo_runs.errors import ConfigError
 
@@ -63,20 +66,33 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     return kind(actor, *shape, config.sac, rng, **given)
 
 
-def make_structure(config: Config, tasks: list[str], seed: int) -> Structure:
-    """Return what decides which modules each task of a new run uses."""
+def route_price(config: Config, suite: Suite, threshold: float = 0.0) -> RoutePrice | None:
+    """Return what prices routes by the multiply-adds of their exported policies; None for a fixed structure.
+
+    *threshold* is :func:`~genoevo_mega.networks.route_cost.multiply_adds`'s.
+    """
+    if config.architecture != "mega":
+        return None
+    actor, _ = sizes(config, suite).settings
+    return functools.partial(multiply_adds, actor, suite.observation_size, suite.action_size, threshold=threshold)
+
+
+def make_structure(config: Config, tasks: list[str], seed: int, price: RoutePrice | None = None) -> Structure:
+    """Return what decides which modules each task of a new run uses; *price* is for the frontiers' genotypes."""
     if config.architecture == "mega":
-        return Evolver.fresh(config.evolution, tasks, seed)
+        return Evolver.fresh(config.evolution, tasks, seed, price)
     return StaticStructure(config.genotypes, tasks)
 
 
-def structure_from_state(config: Config, tasks: list[str] | None, state: dict[str, Any]) -> Structure:
+def structure_from_state(
+    config: Config, tasks: list[str] | None, state: dict[str, Any], price: RoutePrice | None = None
+) -> Structure:
     """Return what decides which modules each task of a run uses, from its ``state_dict``.
 
     Raises what ``from_state`` of :class:`Evolver` and :class:`StaticStructure` raise.
     """
     if config.architecture == "mega":
-        return Evolver.from_state(config.evolution, tasks, state)
+        return Evolver.from_state(config.evolution, tasks, state, price)
     return StaticStructure.from_state(config.genotypes, tasks, state)
 
 
@@ -87,7 +103,7 @@ def make_state(config: Config, suite: Suite) -> TrainingState:
     seeds = np.random.SeedSequence(config.seed).spawn(len(streams) + 1)
     rngs = {name: np.random.default_rng(seed) for name, seed in zip(streams, seeds[1:], strict=True)}
     return TrainingState(
-        evolver=make_structure(config, names, int(seeds[0].generate_state(1)[0])),
+        evolver=make_structure(config, names, int(seeds[0].generate_state(1)[0]), route_price(config, suite)),
         agent=make_agent(config, suite),
         replay=make_replay(config, suite),
         episodes=Episodes(len(names), length, suite.action_size, suite.goals, rngs["goals"]),

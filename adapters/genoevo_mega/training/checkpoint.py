@@ -28,7 +28,7 @@ from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training import agent_state, migrate
-from genoevo_mega.training.build import make_agent, structure_from_state
+from genoevo_mega.training.build import make_agent, route_price, structure_from_state
 from genoevo_mega.training.checkpoint_files import (
     AGENT,
     ARRAYS,
@@ -248,7 +248,7 @@ def _load_replay(state: TrainingState, directory: Path, path: Path, segments: li
 def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Structure]:
     """Return agent and structure of a checkpoint, without its replay; CorruptFileError if a file is corrupt."""
     state = read_state(path)
-    evolver = read_evolver(path, config, list(suite.names))
+    evolver = read_evolver(path, config, list(suite.names), suite)
     with files.reading(path / STATE):
         pool, (least, most) = state["pool_size"], evolver.modules
         if not least <= pool <= most:
@@ -267,11 +267,11 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
     return agent, evolver
 
 
-def read_evolver(path: Path, config: Config, tasks: list[str] | None) -> Structure:
-    """Return the structure without its pending episodes; CorruptFileError if the file is corrupt."""
-    state = read_structure(path)
+def read_evolver(path: Path, config: Config, tasks: list[str] | None, suite: Suite | None = None) -> Structure:
+    """Return the structure, without pending episodes; its *suite* is for prices. CorruptFileError if corrupt."""
+    state, price = read_structure(path), suite and route_price(config, suite)
     with files.reading(path / COMMUNITY):
-        return structure_from_state(config, tasks, state)
+        return structure_from_state(config, tasks, state, price)
 
 
 def read_structure(path: Path) -> engine_state.State:
