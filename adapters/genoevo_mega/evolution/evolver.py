@@ -231,11 +231,11 @@ class Evolver:
 
     def elite_routing(self) -> Routing:
         """Return the routing of each task's elite, the first genotype of its population."""
-        return self._store.routing(self._numbers(np.zeros_like(self._tasks))[:, None])
+        return self.population_routing(0)
 
     def population_routing(self, place: int) -> Routing:
         """Return the routing of the genotype at *place* of each task's population; 0 is the elite."""
-        return self._store.routing(self._ids(np.full_like(self._tasks, place))[:, None])
+        return self._store.routing(self._numbers(np.full_like(self._tasks, place))[:, None])
 
     def update_routing(self, stored: torch.Tensor, rng: np.random.Generator) -> Routing:
         """Return the routing for a gradient step, as ``update_with`` says.

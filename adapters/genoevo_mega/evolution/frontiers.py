@@ -35,35 +35,33 @@ class Member:
 
 
 def members(community: TaskPopulations, task: int) -> list[Member]:
-    """Return the settled genotypes of a task, the cheapest first, and its elite: last unless it is one of them."""
-    elite = str(community.population[task * community.size])
+    """Return the settled genotypes of a task, the cheapest first, and its elite: last unless its route is settled."""
+    elite = community.population[task * community.size : task * community.size + 1]
     if not isinstance(community, RecordCommunity):
-        return [Member(elite, elite=True, settled=False)]
-    success, age, archive = rate(community.record), community.record.age, community.archive
+        return [Member(str(elite[0]), elite=True, settled=False)]
+    success, age = rate(community.record), community.record.age
 
-    def known(bits: str, place: int, price: float | None) -> Member:
-        is_elite = bits == elite
+    def known(bits: str, place: int, price: float | None, *, is_elite: bool) -> Member:
         column = 0 if is_elite else place  # the elite has more episodes than its copy in the archive
         mean, error = float(success.mean[task, column]), float(success.error[task, column])
         return Member(bits, is_elite, place > 0, price, mean, error, int(age[task, column]))
 
-    found = [] if archive is None else _settled(archive, task)
-    every = [known(bits, community.size + place, price) for place, bits, price in found]
-    return every if any(one.elite for one in every) else [*every, known(elite, 0, None)]
+    found = [] if community.archive is None else _settled(community, community.archive, task)
+    [route] = community.routes(elite)
+    every = [known(bits, place, price, is_elite=key == route) for place, bits, key, price in found]
+    alone = [] if any(one.elite for one in every) else [known(str(elite[0]), 0, None, is_elite=True)]
+    return every + alone
 
 
-def _settled(archive: Archive, task: int) -> list[tuple[int, str, float | None]]:
-    """Return place, bits and price of a task's settled genotypes."""
-    places = np.flatnonzero(archive.settled[task]).tolist()
-    prices = archive.prices[task]
-    return [
-        (
-            place,
-            str(archive.population[task * archive.places + place]),
-            None if np.isnan(prices[place]) else float(prices[place]),
-        )
-        for place in places
-    ]
+def _settled(community: RecordCommunity, archive: Archive, task: int) -> list[tuple[int, str, bytes, float | None]]:
+    """Return the record's place, the bits, the key of the route and the price of a task's settled genotypes."""
+    places = np.flatnonzero(archive.settled[task])
+    if not len(places):
+        return []
+    genotypes = archive.population[task * archive.places + places]
+    prices = [None if np.isnan(price) else float(price) for price in archive.prices[task, places]]
+    bits = [str(genotypes[i]) for i in range(len(places))]
+    return list(zip((community.size + places).tolist(), bits, community.routes(genotypes), prices, strict=True))
 
 
 def price_of(community: TaskPopulations, price: RoutePrice) -> Price:
