@@ -106,6 +106,22 @@ def test_plain_layers_give_what_the_fused_pass_gives():
     _check(_network(5, form=("plain", False)), _routing((5, 2, 5, 4, 1, 3, 5), 0.4))
 
 
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_several_genotypes_of_a_task_compute_some_rows_each(form):
+    several = [_routing((4, 2, 3, 4, 1, 4, 2), 0.5, seed) for seed in range(3)]
+    inputs, output = (torch.cat([one[part] for one in several], dim=1) for part in range(2))
+    routing, x = Routing(inputs, output, several[0].stages), _x(3 * BATCH)
+    network, found = _network(4, form=form), []
+    for network.slots in (True, False):
+        out = network(x, routing)
+        found.append([out, *torch.autograd.grad(out.square().sum(), list(network.parameters()))])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
+    for place, one in enumerate(several):
+        rows = slice(place * BATCH, (place + 1) * BATCH)
+        torch.testing.assert_close(found[0][0][:, :, rows], network(x[:, rows], one), rtol=1e-9, atol=1e-11)
+
+
 def test_tasks_that_reach_no_module_read_the_embedding_alone():
     routing = _routing((4,) * TASKS, 0.5)
     routing.output[[0, 3]] = torch.eye(5, dtype=torch.float64)[0]

@@ -72,5 +72,6 @@ class Agent(Protocol):
     def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
         """Return the values (tasks, n) of greedy actions for *observations* (tasks, n, observation_size).
 
-        A routing has one genotype for each task, or one for each of the n rows. Nothing is drawn or changed.
+        A routing has one genotype for each task, or several for as many consecutive rows each. Nothing is drawn or
+        changed.
         """

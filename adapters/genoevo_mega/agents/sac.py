@@ -230,9 +230,9 @@ class SacAgent:
     def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
         """Return the smaller of both critics' values of the actor's greedy actions, (tasks, n) float32 on the CPU.
 
-        *observations* are (tasks, n, observation_size) float32. A routing has one genotype for each task, or one for
-        each of the n rows. Nothing is drawn or changed. The actions are the actor's own, not its moving average's:
-        the critics learn the values of the former.
+        *observations* are (tasks, n, observation_size) float32. A routing has one genotype for each task, or
+        several for as many consecutive rows each. Nothing is drawn or changed. The actions are the actor's own, not
+        its moving average's: the critics learn the values of the former.
         """
         rows = self.to_device(observations)
         of_actor, of_critics = (routing.detached().map(self.to_device) for routing in (actor_routing, critic_routing))

@@ -44,18 +44,12 @@ class GenotypeStore:
         rows = torch.from_numpy(ids)
         return Routing(self._inputs[rows], self._output[rows], tuple(self._stages.tolist()))
 
-    def routing_of(self, candidates: Population, repeats: int) -> Routing:
-        """Return the routing of genotypes that are not stored, as many of each task, task after task.
-
-        Each is repeated for *repeats* rows.
-        """
+    def routing_of(self, candidates: Population) -> Routing:
+        """Return the routing of genotypes that are not stored, as many of each task, task after task."""
         community, tasks = self._community, len(self._stages)
         stages = stages_of(candidates, community.layout)
         found = routing_weights(community.weights(candidates), stages, community.growth.max_modules)
-        inputs, output = (
-            torch.from_numpy(part).reshape(tasks, -1, *part.shape[1:]).repeat_interleave(repeats, dim=1)
-            for part in found
-        )
+        inputs, output = (torch.from_numpy(part).reshape(tasks, -1, *part.shape[1:]) for part in found)
         return Routing(inputs, output, tuple(stages.reshape(tasks, -1).max(axis=1).tolist()))
 
     def uniform_routing(self) -> Routing:

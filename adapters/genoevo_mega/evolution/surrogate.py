@@ -17,7 +17,7 @@ from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Doubles, Ints
 
 Values = Callable[[Tensor, Routing], Tensor]
-"""Values (tasks, n) of the greedy actions for observations (tasks, n, size), with a genotype for each."""
+"""Values (tasks, n) of the greedy actions for observations (tasks, n, size), with a routing for them."""
 
 
 class Surrogate:
@@ -30,7 +30,7 @@ class Surrogate:
         """Return the mean value of each candidate, (n,); *tasks* names every task as often as any other, in order."""
         count, (of_tasks, states, size) = len(candidates), self._observations.shape
         each = count // of_tasks
-        routing = self._store.routing_of(candidates, states)
+        routing = self._store.routing_of(candidates)
         rows = self._observations[:, None].expand(-1, each, -1, -1).reshape(of_tasks, each * states, size)
         values = self._values(rows, routing).view(of_tasks, each, states)
         return values.mean(-1).reshape(count).double().numpy()

@@ -127,6 +127,7 @@ class ModularNetwork(nn.Module):
             layers = slots.layers(list(pool), self.form, self.precision)
             hidden = hidden_layers(lambda rows: slots.ordered(self.embedding(rows)), layers, x, slots)
             return self.head(slots.mix_output(hidden)).to(x.dtype)
+        routing = routing.for_rows(x.shape[1])
         if self.fused is not None and self.fused.usable():
             return self.fused(x, routing, [self.core, *pool], self.precision)
         hidden = hidden_layers(self.embedding, pool, x, routing)

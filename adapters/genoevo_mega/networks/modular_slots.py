@@ -1,6 +1,7 @@
 """The modular network along the tasks' routes: each task computes the modules that its output depends on, no others.
 
-It computes what :class:`~genoevo_mega.networks.modular.ModularNetwork` defines, for one genotype per task:
+It computes what :class:`~genoevo_mega.networks.modular.ModularNetwork` defines, for one genotype per task, or for
+several with some rows each, which are as many tasks here:
 
 - The modules that a task reaches, those on a path of weights above 0 to the output, are its *slots*, in rising order.
   So the k-th slot is another module for each task. The depth is the largest number of slots of any task, however
@@ -40,8 +41,9 @@ Terms = dict[int, Tensor | None]
 def usable(x: Tensor, routing: Routing) -> bool:
     """Return whether slots can compute this call; see the head of this file."""
     followed = torch.jit.is_tracing() or torch.compiler.is_compiling()
-    alone = routing.output.shape[1] == 1 and not routing.requires_grad
-    return alone and x.device.type == "cpu" and not followed
+    genotypes = routing.output.shape[1]
+    for_rows = genotypes == 1 or genotypes < x.shape[1]
+    return for_rows and not routing.requires_grad and x.device.type == "cpu" and not followed
 
 
 class Slots(NamedTuple):
@@ -50,7 +52,8 @@ class Slots(NamedTuple):
     ``modules`` holds each slot's modules in the pool, counted from 0: one number for all its tasks, or (users,)
     int64. ``inputs`` are the terms of each slot's input, ``output`` those of the head's input; hidden layer 0 is the
     embedding. ``users`` is the number of tasks that have each hidden layer. ``order`` (tasks,) int64 are the tasks in
-    falling order of their slots, and ``inverse`` undoes it; both are None if the tasks are in this order.
+    falling order of their slots, and ``inverse`` undoes it; both are None if the tasks are in this order. Each of the
+    ``genotypes`` of a task counts as a task of its own.
     """
 
     modules: list[int | Tensor]
@@ -59,10 +62,11 @@ class Slots(NamedTuple):
     users: list[int]
     order: Tensor | None
     inverse: Tensor | None
+    genotypes: int
 
     @classmethod
     def of(cls, routing: Routing, precision: torch.dtype) -> Slots:
-        """Return the slots of a routing of one genotype per task, with weights in *precision*."""
+        """Return the slots of a routing, with weights in *precision*."""
         edges = routing.edges()
         reached = reached_modules(edges)
         counts = reached.sum(axis=1)
@@ -88,10 +92,12 @@ class Slots(NamedTuple):
             users=users,
             order=None if in_order else torch.from_numpy(order),
             inverse=None if in_order else torch.from_numpy(np.argsort(order)),
+            genotypes=routing.output.shape[1],
         )
 
     def ordered(self, x: Tensor) -> Tensor:
-        """Return *x* (ensemble, tasks, ...) with its tasks in falling order of their slots."""
+        """Return h_0 (ensemble, tasks, batch, width) with its tasks in falling order of their slots."""
+        x = x.unflatten(2, (self.genotypes, -1)).flatten(1, 2)
         return x if self.order is None else x.index_select(1, self.order)
 
     def layers(self, pool: Sequence[Block], form: Form, precision: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
@@ -129,7 +135,8 @@ class Slots(NamedTuple):
             total = total + _first(term, users)
             if users < term.shape[1]:
                 total = torch.cat([total, term[:, users:]], dim=1)
-        return total if self.inverse is None else total.index_select(1, self.inverse)
+        total = total if self.inverse is None else total.index_select(1, self.inverse)
+        return total.unflatten(1, (-1, self.genotypes)).flatten(2, 3)
 
 
 class RecentSlots:

@@ -16,6 +16,8 @@ from genoevo_runs.arrays import Flags, Floats
 class Routing(NamedTuple):
     """Decoded weights of one genotype per task (B = 1), or of one per transition (B = batch).
 
+    A network also takes several genotypes per task, each for as many consecutive rows of the batch (B divides batch).
+
     Shapes
     ------
     inputs
@@ -46,17 +48,25 @@ class Routing(NamedTuple):
         """Return 1 for tasks that use those *modules*, else 0; (tasks, 1, modules)."""
         return _used(self.stages, self.output.dtype, self.output.device)[..., modules]
 
+    def for_rows(self, rows: int) -> Routing:
+        """Return the routing with B = 1 or B = *rows*, the size of the batch: genotypes for several rows repeated."""
+        genotypes = self.output.shape[1]
+        if genotypes in (1, rows):
+            return self
+        return self.map(lambda weights: weights.repeat_interleave(rows // genotypes, dim=1))
+
     def edges(self) -> Floats:
-        """Return the weights of one genotype per task, (tasks, N + 1, N + 1) for the largest stage N.
+        """Return the weights of every genotype, (tasks * B, N + 1, N + 1) for the largest stage N.
 
         Row k - 1 weighs the inputs h_0 .. of module k, the last row those of the output. What a task's stage does not
-        have is 0. The tensors are on the CPU, with B = 1.
+        have is 0. The tensors are on the CPU.
         """
-        stages, most = np.array(self.stages)[:, None], max(self.stages)
-        edges = np.zeros((len(stages), most + 1, most + 1), self.output.detach().numpy().dtype)
+        inputs, output = (weights.detach().flatten(0, 1).numpy() for weights in (self.inputs, self.output))
+        most, stages = max(self.stages), np.repeat(self.stages, self.output.shape[1])[:, None]
+        edges = np.zeros((len(output), most + 1, most + 1), output.dtype)
         edges[:, 0, 0] = 1
-        edges[:, 1:most, :most] = self.inputs.detach().numpy()[:, 0, : most - 1, :most]
-        edges[:, most] = self.output.detach().numpy()[:, 0, : most + 1]
+        edges[:, 1:most, :most] = inputs[:, : most - 1, :most]
+        edges[:, most] = output[:, : most + 1]
         edges[:, :most] *= (np.arange(1, most + 1) <= stages)[:, :, None]
         edges[:, most] *= np.arange(most + 1) <= stages
         return edges
@@ -107,7 +117,7 @@ class Routing(NamedTuple):
 
 
 def reached_modules(edges: Floats) -> Flags:
-    """Return the modules on a path of weights above 0 to the output, (tasks, N) bool, from :meth:`Routing.edges`."""
+    """Return the modules on a path of weights above 0 to the output, (n, N) bool, from :meth:`Routing.edges`."""
     present = edges > 0
     reached = present[:, -1].copy()
     for module in range(edges.shape[1] - 1, 1, -1):
