@@ -7,8 +7,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoevo_mega.agents.distribution import MOST_ENTROPY, gaussian, tanh_gaussian
 from genoevo_mega.agents.losses import actor_loss, critic_loss, q_values, temperature_loss
+from genoevo_mega.agents.optimizers import frozen
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.sac import frozen
 from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.config.sac import Sac

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -86,3 +87,13 @@ class Optimizers(NamedTuple):
 def polyak_update(average: nn.Module, network: nn.Module, share: float) -> None:
     """Move the parameters of *average* towards those of *network* by *share* of the way."""
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Leave the network's parameters out of gradients that pass through it."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

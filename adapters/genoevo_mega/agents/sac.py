@@ -30,10 +30,8 @@ captured graph each.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +49,8 @@ from genoevo_mega.agents.losses import (
     q_values,
     temperature_loss,
 )
-from genoevo_mega.agents.optimizers import ClippedAdam, Optimizers, polyak_update
+from genoevo_mega.agents.module_pool import module_pools
+from genoevo_mega.agents.optimizers import Optimizers, frozen, polyak_update
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult
 from genoevo_mega.config.sac import Sac
@@ -270,35 +269,19 @@ class SacAgent:
 
         Critics that are not modular stay as they are.
         """
-        for optimizer, network, average in self._pools():
-            network.grow(self.rng)
-            network.to(self.device)
-            optimizer.add_param_group({"params": list(network.pool[-1].parameters())})
-            # The average of a new module starts as the module itself; its own draw is overwritten.
-            average.grow(self.rng)
-            average.to(self.device).requires_grad_(False)
-            average.pool[-1].load_state_dict(network.pool[-1].state_dict())
+        for pool in module_pools(self.nets, self.optimizers):
+            pool.grow(self.rng, self.device)
 
     def shrink(self) -> None:
         """Remove the last module of actor, critics and their averages, and its optimizer state: undo :meth:`grow`.
 
         No routing may use that module any longer.
         """
-        for optimizer, network, average in self._pools():
-            optimizer.forget(list(network.pool[-1].parameters()))
-            network.shrink()
-            average.shrink()
+        for pool in module_pools(self.nets, self.optimizers):
+            pool.shrink()
         for captured in (self._step, self._act):
             if isinstance(captured, Captured):
                 captured.forget()
-
-    def _pools(self) -> list[tuple[ClippedAdam, Any, Any]]:
-        """Return the optimizer, the network and its average of those whose pool of modules can change."""
-        every = (
-            (self.optimizers.actor, self.actor, self.actor_ema),
-            (self.optimizers.critics, self.critics, self.target_critics),
-        )
-        return [each for each in every if hasattr(each[1], "grow")]
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Return *tensor* on the agent's device; nothing waits for the copy."""
@@ -312,13 +295,3 @@ class SacAgent:
 
 def _masked(actor: Gradients) -> dict[str, Tensor]:
     return {} if actor.active is None else {"masked": 1.0 - actor.active.float()}
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Leave the network's parameters out of gradients that pass through it."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
