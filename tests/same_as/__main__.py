@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.same_as import execute
 from tests.same_as.compare import differences
 from tests.same_as.facts import Facts
-from tests.same_as.runs import NAMES, SEARCHES, SETTINGS, TRAININGS, Search, Training, translated
+from tests.same_as.runs import ADDED, NAMES, SEARCHES, SETTINGS, TRAININGS, Search, Training, translated
 from tests.same_as.sides import ROOT, FailedError, Memory, Side, commit_of, fresh, locked, worktree
 
 _SHOWN = 3  # differences that are printed of each part of a run
@@ -72,7 +72,7 @@ class Comparison:
             there, given = self._there(run)
             seconds_there, began = time.monotonic() - began, time.monotonic()
             here = self._here(run, given)
-            problems = differences(here, there, NAMES)
+            problems = differences(here, there, NAMES, ADDED)
             if isinstance(run, Training):
                 problems += [f"proves nothing: not {what}" for what in run.unproved(here)]
         except (FailedError, OSError, ValueError, KeyError) as error:

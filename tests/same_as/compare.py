@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
 
 from tests.same_as.facts import Facts, is_under
 
@@ -20,14 +21,19 @@ def renamed(facts: Facts, names: Mapping[str, str]) -> Facts:
     return {name_now(key): value for key, value in facts.items()}
 
 
-def differences(here: Facts, there: Facts, names: Mapping[str, str] | None = None) -> list[str]:
+def differences(
+    here: Facts, there: Facts, names: Mapping[str, str] | None = None, added: Iterable[str] = ()
+) -> list[str]:
     """A line for every name whose value is not the same *here* and *there*, or that one of the two lacks.
 
+    Names that match a pattern in *added*, or lie below one that does, may be only here.
     Numbers within names are in their order, so that the first line of metrics that differs comes first of those.
     """
     there = renamed(there, names or {})
     found = []
     for name in sorted(here.keys() | there.keys(), key=_in_order):
+        if name not in there and any(fnmatch(name, part) or fnmatch(name, f"{part}/*") for part in added):
+            continue
         if name not in there:
             found.append(f"{name}: only here")
         elif name not in here:

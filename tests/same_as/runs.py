@@ -16,6 +16,9 @@ NAMES: dict[str, str] = {}
 """Renamed parts of what a run writes: ``info``, ``state``, ``metrics``, tensors ... -> before, as
 :func:`tests.same_as.compare.renamed` takes them."""
 
+ADDED: tuple[str, ...] = ("info/sizes", "info/selection", "metrics/*/selection", "state/rngs/surrogate")
+"""What a run writes and earlier revisions did not, as patterns of names; a revision that has it must agree."""
+
 
 def translated(settings: Mapping[str, Any], known: Collection[str], table: Mapping[str, str]) -> dict[str, Any]:
     """*settings* under the names that a revision with the settings *known* has for them.

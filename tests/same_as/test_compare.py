@@ -69,6 +69,13 @@ def test_a_missing_and_an_additional_tensor_are_told(tmp_path, facts):
     assert differences(other, facts) == ["agent/adam/step: missing here", "agent/new: only here"]
 
 
+def test_what_is_declared_as_added_may_be_only_here_but_must_agree_if_both_have_it():
+    here, there = {"a/1/new/x": "1", "a/1/old": "2"}, {"a/1/old": "2"}
+    assert differences(here, there, added=["a/*/new"]) == []
+    assert differences(here, {**there, "a/1/new/x": "3"}, added=["a/*/new"]) == ["a/1/new/x: 1, was 3"]
+    assert differences(there, here, added=["a/*/new"]) == ["a/1/new/x: missing here"]
+
+
 def test_a_missing_line_of_metrics_is_told(tmp_path, facts):
     other = of_run(write_run(tmp_path / "b", lines=LINES[:1]), INFO, replay=True)
     assert "metrics/lines: 1, was 2" in differences(other, facts)
