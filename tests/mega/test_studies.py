@@ -83,3 +83,16 @@ def test_elites_are_compared_with_genotypes_that_are_at_least_half_as_old(elites
     success = np.array([[0.5, 0.25, 0.75], [1.0, 0.0, 0.0]])
     age = np.array([[4, 2, 1], [4, 0, 1]])
     assert elites.difference(success, age) == [0.25, None]
+
+
+def test_growth_is_measured_by_the_newest_module_and_by_the_success_before_it(tmp_path):
+    settings = {"suite": "point,car", "steps": 480, "growth": {"patience": 1, "warmup_rounds": 1, "mastery": 1.0}}
+    config = build_config(preset("smoke"), settings, {"evaluation": {"at_end": False}})
+    trainer = runs.create(tmp_path / "run", config, ["test"], lambda status: None)
+    trainer.run(config.steps)
+    used = loaded("growth_used")
+    growths, stages = used.growths(tmp_path / "run"), trainer.state.evolver.stages
+    assert len(growths) == (stages - config.genotypes.start_stage).sum() > 0
+    shares = used.newest_shares(tmp_path / "run")
+    assert shares.keys() == {growth["task"] for growth in growths}
+    assert all(0 <= share <= 1 for share in shares.values())
