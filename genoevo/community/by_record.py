@@ -26,7 +26,7 @@ class RecordRound:
     the elite. ``kept`` (tasks,): the number of genotypes that stay. ``overlap``: the mean overlap between the elites
     of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and
     ``settled`` those of tasks whose frontier has changed. ``parents``, ``origins``: as in
-    :class:`~genoevo.community.round.Round`; a genotype that stays is a mutant of itself.
+    :class:`~genoevo.community.round.Round`; a genotype that stays is its own parent, of origin -1.
     """
 
     success: Estimate
@@ -70,7 +70,8 @@ def rejections(record: FitnessRecord, used: Ints, rule: Selection) -> Flags:
     """Return which genotypes are clearly worse than the elite, the first of their task, (tasks, size)."""
     tasks, size = used.shape
     first = np.zeros(tasks, np.int64)
-    worse = [record.better(first, np.full(tasks, place), used, rule) for place in range(size)]
+    both = rule.rejection_noise == "both"
+    worse = [record.better(first, np.full(tasks, place), used, rule, both=both) for place in range(size)]
     return np.stack(worse, axis=1) & (record.age[:, :size] > 0)
 
 

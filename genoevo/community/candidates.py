@@ -86,7 +86,9 @@ class Ranked(NamedTuple):
 
     ``member`` is the place in the task's population of a genotype that is no child, -1 for children. ``parents``
     (tasks, n, 2) are rows of the community's population, or -1, and ``origins`` codes of
-    :class:`~genoevo.operators.reproduction.Origin`. ``surrogate`` is the judge's score, NaN without one.
+    :class:`~genoevo.operators.reproduction.Origin`, -1 for a member, which is its own parent. The parents of a child
+    of a later generation are the members that its own parents descend from, by first parents. ``surrogate`` is the
+    judge's score, NaN without one.
     """
 
     population: Population
@@ -143,7 +145,7 @@ class Search:
         size = len(population) // tasks
         rows = np.arange(len(population)).reshape(tasks, size)
         parents = np.stack([rows, np.full_like(rows, -1)], axis=2)
-        origins = np.full((tasks, size), Origin.MUTATION, np.int8)
+        origins = np.full((tasks, size), -1, np.int8)
         place = np.tile(np.arange(size), (tasks, 1))
         unknown = np.full((tasks, size), np.nan)
         return Ranked(population, self.usage(population, tasks), unknown, place, parents, origins)
@@ -154,26 +156,39 @@ class Search:
         return found.reshape(tasks, -1, self.width)
 
     def judged(self, candidates: Ranked, judge: Judge | None) -> Ranked:
-        """Return the candidates with the judge's scores."""
+        """Return the candidates with the judge's scores; ValueError unless it gives a finite one for each."""
         if judge is None or not self.rules.surrogate:
             return candidates
         tasks, n = candidates.member.shape
-        scores = np.asarray(judge(candidates.population, np.repeat(np.arange(tasks), n)), np.float64).reshape(
-            tasks, n
-        )
-        if self.rules.shuffle == "surrogate":
-            scores = self.rng.permuted(scores, axis=1)
-        return candidates._replace(surrogate=scores)
+        scores = np.asarray(judge(candidates.population, np.repeat(np.arange(tasks), n)), np.float64)
+        if scores.shape != (tasks * n,) or not np.isfinite(scores).all():
+            raise ValueError(f"a judge must give {tasks * n} finite scores, got {scores!r:.80}")
+        return candidates._replace(surrogate=scores.reshape(tasks, n))
+
+    def _shuffled(self, candidates: Ranked) -> Ranked:
+        """Return the candidates with the judge's scores permuted within each task, if the rules say so."""
+        if self.rules.shuffle != "surrogate":
+            return candidates
+        return candidates._replace(surrogate=self.rng.permuted(candidates.surrogate, axis=1))
 
     def scores(self, candidates: Ranked, elites: Floats) -> Floats:
         """Return the score of each candidate, (tasks, n), beside the other tasks' *elites* (tasks, width)."""
         own = self._own(candidates)
-        return np.stack([self._beside(own[t], candidates.usage[t], elites, t) for t in range(len(own))])
+        stages = self._stages(candidates)
+        return np.stack(
+            [self._beside(own[t], candidates.usage[t], load(elites, t, stages[t])) for t in range(len(own))]
+        )
 
-    def _beside(self, own: Floats, usages: Floats, elites: Floats, task: int) -> Floats:
-        """Return the scores of one task's candidates, (n,), from their *own* part and the other tasks' elites."""
-        scores = own - self.rules.crowding * crowding(usages, load(elites, task))
+    def _beside(self, own: Floats, usages: Floats, of_load: Floats) -> Floats:
+        """Return the scores of one task's candidates, (n,), from their *own* part and other tasks' load."""
+        scores = own - self.rules.crowding * crowding(usages, of_load)
         return self.rng.permutation(scores) if self.rules.shuffle == "all" else scores
+
+    def _stages(self, candidates: Ranked) -> list[int]:
+        """Return the stage of each task, which all of its candidates have."""
+        n = candidates.member.shape[1]
+        stages: list[int] = stages_of(candidates.population[::n], self.layout).tolist()
+        return stages
 
     def _own(self, candidates: Ranked) -> Floats:
         """Return the part of the scores that does not depend on other tasks, (tasks, n)."""
@@ -181,9 +196,11 @@ class Search:
         total = -self.rules.usage_cost * used
         if not np.isnan(candidates.surrogate).all():
             score = candidates.surrogate
-            median = np.median(score, axis=1, keepdims=True)
-            deviation = np.median(np.abs(score - median), axis=1, keepdims=True)
-            total = total + self.rules.surrogate * (score - median) / np.maximum(deviation, 1e-9)
+            centred = score - np.median(score, axis=1, keepdims=True)
+            scale = np.median(np.abs(centred), axis=1, keepdims=True)
+            # If most candidates are equal, the median deviation is 0 and says nothing about the others.
+            scale = np.where(scale > 0, scale, np.abs(centred).mean(axis=1, keepdims=True))
+            total = total + self.rules.surrogate * centred / np.where(scale > 0, scale, 1)
         return np.asarray(total, np.float64)
 
     def breed(self, parents: Ranked, merit: Floats) -> Ranked:
@@ -208,6 +225,8 @@ class Search:
         pairs = np.stack([ancestors[first], ancestors[second]], axis=1)
         pairs[origins != Origin.CROSSOVER, 1] = -1
         pairs[origins == Origin.FRESH, 0] = -1
+        rootless = pairs[:, 0] < 0  # a child of a fresh one descends from no member either
+        origins[rootless], pairs[rootless] = Origin.FRESH, -1
         shape = tasks, count
         unknown = np.full(shape, np.nan)
         return Ranked(
@@ -224,12 +243,12 @@ class Search:
 
         The *elites* stay; children are judged beside them.
         """
-        candidates = self.judged(members, judge)
+        candidates = self._shuffled(self.judged(members, judge))
         scores = self.scores(candidates, elites)
         size = members.member.shape[1]
         for _ in range(self.rules.generations):
             children = self.judged(self.breed(candidates, scores), judge)
-            candidates = candidates.joined(children)
+            candidates = self._shuffled(candidates.joined(children))
             scores = self.scores(candidates, elites)
             # Members are never dropped: they come first, the best children follow.
             best = size + np.argsort(-scores[:, size:], axis=1, kind="stable")[:, : self.rules.pool]
@@ -244,13 +263,14 @@ class Search:
         """
         size = len(start) // tasks
         candidates = self.members(start, tasks)
-        leaders = candidates.usage[:, 0].copy()
+        leaders, stages = candidates.usage[:, 0].copy(), self._stages(candidates)
         for _ in range(self.rules.first_generations):
             scores = self.scores(candidates, leaders)
             candidates = candidates.joined(self.breed(candidates, scores))
             own, scores = self._own(candidates), np.empty(candidates.member.shape)
             for task in self.rng.permutation(tasks):
-                scores[task] = self._beside(own[task], candidates.usage[task], leaders, task)
+                of_load = load(leaders, task, stages[task])
+                scores[task] = self._beside(own[task], candidates.usage[task], of_load)
                 leaders[task] = candidates.usage[task, scores[task].argmax()]
             best = np.argsort(-scores, axis=1, kind="stable")[:, : max(self.rules.pool, size)]
             candidates = candidates.rows(best)

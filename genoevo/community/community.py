@@ -135,6 +135,8 @@ class Community(TaskPopulations):
     def from_state(cls, state: State) -> Community:
         """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
         community = cls._restored(state, ("memory",))
+        if "record" in state:
+            raise ValueError("this is the state of a community whose genotypes keep a record; see RecordCommunity")
         tasks = community.tasks
         community._history = GrowthHistory.from_state(state["memory"], len(tasks))
         if replaced := state.get("replaced"):

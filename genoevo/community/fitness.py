@@ -6,15 +6,17 @@ ones with less weight, and two genotypes count as different only if their interv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo._types import Flags, Floats, Ints
-from genoevo.state import State, check_array, check_state
+from genoevo.state import LATER, State, check_array, check_state
 
+Rule = Literal["round", "record"]
+Noise = Literal["elite", "both"]
 _SPREAD_EPISODES = 20  # over which a task's mean return and its spread are averaged
 
 
@@ -35,21 +37,26 @@ class Selection:
     resolution : in [0, 1]
         Standard error of a success rate below which two genotypes that cannot be told apart count as equal: then
         the one that uses fewer modules is better.
+    rejection_noise
+        What a genotype must be worse by than the elite to be replaced, in units of the confidence: the standard error
+        of the ``elite``, or that of the difference of ``both``, which spares genotypes with few episodes.
 
     """
 
-    rule: Literal["round", "record"] = "round"
+    rule: Rule = "round"
     memory: float = 0.95
     confidence: float = 1.0
     resolution: float = 0.05
+    rejection_noise: Noise = field(default="elite", metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
-        check_choice("rule", self.rule, get_args(Literal["round", "record"]))
+        check_choice("rule", self.rule, get_args(Rule))
         check_between("memory", self.memory, 0, 1)
         check_at_least("confidence", self.confidence, 0)
         check_between("resolution", self.resolution, 0, 1)
+        check_choice("rejection_noise", self.rejection_noise, get_args(Noise))
 
 
 class Estimate(NamedTuple):
@@ -108,7 +115,12 @@ class FitnessRecord:
         )
 
     def add(self, tasks: Ints, genotypes: Ints, success: Flags, returns: Floats) -> None:
-        """Add n episodes, one at most of each task: (n,) each; *genotypes* count within their task."""
+        """Add n episodes, one at most of each task: (n,) each; *genotypes* count within their task.
+
+        ValueError for a second episode of a task, a task or genotype that is not there, a success outside [0, 1] or a
+        return that is not finite. Nothing is changed then.
+        """
+        self._check(tasks, genotypes, success, returns)
         first = np.isnan(self.mean_return[tasks])
         mean = np.where(first, returns, self.mean_return[tasks])
         squared = np.where(first, 0.0, self.squared_spread[tasks])
@@ -127,6 +139,17 @@ class FitnessRecord:
         self.squared_spread[tasks] = squared + share * (deviation**2 - squared)
         self._present[tasks, genotypes] = True
 
+    def _check(self, tasks: Ints, genotypes: Ints, success: Flags, returns: Floats) -> None:
+        if len(np.unique(tasks)) < len(tasks):
+            raise ValueError(f"a task has at most one episode at a time, got tasks {tasks.tolist()!r:.80}")
+        for name, values, count in zip(("tasks", "genotypes"), (tasks, genotypes), self.age.shape, strict=True):
+            if not ((values >= 0) & (values < count)).all():
+                raise ValueError(f"{name} must be from 0 to {count - 1}, got {values.tolist()!r:.80}")
+        if not ((success >= 0) & (success <= 1)).all():
+            raise ValueError(f"success must be between 0 and 1, got {success.tolist()!r:.80}")
+        if not np.isfinite(returns).all():
+            raise ValueError(f"returns must be finite, got {returns.tolist()!r:.80}")
+
     def count_round(self) -> None:
         """Count the round in the age of every genotype that had an episode in it."""
         self.age += self._present
@@ -138,12 +161,16 @@ class FitnessRecord:
             sums *= memory
 
     def follow(self, rows: Ints) -> None:
-        """Reorder the genotypes of each task; *rows* (tasks, size) are their places before, -1 for new ones."""
-        new = rows < 0
-        for name, empty in (("episodes", 0), ("successes", 0), ("advantages", 0), ("age", 0), ("surrogate", np.nan)):
-            moved = np.take_along_axis(getattr(self, name), np.maximum(rows, 0), axis=1)
-            setattr(self, name, np.where(new, empty, moved).astype(moved.dtype))
-        self._present = np.zeros_like(new)
+        """Reorder the first n genotypes of each task; *rows* (tasks, n) are their places before, -1 for new ones.
+
+        The others stay.
+        """
+        new, n = rows < 0, rows.shape[1]
+        for name in ("episodes", "successes", "advantages", "age", "surrogate", "_present"):
+            array = getattr(self, name)
+            moved = np.take_along_axis(array, np.maximum(rows, 0), axis=1)
+            moved[new] = np.nan if name == "surrogate" else 0
+            setattr(self, name, np.concatenate([moved, array[:, n:]], axis=1))
 
     @property
     def success(self) -> Estimate:
@@ -169,19 +196,24 @@ class FitnessRecord:
         count = np.clip(self.task_episodes, 1, _SPREAD_EPISODES)
         return Estimate(self.mean_return, np.sqrt(self.squared_spread / count))
 
-    def better(self, challenger: Ints, incumbent: Ints, used: Ints, rule: Selection) -> Flags:
+    def better(self, challenger: Ints, incumbent: Ints, used: Ints, rule: Selection, *, both: bool = False) -> Flags:
         """Return for each task whether *challenger* (tasks,) is better than *incumbent* (tasks,), both places.
 
-        Success decides first, then return: the lower bound of one must pass the mean of the other. If neither tells
-        them apart, and both are known to within the resolution, the one with fewer *used* (tasks, size) modules is
-        better. A genotype without an episode is not better than any.
+        Success decides first, then return: the lower bound of one must pass the mean of the other, or with *both* the
+        difference its own standard error. If neither tells them apart, and both are known to within the resolution,
+        the one with fewer *used* (tasks, size) modules is better. A genotype without an episode is not better than
+        any.
         """
         tasks = np.arange(len(self.age))
 
         def decided(estimate: Estimate) -> tuple[Flags, Flags]:
-            mean, error = estimate.mean, rule.confidence * estimate.error
-            ours, theirs = mean[tasks, challenger], mean[tasks, incumbent]
-            return ours - error[tasks, challenger] > theirs, theirs - error[tasks, incumbent] > ours
+            (ours, our), (theirs, their) = (
+                (estimate.mean[tasks, places], rule.confidence * estimate.error[tasks, places])
+                for places in (challenger, incumbent)
+            )
+            if both:
+                our = their = np.hypot(our, their)
+            return ours - our > theirs, theirs - their > ours
 
         by_success, against = decided(self.success)
         by_return, against_return = decided(self.advantage)
@@ -193,8 +225,8 @@ class FitnessRecord:
         return np.asarray(won & (self.age[tasks, challenger] > 0))
 
     def as_arrays(self) -> dict[str, Any]:
-        """Return all arrays by name."""
-        return {name.removeprefix("_"): getattr(self, name) for name in self.__slots__}
+        """Return copies of all arrays by name."""
+        return {name.removeprefix("_"): getattr(self, name).copy() for name in self.__slots__}
 
     @classmethod
     def from_state(cls, state: State, tasks: int, size: int) -> FitnessRecord:
@@ -204,10 +236,29 @@ class FitnessRecord:
         fresh, arrays = cls.fresh(tasks, size).as_arrays(), {}
         for name, empty in fresh.items():
             arrays[name] = check_array(name, state[name], empty.dtype.type, empty.shape)
-        if any((arrays[name] < 0).any() for name in ("episodes", "successes", "age", "task_episodes")):
-            raise ValueError("a fitness record counts less than 0 episodes, successes or rounds")
+        _check_sums(arrays)
         arrays["_present"] = arrays.pop("present")
         return cls(**arrays)
+
+
+def _check_sums(arrays: dict[str, Any]) -> None:
+    """Raise ValueError unless the arrays of a record are what episodes can add up to."""
+    unknown = np.isnan(arrays["mean_return"])  # the task had no episode yet
+    for name in ("episodes", "advantages", "task_episodes"):
+        _check_record(name, np.isfinite(arrays[name]), "finite")
+    for name, most in (("successes", "episodes"), ("task_successes", "task_episodes")):
+        # Both sums are rounded alike, so that this holds exactly.
+        _check_record(name, (arrays[name] >= 0) & (arrays[name] <= arrays[most]), f"from 0 to {most}")
+    _check_record("age", arrays["age"] >= 0, "at least 0")
+    _check_record("mean_return", unknown | np.isfinite(arrays["mean_return"]), "finite or NaN")
+    spread = arrays["squared_spread"]
+    possible = np.where(unknown, np.isnan(spread), np.isfinite(spread) & (spread >= 0))
+    _check_record("squared_spread", possible, "at least 0, and NaN exactly if mean_return is")
+
+
+def _check_record(name: str, good: Flags, allowed: str) -> None:
+    if not good.all():
+        raise ValueError(f"{name} of a fitness record must be {allowed}")
 
 
 def _rate(successes: Floats, episodes: Floats) -> Estimate:

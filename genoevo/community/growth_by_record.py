@@ -2,7 +2,8 @@
 
 The best score of single episodes, with which :class:`~genoevo.community.growth_rule.GrowthHistory` compares, cannot
 be beaten after one lucky success. Here a task improves if the lower bound of its success rate, or while it has none
-of its mean return, passes the value of its last improvement.
+of its mean return, rises above that of its last improvement. Few lucky episodes prove a low bound only, and what
+falls clearly below its best has it to reach again.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from genoevo._types import Flags, Floats, Ints
-from genoevo.community.fitness import FitnessRecord
+from genoevo.community.fitness import Estimate, FitnessRecord
 from genoevo.state import State, check_array, check_state
 
 _FAILS = 0.05  # a success rate below this is none
+_LEAST = 0.1  # standard errors by which a bound must rise: it converges for ever if success stays where it is
 
 
 @dataclass(slots=True)
@@ -28,11 +30,11 @@ class RecordHistory:
     stagnant : int64
         Rounds since the last improvement; 0 while a new module has not been judged.
     best_success, best_return : float64
-        Success rate and mean return at the last improvement; -inf before the first.
+        Lower bounds of success rate and mean return at the last improvement; -inf before the first.
     waiting : bool
         Whether the newest module has been added and no episode has judged its use yet.
     unused : int64
-        Rounds in which the elite did not use the newest module.
+        Rounds in a row in which the elite did not use the newest module.
 
     """
 
@@ -60,15 +62,14 @@ class RecordHistory:
         judged = ((newest > threshold) & (record.age[:, : newest.shape[1]] > 0)).any(axis=1)
         self.waiting &= ~judged
         success, mean_return = record.task_success, record.task_return
-        by_success = success.mean - confidence * success.error > self.best_success
-        by_return = mean_return.mean - confidence * mean_return.error > self.best_return
+        by_success, proven_success = _risen(success, self.best_success, confidence)
+        by_return, proven_return = _risen(mean_return, self.best_return, confidence)
         fails = (record.task_successes <= _FAILS * record.task_episodes) & np.isneginf(self.best_success)
         better = by_success & ~fails | by_return & fails
-        better |= np.isneginf(self.best_success) & ~fails  # the first successes
-        self.best_success = np.where(better & ~fails, success.mean, self.best_success)
-        self.best_return = np.where(better, mean_return.mean, self.best_return)
+        self.best_success = np.where(better & ~fails, proven_success, _fallen(success, self.best_success, confidence))
+        self.best_return = np.where(better, proven_return, _fallen(mean_return, self.best_return, confidence))
         self.stagnant = np.where(better | mastered | self.waiting, 0, self.stagnant + 1)
-        self.unused = np.where((newest[:, 0] > threshold) | self.waiting, 0, self.unused + 1)
+        self.unused = np.where(newest[:, 0] > threshold, 0, self.unused + 1)
 
     def forget(self, grown: list[int], shrunk: list[int]) -> None:
         """Start anew for tasks whose stage has changed: they have `patience` rounds to improve again."""
@@ -79,14 +80,31 @@ class RecordHistory:
         self.waiting[shrunk] = False
 
     def as_arrays(self) -> dict[str, Any]:
-        """Return the five arrays by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return copies of the five arrays by name."""
+        return {name: getattr(self, name).copy() for name in self.__slots__}
 
     @classmethod
     def from_state(cls, state: State, tasks: int) -> RecordHistory:
         """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
         check_state("a community's growth history", state, cls.__slots__)
-        fresh = cls.fresh(tasks).as_arrays()
-        return cls(
-            **{name: check_array(name, state[name], fresh[name].dtype.type, (tasks,)) for name in cls.__slots__}
-        )
+        fresh, arrays = cls.fresh(tasks).as_arrays(), {}
+        for name, empty in fresh.items():
+            arrays[name] = check_array(name, state[name], empty.dtype.type, (tasks,))
+        for name in ("stagnant", "unused"):
+            if (arrays[name] < 0).any():
+                raise ValueError(f"{name} of a community's growth history must be at least 0")
+        for name in ("best_success", "best_return"):
+            if np.isnan(arrays[name]).any():
+                raise ValueError(f"{name} of a community's growth history must be a number")
+        return cls(**arrays)
+
+
+def _risen(estimate: Estimate, best: Floats, confidence: float) -> tuple[Flags, Floats]:
+    """Return whether the lower bound of *estimate* has risen above *best*, and that bound."""
+    bound = estimate.mean - confidence * estimate.error
+    return bound > best + _LEAST * estimate.error, bound
+
+
+def _fallen(estimate: Estimate, best: Floats, confidence: float) -> Floats:
+    """Return *best*, or the upper bound of *estimate* if that is lower; NaN is no bound."""
+    return np.asarray(np.fmin(best, estimate.mean + max(confidence, 1.0) * estimate.error))

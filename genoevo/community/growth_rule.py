@@ -154,8 +154,14 @@ def resized(
     layout: StagedLayout,
     fill: growing.Fill,
     rng: np.random.Generator,
+    *,
+    keep: growing.Keep = "prefix",
 ) -> Population:
-    """Return *population*, *size* genotypes per task, with the tasks *grown* and *shrunk* by one stage."""
+    """Return *population*, *size* genotypes per task, with the tasks *grown* and *shrunk* by one stage.
+
+    *fill* and *keep* are those of :func:`~genoevo.operators.growth.grow` and
+    :func:`~genoevo.operators.growth.shrink`.
+    """
     within = np.arange(size)
     if grown:
         rows = (np.array(grown)[:, None] * size + within).ravel()
@@ -166,5 +172,5 @@ def resized(
         population = population.replaced(rows, larger)
     if shrunk:
         rows = (np.array(shrunk)[:, None] * size + within).ravel()
-        population = population.replaced(rows, growing.shrink(population[rows], layout))
+        population = population.replaced(rows, growing.shrink(population[rows], layout, keep=keep))
     return population

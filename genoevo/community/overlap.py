@@ -24,8 +24,8 @@ def usage(weights: Floats, stages: Ints, width: int) -> Floats:
 
     Returns
     -------
-    (n, width) float64, each row sums to 1: column k is module k's share of the output in proportion to all shares,
-    column 0 the weight of the embedding in the output itself.
+    (n, width) float64, each row sums to 1: column k is module k's share of the output, column 0 the weight of the
+    embedding in the output itself, both in proportion to their sum.
 
     """
     shares = output_shares(weights, stages)
@@ -40,17 +40,17 @@ def usage(weights: Floats, stages: Ints, width: int) -> Floats:
     return np.asarray(result / result.sum(axis=1, keepdims=True))
 
 
-def load(elites: Floats, task: int) -> Floats:
+def load(elites: Floats, task: int, stage: int) -> Floats:
     """Return what the other tasks' *elites* (tasks, width), rows of :func:`usage`, leave on each column for *task*.
 
-    The load is in units of the mean load of a module: 1 for even use. Column 0 counts as :data:`BYPASS_LOAD`.
+    The load is in units of the mean load of the modules of *stage*, the task's own: 1 for even use. Column 0 counts
+    as :data:`BYPASS_LOAD`.
     """
     others = elites.sum(axis=0) - elites[task]
-    mean = others[1:].mean()
-    if mean == 0:
-        return np.zeros_like(others)
-    others[0] = BYPASS_LOAD * mean
-    return np.asarray(others / mean)
+    mean = others[1 : stage + 1].mean()
+    found = others / mean if mean > 0 else np.zeros_like(others)
+    found[0] = BYPASS_LOAD
+    return np.asarray(found)
 
 
 def crowding(candidates: Floats, of_load: Floats) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from genoevo._check import check_choice, check_whole
-from genoevo._types import Floats, Ints
+from genoevo._types import Flags, Floats, Ints
 from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
 from genoevo.community.candidates import Candidates, Judge, Ranked, Search
 from genoevo.community.fitness import Estimate, FitnessRecord, Selection
@@ -139,7 +140,8 @@ class RecordCommunity(TaskPopulations):
     ) -> RecordRound:
         """Run one round for every task: elites, rejected genotypes, candidates, growth.
 
-        Every genotype must have had an episode since it was bred (:attr:`record`), or it keeps its place.
+        Add the round's episodes to :attr:`record` before. A genotype without any can neither become the elite nor be
+        rejected.
 
         Parameters
         ----------
@@ -163,21 +165,23 @@ class RecordCommunity(TaskPopulations):
         elites = choose_elites(record, effective, self.selection)
         order = elite_first(elites, self.size)
         self.population = self.population[order.ravel()]
-        self._follow_rows(order - np.arange(tasks)[:, None] * self.size)
+        record.follow(order - np.arange(tasks)[:, None] * self.size)
         used = np.take_along_axis(effective, order - np.arange(tasks)[:, None] * self.size, axis=1)
         rejected = rejections(record, used, self.selection)
         usages = self.usage()[:, 0]
         self.rounds += 1
         grown, shrunk = self._stage_changes(used[:, 0], stages, module_budget)
+        if not breed:  # nobody will come who tries a new module
+            self._history.waiting[:] = False
         search = self._search()
         chosen = search.members(self.population, tasks)
         if breed and self.candidates.children:
             candidates, scores = search.propose(chosen, usages, judge)
             chosen = candidates.rows(replacements(scores, rejected, self.candidates.inertia))
         self.population = resized(
-            chosen.population, grown, shrunk, self.size, self.layout, self.growth.fill, self.rng
+            chosen.population, grown, shrunk, self.size, self.layout, self.growth.fill, self.rng, keep="output"
         )
-        self._follow(chosen, grown + shrunk)
+        self._follow(chosen, grown + shrunk, usages)
         settled: list[int] = []
         if self.archive is not None and breed:
             elites_now, priced = self.population[:: self.size], price or self._effective
@@ -202,11 +206,17 @@ class RecordCommunity(TaskPopulations):
             origins=chosen.origins[:, 1:],
         )
 
-    def _follow(self, chosen: Ranked, moved: list[int]) -> None:
-        """Let the record follow the genotypes that stay; others of a task whose stage has changed start anew."""
+    def _follow(self, chosen: Ranked, moved: list[int], usages: Floats) -> None:
+        """Let the record follow the genotypes that stay.
+
+        In tasks whose stage has changed, all genotypes start anew but an elite whose usage is that of *usages*.
+        """
         sources = chosen.member.copy()
-        sources[moved, 1:] = -1
-        self._follow_rows(sources)
+        if moved:
+            sources[moved, 1:] = -1
+            changed = np.abs(self.usage()[:, 0] - usages).max(axis=1) > self.mating.usage_threshold
+            sources[changed, 0] = -1
+        self.record.follow(sources)
         own = self.record.surrogate[:, : self.size]
         own[:] = np.where(sources < 0, chosen.surrogate, own)
         # A genotype's fitness is its record; the population's own is for readers of the state.
@@ -215,11 +225,6 @@ class RecordCommunity(TaskPopulations):
         known[(self.record.age[:, : self.size] == 0).ravel()] = np.nan
         population = self.population
         self.population = Population(population.words, population.lengths, known, WEIGHTS)
-
-    def _follow_rows(self, rows: Ints) -> None:
-        """Let the record follow the population's genotypes, (tasks, size) places before; the archive's stay."""
-        rest = np.arange(self.size, self.record.age.shape[1])
-        self.record.follow(np.concatenate([rows, np.tile(rest, (len(rows), 1))], axis=1))
 
     def routes(self, population: Population) -> list[bytes]:
         """Return a key of the route of each genotype, see :func:`~genoevo.operators.routes.route_keys`."""
@@ -235,8 +240,8 @@ class RecordCommunity(TaskPopulations):
             len(stages), self.size, -1
         )
         newest = np.take_along_axis(shares, stages[:, None, None], axis=2)[..., 0]
-        threshold = self.mating.usage_threshold
-        self._history.update(self.record, mastered, self.selection.confidence, newest, threshold)
+        confidence, threshold = self.selection.confidence, self.mating.usage_threshold
+        self._history.update(self.record, mastered, confidence, newest, threshold)
         grown, shrunk = stage_changes(
             self.growth,
             stagnant=self._history.stagnant,
@@ -256,6 +261,12 @@ class RecordCommunity(TaskPopulations):
         self._history.forget(grown, shrunk)
         return grown, shrunk
 
+    def rewrite(self, genes: npt.ArrayLike) -> Flags:
+        """As for other communities; the record of a genotype that changes starts anew."""
+        changed = super().rewrite(genes)
+        self.record.follow(np.where(changed.reshape(-1, self.size), -1, np.arange(self.size)))
+        return changed
+
     def state_dict(self) -> State:
         """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
         return {
@@ -271,13 +282,13 @@ class RecordCommunity(TaskPopulations):
     @classmethod
     def from_state(cls, state: State) -> RecordCommunity:
         """Resume from what :meth:`state_dict` gave, bit for bit; ValueError if it is not the state of a community."""
-        check_state("a community", state, ("selection", "candidates", "frontier", "record", "memory"))
-        rules: dict[str, Any] = {
-            "selection": rebuild(Selection, state["selection"]),
-            "candidates": rebuild(Candidates, state["candidates"]),
-            "frontier": rebuild(Frontier, state["frontier"]),
-        }
-        community = cls._restored(state, **rules)
+        check_state("a community with records", state, ("selection", "candidates", "record", "memory"))
+        frontier = rebuild(Frontier, state["frontier"]) if "frontier" in state else Frontier()
+        # Without candidates, so that no search for a first generation is made.
+        community = cls._restored(state, selection=rebuild(Selection, state["selection"]), frontier=frontier)
+        community.candidates = rebuild(Candidates, state["candidates"])
+        if (highest := int(community.stages.max())) > community.growth.max_modules:
+            raise ValueError(f"stage {highest} is above max_modules ({community.growth.max_modules})")
         tasks = len(community.tasks)
         if community.archive is not None:
             check_state("a community", state, ("archive",))

@@ -16,6 +16,7 @@ from genoevo.layout import StagedLayout
 from genoevo.population import Population
 
 Fill = Literal["random", "preserve", "explore"]
+Keep = Literal["prefix", "output"]
 
 
 def grow(
@@ -60,10 +61,32 @@ def grow(
     return Population.from_bits(bits, lengths, weights=population.weights)
 
 
-def shrink(population: Population, layout: StagedLayout) -> Population:
-    """Shrink each genotype by one stage: remove its last segment. The inverse of :func:`grow`.
+def shrink(population: Population, layout: StagedLayout, *, keep: Keep = "prefix") -> Population:
+    """Shrink each genotype by one stage: its newest module goes.
 
-    Raises ValueError if a genotype is of stage 1.
+    Parameters
+    ----------
+    population
+        Genotypes of any legal stages but 1. They are not changed.
+    layout
+        The layout of the genotypes.
+    keep
+        ``prefix``: the last segment goes, and the inputs of the newest module become those of the output: the inverse
+        of :func:`grow`. ``output``: the segment of the newest module goes, and its code in that of the output, so
+        that a genotype which does not use the module keeps its policy [O].
+
+    Returns
+    -------
+    A new, unevaluated population. ValueError if a genotype is of stage 1.
+
     """
-    lengths = np.array([layout.length(int(stage) - 1) for stage in stages_of(population, layout)], dtype=np.int64)
-    return Population.from_bits(population.bits(), lengths, weights=population.weights)
+    check_choice("keep", keep, get_args(Keep))
+    stages = stages_of(population, layout)
+    lengths = np.array([layout.length(int(stage) - 1) for stage in stages], dtype=np.int64)
+    bits = population.bits()
+    if keep == "output":
+        for stage in np.unique(stages):
+            rows = stages == stage
+            *_, inputs, output = layout.segments(int(stage))
+            bits[rows, inputs] = bits[rows, output.start : output.stop - layout.precision]
+    return Population.from_bits(bits, lengths, weights=population.weights)

@@ -8,9 +8,11 @@ from deap import base
 from hypothesis import strategies as st
 
 from genoevo import Community, Evolution, FlatLayout, Genotype, StagedLayout
+from genoevo.community import Candidates, Frontier, Growth, RecordCommunity
 from genoevo.interop.deap import register
 from genoevo.problems import PROBLEMS
-from genoevo.state import load
+from genoevo.state import load, save
+from tests.engine.records import community, play
 
 pytestmark = pytest.mark.usefixtures("little_memory")
 
@@ -43,6 +45,29 @@ def test_a_damaged_state_file_is_refused_or_read(name, count, fuzz, damaged, tmp
         assert [entry.name for entry in tmp_path.iterdir()] == ["state.npz"]
 
     fuzz(check, count, damaged(FIXTURES / name))
+
+
+@counts(100, 3000)
+def test_a_damaged_state_of_a_community_with_records_is_refused_or_goes_on(count, fuzz, damaged, tmp_path):
+    rules = {"growth": Growth(unused_patience=3), "frontier": Frontier(size=2, trial_rounds=1)}
+    one = community(2, candidates=Candidates(children=2, first_generations=1), **rules)
+    play(one, [0.5, 0.0, 1.0])
+    path, whole = tmp_path / "state.npz", tmp_path / "whole.npz"
+    save(whole, one.state_dict())
+
+    def check(data):
+        path.write_bytes(data)
+        try:
+            resumed = RecordCommunity.from_state(load(path))
+        except ValueError as error:
+            check_short(error)
+        else:
+            resumed.state_dict()
+            if resumed.candidates.children * resumed.candidates.generations * len(resumed.population) < 10**4:
+                resumed.step()
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["state.npz", "whole.npz"]
+
+    fuzz(check, count, damaged(whole))
 
 
 @counts(100, 2000)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from genoevo import Genotype, Population, StagedLayout, decode
 from genoevo.operators.growth import grow, shrink
 
-fills = pytest.mark.parametrize("fill", ["random", "preserve"])
+fills = pytest.mark.parametrize("fill", ["random", "preserve", "explore"])
 precisions = st.integers(1, 16)
 stages_of_rows = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
@@ -74,6 +74,49 @@ def test_the_old_output_weights_become_the_new_modules_inputs(fill, stage, p, se
     grown = grow(population, layout, np.random.default_rng(1), fill=fill)
     for old, new in zip(decode(population[0], layout), decode(grown[0], layout)[:-1], strict=True):
         np.testing.assert_allclose(new, old, rtol=1e-14)
+
+
+@given(stages=stages_of_rows, p=precisions, seed=st.integers(0, 99))
+def test_explore_is_preserve_with_the_largest_code_for_the_new_module(stages, p, seed):
+    layout = StagedLayout(p)
+    population = staged(stages, layout, seed)
+    explored, preserved = (
+        grow(population, layout, np.random.default_rng(1), fill=f) for f in ("explore", "preserve")
+    )
+    for new, old in zip(strings(explored), strings(preserved), strict=True):
+        assert (new[:-p], new[-p:]) == (old[:-p], "1" * p)
+
+
+@given(stages=stages_of_rows, p=precisions, seed=st.integers(0, 99), fill=st.sampled_from(["preserve", "explore"]))
+def test_a_shrink_that_keeps_the_output_undoes_growth_that_copies_it(check_well_formed, stages, p, seed, fill):
+    layout = StagedLayout(p)
+    population = staged(stages, layout, seed)
+    back = shrink(grow(population, layout, np.random.default_rng(1), fill=fill), layout, keep="output")
+    check_well_formed(back)
+    assert strings(back) == strings(population)
+
+
+@given(stages=st.lists(st.integers(2, 7), min_size=1, max_size=6), p=precisions, seed=st.integers(0, 99))
+def test_a_shrink_that_keeps_the_output_removes_the_modules_inputs_and_its_code(stages, p, seed):
+    layout = StagedLayout(p)
+    population = staged(stages, layout, seed)
+    shrunk = shrink(population, layout, keep="output")
+    for stage, old, new in zip(stages, strings(population), strings(shrunk), strict=True):
+        *rest, _, output = layout.segments(stage)
+        assert new == old[: rest[-1].stop if rest else 0] + old[output][:-p]
+
+
+def test_a_genotype_that_does_not_use_its_newest_module_keeps_its_output_without_it():
+    layout = StagedLayout(2)
+    unused = Population.from_genotypes([Genotype("1001" + "110011" + "01110000")])
+    before, after = (decode(each[0], layout) for each in (unused, shrink(unused, layout, keep="output")))
+    np.testing.assert_allclose(after[-1], before[-1][:-1], atol=1e-3)
+    np.testing.assert_array_equal(after[0], before[0])
+
+
+def test_an_unknown_part_to_keep_is_refused(rng):
+    with pytest.raises(ValueError, match="keep must be one of output, prefix, got 'all'"):
+        shrink(Population.random(2, 18, rng), StagedLayout(2), keep="all")
 
 
 def test_preserve_needs_no_randomness(rng):

@@ -2,8 +2,9 @@
 
 ``python tests/engine/torture.py 100`` prints how many of so many searches ended bit-identical to the same search
 never killed, and how many kills fell inside a save, which leaves a half-written file beside the state; exit code 1
-where one did not. A search is of one kind (plain, islands with everything remembered, community) and one seed, and
-saves every generation, so that saving takes most of its time. Each stretch of it is a process of its own.
+where one did not. A search is of one kind (plain, islands with everything remembered, community, community with
+records and candidates) and one seed, and saves every generation, so that saving takes most of its time. Each stretch
+of it is a process of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ import numpy as np
 
 from genoevo import Community, Evolution, FlatLayout, Islands, Population, Record, StagedLayout, Stop, Survival
 from genoevo.checkpoint import Checkpoint
+from genoevo.community import Candidates, Frontier, Growth, RecordCommunity
 from genoevo.evaluation import Vectorised
 from genoevo.operators import LengthPolicy, Reproduction
 from genoevo.state import load
 
-KINDS = ("plain", "islands", "community")
+KINDS = ("plain", "islands", "community", "records")
 
 
 def ones(population: Population) -> np.ndarray:
@@ -42,6 +44,8 @@ def search(kind: str, seed: int, path: Path, generations: int) -> None:
         state = checkpoint.load()
         if kind == "community":
             _community(state, seed, checkpoint, generations)
+        elif kind == "records":
+            _records(state, seed, checkpoint, generations)
         else:
             _evolution(kind, state, seed, checkpoint, generations)
 
@@ -72,6 +76,25 @@ def _community(state: dict | None, seed: int, checkpoint: Checkpoint, generation
     while community.rounds < generations:
         rng = np.random.default_rng([seed, community.rounds])
         community.step(rng.random((4, 3)), rng.random((4, 3)))
+        checkpoint(community)
+
+
+def _records(state: dict | None, seed: int, checkpoint: Checkpoint, generations: int) -> None:
+    rules: dict[str, Any] = {
+        "candidates": Candidates(children=4, first_generations=3, surrogate=1.0, inertia=1.0),
+        "growth": Growth(patience=3, warmup_rounds=2, fill="explore", unused_patience=4),
+        "frontier": Frontier(size=2, trial_rounds=1),
+    }
+    if state is None:
+        community = RecordCommunity(StagedLayout(2), list("abcd"), seed=seed, **rules)
+    else:
+        community = RecordCommunity.from_state(state)
+    while community.rounds < generations:
+        rng = np.random.default_rng([seed, community.rounds])
+        acting = [*np.arange(community.size)[:, None].repeat(4, axis=1)]
+        for places in [*acting, community.size + community.archive.acting(community.rounds)]:
+            community.record.add(np.arange(4), places, rng.random(4) < 0.4, rng.normal(size=4))
+        community.step(judge=lambda population, tasks: ones(population))
         checkpoint(community)
 
 

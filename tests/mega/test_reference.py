@@ -17,6 +17,7 @@ BESIDE = {
     "decoding.offset": {},
     "genotypes.start_stage": {"growth.max_modules": 10**6},
     "growth.max_modules": {"genotypes.start_stage": 1},
+    "growth.unused_patience": {"selection.rule": "record"},
     "reproduction.mutation_threshold": {"reproduction.crossover_threshold": 0},
     "reproduction.resize_rate": None,
     "reproduction.lengths.minimum": {},

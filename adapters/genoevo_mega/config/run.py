@@ -155,6 +155,7 @@ class Config(Settings):
             "genotypes.start": genotypes.start != "random",
             "candidates.children": self.candidates.children > 0,
             "frontier.size": self.frontier.size > 0,
+            "growth.unused_patience": self.growth.unused_patience is not None,
         }
         if not by_record and any(needs.values()):
             name = next(name for name, given in needs.items() if given)

@@ -46,6 +46,10 @@ def community_from_state(
 
     """
     by_record = settings.selection.rule == "record"
+    if ("record" in state) != by_record:
+        raise UserError(
+            f"config.yaml: selection.rule = {settings.selection.rule!r} differs from the rules of the run"
+        )
     community = RecordCommunity.from_state(state) if by_record else Community.from_state(state)
     for rules in (*_RULES, *(_RECORD_RULES if by_record else ())):
         if getattr(community, rules) != getattr(settings, rules):

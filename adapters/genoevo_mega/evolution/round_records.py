@@ -16,7 +16,8 @@ def genealogy(done: Round | RecordRound) -> dict[str, Any]:
 
     ``survivors``: for each task the place, within its population, of the genotype that stays and becomes the first of
     the next generation. ``children``: for each task its other genotypes, each [origin, parent, parent], with
-    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community; -1 means no parent.
+    :class:`~genoevo.operators.reproduction.Origin` and rows of the evaluated community; -1 means no parent. The
+    origin of a genotype that stays is -1, if genotypes keep a record, and its parent is itself.
     """
     children = np.concatenate([done.origins[:, :, None], done.parents], axis=2)
     return {"survivors": done.elites.tolist(), "children": children.tolist()}
@@ -103,5 +104,6 @@ def rank_correlation(scores: Doubles, results: Doubles, age: Ints) -> float | No
 
 
 def _centred_ranks(values: Doubles) -> Doubles:
-    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    return np.asarray(order - order.mean())
+    """Return the ranks of (n,) values, equal ones with the mean of theirs, minus their mean."""
+    below = (values[:, None] > values).sum(axis=1)
+    return np.asarray(below + (values[:, None] == values).sum(axis=1) / 2 - len(values) / 2)

@@ -257,8 +257,6 @@ def load_policy(path: Path, config: Config, suite: Suite) -> tuple[SacAgent, Str
     agent = make_agent(config, suite)
     while len(agent.actor.pool) < pool:
         agent.grow()
-    while len(agent.actor.pool) > pool:
-        agent.shrink()
     agent_state.load(path / AGENT, agent)
     agent.updates = state["updates"]
     arrays = part_of("evolver/", read_arrays(path))
