@@ -24,7 +24,8 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     directory
         A run, such as ``genoevo mega train`` makes.
     options
-        For the loader of that kind of run; MEGA's takes ``seed``, for actions that are drawn.
+        For the loader of that kind of run; MEGA's takes ``seed``, for actions that are drawn, and ``checkpoint``:
+        ``latest``, ``best`` or a step.
 
     Raises
     ------

@@ -90,7 +90,7 @@ class MegaRuns:
         return MegaTraining(resume(directory, observer))
 
     def load_policy(self, directory: Path, **options: Any) -> Policy:
-        """Return the policies of all tasks; the option ``seed`` is for actions that are drawn."""
+        """Return the policies of all tasks; options are ``seed``, for actions that are drawn, and ``checkpoint``."""
         from genoevo_mega.policies.policy import load_policy
 
         return load_policy(directory, **options)

@@ -59,12 +59,14 @@ class NewRows:
 class Loaded:
     """The checkpoint that a run was loaded from, or last written to; None for a new run.
 
-    ``segments`` are those of its replay. ``damaged`` are the corrupt checkpoints that were newer.
+    ``segments`` are those of its replay. ``damaged`` are the corrupt checkpoints that were newer, ``later`` the
+    intact ones from which the run is not to be resumed. Both are set aside when the run continues.
     """
 
     path: Path | None = None
     segments: list[Segment] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
+    later: list[Path] = field(default_factory=list)
 
 
 def newest_whole(
@@ -129,12 +131,13 @@ class CheckpointStore:
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
         found = [*manifest.newest_first(directory), *earlier(directory)]
-        later = [path for path in found if path not in loaded.damaged]
+        later = [path for path in found if path not in (*loaded.damaged, *loaded.later)]
         if later[:1] != [loaded.path] * len(later[:1]):
             raise UserError(f"{directory} was written by another process in the meantime; resume it again")
         try:
-            while loaded.damaged:
-                _set_aside(loaded.damaged.pop())
+            for paths, suffix in ((loaded.damaged, "damaged"), (loaded.later, "later")):
+                while paths:
+                    _set_aside(paths.pop(), suffix)
             # The number of a segment is never reused, so that no segment can be taken for another.
             folder = directory / REPLAY
             names = [path.name.partition(".")[0] for path in folder.iterdir()] if folder.is_dir() else []
@@ -158,6 +161,12 @@ class CheckpointStore:
     def busy(self) -> bool:
         """Whether a checkpoint is being written."""
         return self._thread is not None and self._thread.is_alive()
+
+    def best_evaluation(self) -> float:
+        """Return the highest success of an evaluation of a checkpoint's own policy, -1 if there is none; waits."""
+        self.wait()
+        scores = [content.own_score for content in manifest.read_all(self.directory, self._kind).values()]
+        return max((score.success for score in scores if score and score.evaluated), default=-1.0)
 
     def check(self) -> None:
         """Raise StorageError if the writing thread has failed."""
@@ -246,13 +255,10 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         """Remove everything that no kept checkpoint needs, and the leftovers of a crash."""
-        manifests: dict[Path, Manifest] = {}
-        for path in manifest.newest_first(self.directory):
-            try:
-                manifests[path] = manifest.read(path, self._kind)
-            except CorruptFileError:
-                continue  # not ours to remove
-        kept = set(list(manifests)[: self._keep]) | {manifest.best(manifests)}
+        manifests = manifest.read_all(self.directory, self._kind)  # corrupt ones are not ours to remove
+        last_of_step = {content.step: path for path, content in reversed(manifests.items())}
+        newest = [path for path in manifests if path in last_of_step.values()]
+        kept = {*newest[: self._keep], manifest.best({path: manifests[path] for path in newest})}
         needed = {segment.name for path in manifests if path in kept for segment in manifests[path].replay}
         for path in manifests.keys() - kept:
             path.rename(path.with_name(f"{path.name}.old"))
@@ -275,10 +281,10 @@ def _write_file(path: Path, content: dict[str, Any], marks: dict[str, str]) -> N
         path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _set_aside(damaged: Path) -> None:
+def _set_aside(path: Path, suffix: str) -> None:
     # Its new name is not a checkpoint's name, or it would count as the newest.
     for number in itertools.count(1):
-        beside = damaged.with_name(f"{damaged.name}.damaged" + (f"-{number}" if number > 1 else ""))
+        beside = path.with_name(f"{path.name}.{suffix}" + (f"-{number}" if number > 1 else ""))
         if not beside.exists():
-            damaged.rename(beside)
+            path.rename(beside)
             return

@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +25,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genoevo_runs import files
-from genoevo_runs.errors import CorruptFileError, abbreviated
+from genoevo_runs.errors import CorruptFileError, UserError, abbreviated
 
 CHECKPOINTS, REPLAY, MANIFEST = "checkpoints", "replay", "manifest.json"
+LATEST, BEST = "latest", "best"
+Which = str | int
+"""The checkpoint that is asked for: :data:`LATEST`, :data:`BEST` or a step."""
 
 _CHECKPOINT = re.compile(r"(\d{12})(?:-(\d+))?")
 
@@ -80,9 +84,10 @@ class Segment(Record):
 
 
 class Score(Record):
-    """The mean success of a checkpoint's policy, in the last evaluation or else in the last round of training.
+    """The mean success of a checkpoint's policy, in an evaluation or else in the last round of training.
 
-    *step* is the step at which it was measured. An evaluation counts more than training.
+    *step* is the step at which it was measured. In checkpoints of earlier versions an evaluation may be of an earlier
+    step than the checkpoint, and so of another policy. An evaluation counts more than training.
     """
 
     evaluated: bool
@@ -99,6 +104,11 @@ class Manifest(Record):
     score: Score | None
     files: Annotated[list[File], Field(max_length=100)]
     replay: list[Segment]
+
+    @property
+    def own_score(self) -> Score | None:
+        """The score, if it is that of this checkpoint's policy."""
+        return None if self.score is None or (self.score.evaluated and self.score.step != self.step) else self.score
 
 
 def write(path: Path, manifest: Manifest) -> None:
@@ -197,16 +207,48 @@ def name_after(directory: Path, step: int) -> str:
     return f"{step:012d}-{int(match[2] or 1) + 1}"
 
 
+def read_all(directory: Path, kind: Format) -> dict[Path, Manifest]:
+    """Return the manifests of a run directory's checkpoints, newest first, without corrupt ones."""
+    manifests = {}
+    for path in newest_first(directory):
+        with suppress(CorruptFileError):
+            manifests[path] = read(path, kind)
+    return manifests
+
+
 def best(manifests: dict[Path, Manifest]) -> Path | None:
-    """Return the checkpoint of the best policy: the first that was written after the best evaluation.
+    """Return the checkpoint whose policy succeeded most when it was evaluated, the last of several.
 
-    If nothing was evaluated, it is the last one whose round of training succeeded most. None if there is no score.
+    If none was evaluated, it is the last one whose round of training succeeded most. None if there is no score.
     """
+    return next(iter(best_first(manifests)), None)
 
-    def merit(path: Path) -> tuple[bool, float, int, int]:
-        manifest, score = manifests[path], manifests[path].score
+
+def best_first(manifests: dict[Path, Manifest]) -> list[Path]:
+    """Return the checkpoints that have a score, by :func:`best`."""
+
+    def merit(path: Path) -> tuple[bool, float, int]:
+        score = manifests[path].own_score
         assert score is not None
-        return score.evaluated, score.success, score.step, -manifest.step
+        return score.evaluated, score.success, score.step
 
-    scored = [path for path, manifest in manifests.items() if manifest.score is not None]
-    return max(scored, key=merit, default=None)
+    return sorted([path for path, content in manifests.items() if content.own_score], key=merit, reverse=True)
+
+
+def chosen(directory: Path, kind: Format, which: Which) -> list[Path]:
+    """Return the checkpoints that *which* allows, the preferred one first; none if there are no checkpoints.
+
+    ``latest`` allows all, newest first; ``best`` those with a score, see :func:`best`; a number those of that step,
+    the last one first. UserError, which names the checkpoints that there are, if *which* allows none of them.
+    """
+    manifests = read_all(directory, kind)
+    if which == LATEST or not manifests:
+        return newest_first(directory)
+    if which == BEST:
+        found = best_first(manifests)
+    else:
+        found = [path for path, content in manifests.items() if content.step == which and type(which) is int]
+    if not found:
+        steps = ", ".join(map(str, sorted({content.step for content in manifests.values()})))
+        raise UserError(f"checkpoint = {which!r}: must be {LATEST}, {BEST} or a step with a checkpoint: {steps}")
+    return found

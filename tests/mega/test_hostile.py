@@ -59,7 +59,7 @@ def test_a_run_that_names_a_module_of_gymnasiums_is_refused(hostile):
 
 @pytest.mark.parametrize("command", ["evaluate", "resume", "verify", "export"])
 def test_no_command_imports_what_a_run_names_through_gymnasium(hostile, command):
-    assert _genoevo(command, ".") in (1, 2)
+    assert _genoevo(command, ".") == 2
     assert not _was_run(hostile)
 
 

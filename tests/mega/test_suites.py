@@ -132,6 +132,12 @@ def test_a_suite_allowed_by_variable_is_found_in_the_working_directory(own_run, 
     assert _genoevo("evaluate", own_run, "--episodes", 1) == 0
 
 
+def test_verify_calls_a_missing_permission_no_damage(own_run, capsys):
+    assert _genoevo("verify", own_run) == 2
+    assert "names the suite walks_here:make, which is code" in capsys.readouterr().err
+    assert _genoevo("verify", own_run, "--suite", "walks_here:make") == 0
+
+
 @pytest.mark.parametrize("allowed", [(), ("--suite", "walks_here:make")])
 @pytest.mark.parametrize("command", ["report", "info", "compare"])
 def test_a_command_that_imports_no_suite_needs_no_permission_and_takes_it(own_run, command, allowed):

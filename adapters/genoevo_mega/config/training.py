@@ -72,6 +72,9 @@ class Checkpoints(Settings):
     """Environment steps of all tasks between checkpoints; 0 for one at the end only."""
     keep: Count = 2
     """Newest checkpoints that are kept, beside the one of the best policy."""
+    at_best: bool = True
+    """Whether an evaluation that succeeds more than all before is followed by a checkpoint, unless
+    ``every`` is 0. Otherwise only policies at a step of ``every`` can be kept as the best."""
 
 
 class Faults(Settings):

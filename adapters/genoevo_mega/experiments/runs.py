@@ -21,11 +21,13 @@ from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.experiments import sizes
 from genoevo_mega.training import checkpoint, migrate, throughput
+from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.digest import digest
 from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
 from genoevo_mega.training.status import Status
 from genoevo_mega.training.trainer import Trainer
-from genoevo_runs import files, rundir
+from genoevo_runs import files, manifest, rundir
+from genoevo_runs.manifest import LATEST, Which
 from genoevo_runs.run_kind import Tell, silent
 from genoevo_runs.settings import read_config
 
@@ -72,27 +74,33 @@ def read_origin(directory: Path) -> dict[str, Any]:
     return rundir.read_origin(directory, FORMAT, VERSION)
 
 
-def resume(directory: Path, observer: Observer = lambda status: None, tell: Tell = silent) -> Trainer:
-    """Return a run's trainer with the state of its newest intact checkpoint, or a new state if there is none.
+def resume(
+    directory: Path, observer: Observer = lambda status: None, tell: Tell = silent, which: Which = LATEST
+) -> Trainer:
+    """Return a run's trainer with the state of the checkpoint that *which* asks for, or a new state if there is none.
 
-    *tell* is called with a line about each corrupt checkpoint. UserError if all are corrupt.
+    *which* is that of :func:`genoevo_runs.manifest.chosen`. Later checkpoints are set aside when the run continues.
+    *tell* is called with a line about each of these and about each corrupt checkpoint. UserError if all are corrupt.
     """
     trainer = Trainer(open_config(directory), directory, observer)
     for name in read_origin(directory).get("nondeterministic", ()):
         tell(not_deterministic(name))
-    checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell)
+    checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell, which)
     return trainer
 
 
 def evaluate_run(
-    directory: Path, episodes: int, progress: Callable[[int], None], tell: Tell = silent
+    directory: Path, episodes: int, progress: Callable[[int], None], tell: Tell = silent, which: Which = LATEST
 ) -> dict[str, SuccessRate]:
-    """Return the success of each task's elite with greedy actions on the evaluation goals, by task name."""
+    """Return the success of each task's elite with greedy actions on the evaluation goals, by task name.
+
+    The policy is that of the checkpoint that *which* asks for, see :func:`genoevo_runs.manifest.chosen`.
+    """
     config = open_config(directory)
     suite = make_suite(config)
-    latest = checkpoint.find(directory, tell)
-    agent, evolver = checkpoint.load_policy(latest, config, suite)
-    first = first_goal(config.environment.change_at, checkpoint.read_state(latest)["steps"])
+    path = checkpoint.find(directory, tell, which)
+    agent, evolver = checkpoint.load_policy(path, config, suite)
+    first = first_goal(config.environment.change_at, checkpoint.read_state(path)["steps"])
     torch.set_num_threads(config.compute.threads)
     with RolloutPool(suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
         policy, length = greedy(agent, evolver.elite_routing()), config.environment.episode_length
@@ -111,18 +119,19 @@ def matched(config: Config) -> dict[str, Any] | None:
     return {"to": to, **{name: {"target": target, "parameters": count} for name, target, count in found_for}}
 
 
-def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:
-    """Return a summary of a run and its newest checkpoint as JSON values.
+def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[str, Any]:
+    """Return a summary of a run and of the checkpoint that *which* asks for, the newest by default, as JSON values.
 
     ``success`` is the rate in the last evaluation, or else in the last round of training; null before the first.
     ``masked``, if ``sac.mask_loss_above`` is set, counts the updates that left a task out. ``sizes`` is what
     :func:`~genoevo_mega.experiments.sizes.of_run` returns. ``digest`` is the same for two runs that are equal bit for
-    bit.
+    bit. ``checkpoints`` are all that there are, oldest first, each with its ``step`` and the ``success`` of its
+    policy, null if unknown; ``evaluated`` is false for success in training, and ``best`` is true for one of them.
     """
     config = open_config(directory, runs_code=False)
-    latest = checkpoint.find(directory, tell)
-    state = checkpoint.read_state(latest)
-    evolver = checkpoint.read_evolver(latest, config, tasks=None)
+    chosen = checkpoint.find(directory, tell, which)
+    state = checkpoint.read_state(chosen)
+    evolver = checkpoint.read_evolver(chosen, config, tasks=None)
     origin = read_origin(directory)
     stages, effective = evolver.stages.tolist(), evolver.effective_modules().tolist()
     evaluated = state["evaluated"]
@@ -152,6 +161,23 @@ def info(directory: Path, tell: Tell = silent) -> dict[str, Any]:
         "budget": throughput.summary(
             throughput.Work(**state["work"]), state["steps"], state["time"], min(config.compute.workers, len(tasks))
         ),
-        "checkpoint": latest.name,
-        "digest": digest(latest),
+        "evaluated_at": state["evaluated_at"] if evaluated else None,
+        "checkpoint": chosen.name,
+        "checkpoints": _checkpoints(directory),
+        "digest": digest(chosen),
     }
+
+
+def _checkpoints(directory: Path) -> list[dict[str, Any]]:
+    manifests = manifest.read_all(directory, CHECKPOINT)
+    best = manifest.best(manifests)
+    return [
+        {
+            "name": path.name,
+            "step": content.step,
+            "success": content.own_score and content.own_score.success,
+            "evaluated": bool(content.own_score and content.own_score.evaluated),
+            "best": path == best,
+        }
+        for path, content in reversed(manifests.items())
+    ]

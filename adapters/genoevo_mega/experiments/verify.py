@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint, migrate
@@ -51,13 +52,15 @@ def verify(directory: Path) -> dict[str, Any]:
 
     The result has ``sound``, the numbers of checked ``checkpoints`` and ``files``, and ``damaged``, a list of
     ``place``, relative to *directory*, and ``problem``. A checkpoint that training removes meanwhile does not count.
-    UserError if *directory* is not a run directory.
+    UserError if *directory* is not a run directory, or names code that was not allowed.
     """
     rundir.check_run(directory)
     report = _Report(directory)
     config = None
     if report.run(directory / rundir.ORIGIN, lambda: runs.read_origin(directory)):
-        config = report.run(directory / rundir.CONFIG, lambda: runs.open_config(directory))
+        config = report.run(directory / rundir.CONFIG, lambda: runs.open_config(directory, runs_code=False))
+    if config is not None:
+        check_allowed(config.code, directory)  # a missing permission is no fault of the run
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []
     report.checked.discard(directory / manifest.CHECKPOINTS)
     found = [(path, _checkpoint(directory, path, config)) for path in paths]

@@ -103,6 +103,7 @@ class _Exporter:
         self.notes: dict[str, Any] = {
             "format": kind,
             "suite": config.suite,
+            "steps": trained.steps,
             "observation_size": suite.observation_size,
             "action_size": suite.action_size,
             "episode_length": config.environment.episode_length,

@@ -27,25 +27,36 @@ from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training import checkpoint
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import UserError, nearest
+from genoevo_runs.manifest import LATEST, Which
+from genoevo_runs.run_kind import Tell, silent
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a run: its agent, and the routing of every task's elite genotype, if it has genotypes."""
+    """The result of a run: its agent, and the routing of every task's elite genotype, if it has genotypes.
+
+    ``steps`` are the environment steps after which it was saved.
+    """
 
     config: Config
     suite: Suite
     agent: SacAgent
     routing: Routing
+    steps: int = 0
 
     @classmethod
-    def of_run(cls, directory: Path) -> Trained:
-        """Load the newest checkpoint, on the CPU whatever device it trained on; UserError if there is none."""
+    def of_run(cls, directory: Path, which: Which = LATEST, tell: Tell = silent) -> Trained:
+        """Load a checkpoint, the newest by default, on the CPU whatever device it trained on.
+
+        *which* is that of :func:`genoevo_runs.manifest.chosen`. *tell* is called with a line about each corrupt
+        checkpoint that is passed over. UserError if there is none.
+        """
         config = runs.open_config(directory)
         config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
-        agent, evolver = checkpoint.load_policy(checkpoint.find(directory), config, suite)
-        return cls(config, suite, agent, evolver.elite_routing())
+        path = checkpoint.find(directory, tell, which)
+        agent, evolver = checkpoint.load_policy(path, config, suite)
+        return cls(config, suite, agent, evolver.elite_routing(), checkpoint.read_state(path)["steps"])
 
     def tasks(self, chosen: str) -> list[int]:
         """Return the indices of ``all`` or of a task's name; UserError for any other name."""
@@ -147,6 +158,6 @@ class Policy:
         )
 
 
-def load_policy(directory: Path, *, seed: int | None = None) -> Policy:
-    """Load the policies of a run's newest checkpoint; UserError if *directory* holds none."""
-    return Policy(Trained.of_run(Path(directory)), seed)
+def load_policy(directory: Path, *, seed: int | None = None, checkpoint: Which = LATEST) -> Policy:
+    """Load the policies of a run's *checkpoint*: ``latest``, ``best`` or a step; UserError if there is none."""
+    return Policy(Trained.of_run(Path(directory), checkpoint), seed)

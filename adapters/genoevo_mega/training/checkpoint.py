@@ -25,6 +25,7 @@ import numpy as np
 from genoevo import state as engine_state
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
+from genoevo_mega.config.training import Checkpoints
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training import agent_state, migrate
@@ -32,7 +33,6 @@ from genoevo_mega.training.build import make_agent, route_price, structure_from_
 from genoevo_mega.training.checkpoint_files import (
     AGENT,
     ARRAYS,
-    CHECKPOINT,
     COMMUNITY,
     FORMAT,
     ROWS,
@@ -45,16 +45,19 @@ from genoevo_mega.training.checkpoint_files import (
 )
 from genoevo_mega.training.clock import training_clock
 from genoevo_mega.training.evaluation import SuccessRate
+from genoevo_mega.training.finding import candidates, check, find, read_state
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.state import TrainingState
 from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.checkpoint_store import Snapshot, newest_whole
+from genoevo_runs.checkpoint_store import CheckpointStore, Snapshot, newest_whole
 from genoevo_runs.errors import UserError, abbreviated
-from genoevo_runs.manifest import Score, Segment
+from genoevo_runs.manifest import LATEST, Score, Segment, Which
 from genoevo_runs.run_kind import Tell, silent
+
+__all__ = ["candidates", "find", "load", "load_one", "load_policy", "read_state", "snapshot"]
 
 LATER_STREAMS = {"surrogate"}
 """Random streams that older checkpoints do not have."""
@@ -76,10 +79,24 @@ def snapshot(state: TrainingState) -> Snapshot:
     return Snapshot(state.steps, _score(state), contents)
 
 
+def worth_saving(state: TrainingState, settings: Checkpoints, store: CheckpointStore, at_interval: bool) -> bool:
+    """Whether a policy that was just evaluated belongs in a checkpoint, with the evaluation's success.
+
+    *at_interval* says that its step has one already, from before the evaluation.
+    """
+    if state.evaluation_due or not settings.every:
+        return False
+    return at_interval or (settings.at_best and _mean_success(state) > store.best_evaluation())
+
+
+def _mean_success(state: TrainingState) -> float:
+    assert state.evaluated is not None
+    return float(np.mean([estimate.success for estimate in state.evaluated]))
+
+
 def _score(state: TrainingState) -> Score | None:
-    if state.evaluated is not None:
-        success = [estimate.success for estimate in state.evaluated]
-        return Score(evaluated=True, success=float(np.mean(success)), step=state.evaluated_at)
+    if state.evaluated is not None and state.evaluated_at == state.steps:  # else it was another policy's
+        return Score(evaluated=True, success=_mean_success(state), step=state.steps)
     shares = [share for share in state.success if share is not None]
     return Score(evaluated=False, success=float(np.mean(shares)), step=state.steps) if shares else None
 
@@ -106,79 +123,41 @@ def _counters(state: TrainingState) -> Counters:
     )
 
 
-# --------------------------------------------------------------------------------------------------------- finding
-
-
-def candidates(directory: Path) -> list[Path]:
-    """Return all checkpoints of a run directory, newest first."""
-    return [*manifest.newest_first(directory), *of_version_2(directory)]
-
-
-def of_version_2(directory: Path) -> list[Path]:
-    """Return the checkpoints in the places of format version 2."""
-    paths = [directory / name for name in migrate.CHECKPOINTS]
-    return [files.inside(directory, path) for path in paths if (path / STATE).exists()]
-
-
-def find(directory: Path, tell: Tell = silent) -> Path:
-    """Return the newest checkpoint whose own files are intact; its replay is not checked.
-
-    *tell* is called with a line about each newer one. UserError if there is none.
-    """
-    found = candidates(directory)
-    path, _ = newest_whole(found, lambda path: _check(directory, path, replay=False), tell)
-    if path is not None:
-        return path
-    if found:
-        raise UserError(f"{directory} has no intact checkpoint; genoevo mega verify {directory} tells why")
-    raise UserError(f"{directory} holds no checkpoint yet; genoevo mega resume {directory} starts it anew")
-
-
-def _check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
-    if migrate.is_version_2(path):  # it has no checksums
-        read_state(path)
-        return []
-    content = manifest.read(path, CHECKPOINT)
-    manifest.check(directory, path, content, replay=replay)
-    return content.replay
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """Return counters, generators and times of a checkpoint of any version; CorruptFileError if they are corrupt."""
-    file = path / STATE
-    content = files.read_json(files.inside(path.parent, file), FORMAT, VERSION)
-    with files.reading(file):
-        state = manifest.parse(Counters, migrate.state(content))
-        for name, rng in state.rngs.items():
-            try:
-                engine_state.generator_from_state(rng)
-            except ValueError as error:
-                raise ValueError(f"rngs.{name}: {error}") from None
-    return dict(state.model_dump())
-
-
 # --------------------------------------------------------------------------------------------------------- loading
 
 
-def load(state: TrainingState, directory: Path, config: Config, suite: Suite, tell: Tell = silent) -> None:
-    """Fill a new state from the newest intact checkpoint of *directory*.
+def load(
+    state: TrainingState,
+    directory: Path,
+    config: Config,
+    suite: Suite,
+    tell: Tell = silent,
+    which: Which = LATEST,
+) -> None:
+    """Fill a new state from the intact checkpoint of *directory* that *which* asks for, the newest by default.
 
-    *tell* is called with a line about each newer one and why it is corrupt. If there is no checkpoint at all, it is
-    called as well and the state stays as it is. UserError if all checkpoints are corrupt.
+    *tell* is called with a line about each that is corrupt and passed over, and about later ones, which the run will
+    set aside. If there is no checkpoint at all, it is called as well and the state stays as it is. UserError if all
+    checkpoints are corrupt.
     """
     path, damaged = newest_whole(
-        candidates(directory), lambda path: load_one(state, directory, path, config, suite), tell
+        candidates(directory, which), lambda path: load_one(state, directory, path, config, suite), tell
     )
     state.loaded.damaged += damaged
     if path is None and damaged:
         raise UserError(f"{directory} has no intact checkpoint: {next(iter(damaged.values()))}")
     if path is None:
         tell(f"{directory} holds no checkpoint yet: it starts from the beginning")
+    elif which != LATEST:
+        found = candidates(directory)
+        state.loaded.later += [later for later in found[: found.index(path)] if later not in damaged]
+        for later in reversed(state.loaded.later):
+            tell(f"{later.name} is set aside: the run continues from {path.name}")
 
 
 def load_one(state: TrainingState, directory: Path, path: Path, config: Config, suite: Suite) -> None:
     """Fill a state from one checkpoint; CorruptFileError if any of its files, which are checked first, is corrupt."""
-    segments = _check(directory, path, replay=True)
+    segments = check(directory, path, replay=True)
     found, tasks = read_state(path), len(suite.names)
     metrics.check_prefix(directory, found["metrics_offset"], found["metrics_sha256"])
     with files.reading(path / STATE):

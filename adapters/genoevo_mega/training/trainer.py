@@ -26,6 +26,7 @@ from genoevo_mega.training.build import make_state
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.evolving import fit_pool, judge
+from genoevo_mega.training.finding import of_version_2
 from genoevo_mega.training.memory_check import check_memory
 from genoevo_mega.training.process import keep_freed_memory
 from genoevo_mega.training.resuming import naming, resume_command
@@ -94,10 +95,12 @@ class Trainer:
         self._use_threads()
         with self._opened():
             self._simulate(state.episodes.restore)
-            over = state.steps >= steps
+            over, due = state.steps >= steps, self._passed(config.checkpoints.every)
             while not self.stop_requested:
                 if state.evaluation_due:
                     self._evaluate()
+                    if not over and checkpoint.worth_saving(state, config.checkpoints, self.checkpoints, due):
+                        self.save()
                 if over:
                     break
                 self._vector_step()
@@ -105,7 +108,8 @@ class Trainer:
                     self._round()
                 over = state.steps >= steps or time.monotonic() >= deadline
                 state.evaluation_due = (over and config.evaluation.at_end) or self._passed(config.evaluation.every)
-                if self._passed(config.checkpoints.every) and (state.evaluation_due or not over):
+                due = self._passed(config.checkpoints.every)
+                if due and (state.evaluation_due or not over):
                     self.save()
                 self.checkpoints.check()
                 self._show()
@@ -249,7 +253,7 @@ class Trainer:
             ) as self.pool,
             # Before the metrics: it refuses a state that is not the newest, before metrics are cut off.
             CheckpointStore(
-                self.directory, CHECKPOINT, config.checkpoints.keep, state.loaded, resume, checkpoint.of_version_2
+                self.directory, CHECKPOINT, config.checkpoints.keep, state.loaded, resume, of_version_2
             ) as self.checkpoints,
             MetricsWriter(
                 self.directory, config.loggers, settings, state.metrics_offset, state.steps, resume=resume

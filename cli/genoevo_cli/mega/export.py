@@ -7,13 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli.mega.group import RUN, mega, trust
+from genoevo_cli.mega.group import CHECKPOINT, RUN, mega, trust
 from genoevo_cli.terminal import console, tables
 
 
 @mega.command()
 @RUN
 @trust
+@CHECKPOINT
 @click.option("--task", default="all", show_default=True, metavar="NAME|all", help="Task whose policy is exported.")
 @click.option(
     "--format",
@@ -31,7 +32,15 @@ from genoevo_cli.terminal import console, tables
     "larger values remove more, and the table shows how much actions change.  [default: 1e-8]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: float | None, as_json: bool) -> None:
+def export(
+    run_dir: Path,
+    which: str | int,
+    task: str,
+    kind: str,
+    out: Path | None,
+    threshold: float | None,
+    as_json: bool,
+) -> None:
     """Export each task's greedy policy as a file that runs without genoevo.
 
     The weights are decoded, and modules that the task does not use are removed. The table compares multiply-adds and
@@ -47,7 +56,7 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
         from genoevo_mega.policies import export as exporting
         from genoevo_mega.policies.policy import Trained
 
-        trained = Trained.of_run(run_dir)
+        trained = Trained.of_run(run_dir, which, console.note)
     out = out or run_dir / f"exported-{kind}"
     threshold = exporting.THRESHOLD if threshold is None else threshold
     with console.counter("exporting", len(trained.tasks(task))) as progress:
@@ -64,6 +73,7 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 @mega.command()
 @RUN
 @trust
+@CHECKPOINT
 @click.option("--task", required=True, metavar="NAME", help="Task to record.")
 @click.option(
     "--episodes", type=click.IntRange(1), default=3, show_default=True, help="Episodes, one evaluation goal each."
@@ -72,7 +82,9 @@ def export(run_dir: Path, task: str, kind: str, out: Path | None, threshold: flo
 @click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Environment steps per frame.")
 @click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Frames per second.")
 @click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Height in pixels.")
-def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: int, height: int) -> None:
+def render(
+    run_dir: Path, which: str | int, task: str, episodes: int, out: Path, every: int, fps: int, height: int
+) -> None:
     """Record a video of a task's greedy policy, with MEGA's module graph beside it, lit by activity.
 
     Rendering needs no screen. It uses EGL or OSMesa, whichever works, unless MUJOCO_GL names one.
@@ -86,7 +98,7 @@ def render(run_dir: Path, task: str, episodes: int, out: Path, every: int, fps: 
         from genoevo_mega.policies.film import Film, render_task
         from genoevo_mega.policies.policy import Trained
 
-        trained = Trained.of_run(run_dir)
+        trained = Trained.of_run(run_dir, which, console.note)
     total = episodes * trained.config.environment.episode_length
     with console.counter("recording", total) as progress:
         shown = render_task(trained, task, out, Film(episodes, every, fps, height), progress)

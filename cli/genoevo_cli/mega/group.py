@@ -24,6 +24,21 @@ def _no_code_from(context: click.Context, parameter: click.Parameter, given: Any
 
 
 RUN = click.argument("run_dir", type=click.Path(path_type=Path), callback=_no_code_from, is_eager=True)
+
+
+def _which(context: click.Context, parameter: click.Parameter, given: str) -> str | int:
+    return int(given) if given.isascii() and given.isdigit() else given
+
+
+CHECKPOINT = click.option(
+    "--checkpoint",
+    "which",
+    default="latest",
+    show_default=True,
+    callback=_which,
+    metavar="latest|best|STEP",
+    help="Checkpoint to read; genoevo mega info --json lists them.",
+)
 RUNS: dict[str, Any] = {
     "nargs": -1,
     "required": True,

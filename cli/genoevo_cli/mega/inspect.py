@@ -8,26 +8,29 @@ from pathlib import Path
 
 import rich_click as click
 
-from genoevo_cli.mega.group import RUN, mega, trust
+from genoevo_cli.mega.group import CHECKPOINT, RUN, mega, trust
 from genoevo_cli.terminal import console, tables
 
 
 @mega.command()
 @RUN
 @trust
+@CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Episodes per task.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
+def evaluate(run_dir: Path, which: str | int, episodes: int, as_json: bool) -> None:
     """Evaluate the greedy policy on goals that training never saw, with 95 % Wilson intervals.
 
-    Example:
+    Examples:
         genoevo mega evaluate runs/a --episodes 50 --json
+
+        genoevo mega evaluate runs/a --checkpoint best
     """
     with console.counter("loading"):
         from genoevo_mega.experiments import runs
     with console.counter("evaluating", episodes) as progress:
-        estimates = runs.evaluate_run(run_dir, episodes, progress, console.note)
-    summary = runs.info(run_dir)
+        estimates = runs.evaluate_run(run_dir, episodes, progress, console.note, which)
+    summary = runs.info(run_dir, which=which)
     if as_json:
         tasks = {name: vars(estimate) for name, estimate in estimates.items()}
         mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
@@ -39,8 +42,9 @@ def evaluate(run_dir: Path, episodes: int, as_json: bool) -> None:
 @mega.command()
 @RUN
 @trust
+@CHECKPOINT
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def info(run_dir: Path, as_json: bool) -> None:
+def info(run_dir: Path, which: str | int, as_json: bool) -> None:
     """Show what a run is, how far it has come, and where its time went.
 
     Example:
@@ -49,7 +53,7 @@ def info(run_dir: Path, as_json: bool) -> None:
     with console.counter("reading"):
         from genoevo_mega.experiments import runs
 
-        summary = runs.info(run_dir, console.note)
+        summary = runs.info(run_dir, console.note, which)
     if as_json:
         click.echo(json.dumps(summary))
     else:

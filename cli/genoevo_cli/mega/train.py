@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from genoevo_cli.mega.group import RUN, complete_presets, machine_defaults, mega, trust
+from genoevo_cli.mega.group import CHECKPOINT, RUN, complete_presets, machine_defaults, mega, trust
 from genoevo_cli.terminal import console, live, tables
 from genoevo_cli.terminal.signals import stop_on_signal
 
@@ -145,22 +145,28 @@ def train(
 @mega.command()
 @RUN
 @trust
+@CHECKPOINT
 @click.option(
     "--steps",
     type=click.IntRange(1),
     help="New total of environment steps.  [default: the total that the run was started with]",
 )
-def resume(run_dir: Path, steps: int | None) -> None:
+def resume(run_dir: Path, which: str | int, steps: int | None) -> None:
     """Resume a run from its last checkpoint, exactly as if it had not been interrupted.
 
-    Example:
+    From an earlier checkpoint, the run continues from there: later checkpoints are set aside, and what the metrics
+    hold of later steps is removed.
+
+    Examples:
         genoevo mega resume runs/a --steps 200000
+
+        genoevo mega resume runs/a --checkpoint best
     """
     view = live.for_terminal()
     with console.counter("loading"):
         from genoevo_mega.experiments import runs
 
-        trainer = runs.resume(run_dir, view.update, console.note)
+        trainer = runs.resume(run_dir, view.update, console.note, which)
     target = steps or trainer.config.steps
     if trainer.state.steps >= target and not trainer.state.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.state.steps:,} steps already; give --steps above that")
