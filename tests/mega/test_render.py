@@ -1,12 +1,16 @@
 import os
 import re
 import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import imageio.v2 as imageio
 import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from genoevo_cli.main import cli
 from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.policies import film as render
 from genoevo_mega.policies.film import Film, choose_backend, render_task
@@ -139,6 +143,68 @@ def test_without_egl_and_osmesa_the_packages_are_named(monkeypatch):
     with pytest.raises(UserError, match="apt-get install libegl1 or libosmesa6"):
         choose_backend()
     assert "MUJOCO_GL" not in os.environ
+
+
+def _as_other_suite(trained, environment):
+    """The trained run of a suite that is not Meta-World's, whose tasks are *environment*."""
+    suite = SimpleNamespace(**{name: getattr(trained.suite, name) for name in ("names", "observation_size")})
+    suite.make = lambda task: environment()
+    return replace(trained, suite=suite)
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """The backends that were tried in a process of their own, of which OSMesa works."""
+    seen = []
+
+    def run(command, env, **options):
+        seen.append(env["MUJOCO_GL"])
+        return render.subprocess.CompletedProcess(command, int(env["MUJOCO_GL"] != "osmesa"))
+
+    monkeypatch.setenv("MUJOCO_GL", "")
+    monkeypatch.delenv("MUJOCO_GL")
+    monkeypatch.setattr(render.subprocess, "run", run)
+    return seen
+
+
+def test_a_backend_is_chosen_for_every_suite_before_its_environment_is_made(untrained, tried):
+    chosen = []
+
+    class Environment(Drawn):
+        def __init__(self):
+            chosen.append(os.environ.get("MUJOCO_GL"))
+
+    render._environment(_as_other_suite(untrained("smoke", 3), Environment), 0)
+    assert (tried, chosen) == (["egl", "osmesa"], ["osmesa"])
+
+
+def test_the_command_chooses_a_backend_before_the_suite_is_imported(monkeypatch, tried, tmp_path):
+    def of_run(*given):
+        raise UserError(f"imported with {os.environ.get('MUJOCO_GL')}")
+
+    monkeypatch.setattr("genoevo_mega.policies.policy.Trained.of_run", of_run)
+    with pytest.raises(UserError, match="imported with osmesa"):
+        cli.main(
+            ["mega", "render", str(tmp_path), "--task", "a", "--out", str(tmp_path / "a.gif")], standalone_mode=False
+        )
+
+
+def test_a_suite_that_draws_with_something_else_needs_no_backend(untrained, monkeypatch, tried):
+    monkeypatch.setenv("MUJOCO_GL", "paint")
+    assert render._environment(_as_other_suite(untrained("smoke", 3), Drawn), 0)
+
+
+def test_a_mujoco_suite_that_cannot_be_drawn_says_which_packages_are_missing(trained, tmp_path, monkeypatch):
+    def broken(self):
+        raise RuntimeError("an OpenGL platform library has not been loaded")
+
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    failed = render.subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(render.subprocess, "run", lambda *arguments, **options: failed)
+    monkeypatch.setattr(Drawn, "render", broken)
+    monkeypatch.setitem(sys.modules, "mujoco", SimpleNamespace())
+    with pytest.raises(UserError, match=r"has not been loaded; rendering without a screen: neither .* libegl1"):
+        render_task(trained, "reach-v3", tmp_path / "film.gif", Film(1))
 
 
 def test_without_imageio_the_extra_is_named(trained, tmp_path, monkeypatch):

@@ -152,3 +152,5 @@ def _make(name: str) -> Any:
         raise ConfigError(f"suite: {name} needs {error.name}, which is not installed") from None
     except TypeError:
         raise ConfigError(f"suite: gymnasium cannot make {name!r} with render_mode='rgb_array'") from None
+    except Exception as error:  # the environment's own
+        raise ConfigError(f"suite: gymnasium cannot make {name!r}: {user_code.line(error)}") from error

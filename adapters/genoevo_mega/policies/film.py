@@ -149,7 +149,7 @@ class _Episode:
             return checked.picture(self.environment)
         except Exception as error:
             raise UserError(
-                f"the task cannot be rendered: {type(error).__name__}: {' '.join(str(error).split())}"
+                f"the task cannot be rendered: {type(error).__name__}: {' '.join(str(error).split())}{_no_backend()}"
             ) from error
 
 
@@ -158,10 +158,32 @@ def _environment(trained: Trained, task: int) -> DrawnEnvironment:
     if isinstance(suite, MetaWorldSuite):
         suite = dataclasses.replace(suite, stock=True)
         choose_backend()
+    else:
+        prepare_drawing()
     environment = suite.make(task)
     if not callable(getattr(environment, "render", None)):
         raise UserError(f"{trained.suite.names[task]} cannot be rendered: its environment has no render()")
     return environment
+
+
+def prepare_drawing() -> None:
+    """Set MUJOCO_GL as :func:`choose_backend` does, for a suite that may draw with MuJoCo, or with something else.
+
+    If no backend works, it stays unset. Call this before the suite is imported: MuJoCo reads it when it is imported.
+    """
+    if importlib.util.find_spec("mujoco"):
+        with contextlib.suppress(UserError):
+            choose_backend()
+
+
+def _no_backend() -> str:
+    """Return why MuJoCo cannot draw here, for the end of a message; empty if it can or if it is not used."""
+    if "mujoco" in sys.modules:
+        try:
+            choose_backend()
+        except UserError as error:
+            return f"; {error}"
+    return ""
 
 
 def choose_backend() -> str:

@@ -95,9 +95,10 @@ def render(
         genoevo mega render runs/a --task door-close-v3 --episodes 1 --height 160 --out door.gif
     """
     with console.counter("loading"):
-        from genoevo_mega.policies.film import Film, render_task
+        from genoevo_mega.policies.film import Film, prepare_drawing, render_task
         from genoevo_mega.policies.policy import Trained
 
+        prepare_drawing()
         trained = Trained.of_run(run_dir, which, console.note)
     total = episodes * trained.config.environment.episode_length
     with console.counter("recording", total) as progress:
