@@ -20,6 +20,7 @@ from tests.pages import PAGES, ROOT
 NOT_RUN = {
     r"genoevo mega watch .*": "serves until Ctrl-C; tests/mega/test_watch.py",
     r"python studies/.*": "asks for runs of hours; tests/mega/test_studies.py",
+    r"genoevo mega (evaluate|export) runs/frugal .*": "small runs have no frontier; tests/mega/test_frontier.py",
     r"python benchmarks/.*": "takes a minute and packages to compare with; tests/engine/test_benchmark.py",
     r"python examples/architecture_search\.py": "minutes; tests/examples",
     r"python examples/spread_fitness\.py .*": "starts processes or Ray; tests/examples",

@@ -8,7 +8,7 @@ from genoevo_mega.experiments import runs
 TASKS = "point", "reacher-2goals"
 FRONTIER = {
     "suite": ",".join(TASKS),
-    "steps": 1200,
+    "steps": 800,
     "environment": {"episode_length": 10, "goals": 2},
     "genotypes": {"start_stage": 2, "update_with": "sample"},
     "selection": {"rule": "record"},
@@ -22,7 +22,7 @@ FRONTIER = {
 }
 
 
-def train(directory: Path, steps: int = 1200, **settings) -> Path:
+def train(directory: Path, steps: int = 800, **settings) -> Path:
     """Train a run of these settings and return its directory."""
     config = build_config(preset("smoke"), FRONTIER, settings)
     runs.create(directory, config, ["genoevo", "mega", "train", "--preset", "smoke"], lambda status: None).run(steps)

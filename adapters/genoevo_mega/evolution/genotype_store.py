@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from genoevo import StagedLayout
-from genoevo.community import RecordCommunity, TaskPopulations
+from genoevo.community import Decoding, RecordCommunity, TaskPopulations
 from genoevo.decode import decode_population, from_gene_values, stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
@@ -114,6 +116,15 @@ class GenotypeStore:
             raise ValueError(
                 f"transitions name genotypes {lowest} to {highest}; expected 0 to {len(self._inputs) - 1}"
             )
+
+
+def routing_of_bits(genotypes: Sequence[str], layout: StagedLayout, decoding: Decoding, modules: int) -> Routing:
+    """Return the routing of bit strings, one each of as many tasks, padded to *modules* modules."""
+    population = Population.from_genotypes(genotypes)
+    rule, stages = decoding, stages_of(population, layout)
+    weights = decode_population(population, layout, rule.offset, rule.decimal_scale, kind=rule.kind)
+    inputs, output = map(torch.from_numpy, routing_weights(weights, stages, modules))
+    return Routing(inputs[:, None], output[:, None], tuple(stages.tolist()))
 
 
 def routing_weights(weights: Doubles, stages: Ints, modules: int) -> tuple[Floats, Floats]:

@@ -38,6 +38,11 @@ class TaskPolicy(nn.Module):
         self.head = _linear(head[:, :outputs], bias[:, :outputs])
         self.before_head = nn.Sequential(*([] if network.form.is_plain else [_normal(self.head.in_features)]))
 
+    @classmethod
+    def of_whole_pool(cls, network: ModularNetwork, outputs: int) -> TaskPolicy:
+        """Return a greedy policy that uses every module of the pool and every edge: none costs more."""
+        return cls(network, 0, ModuleGraph.full(len(network.pool)), outputs, squash=True)
+
     def hidden(self, observations: Tensor) -> dict[int, Tensor]:
         """Return the outputs of the embedding (number 0) and every module of the graph, (batch, width) each."""
         layers = hidden_layers(self.embedding, self.pool, observations, self.graph)

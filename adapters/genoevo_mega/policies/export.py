@@ -14,16 +14,18 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from genoevo_mega.networks import FixedNetwork
-from genoevo_mega.networks.module_graph import THRESHOLD, ModuleGraph
+from genoevo_mega.experiments.frontiers import Costed, costed
+from genoevo_mega.networks import FixedNetwork, ModularNetwork
+from genoevo_mega.networks.module_graph import THRESHOLD
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
+from genoevo_mega.policies.choice import Limit, choose, listed
 from genoevo_mega.policies.policy import Trained
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, UserError
@@ -39,7 +41,9 @@ class Exported:
 
     ``full_...`` are the costs of a policy that uses MEGA's whole pool; None for other architectures.
     ``microseconds`` is the median time in the file's own runtime on one thread. ``difference`` is the largest
-    difference of any action from the trained network, over random observations.
+    difference of any action from the trained network, over random observations. ``frontier`` lists the genotypes that
+    the task could be exported with, the cheapest first, see :func:`~genoevo_mega.policies.choice.listed`; it is empty
+    for other architectures.
     """
 
     task: str
@@ -51,6 +55,12 @@ class Exported:
     microseconds: float
     full_microseconds: float | None
     difference: float
+    frontier: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def genotype(self) -> str:
+        """``elite`` or ``settled``: which genotype of the task the file holds; empty for other architectures."""
+        return next(("elite" if one["elite"] else "settled" for one in self.frontier if one["exported"]), "")
 
 
 def export_tasks(
@@ -60,11 +70,15 @@ def export_tasks(
     kind: Format = "onnx",
     threshold: float = THRESHOLD,
     progress: Callable[[int], None] = lambda done: None,
+    limit: Limit | None = None,
 ) -> list[Exported]:
     """Write the chosen tasks' policies and ``policies.json`` into *out*, which must be new or empty.
 
+    A policy is that of the task's elite. If the elite exceeds *limit*, it is that of the settled genotype within the
+    limit whose estimated success is highest.
+
     *progress* is called with the number of tasks done. Raises UserError for an unknown task, a directory that is not
-    empty or a package that is not installed.
+    empty, a package that is not installed, or a task without a policy within the limit.
     """
     if kind == "onnx" and (missing := [p for p in ("onnx", "onnxruntime") if not importlib.util.find_spec(p)]):
         raise UserError(f"--format onnx needs {' and '.join(missing)}: pip install 'genoevo[export]'")
@@ -72,17 +86,22 @@ def export_tasks(
         raise ConfigError(f"threshold = {threshold}: must be at least 0 and below 1")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"out = {str(out)!r}: exists and is not empty; choose another")
-    chosen, exporter = trained.tasks(tasks), _Exporter(trained, kind, threshold)
+    chosen = trained.tasks(tasks)
     trained.policy(chosen[0])  # refuses before anything is written
+    frontiers = {task: _costed(trained, task, threshold) for task in chosen}
+    picked = _picked(trained, frontiers, limit or Limit())
+    exporter = _Exporter(trained.with_genotypes({t: one.member.bits for t, one in picked.items()}), kind, threshold)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"out = {str(out)!r}: cannot be written: {error.strerror}") from None
     exported = []
     for done, task in enumerate(chosen, 1):
-        exported.append(exporter.export(task, out))
+        frontier = listed(frontiers[task], picked[task]) if task in picked else []
+        exported.append(exporter.export(task, out, frontier))
         progress(done)
     content: dict[str, Any] = {**exporter.notes, "threshold": threshold, "cut": cut(trained, threshold)}
+    content["limit"] = asdict(limit) if limit else None
     content["policies"] = [asdict(one) for one in exported]
     (out / "policies.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return exported
@@ -94,6 +113,26 @@ def cut(trained: Trained, threshold: float) -> str:
     if isinstance(network, FixedNetwork):
         return network.of_other_tasks
     return f"connections whose share of the output is not above {threshold:g}, and modules without any"
+
+
+def _costed(trained: Trained, task: int, threshold: float) -> list[Costed]:
+    """Return what a task could be exported with, the cheapest first; nothing without genotypes."""
+    network = trained.agent.actor_ema
+    if not isinstance(network, ModularNetwork) or not trained.members:
+        return []
+    return costed(trained.config, network, list(trained.members[task]), trained.suite.action_size, threshold)
+
+
+def _picked(trained: Trained, frontiers: dict[int, list[Costed]], limit: Limit) -> dict[int, Costed]:
+    network = trained.agent.actor_ema
+    if not all(frontiers.values()):
+        if limit:
+            raise UserError(f"{limit}: architecture = {trained.config.architecture!r} has one policy for each task")
+        return {}
+    names = {trained.suite.names[task]: task for task in frontiers}
+    full = TaskPolicy.of_whole_pool(network, trained.suite.action_size).multiply_adds
+    chosen = choose({name: frontiers[task] for name, task in names.items()}, limit, full)
+    return {names[name]: one for name, one in chosen.items()}
 
 
 class _Exporter:
@@ -112,10 +151,9 @@ class _Exporter:
         self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
         self.expected = trained.greedy(self.probes).numpy()
         network, modules = trained.agent.actor_ema, len(trained.agent.actor_ema.pool)
-        full = TaskPolicy(network, 0, ModuleGraph.full(modules), suite.action_size, squash=True) if modules else None
-        self.full = full
+        self.full = TaskPolicy.of_whole_pool(network, suite.action_size) if modules else None
 
-    def export(self, task: int, out: Path) -> Exported:
+    def export(self, task: int, out: Path, frontier: list[dict[str, Any]]) -> Exported:
         name = self.trained.suite.names[task]
         policy = self.trained.policy(task, threshold=self.threshold)
         path = out / f"{_file_name(name)}{SUFFIXES[self.kind]}"
@@ -134,6 +172,7 @@ class _Exporter:
             microseconds=microseconds[0],
             full_microseconds=microseconds[1] if self.full is not None else None,
             difference=float(np.abs(runs[0](self.probes[task].numpy()) - self.expected[task]).max()),
+            frontier=frontier,
         )
 
     def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:

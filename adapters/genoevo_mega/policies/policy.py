@@ -7,7 +7,8 @@ The network of one task is :class:`~genoevo_mega.networks.single_task.TaskPolicy
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.suite import Suite
+from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.frontiers import routing_of
 from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
@@ -35,7 +38,8 @@ from genoevo_runs.run_kind import Tell, silent
 class Trained:
     """The result of a run: its agent, and the routing of every task's elite genotype, if it has genotypes.
 
-    ``steps`` are the environment steps after which it was saved.
+    ``steps`` are the environment steps after which it was saved. ``members`` are the genotypes of each task that
+    policies can be made of: its frontier's and its elite.
     """
 
     config: Config
@@ -43,6 +47,7 @@ class Trained:
     agent: SacAgent
     routing: Routing
     steps: int = 0
+    members: tuple[tuple[Member, ...], ...] = ()
 
     @classmethod
     def of_run(cls, directory: Path, which: Which = LATEST, tell: Tell = silent) -> Trained:
@@ -56,7 +61,18 @@ class Trained:
         suite = make_suite(config)
         path = checkpoint.find(directory, tell, which)
         agent, evolver = checkpoint.load_policy(path, config, suite)
-        return cls(config, suite, agent, evolver.elite_routing(), checkpoint.read_state(path)["steps"])
+        members = tuple(tuple(evolver.members(task)) for task in range(len(suite.names)))
+        return cls(config, suite, agent, evolver.elite_routing(), checkpoint.read_state(path)["steps"], members)
+
+    def with_genotypes(self, genotypes: Mapping[int, str]) -> Trained:
+        """Return the same agent with other genotypes, bit strings by task, for instance those of :attr:`members`."""
+        inputs, output, stages = self.routing.inputs.clone(), self.routing.output.clone(), list(self.routing.stages)
+        if genotypes:
+            tasks, routing = list(genotypes), routing_of(self.config, list(genotypes.values()))
+            inputs[tasks], output[tasks] = routing.inputs, routing.output
+            for task, stage in zip(tasks, routing.stages, strict=True):
+                stages[task] = stage
+        return replace(self, routing=Routing(inputs, output, tuple(stages)))
 
     def tasks(self, chosen: str) -> list[int]:
         """Return the indices of ``all`` or of a task's name; UserError for any other name."""

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from genoevo_mega.agents.agent import Agent
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.networks import Routing
-from genoevo_runs.arrays import Floats
+from genoevo_runs.arrays import Flags, Floats, Ints
 
 Policy = Callable[[Floats], Floats]
 
@@ -49,27 +48,29 @@ def evaluate(
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
     first_goal: int = 0,
+    wanted: Flags | None = None,
 ) -> list[SuccessRate] | None:
     """Run *episodes* of every task, one environment each, on the evaluation goals in order from *first_goal*.
 
     An episode succeeds if any of its steps does. Every task runs exactly *episodes* episodes: counting the first to
     finish among several copies would favour successful ones. The pool is left in the last episode. None if *stop*
-    returned True between two episodes.
+    returned True between two episodes. Tasks that are not *wanted* (tasks,) run nothing and count as failures.
     """
     tasks = len(pool.suite.names)
     successes = np.zeros(tasks, np.int64)
+    playing = np.ones(tasks, np.bool_) if wanted is None else wanted
     for episode in range(episodes):
         if stop():
             return None
         goals = np.full(tasks, first_goal + episode)
-        successes += _episode(pool, policy, goals, episode_length)
+        successes += _episode(pool, policy, goals, episode_length, playing)
         progress(episode + 1)
     return [SuccessRate.of(int(count), episodes) for count in successes]
 
 
-def _episode(pool: RolloutPool, policy: Policy, goals: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
+def _episode(pool: RolloutPool, policy: Policy, goals: Ints, length: int, playing: Flags) -> Flags:
     success = np.zeros(len(goals), np.bool_)
-    due = np.ones(len(goals), np.bool_)
+    due = playing.copy()
     while due.any():  # more than once if episodes are lost
         observations = pool.reset(goals, due, evaluation=True)
         active = due & ~pool.lost

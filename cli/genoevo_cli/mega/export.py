@@ -31,6 +31,15 @@ from genoevo_cli.terminal import console, tables
     help="Remove connections whose share of the output is not above this. The default changes no action by 1e-5; "
     "larger values remove more, and the table shows how much actions change.  [default: 1e-8]",
 )
+@click.option(
+    "--budget",
+    type=float,
+    metavar="SHARE",
+    help="Largest share, above 0 and at most 1, of the multiply-adds of a policy that uses the whole pool "
+    "(full_multiply_adds in policies.json). If a task's elite takes more, the settled genotype of its frontier "
+    "within the budget whose estimated success is highest is exported instead.",
+)
+@click.option("--max-modules", type=click.IntRange(0), help="Largest number of modules, like --budget.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def export(
     run_dir: Path,
@@ -39,6 +48,8 @@ def export(
     kind: str,
     out: Path | None,
     threshold: float | None,
+    budget: float | None,
+    max_modules: int | None,
     as_json: bool,
 ) -> None:
     """Export each task's greedy policy as a file that runs without genoevo.
@@ -51,16 +62,20 @@ def export(
         genoevo mega export runs/a --task all --format onnx
 
         genoevo mega export runs/a --task drawer-close-v3 --threshold 0.001 --out policies
+
+        genoevo mega export runs/a --budget 0.3 --out small
     """
     with console.counter("loading"):
         from genoevo_mega.policies import export as exporting
+        from genoevo_mega.policies.choice import Limit
         from genoevo_mega.policies.policy import Trained
 
+        limit = Limit(budget, max_modules)
         trained = Trained.of_run(run_dir, which, console.note)
     out = out or run_dir / f"exported-{kind}"
     threshold = exporting.THRESHOLD if threshold is None else threshold
     with console.counter("exporting", len(trained.tasks(task))) as progress:
-        exported = exporting.export_tasks(trained, out, task, kind, threshold, progress)
+        exported = exporting.export_tasks(trained, out, task, kind, threshold, progress, limit)
     cut = exporting.cut(trained, threshold)
     if as_json:
         policies = [vars(one) for one in exported]

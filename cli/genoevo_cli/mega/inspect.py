@@ -17,15 +17,25 @@ from genoevo_cli.terminal import console, tables
 @trust
 @CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True, help="Episodes per task.")
+@click.option(
+    "--frontier",
+    is_flag=True,
+    help="Evaluate every genotype of each task's frontier, all of a task by the same episodes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def evaluate(run_dir: Path, which: str | int, episodes: int, as_json: bool) -> None:
+def evaluate(run_dir: Path, which: str | int, episodes: int, frontier: bool, as_json: bool) -> None:
     """Evaluate the greedy policy on goals that training never saw, with 95 % Wilson intervals.
 
     Examples:
         genoevo mega evaluate runs/a --episodes 50 --json
 
         genoevo mega evaluate runs/a --checkpoint best
+
+        genoevo mega evaluate runs/a --episodes 50 --frontier
     """
+    if frontier:
+        _evaluate_frontier(run_dir, which, episodes, as_json)
+        return
     with console.counter("loading"):
         from genoevo_mega.experiments import runs
     with console.counter("evaluating", episodes) as progress:
@@ -37,6 +47,21 @@ def evaluate(run_dir: Path, which: str | int, episodes: int, as_json: bool) -> N
         click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
     else:
         tables.print_evaluation(summary, estimates)
+
+
+def _evaluate_frontier(run_dir: Path, which: str | int, episodes: int, as_json: bool) -> None:
+    with console.counter("loading"):
+        from genoevo_mega.experiments.frontiers import Frontiers
+
+        frontiers = Frontiers.of_run(run_dir, console.note, which)
+    with console.counter("evaluating", frontiers.most * episodes) as progress:
+        measured = frontiers.measure(episodes, progress)
+    full = frontiers.full_multiply_adds
+    if as_json:
+        tasks = {name: [one.as_json() for one in found] for name, found in measured.items()}
+        click.echo(json.dumps({"steps": frontiers.steps, "full_multiply_adds": full, "tasks": tasks}))
+    else:
+        tables.print_frontiers(measured, full)
 
 
 @mega.command()

@@ -12,6 +12,7 @@ from genoevo_cli.terminal import console
 if TYPE_CHECKING:
     from genoevo_mega.experiments.compare import Comparison
     from genoevo_mega.experiments.dry_run import RunEstimate
+    from genoevo_mega.experiments.frontiers import Measured
     from genoevo_mega.policies.export import Exported
     from genoevo_mega.training.evaluation import SuccessRate
     from genoevo_runs.statistics import Interval
@@ -31,6 +32,30 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) ->
     table.add_row("mean", f"{mean:.0%}")
     console.stderr().print(table)
     _print_time(info)
+
+
+def print_frontiers(measured: dict[str, list[Measured]], full: int) -> None:
+    """Print success against multiply-adds for every genotype of each task; *full* are the whole pool's."""
+    episodes = next(iter(measured.values()))[0].success.episodes
+    table = Table(title=f"frontiers, greedy policies, {episodes} unseen goals per task", padding=0)
+    table.add_column("task", overflow="fold")
+    for heading in ("multiply-adds", "of pool", "modules", "success", "95 % interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for name, found in measured.items():
+        for one in found:
+            success, cost = one.success, one.costed
+            table.add_row(
+                name if one is found[0] else "",
+                f"{cost.multiply_adds:,}",
+                f"{cost.multiply_adds / full:.0%}",
+                str(cost.modules),
+                f"{success.success:.0%}",
+                f"{success.low:.0%} to {success.high:.0%}",
+                "elite" if cost.member.elite else "",
+            )
+        table.add_section()
+    console.stderr().print(table)
 
 
 def print_info(info: dict[str, Any]) -> None:
@@ -138,6 +163,8 @@ def print_exported(exported: list[Exported], cut: str) -> None:
         table.add_row(*row)
     console.stderr().print(table)
     console.prose(f"Removed: {cut}.")
+    if settled := [one.task for one in exported if one.genotype == "settled"]:
+        console.prose(f"Not the elite but a settled genotype of the frontier: {', '.join(settled)}.")
     if whole:
         console.prose("Percentages are relative to a policy that uses the whole pool.")
 
