@@ -185,7 +185,9 @@ def check_log(logbook: Logbook, generation: int) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return *value* with numpy's scalars as Python's numbers, also inside dicts, as a saved log has them."""
+    """Return *value* with numpy's scalars as Python's numbers and tuples as lists, as a saved log has them."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -24,6 +25,7 @@ from genoevo.state import (
     population_state,
 )
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _COUNTS = ("generation", "evaluations", "stagnant")
 PARTS = ("population", "numbers", "asked", "best", "rng", *_COUNTS, "log")
 """The entries of a state that a snapshot gives and takes."""
@@ -82,13 +84,19 @@ CHANGING = tuple(field.name for field in fields(Snapshot) if field.name != "pend
 
 def layout_name(layout: Layout | None) -> str:
     """Return the text by which a state identifies its layout."""
-    # The repr that a class inherits from object is different in each process.
-    return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else repr(layout)
+    # The repr that a class inherits from object is different in each process, and so is an address in a repr.
+    return type(layout).__qualname__ if type(layout).__repr__ is object.__repr__ else _without_addresses(repr(layout))
+
+
+def _without_addresses(text: str) -> str:
+    return _ADDRESS.sub("", text)
 
 
 def check_layout(state: State, layout: Layout | None) -> None:
     """Raise ValueError if *state* identifies another layout."""
-    if state["layout"] not in (None, layout_name(layout)):  # None: of an early version, which did not record it
+    if state["layout"] is None:  # of an early version, which did not record it
+        return
+    if _without_addresses(str(state["layout"])) != layout_name(layout):
         was = f"{state['layout']!s:.80}"
         raise ValueError(f"this is the state of an evolution with layout {was}, got {layout_name(layout)}")
 

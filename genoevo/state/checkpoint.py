@@ -12,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, Self
 
-from genoevo._check import check_at_least, check_whole
+from genoevo._check import check_at_least, check_whole, shown
 from genoevo.state.file import load, save
 from genoevo.state.lock import InUseError, held
 from genoevo.state.parts import State
+from genoevo.state.values import json_value
 
 __all__ = ["Checkpoint", "InUseError", "Interrupted", "Stateful", "check_about"]
 
@@ -51,7 +52,8 @@ class Checkpoint:
         Seconds after which the next generation saves, at the latest; infinity for *every* alone.
     about
         JSON values that identify the search. They are kept in the file under ``about``, and :meth:`load` refuses a
-        file with others.
+        file with others. Tuples and arrays become lists, numbers of numpy those of Python, enumerations their values
+        and paths text.
 
     Raises
     ------
@@ -59,6 +61,8 @@ class Checkpoint:
         On entering, if another process uses the file.
     OSError
         On entering and saving, if the file cannot be written. It is unchanged then.
+    TypeError, ValueError
+        For a value in *about* that JSON does not have, and for NaN.
 
     Examples
     --------
@@ -88,11 +92,20 @@ class Checkpoint:
             check_whole("every", every, 1)
         check_at_least("seconds", seconds, 0)
         self.path, self.every, self.seconds = Path(path), every, seconds
-        self.about = None if about is None else dict(about)
+        self.about = about
         self.interrupted = False
         self._unsaved: Stateful | None = None
         self._since, self._saved_at = 0, time.monotonic()
         self._context = ExitStack()
+
+    @property
+    def about(self) -> dict[str, Any] | None:
+        """The values that identify the search, as JSON gives them back."""
+        return self._about
+
+    @about.setter
+    def about(self, about: Mapping[str, Any] | None) -> None:
+        self._about = None if about is None else _plain(about)
 
     def load(self) -> State | None:
         """Return the state in the file, or None if there is no file.
@@ -162,9 +175,16 @@ def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:
     known = state.get("about")
     if not isinstance(known, dict):
         raise ValueError(f"{path} does not identify its search: it has no 'about'")
-    for name, value in about.items():
+    for name, value in _plain(about).items():
         if known.get(name) != value or type(known.get(name)) is not type(value):
             raise ValueError(f"{path} belongs to a search with {name} {known.get(name)!r:.80}, got {value!r:.80}")
+
+
+def _plain(about: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(about, Mapping):
+        raise TypeError(f"about must be a dict, got {shown(about)}")
+    plain: dict[str, Any] = json_value("about", dict(about))
+    return plain
 
 
 def _escaped(name: str) -> str:

@@ -16,6 +16,7 @@ from genoevo._types import Arrays
 from genoevo.state import npz
 from genoevo.state._migrate import migrated
 from genoevo.state.parts import State, check_array
+from genoevo.state.values import json_key, json_leaf
 
 FORMAT = "genoevo-state"
 VERSION = 2
@@ -26,8 +27,9 @@ _ARRAY = "$array"
 def save(path: str | os.PathLike[str], state: State) -> None:
     """Write *state* to one file, atomically: the old file stays until the new one is on disk.
 
-    Raises OSError if the file cannot be written, and TypeError or ValueError for a value that could not be read
-    back.
+    Tuples become lists, numbers of numpy those of Python, enumerations their values and paths text. Raises OSError
+    if the file cannot be written, and TypeError or ValueError, which names the entry, for a value that could not be
+    read back.
     """
     arrays: Arrays = {}
     text = json.dumps({"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)})
@@ -65,17 +67,21 @@ def _split(value: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in npz.KINDS or not value.dtype.itemsize:
             raise TypeError(f"{name} must be an array of numbers or text, got {value.dtype}")
-        # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments.
-        entry = f"{len(arrays)}.{name}"
+        # The number keeps the key "a.b" apart from "b" inside "a", and every entry from savez's own arguments. NUL
+        # would end a name in the archive.
+        entry = f"{len(arrays)}.{name}".partition("\0")[0]
         arrays[entry] = value
         return {_ARRAY: entry}
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
             raise ValueError(f"{name or 'the state'} must not have the one key {_ARRAY!r}, which marks an array")
-        return {key: _split(item, f"{name}.{key}" if name else key, arrays) for key, item in value.items()}
+        return {
+            json_key(name or "the state", key): _split(item, f"{name}.{key}" if name else str(key), arrays)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_split(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
-    return value.item() if isinstance(value, np.generic) else value
+    return json_leaf(name, value)
 
 
 def _join(value: Any, arrays: Arrays) -> Any:

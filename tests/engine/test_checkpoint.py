@@ -1,8 +1,10 @@
+import enum
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +164,49 @@ def test_what_the_search_is_about_is_kept_and_checked(path, new):
     assert Checkpoint(path, about={"size": 40}).load()["about"] == {"problem": "onemax", "size": 40}
     with pytest.raises(ValueError, match=r"search\.npz belongs to a search with size 40, got 50"):
         Checkpoint(path, about={"problem": "onemax", "size": 50}).load()
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+CHANGED_BY_JSON = {
+    "tuple": ((1, (2, 3)), [1, [2, 3]]),
+    "numpy": (np.int64(3), 3),
+    "text of numpy": (np.str_("a"), "a"),
+    "path": (Path("data") / "x", "data/x"),
+    "enum": (Colour.RED, "red"),
+    "whole enum": (Level.HIGH, 3),
+    "array": (np.arange(3), [0, 1, 2]),
+    "inside": ({"a": [(np.float64(0.5), Colour.RED)]}, {"a": [[0.5, "red"]]}),
+}
+
+
+@pytest.mark.parametrize(("value", "plain"), CHANGED_BY_JSON.values(), ids=CHANGED_BY_JSON)
+def test_what_json_changes_is_the_same_after_a_restart(path, new, value, plain):
+    with Checkpoint(path, about={"what": value}) as checkpoint:
+        new(checkpoint).run(1)
+    assert repr(Checkpoint(path, about={"what": value}).load()["about"]) == repr({"what": plain})
+
+
+@pytest.mark.parametrize(
+    ("about", "error", "message"),
+    [
+        ({"a": {1, 2}}, TypeError, r"about.a is \{1, 2\}: a set is not JSON serializable"),
+        ({"a": [1, object]}, TypeError, "about.a.1 is <class 'object'>: a type is not JSON serializable"),
+        ({"a": {1: 2}}, TypeError, "the keys of about.a must be text, got 1"),
+        ({"a": float("nan")}, ValueError, "about.a must not be NaN, which is not equal to itself"),
+        ({"a": np.datetime64("2020")}, TypeError, "a date is not JSON serializable"),
+        ("onemax", TypeError, "about must be a dict, got 'onemax'"),
+    ],
+)
+def test_what_cannot_be_found_again_is_refused_before_the_search(path, about, error, message):
+    with pytest.raises(error, match=message):
+        Checkpoint(path, about=about)
 
 
 def test_a_file_that_does_not_say_what_it_is_about_is_refused(path, new):

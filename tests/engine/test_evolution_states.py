@@ -1,6 +1,7 @@
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from operator import attrgetter
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -279,3 +280,34 @@ def test_the_generator_of_a_state_must_be_pcg64(onemax):
 def test_a_seed_of_a_generator_that_could_not_be_loaded_is_refused(onemax):
     with pytest.raises(ValueError, match="the generator must be PCG64, got 'Philox'"):
         onemax(seed=np.random.Philox(1))
+
+
+@dataclass(frozen=True)
+class Ruled(FlatLayout):
+    """A layout with a function, whose repr has an address that is another one in each process."""
+
+    rule: object = None
+
+
+def test_a_layout_whose_repr_has_an_address_is_known_again(start):
+    evolution = Evolution(None, start, seed=1, layout=Ruled(rule=lambda bit: bit))
+    state = evolution.state_dict()
+    assert Evolution.from_state(state, layout=Ruled(rule=lambda bit: bit)).layout == Ruled(rule=ANY)
+    with pytest.raises(ValueError, match="this is the state of an evolution with layout"):
+        Evolution.from_state(state, layout=Ruled(precision=2, rule=lambda bit: bit))
+
+
+def test_a_state_with_the_address_in_its_layouts_name_is_read(start):
+    layout = Ruled(rule=lambda bit: bit)
+    state = {**Evolution(None, start, seed=1, layout=layout).state_dict(), "layout": repr(layout)}
+    assert Evolution.from_state(state, layout=Ruled(rule=lambda bit: bit)).generation == 0
+
+
+def test_a_log_of_tuples_is_the_same_before_and_after_a_restart(start, tmp_path):
+    statistics = Statistics(lambda genotype: genotype.fitness.values[0])
+    statistics.register("ends", lambda values: (min(values), np.float64(max(values))))
+    evolution = Evolution(sum, start, seed=1, statistics=statistics)
+    evolution.run(2)
+    save(tmp_path / "state", evolution.state_dict())
+    again = Evolution.from_state(load(tmp_path / "state"), sum)
+    assert repr(again.logbook.select("ends")) == repr(evolution.logbook.select("ends"))

@@ -94,6 +94,26 @@ def test_numpy_scalars_come_back_as_numbers_and_tuples_as_lists(path, value, exp
     assert type(found) is type(expected)
 
 
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": {1: 2, "1": 3}}, "the keys of a must be text, got 1"),
+        ({"a": [{None: 1}]}, "the keys of a.0 must be text, got None"),
+        ({"a": {"b": [1, 1j]}}, "a.b.1 is 1j: a complex is not JSON serializable"),
+        ({"a": np.datetime64("2020")}, "a is datetime.date.*: a date is not JSON serializable"),
+    ],
+)
+def test_what_could_not_be_read_back_is_refused_by_name(path, state, message):
+    with pytest.raises(TypeError, match=message):
+        save(path, state)
+    assert not path.exists()
+
+
+def test_a_key_with_a_nul_survives_the_round_trip(path):
+    save(path, {"a\0b": np.arange(3), "a\0c": np.arange(2)})
+    assert {key: value.tolist() for key, value in load(path).items()} == {"a\0b": [0, 1, 2], "a\0c": [0, 1]}
+
+
 def test_keys_that_look_like_paths_do_not_collide(path, frozen):
     state = {"a.b": np.zeros(1), "a": {"b": np.ones(2)}, "c": [np.zeros(3)], "c.0": np.ones(4)}
     save(path, state)
