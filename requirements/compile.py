@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PROJECT = ["pyproject.toml", "requirements/build.in", "--extra"]
 SETS = {
-    "engine": [*PROJECT, "graph", "requirements/engine.in"],
+    "engine": [*PROJECT, "graph", "--extra", "notebook", "requirements/engine.in"],
     "mega": [*PROJECT, "mega"],
     "dev": [*PROJECT, "dev"],
     "docs": [*PROJECT, "docs"],

@@ -1,7 +1,10 @@
 """Fitness functions that fail in their ways. A module of its own: worker processes import it."""
 
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -192,3 +195,23 @@ class OwnEvaluator:
 
     def attempt(self, population, *, hasty=False):
         return self.answer
+
+
+def with_a_child(genotype):
+    with multiprocessing.get_context("spawn").Pool(1) as inner:
+        return sum(inner.map(abs, list(genotype)))
+
+
+class ChildThatSleeps:
+    """Starts a process and writes the numbers of this process and of the other to a file."""
+
+    def __init__(self, path, hangs):
+        self.path, self.hangs = path, hangs
+
+    def __call__(self, genotype):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        with open(self.path, "w") as file:
+            file.write(f"{os.getpid()} {child.pid}\n")
+        if self.hangs:
+            time.sleep(60)
+        return len(genotype)

@@ -336,7 +336,8 @@ def test_an_evaluation_error_can_be_pickled(population):
     assert (str(again), again.genotype) == (str(caught.value), BAD)
 
 
-def test_a_function_that_cannot_travel_is_refused():
+def test_a_function_that_cannot_travel_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(TypeError, match="a fitness function for worker processes must be picklable"):
         ProcessPool(lambda genotype: 1.0)
 

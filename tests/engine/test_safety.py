@@ -67,7 +67,7 @@ def test_no_source_unpickles_or_evaluates(source):
             found.append(node.func.id)
         elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
             found += [] if isinstance(node.value, ast.Constant) and node.value.value is False else ["allow_pickle"]
-    # Whether a function can be sent to workers is asked by writing it, and what was written is thrown away.
+    # A function is written to be sent to a process of our own. Whether it can be, is asked in the same way.
     asking = {
         ROOT / "genoevo" / "evaluation" / "pools" / "process_pool.py",
         ROOT / "adapters" / "genoevo_mega" / "envs" / "custom.py",
