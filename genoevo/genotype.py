@@ -47,7 +47,16 @@ class Fitness(base.Fitness):  # type: ignore[misc]
             raise ValueError(f"a fitness cannot be NaN, got {tuple(numbers.tolist())}")
         self.wvalues = tuple(map(mul, numbers.tolist(), self.weights))
 
-    values = property(base.Fitness.getValues, _set, base.Fitness.delValues, "Unweighted values, one per objective.")
+    def _get(self) -> tuple[float, ...]:
+        if all(self.weights):
+            values: tuple[float, ...] = super().getValues()
+            return values
+        pairs = zip(self.wvalues, self.weights, strict=False)
+        return tuple(value / weight if weight else 0.0 for value, weight in pairs)
+
+    values = property(
+        _get, _set, base.Fitness.delValues, "Unweighted values, one per objective; 0 for one of weight 0."
+    )
 
     @classmethod
     def unchecked(cls, values: Sequence[float], weights: tuple[float, ...]) -> Fitness:

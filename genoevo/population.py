@@ -7,16 +7,14 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-from deap import base
 
-from genoevo._bits import pack, random_words, stray_bits, unpack, word_count
+from genoevo._bits import pack, random_words, unpack, word_count
 from genoevo._check import check_generator, is_whole, shown
-from genoevo._numbers import all_or_none, are_bits, as_array, as_floats, as_lengths, as_weights
+from genoevo._html import shortened, table
+from genoevo._numbers import all_or_none, are_bits, as_array, as_lengths, as_weights
+from genoevo._rows import Bitstring, as_genotype, as_values, check_packed, known_values
 from genoevo._types import AnyArray, Bits, Flags, Floats, Ints, Words
 from genoevo.genotype import Fitness, Genotype
-
-Bitstring = Genotype | str | Sequence[int] | AnyArray
-"""What :meth:`Population.from_genotypes` takes as a genotype."""
 
 
 class Population:
@@ -48,7 +46,7 @@ class Population:
     ) -> None:
         weights = as_weights("weights", weights)
         words, lengths = check_packed(words, lengths)
-        values = None if fitness is None else _as_values(fitness, len(words), len(weights))
+        values = None if fitness is None else as_values(fitness, len(words), len(weights))
         if values is not None and not all_or_none(np.isnan(values)):
             raise ValueError("a population's fitness is NaN in some objectives of a genotype and not in all")
         self._assign(words, lengths, values, weights)
@@ -133,7 +131,7 @@ class Population:
         if isinstance(genotypes, str | Genotype):
             raise ValueError(f"a population is made of several genotypes, got one: write [{shown(genotypes)}]")
         default = (1.0,) if weights is None else as_weights("weights", weights)
-        rows = [_as_genotype(genotype, default) for genotype in genotypes]
+        rows = [as_genotype(genotype, default) for genotype in genotypes]
         if not rows:
             raise ValueError("a population has at least 1 genotype")
         if weights is None:
@@ -147,7 +145,7 @@ class Population:
         population = cls.unchecked(words, lengths, weights=default)
         for i, row in enumerate(rows):
             if row.fitness.valid:
-                population._values[i] = _known(row, default)
+                population._values[i] = known_values(row, default)
         return population
 
     @staticmethod
@@ -192,7 +190,7 @@ class Population:
 
     @fitness.setter
     def fitness(self, values: npt.ArrayLike) -> None:
-        array = _as_values(values, len(self), len(self.weights))
+        array = as_values(values, len(self), len(self.weights))
         if np.isnan(array).any():
             row = int(np.isnan(array).any(axis=1).argmax())
             raise ValueError(f"a fitness cannot be NaN, got {array[row]} for genotype {row}, {self[row]}")
@@ -251,51 +249,22 @@ class Population:
         )
 
     def __repr__(self) -> str:
+        bits = f" of {self._bits_shown()} bits" if len(self) else ""
+        return f"Population({len(self)} genotypes{bits}, {int(self.evaluated.sum())} evaluated)"
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"evaluated": int(self.evaluated.sum()), "weights": self.weights}
+        if len(self):
+            rows = {"bits": self._bits_shown(), **rows}
+        if self.evaluated.any():
+            known = self[self.evaluated]
+            best = known[int(known.merit().argmax())]
+            rows |= {"best fitness": best.fitness.values, "best genotype": shortened(str(best))}
+        return table(f"Population of {len(self)} genotypes", rows)
+
+    def _bits_shown(self) -> str:
         low, high = self.lengths.min(), self.lengths.max()
-        bits = f"{low}" if low == high else f"{low}..{high}"
-        return f"Population({len(self)} genotypes of {bits} bits, {int(self.evaluated.sum())} evaluated)"
-
-
-def _as_genotype(genotype: Bitstring, weights: tuple[float, ...]) -> Genotype:
-    if isinstance(genotype, Genotype):
-        return genotype
-    fitness = getattr(genotype, "fitness", None)
-    if not isinstance(fitness, base.Fitness):
-        return Genotype(genotype, weights)
-    made = Genotype(genotype, fitness.weights)
-    made.fitness = Fitness(fitness.values if fitness.valid else (), fitness.weights)
-    return made
-
-
-def _known(genotype: Genotype, weights: tuple[float, ...]) -> tuple[float, ...]:
-    values: tuple[float, ...] = genotype.fitness.values
-    if len(values) != len(weights):
-        raise ValueError(f"{genotype} has a fitness of {len(values)} values, got {len(weights)} weights")
-    return values
-
-
-def check_packed(words: Words, lengths: Ints) -> tuple[Words, Ints]:
-    """Return packed words (n, W) and lengths (n,) as int64; ValueError says what of them does not fit."""
-    if not isinstance(words, np.ndarray) or words.dtype != np.uint64 or words.ndim != 2:
-        got = f"{words.dtype}{words.shape}" if isinstance(words, np.ndarray) else shown(words)
-        raise ValueError(f"a population's words must be a uint64 matrix, got {got}")
-    lengths = as_lengths("a population's lengths", lengths)
-    if not len(words) or lengths.shape != words.shape[:1] or lengths.min() < 1:
-        raise ValueError(f"a population's words {words.shape} and lengths {lengths.shape} do not fit each other")
-    if lengths.max() > 64 * words.shape[1]:
-        raise ValueError(f"a genotype of {lengths.max()} bits does not fit {words.shape[1]} words")
-    if stray_bits(words, lengths):
-        raise ValueError("a population's words have bits past the length of their genotype")
-    return words, lengths
-
-
-def _as_values(fitness: npt.ArrayLike, n: int, objectives: int) -> Floats:
-    """Return *fitness* as (n, objectives) float64; ValueError for another shape, or for what is not numbers."""
-    values = as_floats("fitness", fitness)
-    expected = [(n, objectives)] + ([(n,)] if objectives == 1 else [])
-    if values.shape not in expected:
-        raise ValueError(f"fitness must have shape {' or '.join(map(str, expected))}, got {values.shape}")
-    return values.reshape(n, objectives)
+        return f"{low}" if low == high else f"{low}..{high}"
 
 
 def _put(target: Words, words: Words) -> None:

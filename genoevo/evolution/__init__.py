@@ -4,6 +4,7 @@ from genoevo.evolution.evolution import Callback, Evolution
 from genoevo.evolution.history import PopulationStatistics
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.lineage import Lineage
+from genoevo.evolution.progress import ProgressBar
 from genoevo.evolution.record import Memory, Record
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.stops import Progress, Stop
@@ -16,6 +17,7 @@ __all__ = [
     "Memory",
     "PopulationStatistics",
     "Progress",
+    "ProgressBar",
     "Record",
     "Selection",
     "Stop",

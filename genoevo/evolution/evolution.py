@@ -14,6 +14,7 @@ import numpy.typing as npt
 from deap.tools import Logbook, MultiStatistics, Statistics
 
 from genoevo._check import check_flag, check_type
+from genoevo._rows import Bitstring
 from genoevo._types import Ints
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator
 from genoevo.evolution import attempts, history
@@ -27,7 +28,7 @@ from genoevo.evolution.stops import Stop, front_advances, run_until
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators.reproduction import Reproduction
-from genoevo.population import Bitstring, Population
+from genoevo.population import Population
 from genoevo.state import State, check_state, rebuild, seeded, settings_state
 
 Callback = Callable[["Evolution"], object]

@@ -9,6 +9,7 @@ import numpy as np
 from deap.tools import Logbook
 
 from genoevo._check import check_type
+from genoevo._html import shortened, table
 from genoevo._types import Ints
 from genoevo.evolution import attempts
 from genoevo.evolution.islands import Islands
@@ -16,6 +17,7 @@ from genoevo.evolution.lineage import GIVEN
 from genoevo.evolution.pending import Pending
 from genoevo.evolution.record import Record
 from genoevo.evolution.rules import Selection, Survival
+from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators.reproduction import Reproduction
 from genoevo.population import Population
@@ -75,6 +77,9 @@ class Ruled:
     islands = Rule(Islands, while_asked=False)
 
     generation: int
+    evaluations: int
+    best: Genotype | None
+    stagnant: int
     numbers: Ints
     logbook: Logbook
     _population: Population
@@ -115,9 +120,27 @@ class Ruled:
         """The number of evaluations that failed so far, for each reason, the most frequent reason first."""
         return attempts.total(self.logbook)
 
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", best {_values(self.best)}"
+        done = f"generation {self.generation}, {self.evaluations} evaluations"
+        return f"{type(self).__name__}({done}{best}, {self._population})"
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"generation": self.generation, "evaluations": self.evaluations}
+        if self.best is not None:
+            rows |= {"best fitness": _values(self.best), "best genotype": shortened(str(self.best))}
+            rows |= {"generations without a better one": self.stagnant}
+        if self.failures:
+            rows["failed evaluations"] = sum(self.failures.values())
+        return table(type(self).__name__, rows | {"population": self._population})
+
     def _check_told(self, name: str) -> None:
         if self.is_asked and self.generation:
             raise RuntimeError(f"{name} cannot be replaced while children wait for their fitness: tell() first")
+
+
+def _values(genotype: Genotype) -> str:
+    return ", ".join(f"{value:g}" for value in genotype.fitness.values)
 
 
 def rules_of(population: Population, layout: Layout | None, given: Mapping[str, Any]) -> dict[str, Any]:

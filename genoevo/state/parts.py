@@ -15,8 +15,9 @@ import numpy as np
 
 from genoevo._check import check_whole
 from genoevo._numbers import as_weights
+from genoevo._rows import check_packed
 from genoevo._types import AnyArray
-from genoevo.population import Population, check_packed
+from genoevo.population import Population
 
 State = dict[str, Any]
 T = TypeVar("T")

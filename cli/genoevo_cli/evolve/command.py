@@ -17,9 +17,9 @@ from click.core import ParameterSource
 from genoevo import Evolution, Stop
 from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
 from genoevo.problems import PROBLEMS
+from genoevo.progress import ProgressBar
 from genoevo.state import State
 from genoevo_cli.evolve import convergence, search
-from genoevo_cli.evolve.progress import SearchProgress
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
 from genoevo_cli.terminal import console
@@ -139,7 +139,7 @@ def evolve(
         try:
             state = None if checkpoint is None else checkpoint.load()
             settings = _search(path, state, given)
-            progress = SearchProgress(settings.generations, settings.function.optimum)
+            progress = ProgressBar(settings.generations, target=settings.function.optimum, console=console.stderr())
             callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
             evolution = settings.evolution(state, callbacks, lineage=report is not None)
         except ValueError as error:
