@@ -82,6 +82,12 @@ def check_type(name: str, value: object, kind: type) -> None:
         raise TypeError(f"{name} must be of type {kind.__name__}, got {shown(value)}")
 
 
+def check_callable(name: str, value: object) -> None:
+    """Raise TypeError unless *value* can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be callable, got {shown(value)}")
+
+
 def check_generator(rng: object) -> None:
     """Raise TypeError unless *rng* is a ``numpy.random.Generator``."""
     if not isinstance(rng, np.random.Generator):

@@ -20,6 +20,9 @@ Bitstring = Genotype | str | Sequence[int] | AnyArray
 
 def as_genotype(genotype: Bitstring, weights: tuple[float, ...]) -> Genotype:
     if isinstance(genotype, Genotype):
+        if not isinstance(genotype.fitness, base.Fitness):
+            got = shown(genotype.fitness)
+            raise TypeError(f"the fitness of {genotype} is {got}: assign to genotype.fitness.values, such as (3.0,)")
         return genotype
     fitness = getattr(genotype, "fitness", None)
     if not isinstance(fitness, base.Fitness):

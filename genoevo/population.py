@@ -151,6 +151,8 @@ class Population:
     @staticmethod
     def concatenate(parts: Sequence[Population]) -> Population:
         """Join the genotypes of *parts*, in order, with their fitness. All must have the same weights."""
+        if not parts:
+            raise ValueError("a population has at least 1 part, got none")
         if len({part.weights for part in parts}) != 1:
             raise ValueError("populations of different fitness weights cannot be joined")
         width = max(part.words.shape[1] for part in parts)
@@ -164,7 +166,13 @@ class Population:
         return Population.unchecked(words, lengths, values, parts[0].weights)
 
     def replaced(self, rows: Ints, others: Population) -> Population:
-        """Return a copy with *others* and their fitness in place of the genotypes at *rows*, each named once."""
+        """Return a copy with *others* and their fitness in place of the genotypes at *rows*, each named once.
+
+        Raises ValueError unless there is another genotype for each row, of the same weights.
+        """
+        if len(rows) != len(others) or others.weights != self.weights:
+            got = f"{len(rows)} rows and {len(others)} genotypes of weights {others.weights}"
+            raise ValueError(f"each row takes one genotype of weights {self.weights}, got {got}")
         lengths, values = self.lengths.copy(), self._values.copy()
         lengths[rows], values[rows] = others.lengths, others._values
         words = np.empty((len(self), word_count(int(lengths.max()))), dtype=np.uint64)

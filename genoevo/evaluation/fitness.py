@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._check import check_choice, check_count, check_flag, shown
+from genoevo._check import check_callable, check_choice, check_count, check_flag, check_type, shown
 from genoevo._numbers import as_floats
 from genoevo._types import Floats
 from genoevo.genotype import Genotype
@@ -53,6 +53,14 @@ class Failure:
         check_count("retries", self.retries, 0)
         if self.limit is not None:
             check_count("limit", self.limit, 1)
+
+
+def checked(failure: Failure | None) -> Failure:
+    """Return *failure*, or the default if it is None; TypeError for anything else."""
+    if failure is None:
+        return Failure()
+    check_type("failure", failure, Failure)
+    return failure
 
 
 class EvaluationError(RuntimeError):
@@ -107,8 +115,9 @@ class InProcess:
     """
 
     def __init__(self, function: FitnessFunction, *, failure: Failure | None = None) -> None:
+        check_callable("function", function)
         self.function = function
-        self.failure = failure or Failure()
+        self.failure = checked(failure)
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Evaluate every genotype, in order."""
@@ -160,9 +169,10 @@ class Vectorised:
         failure: Failure | None = None,
         isolate: bool = True,
     ) -> None:
+        check_callable("function", function)
         check_flag("isolate", isolate)
         self.function = function
-        self.failure = failure or Failure()
+        self.failure = checked(failure)
         self.isolate = isolate
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from deap.tools import Logbook, MultiStatistics, Statistics
 
-from genoevo._check import check_flag, check_type
+from genoevo._check import check_callable, check_flag, check_type, shown
 from genoevo._rows import Bitstring
 from genoevo._types import Ints
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator
@@ -130,7 +130,7 @@ class Evolution(Ruled):
         if statistics is not None:
             history.check_names(statistics)
         self.statistics = statistics
-        self.callbacks = tuple(callbacks)
+        self.callbacks = _checked(callbacks)
         self._population = start.unevaluated() if reevaluate else start.copy()
         self.numbers: Ints = np.arange(len(start))
         self.rng = seeded(seed)
@@ -283,6 +283,14 @@ class Evolution(Ruled):
         evolution._pending = snapshot.pending
         evolution._keep(Recorded.from_state(state, evolution.record, evolution.population.weights))
         return evolution
+
+
+def _checked(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    if callable(callbacks):
+        raise TypeError(f"callbacks must be a sequence of functions: write [{shown(callbacks)}]")
+    for callback in callbacks:
+        check_callable("a callback", callback)
+    return tuple(callbacks)
 
 
 _FITS_ANY = Survival(strategy="plus")

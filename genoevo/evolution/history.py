@@ -112,10 +112,12 @@ def record(
 
     A chapter gets its own statistics and the generation.
     """
+    # The search is complete without its statistics: if one raises, it can still be saved and resumed.
+    logbook.append({**columns(run, run.population, evaluated), **({REASONS: reasons} if reasons else {})})
     compiled = {} if statistics is None else plain(statistics.compile(run.population))
     chapters = {name: values for name, values in compiled.items() if isinstance(values, dict)}
     flat = {name: value for name, value in compiled.items() if name not in chapters}
-    logbook.append({**columns(run, run.population, evaluated), **flat, **({REASONS: reasons} if reasons else {})})
+    logbook[-1].update(flat)
     for name, values in chapters.items():
         logbook.chapters[name].append({"generation": run.generation, **values})
     arrange(logbook)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from genoevo._check import check_between
+from genoevo._check import check_between, check_integer
 from genoevo._optional import optional
 from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.operators.reproduction import Origin
@@ -66,6 +66,7 @@ class Lineage:
 
         Raises ValueError if there is no such genotype.
         """
+        check_integer("number", number)
         check_between("number", number, 0, len(self) - 1)
         found = np.zeros(len(self), dtype=bool)
         newest = np.array([number])

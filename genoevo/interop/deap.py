@@ -98,6 +98,7 @@ def register_evolution(toolbox: base.Toolbox, evolution: Evolution) -> None:
 
     ``generate() -> list of Genotype`` calls :meth:`~genoevo.Evolution.ask`. ``update(individuals)`` passes their
     fitness, in the same order, to :meth:`~genoevo.Evolution.tell`. Both raise what these methods raise.
+    ``update`` also raises ValueError for individuals without fitness, or in another order than ``generate``'s.
     ``evaluate`` stays the user's; the evolution's own function, if it has one, is not called.
     """
 
@@ -105,10 +106,23 @@ def register_evolution(toolbox: base.Toolbox, evolution: Evolution) -> None:
         return list(evolution.ask())
 
     def update(individuals: Sequence[Genotype]) -> None:
+        if evolution.is_asked:
+            _check_generated(individuals, list(evolution.ask()))
         evolution.tell([genotype.fitness.values for genotype in individuals])
 
     toolbox.register("generate", generate)
     toolbox.register("update", update)
+
+
+def _check_generated(individuals: Sequence[Genotype], generated: list[Genotype]) -> None:
+    if len(individuals) != len(generated):
+        raise ValueError(f"update() takes the {len(generated)} individuals of generate(), got {len(individuals)}")
+    for place, (individual, expected) in enumerate(zip(individuals, generated, strict=True)):
+        if individual != expected:
+            raise ValueError(f"individual {place} must be {expected}, as generate() returned it, got {individual}")
+        if not individual.fitness.valid:
+            shape = len(generated), len(expected.fitness.weights)
+            raise ValueError(f"fitness must have shape {shape}, and individual {place}, {individual}, has none yet")
 
 
 def _takes(function: Callable[..., object], arguments: int) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from genoevo._bits import below, bernoulli_words, flip_bits, prefix_mask, random_words, spliced, unpack, word_count
-from genoevo._check import check_count, check_generator
+from genoevo._check import check_count, check_flag, check_generator
+from genoevo._numbers import as_floats
 from genoevo._types import Floats, Ints
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, units_of
@@ -103,6 +104,7 @@ def creep(
     """
     check_generator(rng)
     check_count("step", step, 1)
+    check_flag("wrap", wrap)
     genes, precision = units_of(population.lengths, "gene", layout).counts, layout.precision
     rows, gene = _hits(genes, _rates(genes, rate, None), rng)
     mutants = population.unevaluated()
@@ -197,14 +199,21 @@ def _rates(counts: Ints, rate: float | Floats | None, expected: float | Floats |
     if rate is not None and expected is not None:
         raise ValueError("give rate or expected, not both")
     if rate is None:
-        wanted = np.asarray(1.0 if expected is None else expected, dtype=np.float64)
+        wanted = _per_row("expected", 1.0 if expected is None else expected, counts)
         if not ((wanted >= 0) & (wanted <= counts)).all():
             raise ValueError(f"expected must be between 0 and the length, got {expected!r}")
         return wanted / counts
-    rates = np.asarray(rate, dtype=np.float64)
+    rates = _per_row("rate", rate, counts)
     if not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"rate must be between 0 and 1, got {rate!r}")
     return np.broadcast_to(rates, counts.shape)
+
+
+def _per_row(name: str, value: object, counts: Ints) -> Floats:
+    numbers = as_floats(name, value)
+    if numbers.shape not in ((), counts.shape):
+        raise ValueError(f"{name} must be one number or one per genotype, {counts.shape}, got shape {numbers.shape}")
+    return numbers
 
 
 def _sparse(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -14,6 +14,7 @@ from deap.tools import selNSGA2, sortLogNondominated
 from deap.tools.emo import assignCrowdingDist
 
 from genoevo._check import check_at_least, check_between, check_count, check_generator
+from genoevo._numbers import as_floats
 from genoevo._types import Floats, Ints
 from genoevo.genotype import Fitness
 from genoevo.population import Population
@@ -201,7 +202,7 @@ def _objectives(population: Population) -> Floats:
 def _cases(population: Population, cases: npt.ArrayLike | None) -> Floats:
     if cases is None:
         return np.asarray(_objectives(population) * population.weights)
-    scores = np.asarray(cases, dtype=np.float64)
+    scores = as_floats("cases", cases)
     if scores.ndim != 2 or len(scores) != len(population) or not scores.shape[1]:
         raise ValueError(f"cases must have shape ({len(population)}, m) with m at least 1, got {scores.shape}")
     if np.isnan(scores).any():

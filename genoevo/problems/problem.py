@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from genoevo._check import check_whole
+from genoevo._check import check_whole, shown
 from genoevo._types import Floats
 from genoevo.layout import FlatLayout, Layout
 from genoevo.population import Population
@@ -44,6 +44,8 @@ class Problem(ABC):
 
     def __call__(self, population: Population) -> Floats:
         """Return (n,) float64 values; ValueError names a genotype of a length that the problem does not have."""
+        if not isinstance(population, Population):
+            raise TypeError(f"a problem takes a population, got {shown(population)}: write Vectorised(problem)")
         self._check_lengths(population)
         return self._values(population)
 

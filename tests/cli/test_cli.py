@@ -293,6 +293,8 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "hiff", "--size", "48"], "size must be a power of 2, got 48"),
         (["--problem", "nk", "--set", "k=11"], "k must be a whole number from 0 to 10, got 11"),
         (["--problem", "nk", "--set", "k=two"], "k must be a whole number, got 'two'"),
+        (["--problem", "nk", "--set", "k=1_0"], "k must be a whole number, got '1_0'"),
+        (["--problem", "nk", "--set", "k=\uff13"], "k must be a whole number, got '\uff13'"),
         (["--problem", "nk", "--set", "j=3"], "takes k=..., neighbours=..., instance=..., got 'j=3'"),
         (["--problem", "trap", "--set", "order"], "takes order=..., got 'order'"),
         (["--problem", "onemax", "--set", "order=3"], "takes nothing, got 'order=3'"),

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,14 @@ def test_the_curve_of_a_resumed_search_begins_at_its_beginning(path, tmp_path):
     paths = [[line for line in curve.read_text().splitlines() if line.startswith("L ")] for curve in curves]
     assert paths[0] == paths[1]
     assert len(paths[0]) > 100
+
+
+def test_the_command_that_goes_on_can_be_copied_whatever_the_file_is_called(tmp_path):
+    path = tmp_path / "my search; ls.npz"
+    process = started(path)
+    process.send_signal(signal.SIGTERM)
+    command = process.communicate(timeout=60)[1].partition("Resume with: ")[2]
+    assert shlex.split(command) == ["genoevo", "evolve", "--resume", str(path)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

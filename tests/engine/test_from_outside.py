@@ -8,9 +8,11 @@ import pytest
 
 from genoevo import Evolution, FlatLayout, Genotype, Islands, Population, Record, Selection, StagedLayout, Survival
 from genoevo._numbers import as_floats
-from genoevo.evaluation import Failure
+from genoevo.evaluation import Failure, InProcess, Vectorised
 from genoevo.genotype import Fitness
-from genoevo.operators import LengthPolicy, Reproduction
+from genoevo.operators import LengthPolicy, Reproduction, mutation, selection
+from genoevo.pools import ProcessPool
+from genoevo.problems import OneMax
 from genoevo.state import load, save
 
 ONE_ROW = np.array([[0, 1, 1]])
@@ -238,3 +240,77 @@ def test_settings_of_numpys_numbers_are_those_of_pythons_after_a_restart(rng, tm
     evolution = Evolution(lambda g: g.bits.sum(), Population.random(6, 9, rng), seed=1, **rules)
     save(tmp_path / "state", evolution.state_dict())
     assert Evolution.from_state(load(tmp_path / "state")).survival == Survival(elites=2)
+
+
+@pytest.fixture
+def population(rng):
+    population = Population.random(3, 8, rng)
+    population.fitness = [1, 2, 3]
+    return population
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": "0.5"}, "rate must be numbers, got '0.5'"),
+        ({"rate": [0.1, 0.2]}, r"rate must be one number or one per genotype, \(3,\), got shape \(2,\)"),
+        (
+            {"expected": np.ones((3, 1))},
+            r"expected must be one number or one .*, got shape \(3, 1\)",
+        ),
+    ],
+)
+def test_a_rate_of_another_shape_or_type_is_refused(population, rng, settings, message):
+    with pytest.raises(ValueError, match=message):
+        mutation.flip(population, rng, **settings)
+
+
+def test_a_flag_of_creep_is_not_read_from_text(population, rng):
+    with pytest.raises(ValueError, match="wrap must be True or False, got 'no'"):
+        mutation.creep(population, rng, layout=FlatLayout(2), wrap="no")
+
+
+def test_cases_of_text_are_refused(population, rng):
+    with pytest.raises(ValueError, match="cases must be numbers"):
+        selection.lexicase(population, 2, rng, cases=[["1"], ["2"], ["3"]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "others", "message"),
+    [
+        ([0, 1, 2], (1.0,), r"each row takes one genotype of weights \(1.0,\), got 3 rows and 1 genotypes"),
+        ([0], (-1.0,), r"each row takes one genotype .*got 1 rows and 1 genotypes of weights \(-1.0,\)"),
+    ],
+)
+def test_one_genotype_is_not_spread_over_rows_nor_judged_by_other_weights(population, rows, others, message):
+    with pytest.raises(ValueError, match=message):
+        population.replaced(np.array(rows), Population.random(1, 8, np.random.default_rng(1), others))
+
+
+def test_nothing_cannot_be_joined():
+    with pytest.raises(ValueError, match="a population has at least 1 part, got none"):
+        Population.concatenate([])
+
+
+def test_a_fitness_that_is_none_of_deaps_is_refused_with_what_to_write():
+    genotype = Genotype("01")
+    genotype.fitness = (3,)
+    with pytest.raises(TypeError, match=r"the fitness of 01 is \(3,\): assign to genotype.fitness.values"):
+        Population.from_genotypes([genotype])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda start: Evolution(sum, start, seed=1, callbacks=print), r"callbacks must be a sequence .*: write \["),
+        (lambda start: Evolution(sum, start, seed=1, callbacks=[3]), "a callback must be callable, got 3"),
+        (lambda start: InProcess(sum, failure="worst"), "failure must be of type Failure, got 'worst'"),
+        (lambda start: InProcess(3), "function must be callable, got 3"),
+        (lambda start: Vectorised(None), "function must be callable, got None"),
+        (lambda start: ProcessPool(len, failure="worst"), "failure must be of type Failure, got 'worst'"),
+        (lambda start: OneMax(8)(start[0]), r"a problem takes a population, got .*: write Vectorised\(problem\)"),
+    ],
+)
+def test_what_is_not_what_it_should_be_is_refused_before_the_search(population, make, message):
+    with pytest.raises(TypeError, match=message):
+        make(population)

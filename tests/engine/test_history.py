@@ -249,3 +249,15 @@ def test_a_logbook_with_chapters_survives_the_round_trip(rng, frozen):
 def test_invalid_settings_are_refused_by_name(settings, message):
     with pytest.raises(ValueError, match=message):
         Record(**settings)
+
+
+def test_a_search_whose_statistics_raise_can_be_resumed(rng):
+    calls = iter(range(9))
+    statistics = Statistics(len)
+    statistics.register("late", lambda values: 1 / (1 - next(calls)))
+    evolution = Evolution(Vectorised(OneMax(20)), Population.random(6, 20, rng), seed=1, statistics=statistics)
+    with pytest.raises(ZeroDivisionError):
+        evolution.run(3)
+    again = Evolution.from_state(evolution.state_dict(), Vectorised(OneMax(20)))
+    again.run(1)
+    assert again.logbook.select("generation") == [1, 2, 3]

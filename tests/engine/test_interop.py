@@ -310,3 +310,35 @@ def test_clone_is_independent_of_the_original(toolbox):
     del clone.fitness.values
     assert genotype.fitness.values == (3.0,)
     assert clone == genotype
+
+
+@pytest.fixture
+def generated(rng):
+    toolbox = base.Toolbox()
+    evolution = Evolution(None, Population.from_genotypes(["0110", "1111", "0000"]), seed=1)
+    register_evolution(toolbox, evolution)
+    individuals = toolbox.generate()
+    for individual in individuals:
+        individual.fitness.values = (sum(individual),)
+    return toolbox, evolution, individuals
+
+
+def test_individuals_in_another_order_are_refused(generated):
+    toolbox, evolution, individuals = generated
+    with pytest.raises(ValueError, match=r"individual 0 must be 0110, as generate\(\) returned it, got 0000"):
+        toolbox.update(individuals[::-1])
+    toolbox.update(individuals)
+    assert evolution.population.fitness.tolist() == [2, 4, 0]
+
+
+def test_individuals_that_are_missing_are_refused(generated):
+    toolbox, _, individuals = generated
+    with pytest.raises(ValueError, match=r"update\(\) takes the 3 individuals of generate\(\), got 2"):
+        toolbox.update(individuals[:2])
+
+
+def test_an_individual_without_fitness_is_named(generated):
+    toolbox, _, individuals = generated
+    del individuals[1].fitness.values
+    with pytest.raises(ValueError, match="individual 1, 1111, has none yet"):
+        toolbox.update(individuals)

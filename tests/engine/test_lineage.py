@@ -153,3 +153,9 @@ def test_without_networkx_its_graph_says_what_to_install(evolved, monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(ImportError, match="a lineage's graph needs networkx: pip install networkx"):
         evolved()[0].lineage.graph()
+
+
+def test_a_number_that_is_not_whole_is_refused(evolved):
+    evolution, _ = evolved(1)
+    with pytest.raises(ValueError, match=r"number must be a whole number, got 1\.0"):
+        evolution.lineage.ancestors(1.0)

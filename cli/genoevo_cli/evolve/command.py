@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,7 +193,7 @@ def _open_checkpoint(path: Path | None, every: int | None) -> Iterator[Checkpoin
         with checkpoint:
             yield checkpoint
     except Interrupted:
-        console.note(f"Stopped and saved. Resume with: genoevo evolve --resume {path}")
+        console.note(f"Stopped and saved. Resume with: genoevo evolve --resume {shlex.quote(str(path))}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
         raise click.UsageError(str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -150,10 +151,12 @@ def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
         name, equals, value = setting.partition("=")
         if not equals or name not in known:
             raise ValueError(f"--set of {problem} takes {_listed(known)}, got {setting!r:.80}")
-        try:
-            values[name] = type(known[name])(value)
-        except ValueError:
-            raise ValueError(f"{name} must be a whole number, got {value!r:.80}") from None
+        if isinstance(known[name], str):
+            values[name] = value
+            continue
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", value):
+            raise ValueError(f"{name} must be a whole number, got {value!r:.80}")
+        values[name] = int(value)
     return values
 
 

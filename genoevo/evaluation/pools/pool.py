@@ -22,6 +22,7 @@ from genoevo.evaluation.fitness import (
     InProcess,
     Vectorised,
     as_evaluator,
+    checked,
     tried,
 )
 from genoevo.population import Population
@@ -81,7 +82,7 @@ class Pool(ABC, Generic[W]):
         if timeout is not None and not (is_number(timeout) and timeout > 0):
             raise ValueError(f"timeout must be above 0 seconds, got {timeout!r}")
         self.evaluator = as_evaluator(function)
-        self.batch, self.timeout, self.failure = batch, timeout, failure or Failure()
+        self.batch, self.timeout, self.failure = batch, timeout, checked(failure)
         self._idle: list[W] = []
         self._busy: dict[W, tuple[Ints, float]] = {}  # the rows of each, and its deadline
         self._prepare()
