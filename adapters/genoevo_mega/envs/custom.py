@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from genoevo_mega.config.code import GYMNASIUM, gymnasium_ids, is_code
+from genoevo_mega.envs.space import TaskSpace
 from genoevo_mega.envs.suite import Suite
 from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError
@@ -66,6 +67,9 @@ def _problem(suite: Any) -> str:
             f"must have action_dimensions, from 1 to {suite.action_size} for each of its {len(names)} tasks, "
             f"or none, got {used!r}"
         )
+    spaces = getattr(suite, "spaces", None)
+    if spaces is not None and (not _sequence_of(spaces, TaskSpace) or len(spaces) != len(names)):
+        return f"must have spaces, a TaskSpace for each of its {len(names)} tasks, or none, got {spaces!r}"
     if not callable(getattr(suite, "make", None)):
         return "must have a method make(task)"
     try:

@@ -21,12 +21,14 @@ import numpy.typing as npt
 
 from genoevo_mega.config.code import GYMNASIUM
 from genoevo_mega.envs import checked
+from genoevo_mega.envs.space import TaskSpace
 from genoevo_mega.envs.suite import Observation
 from genoevo_runs import user_code
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
 _HELD = {"Pendulum-v1": (-0.1, 50)}
+_SIZES = ("observation_size", "action_size")
 _RETURNED = {"reset": "observation and info", "step": "observation, reward, terminated, truncated and info"}
 
 
@@ -39,7 +41,7 @@ class GymnasiumSuite:
     goals: int
     observation_size: int
     action_size: int
-    action_dimensions: tuple[int, ...] | None = None
+    spaces: tuple[TaskSpace, ...]
 
     @classmethod
     def of(cls, names: list[str], seed: int, goals: int) -> GymnasiumSuite:
@@ -47,9 +49,14 @@ class GymnasiumSuite:
         if len(set(names)) != len(names):
             raise ConfigError(f"suite = 'gymnasium:{','.join(names)}': each task may be named once")
         tasks = [GymnasiumTask(name, seed, 0, 0) for name in names]
-        sizes = [(task.observation_size, task.action_size) for task in tasks]
-        observations, actions = zip(*sizes, strict=True)
-        return cls(tuple(names), seed, goals, max(observations), max(actions), actions)
+        spaces = tuple(task.space for task in tasks)
+        observations, actions = (max(getattr(space, size) for space in spaces) for size in _SIZES)
+        return cls(tuple(names), seed, goals, observations, actions, spaces)
+
+    @property
+    def action_dimensions(self) -> tuple[int, ...]:
+        """The number of action components that each task uses."""
+        return tuple(space.action_size for space in self.spaces)
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -74,19 +81,19 @@ class GymnasiumTask:
         for kind, space in zip(("observations", "actions"), spaces, strict=True):
             if not isinstance(space, gymnasium.spaces.Box):
                 raise ConfigError(f"suite: expected a Box of {kind} in {name}, got {type(space).__name__}")
-        self._shape = spaces[0].shape
-        self._low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
-        if not (np.isfinite(self._low).all() and np.isfinite(high).all()):
+        low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ConfigError(f"suite: the actions of {name} are not bounded")
-        self._span = high - self._low
+        shapes, dtype = (space.shape for space in spaces), spaces[1].dtype
+        self.space = TaskSpace(*shapes, tuple(low.tolist()), tuple(high.tolist()), str(dtype))
         self._threshold = self.environment.spec.reward_threshold or 0.0
         self._held, self._steps_to_hold = _HELD.get(name, (np.inf, 1))
         if self._threshold <= 0 and name not in _HELD:
             raise ConfigError(
                 f"suite: {name} has no rule for success; write your own suite, see docs/tutorials/suite.rst"
             )
-        self.observation_size = max(observation_size, int(np.prod(spaces[0].shape)))
-        self.action_size = max(action_size, self._low.size)
+        self.observation_size = max(observation_size, self.space.observation_size)
+        self.action_size = max(action_size, self.space.action_size)
         self._streams = [np.random.SeedSequence([seed, zlib.crc32(name.encode()), purpose]) for purpose in (0, 1)]
         self._return, self._steps_held = 0.0, 0
 
@@ -103,9 +110,7 @@ class GymnasiumTask:
 
         *action* holds float32 in [-1, 1]. The caller applies the time limit.
         """
-        own = np.asarray(action, np.float64)[: self._low.size]
-        own = self._low + (np.clip(own, -1, 1) + 1) / 2 * self._span
-        own = own.reshape(self.environment.action_space.shape).astype(self.environment.action_space.dtype)
+        own = self.space.own_actions(action[None])[0, ...]
         observation, reward, terminated = self._returned("step", self.environment.step(own), 5)[:3]
         checked.number(f"step() of {self.name} returned reward", reward)
         return self._padded("step", observation), reward, terminated, self._succeeded(float(reward))
@@ -131,7 +136,7 @@ class GymnasiumTask:
 
     def _padded(self, method: str, observation: Any) -> Observation:
         padded = np.zeros(self.observation_size)
-        flat = checked.observation(method, observation, self._shape).ravel()
+        flat = checked.observation(method, observation, self.space.observation_shape).ravel()
         padded[: flat.size] = flat
         return padded
 

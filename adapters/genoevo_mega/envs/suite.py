@@ -49,7 +49,9 @@ class Suite(Protocol):
 
     ``goals`` is the number of training goals of each task. ``costs`` holds, for each task, how long its steps take,
     relative to the other tasks. A suite may also have ``action_dimensions``, a tuple with the number of action
-    dimensions that each task uses; the dynamics of a task ignore those beyond.
+    dimensions that each task uses; the dynamics of a task ignore those beyond. If its tasks are made of environments
+    with units of their own, it may have ``spaces``, a :class:`~genoevo_mega.envs.space.TaskSpace` for each, in whose
+    units policies act.
     """
 
     names: tuple[str, ...]

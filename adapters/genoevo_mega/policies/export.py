@@ -21,11 +21,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from genoevo_mega.envs.space import TaskSpace, spaces_of
 from genoevo_mega.experiments.frontiers import Costed, costed
 from genoevo_mega.networks import FixedNetwork, ModularNetwork
 from genoevo_mega.networks.module_graph import THRESHOLD
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.policies.choice import Limit, choose, listed
+from genoevo_mega.policies.own_units import OwnUnits
 from genoevo_mega.policies.policy import Trained
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, UserError
@@ -44,10 +46,19 @@ class Exported:
     difference of any action from the trained network, over random observations. ``frontier`` lists the genotypes that
     the task could be exported with, the cheapest first, see :func:`~genoevo_mega.policies.choice.listed`; it is empty
     for other architectures.
+
+    The file takes (batch, observation_size), the flattened ``observation_shape`` of the task's own environment, and
+    gives (batch, action_size), the flattened ``action_shape``, within ``action_low`` and ``action_high``.
     """
 
     task: str
     file: str
+    observation_size: int
+    observation_shape: list[int]
+    action_size: int
+    action_shape: list[int]
+    action_low: list[float]
+    action_high: list[float]
     modules: list[int]
     parameters: int
     multiply_adds: int
@@ -149,52 +160,73 @@ class _Exporter:
         }
         rng = torch.Generator().manual_seed(0)
         self.probes = torch.randn(len(suite.names), _PROBES, suite.observation_size, generator=rng)
+        self.spaces = spaces_of(suite)
+        for probes, space in zip(self.probes, self.spaces, strict=True):
+            probes[:, space.observation_size :] = 0
         self.expected = trained.greedy(self.probes).numpy()
         network, modules = trained.agent.actor_ema, len(trained.agent.actor_ema.pool)
         self.full = TaskPolicy.of_whole_pool(network, suite.action_size) if modules else None
 
     def export(self, task: int, out: Path, frontier: list[dict[str, Any]]) -> Exported:
-        name = self.trained.suite.names[task]
+        name, space = self.trained.suite.names[task], self.spaces[task]
+        probes = self.probes[task, :, : space.observation_size].contiguous().numpy()
         policy = self.trained.policy(task, threshold=self.threshold)
         path = out / f"{_file_name(name)}{SUFFIXES[self.kind]}"
-        runs = [self._write(policy, path, name)]
+        runs = [self._write(policy, path, task)]
         with tempfile.TemporaryDirectory() as place:
             if self.full is not None:
-                runs.append(self._write(self.full, Path(place) / path.name, name))
-            microseconds = [round(1e6 * s, 1) for s in _latencies(runs, self.probes[task, :1].numpy())]
+                runs.append(self._write(self.full, Path(place) / path.name, task))
+            microseconds = [round(1e6 * s, 1) for s in _latencies(runs, probes[:1])]
+        expected = space.own_actions(self.expected[task]).reshape(len(probes), -1)
         return Exported(
             task=name,
             file=path.name,
+            **_units(space),
             modules=list(policy.graph.inputs) if isinstance(policy, TaskPolicy) else [],
             parameters=policy.parameter_count,
             multiply_adds=policy.multiply_adds,
             full_multiply_adds=self.full.multiply_adds if self.full is not None else None,
             microseconds=microseconds[0],
             full_microseconds=microseconds[1] if self.full is not None else None,
-            difference=float(np.abs(runs[0](self.probes[task].numpy()) - self.expected[task]).max()),
+            difference=float(np.abs(runs[0](probes) - expected).max()),
             frontier=frontier,
         )
 
-    def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: str) -> Callable[[Floats], Floats]:
-        """Write a file and return a function that runs it in its runtime."""
+    def _write(self, policy: TaskPolicy | FixedPolicy, path: Path, task: int) -> Callable[[Floats], Floats]:
+        """Write a file in the task's own units, and return a function that runs it in its runtime."""
+        space, suite = self.spaces[task], self.trained.suite
+        own = OwnUnits(policy, space, suite.observation_size)
         if self.kind == "torchscript":
-            return _torchscript(policy, path, self.trained.suite.observation_size)
+            return _torchscript(own, path)
         import onnxruntime
 
         from genoevo_mega.policies.onnx import INPUT, write_onnx
 
-        write_onnx(policy, path, {"task": task, **{name: str(value) for name, value in self.notes.items()}})
+        notes = {"task": suite.names[task], **self.notes, **_units(space)}
+        write_onnx(own, path, {name: str(value) for name, value in notes.items()})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda observations: np.asarray(session.run(None, {INPUT: observations})[0])
 
 
-def _torchscript(policy: TaskPolicy | FixedPolicy, path: Path, observation_size: int) -> Callable[[Floats], Floats]:
+def _units(space: TaskSpace) -> dict[str, Any]:
+    """Return the fields of :class:`Exported` that describe the units of a file."""
+    return {
+        "observation_size": space.observation_size,
+        "observation_shape": list(space.observation_shape),
+        "action_size": space.action_size,
+        "action_shape": list(space.action_shape),
+        "action_low": list(space.low),
+        "action_high": list(space.high),
+    }
+
+
+def _torchscript(policy: OwnUnits, path: Path) -> Callable[[Floats], Floats]:
     with warnings.catch_warnings():
         # torch advises torch.export instead, whose files need Python.
         warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
-        torch.jit.trace(policy, torch.zeros(1, observation_size)).save(path)
+        torch.jit.trace(policy, torch.zeros(1, policy.inputs)).save(path)
         loaded = torch.jit.load(path)
 
     @torch.no_grad()

@@ -20,21 +20,22 @@ from torch import nn
 
 from genoevo_mega.networks.modular import hidden_layers
 from genoevo_mega.networks.module_graph import Edges, ModuleGraph
-from genoevo_mega.networks.single_task import FixedPolicy, Residual, TaskPolicy
+from genoevo_mega.networks.single_task import Residual, TaskPolicy
+from genoevo_mega.policies.own_units import OwnUnits
 
 INPUT, OUTPUT = "observation", "action"
 _OPSET, _IR = 13, 8  # every onnxruntime since 2021 and 2022 reads these
 
 
-def write_onnx(policy: TaskPolicy | FixedPolicy, path: Path, notes: dict[str, str]) -> None:
-    """Write *policy*, float32: ``observation`` (batch, observation_size) in, ``action`` (batch, outputs) out."""
-    model = _node_by_node(policy) if isinstance(policy, TaskPolicy) else _by_torch(policy)
+def write_onnx(policy: OwnUnits, path: Path, notes: dict[str, str]) -> None:
+    """Write *policy*, float32: ``observation`` (batch, inputs) in, ``action`` (batch, outputs) out."""
+    model = _node_by_node(policy, policy.policy) if isinstance(policy.policy, TaskPolicy) else _by_torch(policy)
     helper.set_model_props(model, notes)
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 
 
-def _by_torch(policy: FixedPolicy) -> onnx.ModelProto:
+def _by_torch(policy: OwnUnits) -> onnx.ModelProto:
     file = io.BytesIO()
     names = {"input_names": [INPUT], "output_names": [OUTPUT]}
     axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
@@ -46,14 +47,14 @@ def _by_torch(policy: FixedPolicy) -> onnx.ModelProto:
     return onnx.load_from_string(file.getvalue())
 
 
-def _node_by_node(policy: TaskPolicy) -> onnx.ModelProto:
+def _node_by_node(own: OwnUnits, policy: TaskPolicy) -> onnx.ModelProto:
     builder = _Builder(policy.graph)
     embedding = partial(builder.layers, policy.embedding, "embedding")
     pool = [partial(builder.layers, m, f"module{k}") for k, m in zip(policy.graph.inputs, policy.pool, strict=True)]
-    mixed = builder.mix_output(hidden_layers(embedding, pool, INPUT, builder))
+    mixed = builder.mix_output(hidden_layers(embedding, pool, builder.padded(own, INPUT), builder))
     out = builder.layers([*policy.before_head, policy.head], "head", mixed)
-    builder.node("Tanh" if policy.squash else "Identity", [out], OUTPUT)
-    sizes = ((INPUT, policy.embedding[0].in_features), (OUTPUT, policy.head.out_features))
+    builder.own_actions(own, out, OUTPUT)
+    sizes = ((INPUT, own.inputs), (OUTPUT, own.outputs))
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes]
     return helper.make_model(
         helper.make_graph(builder.nodes, "policy", ends[:1], ends[1:], builder.constants),
@@ -106,6 +107,26 @@ class _Builder:
         variance = self.node("ReduceMean", [square], f"{name}.variance", axes=[-1], keepdims=1)
         scale = self.node("Sqrt", [self.node("Add", [variance, eps], f"{name}.shifted")], f"{name}.scale")
         return self.node("Div", [centred, scale], name)
+
+    def padded(self, own: OwnUnits, source: str) -> str:
+        """Add the zeros that an observation of the task lacks, if it does."""
+        if not own.padding:
+            return source
+        pads = self.constant(np.array([0, 0, 0, own.padding], np.int64), "padding")
+        return self.node("Pad", [source, pads], "padded")
+
+    def own_actions(self, own: OwnUnits, source: str, name: str) -> str:
+        """Add the squashing of actions, and their own number and bounds, if they have any."""
+        if not own.space.scaled:
+            return self.node("Tanh", [source], name)
+        ends = [self.constant(np.array([end], np.int64), f"slice{end}") for end in (0, own.outputs)]
+        axis = self.constant(np.array([1], np.int64), "slice.axis")
+        own_part = self.node("Slice", [self.node("Tanh", [source], "squashed"), *ends, axis], "own")
+        low, high, centre, reach = (
+            self.constant(getattr(own, part).numpy(), part) for part in ("low", "high", "centre", "reach")
+        )
+        scaled = self.node("Add", [centre, self.node("Mul", [own_part, reach], "product")], "scaled")
+        return self.node("Min", [self.node("Max", [scaled, low], "bounded"), high], name)
 
     def mix_inputs(self, k: int, hidden: list[str]) -> str:
         """Add the input of the k-th module of the graph."""

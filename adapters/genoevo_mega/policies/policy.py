@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from genoevo_mega.agents.distribution import gaussian, mean_action
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.registry import make_suite
+from genoevo_mega.envs.space import TaskSpace, spaces_of
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.experiments import runs
@@ -28,7 +30,6 @@ from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training import checkpoint
-from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import UserError, nearest
 from genoevo_runs.manifest import LATEST, Which
 from genoevo_runs.run_kind import Tell, silent
@@ -106,72 +107,121 @@ class Trained:
 
 
 class Policy:
-    """The greedy policies of a run, with the interface of stable-baselines3.
+    """The greedy policies of a run, in the units of each task's own environment.
 
     Attributes
     ----------
     tasks : tuple of str
         The names that :meth:`predict` takes.
+    spaces : tuple of TaskSpace
+        The shapes of each task's observations and actions, and the bounds of its actions.
     observation_size, action_size : int
+        The sizes of the suite, which are those of the largest task.
 
     """
 
     def __init__(self, trained: Trained, seed: int | None = None) -> None:
-        self.tasks = tuple(trained.suite.names)
+        self.tasks, self.spaces = tuple(trained.suite.names), spaces_of(trained.suite)
         self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
         self._rng, self._log_std_min = np.random.default_rng(seed), trained.config.sac.log_std_min
         self._network = functools.cache(trained.policy)  # made on first use: a suite may have many tasks
 
     @torch.no_grad()
     def predict(
-        self, observation: npt.ArrayLike, task: str | int, *, deterministic: bool = True
-    ) -> tuple[Floats, None]:
+        self, observation: npt.ArrayLike, task: str | int | None = None, *, deterministic: bool = True
+    ) -> tuple[npt.NDArray[Any], None]:
         """Return the action for one observation of a task, or for each of a batch.
 
         Parameters
         ----------
         observation
-            (observation_size,) or (batch, observation_size), as the task's environment gives it.
+            As the task's own environment gives it, of the shape in :attr:`spaces`, or a batch of them.
         task
-            Its name or its index in :attr:`tasks`.
+            Its name or its index in :attr:`tasks`; None if the run has one task.
         deterministic
             False draws from the policy's Gaussian, from the seed given to :func:`load_policy`.
 
         Returns
         -------
-        (action_size,) or (batch, action_size) float32 in [-1, 1]; and None in the place of
-        stable-baselines3's state of a recurrent policy.
+        The action as the task's own environment takes it, or a batch of them: within its bounds, of its shape and
+        dtype; and None in the place of stable-baselines3's state of a recurrent policy.
 
         Raises
         ------
         ValueError
-            For an unknown task, or an observation of another shape or with values that are not finite.
+            For an unknown task, or an observation that has another shape or is not finite real numbers.
 
         """
-        index, rows = self._index(task), np.asarray(observation, np.float32)
-        if rows.ndim not in (1, 2) or rows.shape[-1] != self.observation_size:
-            size = self.observation_size
-            raise ValueError(f"observation must have shape ({size},) or (batch, {size}), got {rows.shape}")
-        if not np.isfinite(rows).all():
-            raise ValueError("observation must be finite")
-        batch = torch.from_numpy(np.atleast_2d(rows))
+        index = self._index(task)
+        space = self.spaces[index]
+        rows, single = _batch(observation, space.observation_shape)
+        batch = torch.from_numpy(space.padded(rows, self.observation_size))
         if deterministic:
             actions = self._network(index)(batch).numpy()
         else:
             mean, log_std = gaussian(self._network(index, greedy=False)(batch), self._log_std_min)
             noise = self._rng.standard_normal(mean.shape, np.float32)
             actions = np.tanh(mean.numpy() + log_std.exp().numpy() * noise)
-        return (actions[0] if rows.ndim == 1 else actions), None
+        own = space.own_actions(actions)
+        return (own[0] if single else own), None
 
-    def _index(self, task: str | int) -> int:
+    def for_task(self, task: str | int) -> OneTask:
+        """Return the policy of one task, whose ``predict`` takes what that of stable-baselines3 takes."""
+        return OneTask(self, self.tasks[self._index(task)])
+
+    def _index(self, task: str | int | None) -> int:
         names = list(self.tasks)
+        if task is None:
+            if len(names) == 1:
+                return 0
+            raise ValueError(f"task must be given, one of {', '.join(names)}; for_task(NAME) is the policy of one")
         if isinstance(task, str) and task in names:
             return names.index(task)
-        if isinstance(task, (int, np.integer)) and 0 <= task < len(names):
+        if isinstance(task, (int, np.integer)) and not isinstance(task, bool) and 0 <= task < len(names):
             return int(task)
         raise ValueError(
             f"task must be one of {', '.join(names)} or its index, got {task!r}{nearest(str(task), names)}"
         )
+
+
+@dataclass(frozen=True)
+class OneTask:
+    """The policy of one task of a run, with the interface that stable-baselines3's ``evaluate_policy`` takes."""
+
+    policy: Policy
+    task: str
+
+    @property
+    def space(self) -> TaskSpace:
+        """The shapes of its observations and actions, and the bounds of its actions."""
+        return self.policy.spaces[self.policy.tasks.index(self.task)]
+
+    def predict(
+        self,
+        observation: npt.ArrayLike,
+        state: None = None,
+        episode_start: npt.ArrayLike | None = None,
+        deterministic: bool = True,
+    ) -> tuple[npt.NDArray[Any], None]:
+        """Return what :meth:`Policy.predict` does; *state* and *episode_start*, of recurrent policies, are unused."""
+        return self.policy.predict(observation, self.task, deterministic=deterministic)
+
+
+def _batch(observation: npt.ArrayLike, shape: tuple[int, ...]) -> tuple[npt.NDArray[Any], bool]:
+    """Return observations as (batch, *shape), and whether a single one was given."""
+    try:
+        rows = np.asarray(observation)
+    except ValueError as error:
+        raise ValueError(f"observation must be an array: {error}") from None
+    single = rows.shape == shape
+    if rows.dtype.kind not in "fiub":
+        raise ValueError(f"observation must be real numbers, got {rows.dtype}")
+    if not single and rows.shape[1:] != shape:
+        text = ", ".join(map(str, shape))
+        raise ValueError(f"observation must have shape ({text},) or (batch, {text}), got {rows.shape}")
+    if not (np.abs(rows, dtype=np.float64) <= np.finfo(np.float32).max).all():
+        raise ValueError("observation must be finite")
+    return (rows[None] if single else rows), single
 
 
 def load_policy(directory: Path, *, seed: int | None = None, checkpoint: Which = LATEST) -> Policy:
