@@ -21,7 +21,7 @@ class RecordRound:
     """The result of one round. Arrays are (tasks, size) and count within a task's evaluated population.
 
     ``success``, ``advantage``: the record of each genotype. ``age``: rounds with an episode. ``surrogate``: the score
-    without episodes with which each was bred, NaN for none. ``elites`` (tasks,): the elite of each task, and
+    without episodes of each in the round before, NaN for none. ``elites`` (tasks,): the elite of each task, and
     ``survived`` (tasks,) bool whether it was the elite before. ``rejected``: genotypes that are clearly worse than
     the elite. ``kept`` (tasks,): the number of genotypes that stay. ``overlap``: the mean overlap between the elites
     of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and

@@ -78,7 +78,7 @@ class FitnessRecord:
     age : (tasks, size) int64
         Rounds in which the genotype had an episode.
     surrogate : (tasks, size) float64
-        The score that the genotype was given without episodes when it was bred; NaN for none.
+        The score that the genotype was given without episodes in the last round; NaN for none.
     task_episodes, task_successes : (tasks,) float64
         Weighted sums over all episodes of the task.
     mean_return, squared_spread : (tasks,) float64

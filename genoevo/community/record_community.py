@@ -217,14 +217,14 @@ class RecordCommunity(TaskPopulations):
             changed = np.abs(self.usage()[:, 0] - usages).max(axis=1) > self.mating.usage_threshold
             sources[changed, 0] = -1
         self.record.follow(sources)
-        own = self.record.surrogate[:, : self.size]
-        own[:] = np.where(sources < 0, chosen.surrogate, own)
+        # Scores of different rounds cannot be compared: all are this round's, of genotypes as they were judged.
+        self.record.surrogate[:, : self.size] = chosen.surrogate
+        self.record.surrogate[moved, : self.size] = np.nan
         # A genotype's fitness is its record; the population's own is for readers of the state.
         means = self.record.success.mean, self.record.advantage.mean
         known = np.stack([mean[:, : self.size].ravel() for mean in means], axis=1)
         known[(self.record.age[:, : self.size] == 0).ravel()] = np.nan
-        population = self.population
-        self.population = Population(population.words, population.lengths, known, WEIGHTS)
+        self.population = Population(self.population.words, self.population.lengths, known, WEIGHTS)
 
     def routes(self, population: Population) -> list[bytes]:
         """Return a key of the route of each genotype, see :func:`~genoevo.operators.routes.route_keys`."""

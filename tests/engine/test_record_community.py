@@ -114,14 +114,26 @@ def test_a_candidate_without_inertia_to_beat_takes_the_place_of_a_worse_one():
     assert one.record.surrogate[0, 1] == by_number(one.population, None)[1]
 
 
-def test_the_surrogate_score_of_a_child_is_told_when_it_has_been_judged():
+def test_the_surrogate_scores_of_a_round_are_told_when_its_genotypes_have_been_judged():
     one = community(candidates=CHANGING)
     add(one, 1.0)
-    one.step(judge=by_number)
-    expected, new = by_number(one.population, None), one.record.age[0] == 0
-    add(one, 1.0)
-    done = one.step(judge=by_number)
-    assert done.surrogate[0, new].tolist() == expected[new].tolist()
+    for drift in (0.0, 100.0):
+        one.step(judge=lambda population, tasks, drift=drift: drift + by_number(population, tasks))
+        expected = drift + by_number(one.population, None)
+        assert one.record.surrogate.tolist() == [expected.tolist()]
+        add(one, 1.0)
+    assert one.step(judge=by_number).surrogate.tolist() == [expected.tolist()]
+
+
+def test_a_score_is_forgotten_when_there_is_no_judge_or_the_stage_changes():
+    one = community(2, candidates=CHANGING, growth=Growth(patience=1, warmup_rounds=0))
+    play(one, [0.0], judge=by_number, module_budget=7)
+    assert not np.isnan(one.record.surrogate).any()
+    play(one, [0.0], judge=by_number, module_budget=7)
+    assert one.stages.tolist() == [4, 3]
+    assert np.isnan(one.record.surrogate).tolist() == [[True] * 3, [False] * 3]
+    play(one, [0.0])
+    assert np.isnan(one.record.surrogate).all()
 
 
 def test_without_children_only_the_order_changes():

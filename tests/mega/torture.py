@@ -2,11 +2,12 @@
 
     python tests/mega/torture.py [--runs 100] [--jobs 2] [--seed 1]
 
-One run of a tiny configuration (two Meta-World tasks that grow, a checkpoint at every third step) is never killed.
-Every other run is a process that gets SIGKILL one to three times: half of the kills at a moment drawn uniformly over
-the time that a run takes, half just before one of the calls that change the disk, most of which are of checkpoints.
-Each is resumed until it ends; weights, optimiser state, populations, fitness, generators and ``metrics.jsonl`` must
-then be those of the first.
+Two runs of a tiny configuration (two Meta-World tasks that grow, a checkpoint at every third step) are never killed:
+one selects by round, one by record with candidates that a critic judges. Every other run is a process that gets
+SIGKILL one to three times: half of the kills at a moment drawn uniformly over the time that a run takes, half just
+before one of the calls that change the disk, most of which are of checkpoints. Each is resumed until it ends;
+weights, optimiser state, populations, fitness, generators and ``metrics.jsonl`` must then be those of the run of its
+kind that nobody killed.
 
 A server that has imported everything forks the processes, and they fork their rollout workers, so that a start costs
 no imports. Nothing in genoevo knows of this.
@@ -28,18 +29,28 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SUITE = "reach-v3,drawer-close-v3"
 SETTINGS = {
     "steps": 96,
     "environment": {"episode_length": 8, "goals": 2},
-    "genotypes": {"update_with": "stored"},
     "growth": {"mastery": 1.0, "patience": 1, "warmup_rounds": 1, "max_modules": 3},
     "sac": {"random_steps": 0, "buffer_size": 60},
     "evaluation": {"every": 50, "episodes": 1, "at_end": True},
     "checkpoints": {"every": 6},
 }
+RULES: dict[str, dict[str, Any]] = {
+    "round": {"genotypes": {"update_with": "stored"}},
+    "record": {
+        "genotypes": {"population_size": 3, "shared_goals": True, "surrogate_states": 4},
+        "selection": {"rule": "record"},
+        "candidates": {"children": 3, "first_generations": 2, "surrogate": 1.0, "inertia": 1.0},
+        "growth": {"fill": "explore", "unused_patience": 1},
+        "critic": {"kind": "residual", "width": 8, "blocks": 1},
+    },
+}
+"""What the runs of each kind have of their own."""
 # What changes the disk; a checkpoint is as good as what is there between any two of them.
 CALLS = ("fsync", "rename", "replace", "mkdir", "rmdir", "unlink", "open")
 
@@ -63,7 +74,7 @@ class Forking:
         return pipe
 
 
-def run_process(directory: Path, suite: str, die_at: int | None, count_file: Path | None) -> None:
+def run_process(directory: Path, suite: str, kind: str, die_at: int | None, count_file: Path | None) -> None:
     """Train or resume in *directory*, in a process of its own; dies before the call number *die_at* to the disk."""
     import torch
 
@@ -81,7 +92,7 @@ def run_process(directory: Path, suite: str, die_at: int | None, count_file: Pat
     if (directory / "run.json").exists() and not (directory / ".begun").exists():
         trainer = runs.resume(directory, tell=lines.append)
     else:
-        config = build_config(preset("smoke"), SETTINGS, {"suite": suite})
+        config = build_config(preset("smoke"), SETTINGS, RULES[kind], {"suite": suite})
         trainer = runs.create(directory, config, ["torture"], lambda status: None)
     trainer.run(trainer.config.steps)
     if count_file is not None:
@@ -108,10 +119,11 @@ def _count_calls(directory: Path, die_at: int | None) -> list[int]:
 
 
 def _in_process(
-    directory: Path, suite: str, *, die_at: int | None = None, after: float | None = None, log: Path
+    directory: Path, suite: str, kind: str, *, die_at: int | None = None, after: float | None = None, log: Path
 ) -> int:
     """Exit code of one process, -9 where it was killed; *after* seconds it is."""
-    process = multiprocessing.get_context("forkserver").Process(target=_guarded, args=(directory, suite, die_at, log))
+    given = directory, suite, kind, die_at, log
+    process = multiprocessing.get_context("forkserver").Process(target=_guarded, args=given)
     process.start()
     process.join(after)
     if after is not None and process.exitcode is None:
@@ -120,9 +132,9 @@ def _in_process(
     return int(process.exitcode)
 
 
-def _guarded(directory: Path, suite: str, die_at: int | None, log: Path) -> None:
+def _guarded(directory: Path, suite: str, kind: str, die_at: int | None, log: Path) -> None:
     try:
-        run_process(directory, suite, die_at, log.with_suffix(".calls"))
+        run_process(directory, suite, kind, die_at, log.with_suffix(".calls"))
     except BaseException as error:
         log.write_text(f"{type(error).__name__}: {error}")
         raise
@@ -139,8 +151,32 @@ def outcome(directory: Path) -> dict[str, Any]:
     return {"digest": runs.info(directory)["digest"], "metrics": metrics, **same}
 
 
+class Unkilled(NamedTuple):
+    """A run of one kind that nobody kills: how it ends, how long it takes, how often it calls the disk."""
+
+    outcome: dict[str, Any]
+    seconds: float
+    calls: int
+
+
+def unkilled(kind: str, folder: Path, suite: str) -> Unkilled:
+    """Make it, twice: the second one is timed, because all imports are there."""
+    whole, again = folder / f"{kind}-whole", folder / f"{kind}-again"
+    if code := _in_process(whole, suite, kind, log=whole.with_suffix(".log")):
+        raise RuntimeError(f"the run that nobody kills ended with {code}: {whole.with_suffix('.log').read_text()}")
+    began = time.monotonic()
+    _in_process(again, suite, kind, log=again.with_suffix(".log"))
+    found = Unkilled(outcome(whole), time.monotonic() - began, int(whole.with_suffix(".calls").read_text()))
+    print(f"a run by {kind} takes {found.seconds:.1f} s and {found.calls} calls to the disk", file=sys.stderr)
+    assert outcome(again) == found.outcome, "two runs that nobody kills differ"
+    return found
+
+
 def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -> dict[str, Any]:
-    """Kill and resume so many runs; how many ended as the one that was never killed, how many refused to resume."""
+    """Kill and resume so many runs, of each kind in turn.
+
+    Returns how many ended as the one of their kind that was never killed, and how many refused to resume.
+    """
     multiprocessing.set_forkserver_preload(
         [
             "torch",
@@ -151,18 +187,11 @@ def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -
         ]
     )
     began = time.monotonic()
-    if code := _in_process(folder / "whole", suite, log=folder / "whole.log"):
-        raise RuntimeError(f"the run that nobody kills ended with {code}: {(folder / 'whole.log').read_text()}")
-    warm = time.monotonic()
-    _in_process(folder / "again", suite, log=folder / "again.log")
-    lasts, calls = time.monotonic() - warm, int((folder / "whole.calls").read_text())
-    expected = outcome(folder / "whole")
-    print(
-        f"a run takes {lasts:.1f} s (the first {warm - began:.1f} s) and {calls} calls to the disk", file=sys.stderr
-    )
-    assert outcome(folder / "again") == expected, "two runs that nobody kills differ"
+    whole = {kind: unkilled(kind, folder, suite) for kind in RULES}
 
     def one(number: int) -> dict[str, Any]:
+        kind = list(RULES)[number % len(RULES)]
+        expected, lasts, calls = whole[kind]
         rng, directory, log = random.Random(seed * 1_000_003 + number), folder / str(number), folder / f"{number}.log"
         killed: Counter[str] = Counter()
         wanted, code = rng.randint(1, 3), -signal.SIGKILL
@@ -172,7 +201,7 @@ def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -
                 share = rng.random() if killed.total() == 0 else rng.random() ** 2  # what is left is shorter
                 within = rng.random() < 0.5
                 how = {"die_at": 1 + int(share * calls)} if within else {"after": share * lasts}
-            code = _in_process(directory, suite, **how, log=log)
+            code = _in_process(directory, suite, kind, **how, log=log)
             if code == -signal.SIGKILL:
                 killed["in a checkpoint" if "die_at" in how else "at any moment"] += 1
             elif killed.total() == 0 and code == 0:  # it was done before it was to be killed
@@ -183,7 +212,7 @@ def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -
         if result["identical"]:
             shutil.rmtree(directory)
         else:
-            print(f"run {number} {dict(killed)}: {result['refused'] or 'differs'}", file=sys.stderr)
+            print(f"run {number} by {kind} {dict(killed)}: {result['refused'] or 'differs'}", file=sys.stderr)
         return result
 
     with ThreadPoolExecutor(jobs) as pool:

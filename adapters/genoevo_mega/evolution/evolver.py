@@ -191,8 +191,8 @@ class Evolver:
 
     @property
     def drops_modules(self) -> bool:
-        """Whether the pool gives modules back that no task has any more; stored genotypes may still need them."""
-        return self.community.growth.unused_patience is not None and self._update_with != "stored"
+        """Whether the pool gives modules back that no task has any more."""
+        return self.community.growth.unused_patience is not None
 
     @property
     def wants_surrogate(self) -> bool:

@@ -30,17 +30,17 @@ def selection(
 
     ``survived``: the share of tasks whose elite stays. For genotypes with a record also ``overlap`` between the
     elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
-    rank correlation within tasks of the scores without episodes and the returns of later episodes (null without), and
-    ``genotypes``: by task lists with an entry for each genotype, the elite before the round first: ``success``,
-    ``error`` (its standard error), ``advantage``, ``age``, ``surrogate`` (only if candidates were judged),
-    ``rejected``, and ``round_success`` and ``round_return``, the means of the round's own episodes.
+    rank correlation within tasks of the scores without episodes and the returns of this round, which came after them
+    (null without), and ``genotypes``: by task lists with an entry for each genotype, the former elite first:
+    ``success``, ``error`` (its standard error), ``advantage``, ``age``, ``surrogate`` (only if candidates were
+    judged), ``rejected``, and ``round_success`` and ``round_return``, the means of the round's own episodes.
     """
     found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
     if isinstance(done, Round):
         return found
     found["overlap"] = round(done.overlap, 6)
     found["kept"] = float(done.kept.mean())
-    found["surrogate_correlation"] = rank_correlation(done.surrogate, done.advantage.mean, done.age)
+    found["surrogate_correlation"] = rank_correlation(done.surrogate, mean_return, done.age)
     columns: dict[str, Any] = {
         "success": done.success.mean.round(4),
         "error": done.success.error.round(4),

@@ -15,13 +15,14 @@ from genoevo_mega.training.state import TrainingState
 def judge(state: TrainingState, config: Config) -> Judge | None:
     """Return a judge that scores candidates by the critics' values on recent states, or None if none is wanted.
 
-    The critics have the elites' routing if they are modular. States come from the newest quarter of the replay.
+    Modular critics have the routing that they are trained with beside the elites. States come from the newest quarter
+    of the replay.
     """
     evolver, agent, count = state.evolver, state.agent, config.genotypes.surrogate_states
     if not evolver.wants_surrogate or not state.replay.ready(0):
         return None
     observations = recent_observations(state.replay, count, state.rngs["surrogate"])
-    of_critics = evolver.elite_routing()
+    of_critics = evolver.critic_routing(evolver.elite_routing())
     return evolver.surrogate(observations, lambda rows, routing: agent.values(rows, routing, of_critics))
 
 
