@@ -139,3 +139,20 @@ def test_state_round_trip(update_with):
     assert second.genotype_ids().tolist() == first.genotype_ids().tolist()
     assert torch.equal(second.acting_routing().output, first.acting_routing().output)
     assert all(np.array_equal(a, second.state_arrays()[name]) for name, a in first.state_arrays().items())
+
+
+@pytest.mark.parametrize("setting", ["genotype", "elite", "uniform"])
+def test_critics_follow_the_genotype_of_the_update_the_elite_or_nobody(setting):
+    evolver = _evolver(critic_routing=setting)
+    trained = evolver.population_routing(2)
+    found = evolver.critic_routing(trained)
+    if setting == "uniform":
+        for k in (2, 3):
+            assert found.inputs[:, 0, k - 2, :k].tolist() == [[pytest.approx(1 / k)] * k] * 2
+            assert found.inputs[:, 0, k - 2, k:].abs().max() == 0
+        assert found.output[:, 0, :4].tolist() == [[0.25] * 4] * 2
+        assert found.stages == (3, 3)
+    else:
+        expected = trained if setting == "genotype" else evolver.elite_routing()
+        assert torch.equal(found.output, expected.output)
+        assert not torch.equal(trained.output, evolver.elite_routing().output)
