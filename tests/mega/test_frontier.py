@@ -110,7 +110,7 @@ def test_the_pool_keeps_the_modules_of_settled_genotypes():
     evolver = _evolver(growth={"unused_patience": 1})
     archive = evolver.community.archive
     layout = evolver.community.layout
-    longer = Population.from_genotypes(["1" * layout.length(4)])
+    longer = Population.from_genotypes(["1" * layout.length(4)], archive.population.weights)
     archive.population = archive.population.replaced(np.array([0]), longer)
     evolver._store.extend()
     assert evolver.stages.max() == 2
