@@ -60,13 +60,15 @@ class Loaded:
     """The checkpoint that a run was loaded from, or last written to; None for a new run.
 
     ``segments`` are those of its replay. ``damaged`` are the corrupt checkpoints that were newer, ``later`` the
-    intact ones from which the run is not to be resumed. Both are set aside when the run continues.
+    intact ones from which the run is not to be resumed. Both are set aside when the run continues; ``on_continue``
+    are called then, once.
     """
 
     path: Path | None = None
     segments: list[Segment] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     later: list[Path] = field(default_factory=list)
+    on_continue: list[Callable[[], None]] = field(default_factory=list)
 
 
 def newest_whole(
@@ -138,6 +140,8 @@ class CheckpointStore:
             for paths, suffix in ((loaded.damaged, "damaged"), (loaded.later, "later")):
                 while paths:
                     _set_aside(paths.pop(), suffix)
+            while loaded.on_continue:
+                loaded.on_continue.pop()()
             # The number of a segment is never reused, so that no segment can be taken for another.
             folder = directory / REPLAY
             names = [path.name.partition(".")[0] for path in folder.iterdir()] if folder.is_dir() else []

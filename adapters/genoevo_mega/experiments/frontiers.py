@@ -19,6 +19,7 @@ from genoevo_mega.envs.suite import Suite, first_goal
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.genotype_store import routing_of_bits
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.history import naming_edits
 from genoevo_mega.networks import ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import THRESHOLD, ModuleGraph
 from genoevo_mega.networks.single_task import TaskPolicy
@@ -112,7 +113,8 @@ class Frontiers:
         config = runs.open_config(directory)
         suite = make_suite(config)
         path = checkpoint.find(directory, tell, which)
-        agent, evolver = checkpoint.load_policy(path, config, suite)
+        with naming_edits(directory, runs.read_origin(directory), config):
+            agent, evolver = checkpoint.load_policy(path, config, suite)
         members = [evolver.members(task) for task in range(len(suite.names))]
         if not any(one.settled for of_task in members for one in of_task):
             why = "no genotype has settled yet" if config.frontier.size else "it has frontier.size = 0"

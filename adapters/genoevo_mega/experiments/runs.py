@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from genoevo_mega.agents import sizing
+from genoevo_mega.config.changes import changes, refuse_fixed
 from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config, build_config, dump_config
 from genoevo_mega.envs.probe import not_deterministic, probe
@@ -20,6 +21,7 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.experiments import sizes
+from genoevo_mega.experiments.history import Change, naming_edits, noted, record
 from genoevo_mega.training import checkpoint, migrate, throughput
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.digest import digest
@@ -45,7 +47,8 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
     rundir.check_vacant(directory)
     trainer = Trainer(config, directory, observer)
     at_start = sizes.at_start(config, trainer.suite).model_dump()
-    about = {"seed": config.seed, "match_parameters": matched(config), "sizes": at_start}
+    about: dict[str, Any] = {"seed": config.seed, "match_parameters": matched(config), "sizes": at_start}
+    about["settings"] = config.model_dump(mode="json")
     found = probe(config, trainer.suite)
     for line in found.lines():
         tell(line)
@@ -70,22 +73,45 @@ def open_config(directory: Path, *, runs_code: bool = True) -> Config:
 
 
 def read_origin(directory: Path) -> dict[str, Any]:
-    """Return the content of ``run.json``; UserError if *directory* is not a run directory."""
-    return rundir.read_origin(directory, FORMAT, VERSION)
+    """Return the content of ``run.json``; UserError if *directory* is not a run directory, or an entry is wrong."""
+    origin = rundir.read_origin(directory, FORMAT, VERSION)
+    noted(directory, origin)
+    return origin
 
 
 def resume(
-    directory: Path, observer: Observer = lambda status: None, tell: Tell = silent, which: Which = LATEST
+    directory: Path,
+    observer: Observer = lambda status: None,
+    tell: Tell = silent,
+    which: Which = LATEST,
+    settings: dict[str, Any] | None = None,
+    command: Sequence[str] = (),
 ) -> Trainer:
     """Return a run's trainer with the state of the checkpoint that *which* asks for, or a new state if there is none.
 
     *which* is that of :func:`genoevo_runs.manifest.chosen`. Later checkpoints are set aside when the run continues.
     *tell* is called with a line about each of these and about each corrupt checkpoint. UserError if all are corrupt.
+
+    *settings* is a nested dict of settings that change; ConfigError for one that cannot, see
+    :data:`genoevo_mega.config.changes.MAY_CHANGE`. They are written into ``config.yaml`` when the run continues, and
+    ``run.json`` notes them with *command*, as it does an edited ``config.yaml``, and another checkpoint than the
+    latest.
     """
-    trainer = Trainer(open_config(directory), directory, observer)
-    for name in read_origin(directory).get("nondeterministic", ()):
+    origin, opened = read_origin(directory), open_config(directory)
+    known = noted(directory, origin)
+    begun = known.settings or opened.model_dump(mode="json")
+    refuse_fixed(changes(begun, opened), f"{directory / rundir.CONFIG}: ")
+    config = build_config(opened.model_dump(), settings or {})
+    refuse_fixed(found := changes(begun, config))
+    trainer = Trainer(config, directory, observer)
+    for name in known.nondeterministic:
         tell(not_deterministic(name))
-    checkpoint.load(trainer.state, directory, trainer.config, trainer.suite, tell, which)
+    state = trainer.state
+    checkpoint.load(state, directory, config, trainer.suite, tell, which)
+    if found or which != LATEST:
+        change = Change.now(state.steps, state.loaded.path, list(command), found)
+        now = {**origin, "version": VERSION}
+        state.loaded.on_continue.append(lambda: record(directory, now, config, change))
     return trainer
 
 
@@ -99,7 +125,8 @@ def evaluate_run(
     config = open_config(directory)
     suite = make_suite(config)
     path = checkpoint.find(directory, tell, which)
-    agent, evolver = checkpoint.load_policy(path, config, suite)
+    with naming_edits(directory, read_origin(directory), config):
+        agent, evolver = checkpoint.load_policy(path, config, suite)
     first = first_goal(config.environment.change_at, checkpoint.read_state(path)["steps"])
     torch.set_num_threads(config.compute.threads)
     with RolloutPool(suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
@@ -127,6 +154,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
     :func:`~genoevo_mega.experiments.sizes.of_run` returns. ``digest`` is the same for two runs that are equal bit for
     bit. ``checkpoints`` are all that there are, oldest first, each with its ``step`` and the ``success`` of its
     policy, null if unknown; ``evaluated`` is false for success in training, and ``best`` is true for one of them.
+    ``history`` lists how settings were changed, see :class:`genoevo_mega.experiments.history.Change`.
     """
     config = open_config(directory, runs_code=False)
     chosen = checkpoint.find(directory, tell, which)
@@ -164,6 +192,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
         "evaluated_at": state["evaluated_at"] if evaluated else None,
         "checkpoint": chosen.name,
         "checkpoints": _checkpoints(directory),
+        "history": origin.get("history", []),
         "digest": digest(chosen),
     }
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from genoevo_mega.config.changes import fixed
 from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.history import edits
 from genoevo_mega.training import checkpoint, migrate
 from genoevo_mega.training.checkpoint_files import CHECKPOINT, STATE
 from genoevo_runs import manifest, metrics, rundir
@@ -59,6 +61,11 @@ def verify(directory: Path) -> dict[str, Any]:
     config = None
     if report.run(directory / rundir.ORIGIN, lambda: runs.read_origin(directory)):
         config = report.run(directory / rundir.CONFIG, lambda: runs.open_config(directory, runs_code=False))
+    if config is not None:
+        edited = fixed(edits(directory, runs.read_origin(directory), config))
+        for name, (old, new) in edited.items():
+            report.tell(directory / rundir.CONFIG, f"{name} = {new!r}: it was {old!r} when the run began")
+        config = None if edited else config  # a checkpoint that does not fit is not corrupt then
     if config is not None:
         check_allowed(config.code, directory)  # a missing permission is no fault of the run
     paths = report.run(directory / manifest.CHECKPOINTS, lambda: checkpoint.candidates(directory)) or []

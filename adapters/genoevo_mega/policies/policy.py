@@ -26,6 +26,7 @@ from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.frontiers import routing_of
+from genoevo_mega.experiments.history import naming_edits
 from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
@@ -61,7 +62,8 @@ class Trained:
         config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "cpu"})})
         suite = make_suite(config)
         path = checkpoint.find(directory, tell, which)
-        agent, evolver = checkpoint.load_policy(path, config, suite)
+        with naming_edits(directory, runs.read_origin(directory), config):
+            agent, evolver = checkpoint.load_policy(path, config, suite)
         members = tuple(tuple(evolver.members(task)) for task in range(len(suite.names)))
         return cls(config, suite, agent, evolver.elite_routing(), checkpoint.read_state(path)["steps"], members)
 

@@ -151,22 +151,33 @@ def train(
     type=click.IntRange(1),
     help="New total of environment steps.  [default: the total that the run was started with]",
 )
-def resume(run_dir: Path, which: str | int, steps: int | None) -> None:
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting from here on; repeatable. Learning rate, evaluation, checkpoints, workers, budget and "
+    "some others may change.",
+)
+def resume(run_dir: Path, which: str | int, steps: int | None, settings: tuple[str, ...]) -> None:
     """Resume a run from its last checkpoint, exactly as if it had not been interrupted.
 
     From an earlier checkpoint, the run continues from there: later checkpoints are set aside, and what the metrics
-    hold of later steps is removed.
+    hold of later steps is removed. Changed settings are written into config.yaml and noted in run.json.
 
     Examples:
         genoevo mega resume runs/a --steps 200000
 
-        genoevo mega resume runs/a --checkpoint best
+        genoevo mega resume runs/a --checkpoint best --set sac.learning_rate=1e-4
     """
     view = live.for_terminal()
     with console.counter("loading"):
+        from genoevo_mega.config.renamed import with_new_names
         from genoevo_mega.experiments import runs
+        from genoevo_runs.settings import merge, parse_setting
 
-        trainer = runs.resume(run_dir, view.update, console.note, which)
+        changed = with_new_names(merge(*map(parse_setting, settings)), console.note)
+        trainer = runs.resume(run_dir, view.update, console.note, which, changed, sys.argv)
     target = steps or trainer.config.steps
     if trainer.state.steps >= target and not trainer.state.evaluation_due:
         raise click.UsageError(f"{run_dir} has {trainer.state.steps:,} steps already; give --steps above that")
