@@ -14,7 +14,8 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._check import check_at_least, check_choice
+from genoevo._check import check_at_least, check_choice, is_number
+from genoevo._numbers import as_floats
 from genoevo._types import Flags, Floats, Ints
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout, StagedLayout
@@ -51,7 +52,7 @@ def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
         For a negative or non-finite value or an offset outside [0, 1).
 
     """
-    v = np.asarray(values, dtype=np.float64)
+    v = as_floats("values", values)
     check_offset(offset)
     if v.ndim == 0 or v.shape[-1] == 0:
         raise ValueError("values must have at least one element along their last axis")
@@ -64,7 +65,7 @@ def half_softmax(values: npt.ArrayLike, offset: float = OFFSET) -> Floats:
 
 def check_offset(offset: float) -> None:
     """Raise ValueError unless *offset* is in [0, 1)."""
-    if not 0 <= offset < 1:
+    if not (is_number(offset) and 0 <= offset < 1):
         raise ValueError(f"offset must be in [0, 1), got {offset!r}")
 
 
@@ -86,8 +87,14 @@ def gene_values(population: Population, precision: int) -> Ints:
 def from_gene_values(values: Ints, lengths: Ints, precision: int, weights: Sequence[float] = (1.0,)) -> Population:
     """Return unevaluated genotypes of *lengths* bits from (n, G) integers in [0, 2**precision).
 
-    The inverse of :func:`gene_values`. Integers past a row's length are ignored.
+    The inverse of :func:`gene_values`. Integers past a row's length are ignored. Raises ValueError for others that
+    are out of range, and for numbers that are not whole.
     """
+    if values.ndim != 2 or values.dtype.kind not in "iu":
+        raise ValueError(f"values must be a matrix of whole numbers, got {values.dtype}{values.shape}")
+    own = values[np.arange(values.shape[1]) < (np.asarray(lengths) // precision)[:, None]]
+    if own.size and not 0 <= own.min() <= own.max() < 1 << precision:
+        raise ValueError(f"values must be from 0 to {(1 << precision) - 1}, got {own.min()} to {own.max()}")
     bits = values[:, :, None] >> np.arange(precision - 1, -1, -1) & 1
     return Population.from_bits(bits.reshape(len(values), -1), lengths, weights)
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_at_least, check_between, check_choice, check_count
 from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.community.overlap import crowding, load, usage
 from genoevo.community.settings import Mating
@@ -74,7 +74,7 @@ class Candidates:
 
     def __post_init__(self) -> None:
         for name, least in (("children", 0), ("generations", 1), ("first_generations", 0), ("pool", 2)):
-            check_at_least(name, getattr(self, name), least)
+            check_count(name, getattr(self, name), least)
         check_between("fresh", self.fresh, 0, 1)
         for name in ("crowding", "usage_cost", "surrogate", "inertia"):
             check_at_least(name, getattr(self, name), 0)

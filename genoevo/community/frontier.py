@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_whole
+from genoevo._check import check_between, check_count, check_whole
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.fitness import Estimate, FitnessRecord
 from genoevo.layout import StagedLayout
@@ -56,8 +56,8 @@ class Frontier:
     def __post_init__(self) -> None:
         if self.size == 1:
             raise ValueError("size must be 0 or at least 2, got 1: a frontier has a cheap and a good genotype")
-        check_at_least("size", self.size, 0)
-        check_at_least("trial_rounds", self.trial_rounds, 1)
+        check_count("size", self.size, 0)
+        check_count("trial_rounds", self.trial_rounds, 1)
         check_between("update_share", self.update_share, 0, 1)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice
+from genoevo._check import check_at_least, check_between, check_choice, check_count
 from genoevo._types import Flags, Floats, Ints
 from genoevo.layout import StagedLayout
 from genoevo.operators import growth as growing
@@ -58,12 +58,12 @@ class Growth:
     def __post_init__(self) -> None:
         check_between("mastery", self.mastery, 0, 1)
         check_at_least("min_gain", self.min_gain, 0)
-        check_at_least("patience", self.patience, 1)
-        check_at_least("warmup_rounds", self.warmup_rounds, 0)
+        check_count("patience", self.patience, 1)
+        check_count("warmup_rounds", self.warmup_rounds, 0)
         check_choice("fill", self.fill, get_args(growing.Fill))
-        check_at_least("max_modules", self.max_modules, 1)
+        check_count("max_modules", self.max_modules, 1)
         if self.unused_patience is not None:
-            check_at_least("unused_patience", self.unused_patience, 1)
+            check_count("unused_patience", self.unused_patience, 1)
 
 
 @dataclass(slots=True)

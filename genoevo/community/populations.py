@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._check import check_at_least, check_whole
+from genoevo._check import check_count, check_whole
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.codes import rewritten
 from genoevo.community.growth_rule import Growth
@@ -64,9 +64,9 @@ class TaskPopulations:
         growth: Growth | None = None,
         decoding: Decoding | None = None,
     ) -> None:
-        if not tasks or len(set(tasks)) != len(tasks):
+        if isinstance(tasks, str) or not tasks or len(set(tasks)) != len(tasks):
             raise ValueError(f"tasks must be at least one name, each once, got {list(tasks)!r:.200}")
-        check_at_least("size", size, 2)
+        check_count("size", size, 2)
         self.layout, self.tasks, self.size, self.start_stage = layout, list(tasks), size, stage
         self.reproduction = reproduction or Reproduction()
         self.mating = mating or Mating()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from genoevo._numbers import as_floats
 from genoevo._types import Floats, Ints, Origins
 from genoevo.community.settings import Mating
 from genoevo.layout import StagedLayout
@@ -37,7 +38,7 @@ class Round:
 
 def check_result(name: str, values: npt.ArrayLike, tasks: list[str], size: int) -> Floats:
     """Return *values* as (tasks, size) float64; ValueError for another shape or a number that is not finite."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_floats(name, values)
     expected = (len(tasks), size)
     if array.shape != expected:
         raise ValueError(f"{name} must have shape {expected}, got {array.shape}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from genoevo._check import check_at_least, check_between
+from genoevo._check import check_at_least, check_between, check_count
 from genoevo.decode import OFFSET, Kind, check_kind, check_offset
 from genoevo.state import LATER
 
@@ -67,7 +67,7 @@ class Mating:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __post_init__(self) -> None:
-        check_at_least("tournament_size", self.tournament_size, 1)
+        check_count("tournament_size", self.tournament_size, 1)
         check_between("community_rate", self.community_rate, 0, 1)
         check_between("usage_cost", self.usage_cost, 0, 1)
         check_between("usage_threshold", self.usage_threshold, 0, 1)

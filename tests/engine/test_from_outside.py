@@ -6,8 +6,22 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from genoevo import Evolution, FlatLayout, Genotype, Islands, Population, Record, Selection, StagedLayout, Survival
+from genoevo import (
+    Community,
+    Evolution,
+    FlatLayout,
+    Genotype,
+    Islands,
+    Population,
+    Record,
+    Selection,
+    StagedLayout,
+    Survival,
+    half_softmax,
+)
 from genoevo._numbers import as_floats
+from genoevo.community import Decoding, Growth, Mating
+from genoevo.decode import from_gene_values
 from genoevo.evaluation import Failure, InProcess, Vectorised
 from genoevo.genotype import Fitness
 from genoevo.operators import LengthPolicy, Reproduction, mutation, selection
@@ -314,3 +328,40 @@ def test_a_fitness_that_is_none_of_deaps_is_refused_with_what_to_write():
 def test_what_is_not_what_it_should_be_is_refused_before_the_search(population, make, message):
     with pytest.raises(TypeError, match=message):
         make(population)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Growth(patience=2.5), "patience must be a whole number, got 2.5"),
+        (lambda: Growth(max_modules=True), "max_modules must be a whole number, got True"),
+        (lambda: Mating(tournament_size=2.0), "tournament_size must be a whole number, got 2.0"),
+        (lambda: Decoding(offset="0.5"), r"offset must be in \[0, 1\), got '0.5'"),
+        (lambda: Community(StagedLayout(2), "abc", seed=1), "tasks must be at least one name, each once, got"),
+        (lambda: Community(StagedLayout(2), ["a"], seed=1, size=2.5), "size must be a whole number, got 2.5"),
+        (lambda: half_softmax(["1", "2"]), r"values must be numbers, got \['1', '2'\]"),
+    ],
+)
+def test_a_community_and_its_rules_check_what_they_are_given(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_round_is_not_told_by_text():
+    community = Community(StagedLayout(2), ["a"], seed=1)
+    with pytest.raises(ValueError, match="performance must be numbers, got"):
+        community.step([["1", "0", "0"]])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[5, 1]], "values must be from 0 to 3, got 1 to 5"),
+        ([[1, -1]], "values must be from 0 to 3, got -1 to 1"),
+        ([[1.0, 2.0]], r"values must be a matrix of whole numbers, got float64\(1, 2\)"),
+        ([1, 2], r"values must be a matrix of whole numbers, got int64\(2,\)"),
+    ],
+)
+def test_codes_that_do_not_fit_their_gene_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        from_gene_values(np.array(values), np.array([4]), 2)
