@@ -252,7 +252,7 @@ def tried(evaluator: Evaluator, population: Population, *, hasty: bool = False) 
     rows = range(len(population))
     if not isinstance(faults, dict) or not all(row in rows and isinstance(it, Fault) for row, it in faults.items()):
         raise TypeError(f"{name}.attempt must return a Fault by row of the {len(rows)}, got {shown(faults)}")
-    if not hasty or not faults:
+    if not (hasty and faults) and not np.isfinite(values).all():
         for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
             faults = {int(row): Fault(f"returned {values[row]}, not finite,")} | faults
     return Attempt(values, faults)

@@ -184,7 +184,7 @@ def _crowded_merit(population: Population) -> Floats:
 
 def _rows(population: Population) -> list[_Row]:
     values = _objectives(population).tolist()
-    return [_Row(i, Fitness(row, population.weights)) for i, row in enumerate(values)]
+    return [_Row(i, Fitness.unchecked(row, population.weights)) for i, row in enumerate(values)]
 
 
 class _Row:
