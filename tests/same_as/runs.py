@@ -16,7 +16,10 @@ NAMES: dict[str, str] = {}
 """Renamed parts of what a run writes: ``info``, ``state``, ``metrics``, tensors ... -> before, as
 :func:`tests.same_as.compare.renamed` takes them."""
 
-ADDED: tuple[str, ...] = ("info/sizes", "info/selection", "metrics/*/selection", "state/rngs/surrogate")
+ADDED: tuple[str, ...] = (
+    *("info/sizes", "info/selection", "metrics/*/selection", "state/rngs/surrogate"),
+    "*/front_stagnant",
+)
 """What a run writes and earlier revisions did not, as patterns of names; a revision that has it must agree."""
 
 
