@@ -146,11 +146,25 @@ def trained_on_50(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pages(trained, trained_on_50, tmp_path_factory):
+def trained_with_frontiers(tmp_path_factory):
+    """A real run whose tasks have frontiers."""
+    run = tmp_path_factory.mktemp("runs") / "frontiers"
+    settings = ["selection.rule=record", "decoding.kind=sparse", "frontier.size=3", "frontier.trial_rounds=1"]
+    settings += ["candidates.children=4", "genotypes.update_with=sample"]
+    given = [word for setting in settings for word in ("--set", setting)]
+    process = _genoevo(*_TRAIN, "--suite", "point,reacher-2goals", *given, "--steps", 1_200, "--run-dir", run)
+    _, error = process.communicate(timeout=500)
+    assert process.returncode == 0, error
+    return run
+
+
+@pytest.fixture(scope="session")
+def pages(trained, trained_on_50, trained_with_frontiers, tmp_path_factory):
     """Addresses of reports, a comparison, and the engine's pages with lengths that vary and that do not."""
     folder = tmp_path_factory.mktemp("pages")
     commands = {
         "report": ("mega", "report", trained[0], "--out"),
+        "frontier": ("mega", "report", trained_with_frontiers, "--out"),
         "fifty": ("mega", "report", trained_on_50, "--out"),
         "comparison": ("mega", "report", *trained, "--out"),
         "evolution": ("evolve", "--problem", "segment-trap", "--report"),

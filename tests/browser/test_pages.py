@@ -9,7 +9,7 @@ from genoevo_mega.report.content import data_of
 from genoevo_mega.report.reader import RunReader
 from genoevo_runs.report.page import render
 
-NAMES = ("report", "comparison", "evolution", "onemax")
+NAMES = ("report", "frontier", "comparison", "evolution", "onemax")
 MALICIOUS = "<img src=x onerror=alert(1)>\"'&"
 
 
@@ -94,6 +94,15 @@ def test_a_toggle_changes_its_picture(button, section, told, pages, visit):
     assert told in _label(page, section)
     assert page.get_attribute(f"#{button}", "aria-pressed") == "true"
     assert page.evaluate("document.activeElement.id") == button
+
+
+def test_the_frontier_of_the_picked_task_is_shown(pages, visit):
+    page = visit(pages["frontier"])
+    page.select_option("#frontier-task", "reacher-2goals")
+    assert _label(page, "frontier") == "Success of reacher-2goals against multiply-adds"
+    data = json.loads(page.text_content("#data"))["runs"][0]
+    shown = page.locator("#frontier figure svg[role=img] rect").count()
+    assert shown == len(data["frontiers"][data["tasks"].index("reacher-2goals")]) > 1
 
 
 def test_a_column_sorts_its_table_both_ways(pages, visit):

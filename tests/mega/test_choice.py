@@ -3,7 +3,7 @@
 import pytest
 
 from genoevo_mega.evolution.frontiers import Member
-from genoevo_mega.experiments.frontiers import Costed
+from genoevo_mega.experiments.costs import Costed
 from genoevo_mega.policies.choice import Limit, choose, listed
 from genoevo_runs.errors import ConfigError, UserError
 

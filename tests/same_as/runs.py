@@ -17,7 +17,8 @@ NAMES: dict[str, str] = {}
 :func:`tests.same_as.compare.renamed` takes them."""
 
 ADDED: tuple[str, ...] = (
-    *("info/sizes", "info/selection", "metrics/*/selection", "state/rngs/surrogate"),
+    *("info/sizes", "info/selection", "info/module_shares", "info/frontier"),
+    *("metrics/*/selection", "state/rngs/surrogate"),
     "*/front_stagnant",
 )
 """What a run writes and earlier revisions did not, as patterns of names; a revision that has it must agree."""

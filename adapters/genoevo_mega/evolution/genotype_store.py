@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from genoevo import StagedLayout
-from genoevo.community import Decoding, RecordCommunity, TaskPopulations
+from genoevo.community import RecordCommunity, TaskPopulations
 from genoevo.decode import decode_population, from_gene_values, stages_of
 from genoevo.population import Population
 from genoevo.state import population_from_state
@@ -118,11 +116,8 @@ class GenotypeStore:
             )
 
 
-def routing_of_bits(genotypes: Sequence[str], layout: StagedLayout, decoding: Decoding, modules: int) -> Routing:
-    """Return the routing of bit strings, one each of as many tasks, padded to *modules* modules."""
-    population = Population.from_genotypes(genotypes)
-    rule, stages = decoding, stages_of(population, layout)
-    weights = decode_population(population, layout, rule.offset, rule.decimal_scale, kind=rule.kind)
+def routing_of_weights(weights: Doubles, stages: Ints, modules: int) -> Routing:
+    """Return decoded weights (n, G) as the routing of n tasks with one genotype each, padded to *modules* modules."""
     inputs, output = map(torch.from_numpy, routing_weights(weights, stages, modules))
     return Routing(inputs[:, None], output[:, None], tuple(stages.tolist()))
 

@@ -10,67 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from genoevo import StagedLayout
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import Suite, first_goal
-from genoevo_mega.evolution.frontiers import Member
-from genoevo_mega.evolution.genotype_store import routing_of_bits
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.costs import Costed, Costs, routing_of
 from genoevo_mega.experiments.history import naming_edits
-from genoevo_mega.networks import ModularNetwork, Routing
-from genoevo_mega.networks.module_graph import THRESHOLD, ModuleGraph
 from genoevo_mega.networks.single_task import TaskPolicy
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training.evaluation import SuccessRate, evaluate, greedy
 from genoevo_runs.errors import UserError
 from genoevo_runs.manifest import LATEST, Which
 from genoevo_runs.run_kind import Tell, silent
-
-
-@dataclass(frozen=True)
-class Costed:
-    """A genotype of a task with the ``modules`` of its exported policy, and its multiply-adds for one observation."""
-
-    member: Member
-    modules: int
-    multiply_adds: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all that is known, as JSON values."""
-        member = self.member
-        return {
-            "bits": member.bits,
-            "elite": member.elite,
-            "multiply_adds": self.multiply_adds,
-            "modules": self.modules,
-            "estimate": member.success,
-            "error": member.error,
-            "age": member.age,
-        }
-
-
-def routing_of(config: Config, genotypes: list[str]) -> Routing:
-    """Return the routing of bit strings, one each of as many tasks."""
-    layout = StagedLayout(config.genotypes.precision)
-    return routing_of_bits(genotypes, layout, config.decoding, config.growth.max_modules)
-
-
-def costed(
-    config: Config, network: ModularNetwork, members: list[Member], outputs: int, threshold: float = THRESHOLD
-) -> list[Costed]:
-    """Return the members of one task with their costs, the cheapest first.
-
-    *threshold* is :meth:`~genoevo_mega.networks.module_graph.ModuleGraph.of_task`'s.
-    """
-    routing = routing_of(config, [one.bits for one in members])
-    found = []
-    for place, member in enumerate(members):
-        policy = TaskPolicy(network, 0, ModuleGraph.of_task(routing, place, threshold), outputs, squash=True)
-        found.append(Costed(member, len(policy.graph.inputs), policy.multiply_adds))
-    return sorted(found, key=lambda one: (one.multiply_adds, one.member.elite))
 
 
 @dataclass(frozen=True)
@@ -120,7 +73,8 @@ class Frontiers:
             why = "no genotype has settled yet" if config.frontier.size else "it has frontier.size = 0"
             raise UserError(f"{directory} has no frontier: {why}")
         network, outputs = agent.actor_ema, suite.action_size
-        tasks = [costed(config, network, of_task, outputs) for of_task in members]
+        costs = Costs(config, suite)
+        tasks = [costs.of(of_task) for of_task in members]
         full = TaskPolicy.of_whole_pool(network, outputs).multiply_adds
         return cls(config, suite, agent, checkpoint.read_state(path)["steps"], tasks, full)
 

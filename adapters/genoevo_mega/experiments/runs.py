@@ -20,7 +20,7 @@ from genoevo_mega.envs.probe import not_deterministic, probe
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
-from genoevo_mega.experiments import sizes
+from genoevo_mega.experiments import costs, sizes
 from genoevo_mega.experiments.history import Change, naming_edits, noted, record
 from genoevo_mega.training import checkpoint, migrate, throughput
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
@@ -151,7 +151,8 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
 
     ``success`` is the rate in the last evaluation, or else in the last round of training; null before the first.
     ``masked``, if ``sac.mask_loss_above`` is set, counts the updates that left a task out. ``sizes`` is what
-    :func:`~genoevo_mega.experiments.sizes.of_run` returns. ``digest`` is the same for two runs that are equal bit for
+    :func:`~genoevo_mega.experiments.sizes.of_run` returns; for ``module_shares``, ``frontier`` and ``selection`` see
+    :func:`~genoevo_mega.experiments.costs.evolved`. ``digest`` is the same for two runs that are equal bit for
     bit. ``checkpoints`` are all that there are, oldest first, each with its ``step`` and the ``success`` of its
     policy, null if unknown; ``evaluated`` is false for success in training, and ``best`` is true for one of them.
     ``history`` lists how settings were changed, see :class:`genoevo_mega.experiments.history.Change`.
@@ -161,6 +162,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
     state = checkpoint.read_state(chosen)
     evolver = checkpoint.read_evolver(chosen, config, tasks=None)
     origin = read_origin(directory)
+    suite = sizes.spaces(directory, origin, config, evolver.tasks)
     stages, effective = evolver.stages.tolist(), evolver.effective_modules().tolist()
     evaluated = state["evaluated"]
     success = [estimate["success"] for estimate in evaluated] if evaluated else state["success"]
@@ -185,6 +187,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
         "match_parameters": origin.get("match_parameters"),
         "replay_bytes": state["replay_bytes"],
         "tasks": tasks,
+        **costs.evolved(directory, config, evolver, suite, state["steps"]),
         "time": {name: round(seconds, 3) for name, seconds in state["time"].items()},
         "budget": throughput.summary(
             throughput.Work(**state["work"]), state["steps"], state["time"], min(config.compute.workers, len(tasks))

@@ -50,7 +50,7 @@ class StartSizes(Record):
     policy: PolicySize | None
 
 
-class _Spaces(NamedTuple):
+class Spaces(NamedTuple):
     """The part of a suite that sizes depend on."""
 
     names: list[str]
@@ -83,7 +83,7 @@ def of_run(
     now = {"actor": parameters["actor"], "critic": parameters["critics"] // 2}
     policy = start and start.policy
     if start and config.architecture == "mega":
-        spaces = _Spaces(structure.tasks, start.observation_size, start.action_size)
+        spaces = Spaces(structure.tasks, start.observation_size, start.action_size)
         policy = of_elites(config, spaces, structure.elite_routing())
     return {
         **{name: {"at_start": start and getattr(start, name), "now": count} for name, count in now.items()},
@@ -91,7 +91,13 @@ def of_run(
     }
 
 
-def of_elites(config: Config, suite: Suite | _Spaces, elites: Routing) -> PolicySize | None:
+def spaces(directory: Path, origin: dict[str, Any], config: Config, tasks: list[str]) -> Spaces | None:
+    """Return the part of a run's suite that sizes depend on; None if only the user's own code knows it."""
+    start = _start(directory, origin, config)
+    return start and Spaces(tasks, start.observation_size, start.action_size)
+
+
+def of_elites(config: Config, suite: Suite | Spaces, elites: Routing) -> PolicySize | None:
     """Return the mean over tasks of what :func:`~genoevo_mega.policies.export.export_tasks` would write for MEGA.
 
     None if the config's networks are too large for this machine.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from genoevo_mega.experiments.frontiers import Costed
+from genoevo_mega.experiments.costs import Costed
 from genoevo_runs.errors import ConfigError, UserError
 
 

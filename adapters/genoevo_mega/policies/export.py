@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from genoevo_mega.envs.space import TaskSpace, spaces_of
-from genoevo_mega.experiments.frontiers import Costed, costed
-from genoevo_mega.networks import FixedNetwork, ModularNetwork
+from genoevo_mega.experiments.costs import Costed, Costs
+from genoevo_mega.networks import FixedNetwork
 from genoevo_mega.networks.module_graph import THRESHOLD
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.policies.choice import Limit, choose, listed
@@ -99,7 +99,8 @@ def export_tasks(
         raise ConfigError(f"out = {str(out)!r}: exists and is not empty; choose another")
     chosen = trained.tasks(tasks)
     trained.policy(chosen[0])  # refuses before anything is written
-    frontiers = {task: _costed(trained, task, threshold) for task in chosen}
+    costs = Costs(trained.config, trained.suite, threshold)
+    frontiers = {task: costs.of(trained.members[task]) if trained.members else [] for task in chosen}
     picked = _picked(trained, frontiers, limit or Limit())
     exporter = _Exporter(trained.with_genotypes({t: one.member.bits for t, one in picked.items()}), kind, threshold)
     try:
@@ -124,14 +125,6 @@ def cut(trained: Trained, threshold: float) -> str:
     if isinstance(network, FixedNetwork):
         return network.of_other_tasks
     return f"connections whose share of the output is not above {threshold:g}, and modules without any"
-
-
-def _costed(trained: Trained, task: int, threshold: float) -> list[Costed]:
-    """Return what a task could be exported with, the cheapest first; nothing without genotypes."""
-    network = trained.agent.actor_ema
-    if not isinstance(network, ModularNetwork) or not trained.members:
-        return []
-    return costed(trained.config, network, list(trained.members[task]), trained.suite.action_size, threshold)
 
 
 def _picked(trained: Trained, frontiers: dict[int, list[Costed]], limit: Limit) -> dict[int, Costed]:

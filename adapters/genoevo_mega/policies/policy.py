@@ -25,7 +25,7 @@ from genoevo_mega.envs.space import TaskSpace, spaces_of
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.experiments import runs
-from genoevo_mega.experiments.frontiers import routing_of
+from genoevo_mega.experiments.costs import routing_of
 from genoevo_mega.experiments.history import naming_edits
 from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import ModuleGraph

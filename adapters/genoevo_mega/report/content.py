@@ -5,7 +5,6 @@ Rates and shares are integers in thousandths, because a page of fifty tasks has 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -16,10 +15,11 @@ from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.report import reader
 from genoevo_mega.report.genealogy import Birth, donations, lines_of_descent
+from genoevo_mega.report.rates import intervals, mean_over_tasks
 from genoevo_mega.report.reader import Log, LoggedRun
+from genoevo_mega.report.selection import frontiers, selection, warnings
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
 from genoevo_mega.training.clock import CATEGORIES
-from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.arrays import Ints
 from genoevo_runs.report.page import register
 from genoevo_runs.settings import flat
@@ -41,7 +41,7 @@ def data_of(runs: list[LoggedRun]) -> dict[str, Any]:
     return {
         "kind": "mega",
         "title": title,
-        "summary": [part["summary"] for part in parts],
+        "summary": [part["summary"] for part in parts] + warnings(parts),
         "runs": parts,
         "differences": _between([run.config for run in runs]) if len(runs) > 1 else [],
     }
@@ -67,6 +67,8 @@ def _run(run: LoggedRun) -> dict[str, Any]:
         **_curves(log, starts),
         "evaluation": _evaluation(log),
         **_structure(log, config),
+        "selection": selection(log, config.selection.rule, starts),
+        "frontiers": frontiers(run),
         "genealogy": _genealogy(log),
         "time": _time(run, starts),
         "config": _differences(run),
@@ -98,38 +100,13 @@ def _curves(log: Log, starts: Ints) -> dict[str, Any]:
         "window_steps": log.steps[ends].tolist(),
         "window_rounds": (ends + 1).tolist(),
         "episodes": episodes[-1].tolist(),
-        "success": [_intervals(*counts) for counts in zip(successes.T, episodes.T, strict=True)],
-        "mean": _mean(successes, episodes),
+        "success": [intervals(*counts) for counts in zip(successes.T, episodes.T, strict=True)],
+        "mean": mean_over_tasks(successes, episodes),
         "stage": log.stage[ends].T.tolist(),
         "effective": (np.add.reduceat(log.effective, starts) / lengths).round(1).T.tolist(),
         "return": (np.add.reduceat(log.returns, starts) / lengths).round(1).T.tolist(),
         "pool": log.pool_size[ends].tolist(),
     }
-
-
-@lru_cache(maxsize=100_000)
-def _estimate(successes: int, episodes: int) -> SuccessRate:
-    return SuccessRate.of(successes, episodes)
-
-
-def _intervals(successes: Ints, episodes: Ints) -> dict[str, list[int]]:
-    found = [_estimate(int(k), int(n)) for k, n in zip(successes, episodes, strict=True)]
-    return {name: [round(1000 * getattr(one, key)) for one in found] for name, key in _BOUNDS}
-
-
-_BOUNDS = (("rate", "success"), ("low", "low"), ("high", "high"))
-
-
-def _mean(successes: Ints, episodes: Ints) -> dict[str, list[int]]:
-    """Return the mean over tasks; the interval covers the sampling of episodes, for fixed tasks.
-
-    The variance of each task is taken at its Agresti-Coull centre, so that tasks at 0 or 1 do not count as certain.
-    """
-    rate = (successes / episodes).mean(axis=1)
-    centre = (successes + 2) / (episodes + 4)
-    deviation = np.sqrt((centre * (1 - centre) / (episodes + 4)).sum(axis=1)) / successes.shape[1]
-    bounds = {"rate": rate, "low": rate - 1.96 * deviation, "high": rate + 1.96 * deviation}
-    return {name: (1000 * np.clip(value, 0, 1)).round().astype(int).tolist() for name, value in bounds.items()}
 
 
 def _evaluation(log: Log) -> dict[str, Any]:
@@ -142,8 +119,8 @@ def _evaluation(log: Log) -> dict[str, Any]:
     return {
         "steps": [record["step"] for record in found],
         "episodes": episodes.tolist(),
-        "success": [_intervals(column, episodes) for column in successes.T],
-        "mean": _mean(successes, np.broadcast_to(episodes[:, None], successes.shape)),
+        "success": [intervals(column, episodes) for column in successes.T],
+        "mean": mean_over_tasks(successes, np.broadcast_to(episodes[:, None], successes.shape)),
     }
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.selection import SelectionLog
 from genoevo_mega.training import checkpoint
 from genoevo_runs.arrays import Doubles, Ints
 from genoevo_runs.errors import UserError
@@ -38,6 +39,10 @@ class Log:
         Each task's current elite as a bit string; empty if the structure does not evolve.
     survivors, children
         (R, T) and (R, T, size - 1, 3) int64, as in the record ``genealogy``; empty if the structure does not evolve.
+    selection
+        What selection did, None if the structure does not evolve.
+    frontier
+        Each task's settled genotypes as they were last recorded; empty without frontiers.
     evaluations
         The records of greedy evaluations.
     times
@@ -56,6 +61,8 @@ class Log:
     elites: dict[str, str]
     survivors: Ints
     children: Ints
+    selection: SelectionLog | None
+    frontier: dict[str, list[dict[str, Any]]]
     evaluations: list[dict[str, Any]]
     times: list[dict[str, float]]
 
@@ -159,8 +166,10 @@ def _log(records: list[dict[str, Any]], times: list[dict[str, float]]) -> Log:
     rounds = [record for record in records if record["kind"] == "round"]
     tasks = list(rounds[0]["success"]) if rounds else []
     elites: dict[str, str] = {}
+    frontier: dict[str, list[dict[str, Any]]] = {}
     for record in rounds:
         elites |= record.get("elite", {})
+        frontier |= record.get("selection", {}).get("frontier", {})
     evolves = any("genealogy" in record for record in rounds)
     try:
         genealogy = [record["genealogy"] for record in rounds if evolves]
@@ -176,6 +185,8 @@ def _log(records: list[dict[str, Any]], times: list[dict[str, float]]) -> Log:
             elites=elites,
             survivors=np.array([record["survivors"] for record in genealogy], np.int64),
             children=np.array([record["children"] for record in genealogy], np.int64),
+            selection=SelectionLog.of_records(rounds),
+            frontier=frontier,
             evaluations=[record for record in records if record["kind"] == "evaluation"],
             times=times,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli.mega.group import CHECKPOINT, RUN, mega, trust
-from genoevo_cli.terminal import console, tables
+from genoevo_cli.terminal import console, structure, tables
 
 
 @mega.command()
@@ -61,7 +61,7 @@ def _evaluate_frontier(run_dir: Path, which: str | int, episodes: int, as_json: 
         tasks = {name: [one.as_json() for one in found] for name, found in measured.items()}
         click.echo(json.dumps({"steps": frontiers.steps, "full_multiply_adds": full, "tasks": tasks}))
     else:
-        tables.print_frontiers(measured, full)
+        structure.print_frontiers(measured, full)
 
 
 @mega.command()

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from genoevo_cli.terminal import console
+from genoevo_cli.terminal import console, structure
 
 if TYPE_CHECKING:
     from genoevo_mega.experiments.compare import Comparison
     from genoevo_mega.experiments.dry_run import RunEstimate
-    from genoevo_mega.experiments.frontiers import Measured
     from genoevo_mega.policies.export import Exported
     from genoevo_mega.training.evaluation import SuccessRate
     from genoevo_runs.statistics import Interval
@@ -34,30 +33,6 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) ->
     _print_time(info)
 
 
-def print_frontiers(measured: dict[str, list[Measured]], full: int) -> None:
-    """Print success against multiply-adds for every genotype of each task; *full* are the whole pool's."""
-    episodes = next(iter(measured.values()))[0].success.episodes
-    table = Table(title=f"frontiers, greedy policies, {episodes} unseen goals per task", padding=0)
-    table.add_column("task", overflow="fold")
-    for heading in ("multiply-adds", "of pool", "modules", "success", "95 % interval"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for name, found in measured.items():
-        for one in found:
-            success, cost = one.success, one.costed
-            table.add_row(
-                name if one is found[0] else "",
-                f"{cost.multiply_adds:,}",
-                f"{cost.multiply_adds / full:.0%}",
-                str(cost.modules),
-                f"{success.success:.0%}",
-                f"{success.low:.0%} to {success.high:.0%}",
-                "elite" if cost.member.elite else "",
-            )
-        table.add_section()
-    console.stderr().print(table)
-
-
 def print_info(info: dict[str, Any]) -> None:
     """Print a summary of a run."""
     title = f"{info['architecture']} on {info['suite'].replace(',', ', ')}"
@@ -76,6 +51,7 @@ def print_info(info: dict[str, Any]) -> None:
     console.prose(f"parameters: actor {actor}, each critic {critic}{_deployed(info['sizes']['policy'])}")
     if info["match_parameters"]:
         console.prose(match_line(info["architecture"], info["match_parameters"]))
+    structure.print_evolved(info)
     _print_time(info)
     console.note(f"digest {info['digest']}")
 

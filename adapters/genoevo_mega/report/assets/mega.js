@@ -13,9 +13,9 @@ function build(data, show, status) {
   const context = { data, run, several, set, show, task: run.tasks.indexOf(state.task) };
   const head = html("header", {}, html("h1", {}, several ? `Comparison of ${data.title}` : data.title), status, data.summary.map((one) => html("p", { class: "summary" }, one)), several ? null : figures(run));
   if (!data.runs.some((one) => one.rounds)) return [head, html("main", {}, html("p", {}, "The page fills once every genotype has driven its first episode."), several ? null : configSection(context))];
-  const parts = [successSection, tasksSection, detailSection, stagesSection, communitySection, genealogySection, timeSection, configSection];
-  const structural = [stagesSection, communitySection, genealogySection];
-  const sections = parts.filter((part) => (run.graphs.length || !structural.includes(part)) && (run.rounds || [successSection, timeSection, configSection].includes(part))).map((part) => part(context));
+  const parts = [successSection, tasksSection, detailSection, stagesSection, communitySection, selectionSection, frontierSection, genealogySection, timeSection, configSection];
+  const structural = [stagesSection, communitySection, selectionSection, genealogySection];
+  const sections = parts.filter((part) => (run.graphs.length || !structural.includes(part)) && (part !== frontierSection || run.frontiers.some((one) => one.length)) && (run.rounds || [successSection, timeSection, configSection].includes(part))).map((part) => part(context));
   const links = sections.map((one) => html("a", { href: `#${one.id}` }, one.querySelector("h2").textContent));
   return [head, html("nav", { "aria-label": "Parts of this page" }, links), html("main", {}, sections)];
 }
@@ -162,6 +162,36 @@ function communitySection(context) {
   const rows = () => [["task", ...(view.columns === modules ? modules.map((one) => (one === "in" ? "input" : `module ${one}`)) : names)], ...names.map((name, i) => [name, ...view.values[i].map((value) => (view.format || value === null ? value : value / 1000))])];
   return section("community", "Community", kind.intro, [html("div", { class: "controls" }, runChoice(context, "community"), toggles("matrix", "What is shown", state.matrix, Object.entries(MATRICES).map(([key, one]) => [key, one.name]), context.set("matrix"))),
     heatMap({ label: `${kind.name}: ${kind.intro}`, rows: names, ...view })], run.name, rows, () => ({ tasks: names, columns: view.columns, values: view.values, tree: view.tree }));
+}
+
+/* One curve over environment steps with what chance gives, if that is known. */
+function againstChance(run, label, one, chance, colour) {
+  const ends = [run.window_steps[0], run.window_steps.at(-1)];
+  return html("figure", {}, curves({ label, height: 200, xName: "environment steps", series: [{ colour, x: run.window_steps, y: one.rate, low: one.low, high: one.high }, ...(chance === null ? [] : [{ colour: 7, dashed: true, x: ends, y: [chance, chance] }])] }),
+    legend([{ name: label, colour }, ...(chance === null ? [] : [{ name: `by chance: ${percent(chance)}`, colour: 7, dashed: true }])]));
+}
+
+function selectionSection(context) {
+  const { run } = context, { rule, size, survival, wins, overlap, correlation, summary } = run.selection;
+  const survived = againstChance(run, "elites that survive a round", survival, rule === "round" ? 1000 / size : null, 0);
+  const won = wins && againstChance(run, "genotypes at least half as old that elites do better than", wins, 500, 1);
+  const known = [["overlap between the elites of two tasks", overlap, 2, 0], ["rank correlation of surrogate and later returns", correlation, 3, -1000]].filter(([, values]) => values);
+  const figuresOf = known.map(([name, values, colour, low]) => html("figure", {}, curves({ label: name, height: 200, low, format: (value) => plain(value / 1000), xName: "environment steps", series: [{ colour, x: run.window_steps, y: values }] }), legend([{ name, colour }])));
+  const told = rule === "round"
+    ? "If selection told nothing about genotypes, elites would survive as often as by chance; the band is a 95 % interval."
+    : "Elites stay unless another genotype is better by more than the noise, so their survival says little. What counts is whether elites, in episodes after they were chosen, do better than other genotypes that are at least half as old: by chance in half of the cases. The bands are 95 % intervals.";
+  const rows = () => [["step", "survival", "wins", "overlap", "correlation"], ...run.window_steps.map((step, i) => [step, ...[survival.rate, wins && wins.rate, overlap, correlation].map((values) => (values && values[i] !== null ? values[i] / 1000 : null))])];
+  return section("selection", "Selection", told, [html("div", { class: "controls" }, runChoice(context, "selection")), summary.warning ? html("p", { role: "note" }, html("strong", {}, `Warning: ${summary.warning}.`)) : null, html("div", { class: "two" }, survived, won, figuresOf)], run.name, rows, () => ({ steps: run.window_steps, ...run.selection }));
+}
+
+function frontierSection(context) {
+  const { run, task } = context, points = run.frontiers[task], name = run.tasks[task];
+  const chart = points.length ? curves({ label: `Success of ${name} against multiply-adds`, height: 220, xName: "multiply-adds", series: [{ colour: 0, dashed: true, x: points.map((one) => one[0]), y: points.map((one) => one[1]) }], points: points.map(([x, y, low, high, , elite]) => ({ x, y, low, high, colour: elite ? 1 : 0 })) }) : html("p", {}, "No genotype of this task has settled yet.");
+  const columns = [{ name: "task" }, { name: "multiply-adds", number: true }, { name: "success", number: true }, { name: "rounds", number: true }, { name: "genotype" }];
+  const all = table("Frontiers of all tasks, with 95 % intervals", columns, run.tasks.flatMap((one, t) => run.frontiers[t].map(([cost, success, low, high, age, elite]) => [one, count(cost), `${percent(success)} (${percent(low)} to ${percent(high)})`, age, elite ? "elite" : "settled"])));
+  const rows = () => [["task", "multiply-adds", "success", "low", "high", "rounds", "elite"], ...run.tasks.flatMap((one, t) => run.frontiers[t].map(([cost, success, low, high, age, elite]) => [one, cost, success / 1000, low / 1000, high / 1000, age, elite]))];
+  return section("frontier", "Frontiers", "The settled genotypes of a task and its elite, from cheap to best: success in training against the multiply-adds of the exported policy. Few episodes stand behind each estimate; genoevo mega evaluate --frontier measures them.",
+    [html("div", { class: "controls" }, runChoice(context, "frontier"), taskChoice(context, "frontier")), html("figure", {}, chart, points.length ? legend([{ name: "settled", colour: 0, square: true }, { name: "elite", colour: 1, square: true }]) : null), html("details", { id: "frontiers" }, html("summary", {}, "All tasks as a table"), all)], run.name, rows, () => ({ tasks: run.tasks, frontiers: run.frontiers }));
 }
 
 function genealogySection(context) {
