@@ -77,6 +77,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/evolving.py
 	$(BIN)/python benchmarks/checkpoint.py
 	$(BIN)/python benchmarks/report.py
 
