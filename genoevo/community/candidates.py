@@ -37,7 +37,7 @@ class Candidates:
     Parameters
     ----------
     children : >= 0
-        Children of every task in a generation; 0 for no search.
+        Children of every task in a generation; 0 for no search: genotypes then stay, and only their order changes.
     generations : >= 1
         Generations in a round.
     first_generations : >= 0

@@ -33,7 +33,7 @@ def sparse(stages: Ints, layout: StagedLayout, rng: np.random.Generator, output:
 
     Returns
     -------
-    An unevaluated population of n.
+    A new, unevaluated population.
 
     """
     check_generator(rng)
