@@ -57,13 +57,13 @@ class TaskSpace:
         return np.array(self.low, self.dtype), np.array(self.high, self.dtype)
 
     def padded(self, observations: npt.NDArray[Any], size: int) -> Floats:
-        """Return observations (batch, *observation_shape) as the suite's, (batch, size) float32."""
+        """Return observations ``(batch, *observation_shape)`` as the suite's, (batch, size) float32."""
         rows = np.zeros((len(observations), size), np.float32)
         rows[:, : self.observation_size] = observations.reshape(len(observations), -1)
         return rows
 
     def own_actions(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the suite's actions (batch, n) in [-1, 1] as the task's own, (batch, *action_shape)."""
+        """Return the suite's actions (batch, n) in [-1, 1] as the task's own, ``(batch, *action_shape)``."""
         if not self.scaled:
             return actions
         low, high = self.bounds

@@ -92,10 +92,9 @@ def resume(
     *which* is that of :func:`genoevo_runs.manifest.chosen`. Later checkpoints are set aside when the run continues.
     *tell* is called with a line about each of these and about each corrupt checkpoint. UserError if all are corrupt.
 
-    *settings* is a nested dict of settings that change; ConfigError for one that cannot, see
-    :data:`genoevo_mega.config.changes.MAY_CHANGE`. They are written into ``config.yaml`` when the run continues, and
-    ``run.json`` notes them with *command*, as it does an edited ``config.yaml``, and another checkpoint than the
-    latest.
+    *settings* is a nested dict of settings that change; ConfigError for one that cannot, see ``MAY_CHANGE`` in
+    ``genoevo_mega.config.changes``. They are written into ``config.yaml`` when the run continues, and ``run.json``
+    notes them with *command*, as it does an edited ``config.yaml``, and another checkpoint than the latest.
     """
     origin, opened = read_origin(directory), open_config(directory)
     known = noted(directory, origin)
