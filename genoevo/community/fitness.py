@@ -72,17 +72,18 @@ class FitnessRecord:
 
     Attributes
     ----------
-    episodes, successes, advantages : (tasks, size) float64
-        Weighted sums over the genotype's episodes: their number, successes, and returns in units of the task's own
-        running mean and spread.
-    age : (tasks, size) int64
-        Rounds in which the genotype had an episode.
-    surrogate : (tasks, size) float64
-        The score that the genotype was given without episodes in the last round; NaN for none.
-    task_episodes, task_successes : (tasks,) float64
-        Weighted sums over all episodes of the task.
-    mean_return, squared_spread : (tasks,) float64
-        Running mean of the task's returns and of their squared deviations from it; NaN before the first episode.
+    episodes, successes, advantages : float64
+        (tasks, size): weighted sums over the genotype's episodes: their number, successes, and returns in units of
+        the task's own running mean and spread.
+    age : int64
+        (tasks, size): rounds in which the genotype had an episode.
+    surrogate : float64
+        (tasks, size): the score that the genotype was given without episodes in the last round; NaN for none.
+    task_episodes, task_successes : float64
+        (tasks,): weighted sums over all episodes of the task.
+    mean_return, squared_spread : float64
+        (tasks,): running mean of the task's returns and of their squared deviations from it; NaN before the first
+        episode.
 
     """
 
@@ -174,7 +175,7 @@ class FitnessRecord:
 
     @property
     def success(self) -> Estimate:
-        """The success rate of each genotype, (tasks, size): mean and deviation of a Beta posterior, prior uniform."""
+        """The success rate of each genotype, (tasks, size), by a Beta posterior with a uniform prior."""
         return _rate(self.successes, self.episodes)
 
     @property

@@ -69,10 +69,11 @@ class Archive:
     ----------
     population : Population
         ``places`` genotypes of each task, task after task; the last of a task is on trial. They may be of any stage.
-    settled : (tasks, places) bool
-        The places that hold a settled genotype, the cheapest first; others hold a copy that nobody counts.
-    prices : (tasks, places) float64
-        The price of each settled genotype; NaN for others.
+    settled : bool
+        (tasks, places): the places that hold a settled genotype, the cheapest first; others hold a copy that nobody
+        counts.
+    prices : float64
+        (tasks, places): the price of each settled genotype; NaN for others.
 
     """
 

@@ -149,7 +149,7 @@ class RecordCommunity(TaskPopulations):
             False keeps all genotypes, with the elite in front. Stages may still change.
         module_budget
             Largest sum of all tasks' stages that growth may reach; see
-            :meth:`genoevo.community.community.Community.step`.
+            :meth:`genoevo.Community.step`.
         judge
             Scores candidates without episodes; used if the candidates' rule has a weight for it.
         price

@@ -80,7 +80,7 @@ class Evolver:
     ) -> Evolver:
         """Return the evolver that :meth:`state_dict` describes; *tasks* None accepts any.
 
-        Raises what :func:`~genoevo_mega.evolution.communities.community_from_state` raises.
+        UserError if the rules in *settings* differ from the run's; ValueError if the state is corrupt or another's.
         """
         return cls(community_from_state(settings, tasks, state), settings.genotypes, price)
 

@@ -30,13 +30,13 @@ class SelectionLog:
 
     Attributes
     ----------
-    survived : (R, T) bool
-        Whether the elite stayed.
-    wins : (R, T) float64
-        Share of comparable genotypes that the elite did better than in the round's own episodes, by success and then
-        by return; ties count half. NaN if there was none to compare with.
-    correlation, overlap : (R,) float64
-        As in the records; NaN if they have none.
+    survived : bool
+        (R, T): whether the elite stayed.
+    wins : float64
+        (R, T): the share of comparable genotypes that the elite did better than in the round's own episodes, by
+        success and then by return; ties count half. NaN if there was none to compare with.
+    correlation, overlap : float64
+        (R,): as in the records; NaN if they have none.
 
     """
 

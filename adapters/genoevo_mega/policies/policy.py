@@ -68,7 +68,7 @@ class Trained:
         return cls(config, suite, agent, evolver.elite_routing(), checkpoint.read_state(path)["steps"], members)
 
     def with_genotypes(self, genotypes: Mapping[int, str]) -> Trained:
-        """Return the same agent with other genotypes, bit strings by task, for instance those of :attr:`members`."""
+        """Return the same agent with other genotypes, bit strings by task, for instance those of ``members``."""
         inputs, output, stages = self.routing.inputs.clone(), self.routing.output.clone(), list(self.routing.stages)
         if genotypes:
             tasks, routing = list(genotypes), routing_of(self.config, list(genotypes.values()))
