@@ -9,9 +9,9 @@ import numpy as np
 
 
 def shown(value: object) -> str:
-    """Return the repr of *value*, at most 80 characters and an ellipsis, or its type if its repr raises."""
+    """Return the repr of *value* in one line of at most 80 characters, or its type if its repr raises."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:  # whatever an object's own method raises
         return f"a {type(value).__name__} without a repr"
     return text if len(text) <= 80 else f"{text[:80]}..."

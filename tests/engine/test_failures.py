@@ -242,3 +242,10 @@ def test_a_row_that_an_evaluator_of_ones_own_leaves_out_has_failed(population):
 def test_the_limit_of_failures_is_checked():
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         Failure(limit=0)
+
+
+def test_a_reason_of_several_lines_is_one_line(start):
+    matrix = np.zeros((2, 2))
+    evolution = Evolution(InProcess(lambda g: matrix if g[0] else 1.0, failure=WORST), start, seed=1)
+    evolution.step()
+    assert list(evolution.failures) == ["returned array([[0., 0.], [0., 0.]]), not one finite number"]
