@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from genoevo import Evolution, Population
+from genoevo.evaluation import Failure, InProcess
 from genoevo.evolution import Record
 from genoevo.operators.reproduction import Origin
 from genoevo_cli.main import cli
@@ -145,3 +146,14 @@ def test_the_page_needs_nothing_that_the_command_line_does_not_install(tmp_path)
     arguments = ["evolve", "--problem", "onemax", "--size", "20", "--report", str(tmp_path / "page.html")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert _page_data(tmp_path / "page.html")["kind"] == "evolution"
+
+
+def test_the_page_tells_why_evaluations_failed():
+    course = Course(wanted=True)
+    start = Population.random(20, 12, np.random.default_rng(3))
+    evaluate = InProcess(lambda g: None if g[0] else sum(g), failure=Failure(action="worst"))
+    evolution = Evolution(evaluate, start, seed=4, callbacks=course.callbacks)
+    evolution.run(2)
+    failed = sum(evolution.logbook.select("failed"))
+    told = f" {failed} evaluations failed: {failed} returned None, not one finite number."
+    assert course.data(evolution, RESULT)["summary"].endswith(told)

@@ -71,7 +71,7 @@ class Course:
         return {
             "kind": "evolution",
             "title": f"{result['problem']}, size {result['size']}, seed {result['seed']}",
-            "summary": _summary(result),
+            "summary": f"{_summary(result)}{_failures(evolution.failures)}",
             "result": result,
             "columns": columns,
             "lineage": None if evolution.lineage is None else _lineage(evolution.lineage),
@@ -99,6 +99,13 @@ def _summary(result: dict[str, Any]) -> str:
         f"The best genotype reaches {found}, after {result['generations']:,} generations and "
         f"{result['evaluations']:,} evaluations; it has {result['length']:,} bits."
     )
+
+
+def _failures(reasons: dict[str, int]) -> str:
+    if not reasons:
+        return ""
+    listed = "; ".join(f"{number:,} {reason}" for reason, number in reasons.items())
+    return f" {sum(reasons.values()):,} evaluations failed: {listed}."
 
 
 def _lineage(lineage: Lineage) -> dict[str, Any]:
