@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_choice, check_count, check_number, is_whole, shown
+from genoevo._check import check_at_least, check_choice, check_count, check_flag, check_number, is_whole, shown
 from genoevo.genotype import Genotype
 from genoevo.population import Population
 
@@ -53,9 +53,9 @@ class Stop:
     seconds
         Wall time since this call of :meth:`~genoevo.Evolution.run` began.
     predicate
-        A function of the :class:`~genoevo.Evolution` that returns true. It is called before the first generation,
-        too. An AttributeError, LookupError, TypeError or ValueError means false then, because there is no best and
-        no record yet.
+        A function of the :class:`~genoevo.Evolution` that returns True to stop, and False or None to go on; anything
+        else raises ValueError. It is called before the first generation, too. If it raises AttributeError,
+        LookupError, TypeError or ValueError then, that means False, because there is no best and no record yet.
 
     Raises
     ------
@@ -110,11 +110,14 @@ class Stop:
     def _holds(self, evolution: Progress) -> bool:
         assert self.predicate is not None
         try:
-            return bool(self.predicate(evolution))
+            answer = self.predicate(evolution)
         except _MISSING:
             if evolution.generation:
                 raise
             return False
+        if answer is not None:
+            check_flag("what a predicate returns", answer)
+        return bool(answer)
 
     def _stagnant(self, evolution: Progress) -> int:
         if self.progress == "front" and evolution.front_stagnant is None:

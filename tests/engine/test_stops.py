@@ -277,3 +277,16 @@ def test_a_front_advances_exactly_if_a_child_is_not_weakly_dominated(data):
 def test_stops_that_cannot_be_are_refused_before_the_run(settings, error, message):
     with pytest.raises(error, match=message):
         Stop(**settings)
+
+
+@pytest.mark.parametrize("answer", ["no", (1.0,), 3, np.array([True, False])], ids=lambda a: type(a).__name__)
+def test_a_predicate_that_answers_something_else_is_refused(make, answer):
+    with pytest.raises(ValueError, match="what a predicate returns must be True or False, got"):
+        make().run(Stop(predicate=lambda evolution: answer))
+
+
+def test_a_predicate_may_answer_by_numpy_or_not_at_all(make):
+    answers = iter([None, np.False_, False, np.True_])
+    evolution = make()
+    assert evolution.run(Stop(predicate=lambda _: next(answers))) == "predicate"
+    assert evolution.generation == 3
