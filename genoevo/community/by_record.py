@@ -79,12 +79,12 @@ def replacements(scores: Floats, rejected: Flags, inertia: float) -> Ints:
     """Return which candidates form the next generation, (tasks, size) places among them.
 
     *scores* (tasks, n) begin with the task's present genotypes, the elite first, which stays. *rejected*
-    (tasks, size) marks genotypes that go whatever their score.
+    (tasks, size) marks genotypes that go whatever their score. A candidate whose score is -inf takes no place.
     """
     tasks, size = rejected.shape
     rows = np.tile(np.arange(size), (tasks, 1))
     for task in range(tasks):
-        children = list(size + np.argsort(scores[task, size:], kind="stable"))
+        children = [c for c in size + np.argsort(scores[task, size:], kind="stable") if scores[task, c] > -np.inf]
         # Those that must go come first, then the others from the lowest score.
         for place in sorted(range(1, size), key=lambda p: (not rejected[task, p], scores[task, p])):
             better = children and scores[task, children[-1]] > scores[task, place] + inertia

@@ -8,13 +8,13 @@ number of modules that it uses, and, if the caller has one, by a judge such as a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice, check_count
-from genoevo._types import AnyArray, Floats, Ints, Origins
+from genoevo._check import check_at_least, check_between, check_choice, check_count, check_flag
+from genoevo._types import AnyArray, Flags, Floats, Ints, Origins
 from genoevo.community.overlap import crowding, load, usage
 from genoevo.community.settings import Mating
 from genoevo.decode import stages_of
@@ -23,6 +23,7 @@ from genoevo.operators.reproduction import Origin, Reproduction
 from genoevo.operators.routes import sparse
 from genoevo.operators.selection import tournament_within
 from genoevo.population import Population
+from genoevo.state import LATER
 
 Judge = Callable[[Population, Ints], Floats]
 """Scores n candidates, given the task of each, (n,) int64: (n,) float64, higher is better."""
@@ -56,6 +57,9 @@ class Candidates:
         What a candidate's score must exceed a genotype's by to take its place, in the same units.
     shuffle
         For control runs: ``surrogate`` permutes the judge's scores within each task, ``all`` the whole scores.
+    distinct
+        Whether the genotypes of a task must differ in what their outputs pass through. Otherwise candidates as little
+        crowded as the elite take the other places: they have its route, and episodes choose among equals.
 
     """
 
@@ -69,6 +73,7 @@ class Candidates:
     surrogate: float = 0.0
     inertia: float = 4.0
     shuffle: Shuffle = "none"
+    distinct: bool = field(default=False, metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -79,6 +84,7 @@ class Candidates:
         for name in ("crowding", "usage_cost", "surrogate", "inertia"):
             check_at_least(name, getattr(self, name), 0)
         check_choice("shuffle", self.shuffle, get_args(Shuffle))
+        check_flag("distinct", self.distinct)
 
 
 class Ranked(NamedTuple):
@@ -184,6 +190,10 @@ class Search:
         scores = own - self.rules.crowding * crowding(usages, of_load)
         return self.rng.permutation(scores) if self.rules.shuffle == "all" else scores
 
+    def _without_repeats(self, scores: Floats, candidates: Ranked) -> Floats:
+        """Return the scores, -inf for all but the first of several with one usage if the rules want them distinct."""
+        return np.where(_repeated(candidates.usage), -np.inf, scores) if self.rules.distinct else scores
+
     def _stages(self, candidates: Ranked) -> list[int]:
         """Return the stage of each task, which all of its candidates have."""
         n = candidates.member.shape[1]
@@ -249,7 +259,7 @@ class Search:
         for _ in range(self.rules.generations):
             children = self.judged(self.breed(candidates, scores), judge)
             candidates = self._shuffled(candidates.joined(children))
-            scores = self.scores(candidates, elites)
+            scores = self._without_repeats(self.scores(candidates, elites), candidates)
             # Members are never dropped: they come first, the best children follow.
             best = size + np.argsort(-scores[:, size:], axis=1, kind="stable")[:, : self.rules.pool]
             kept = np.concatenate([np.tile(np.arange(size), (len(best), 1)), best], axis=1)
@@ -272,16 +282,16 @@ class Search:
                 of_load = load(leaders, task, stages[task])
                 scores[task] = self._beside(own[task], candidates.usage[task], of_load)
                 leaders[task] = candidates.usage[task, scores[task].argmax()]
+            scores = self._without_repeats(scores, candidates)
             best = np.argsort(-scores, axis=1, kind="stable")[:, : max(self.rules.pool, size)]
             candidates = candidates.rows(best)
-        return candidates.rows(_distinct(candidates.usage, size)).population
+        distinct_first = np.argsort(_repeated(candidates.usage), axis=1, kind="stable")
+        return candidates.rows(distinct_first[:, :size]).population
 
 
-def _distinct(usages: Floats, count: int) -> Ints:
-    """Return the places of *count* candidates of each task, the first ones of different usage before all others."""
-    chosen = []
-    for of_task in usages.round(6):
-        _, first = np.unique(of_task, axis=0, return_index=True)
-        others = np.setdiff1d(np.arange(len(of_task)), first)
-        chosen.append(np.concatenate([np.sort(first), others])[:count])
-    return np.array(chosen)
+def _repeated(usages: Floats) -> Flags:
+    """Return which candidates, (tasks, n), have the usage of an earlier one of their task."""
+    repeated = np.ones(usages.shape[:2], np.bool_)
+    for of_task, flags in zip(usages.round(6), repeated, strict=True):
+        flags[np.unique(of_task, axis=0, return_index=True)[1]] = False
+    return repeated

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from genoevo import StagedLayout
-from genoevo.community import Candidates, Growth, Mating, RecordCommunity, Selection
+from genoevo.community import Candidates, Decoding, Growth, Mating, RecordCommunity, Selection
 from genoevo.community.overlap import crowding, load, mean_overlap
 from genoevo.decode import decode_population
 from genoevo.operators import Reproduction
 from genoevo.operators.reproduction import Origin
 from tests.engine.communities import CLONING, LAYOUT
+from tests.engine.records import add
 from tests.engine.texts import strings
 
 WILD = Reproduction(crossover_threshold=0.5, mutation_threshold=0.8, mutation_rate=0.2)
@@ -322,6 +323,50 @@ def test_a_small_pool_still_leaves_a_genotype_for_every_place():
     assert len(one.population) == 10
 
 
+# --- distinct genotypes
+
+SPARSE = {"decoding": Decoding(kind="sparse"), "start": "sparse"}
+
+
+def different(one):
+    """How many different usages the genotypes of each task have."""
+    return [len(np.unique(usages.round(6), axis=0)) for usages in one.usage()]
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_only_if_they_must_differ_the_genotypes_of_a_task_keep_routes_of_their_own(distinct):
+    one = community(5, {"children": 20, "first_generations": 25, "distinct": distinct}, stage=4, **SPARSE)
+    assert (different(one) == [3] * 5) == distinct
+    rng = np.random.default_rng(1)
+    came = 0
+    for _ in range(10):
+        add(one, rng.random((5, 3)) < 0.5, rng.normal(size=(5, 3)))
+        came += (one.step().origins != -1).sum()
+        assert (different(one) == [3] * 5) == distinct
+    assert came > 20
+
+
+def test_if_no_candidate_differs_a_rejected_genotype_stays():
+    rules = {"children": 20, "crowding": 0.0, "distinct": True}
+    one = community(1, rules, size=4, stage=1, decoding=Decoding(kind="gates"))
+    one.rewrite(np.array([[0, 3], [3, 0], [3, 3], [0, 3]]))  # every route that there is at stage 1, and one again
+    before = strings(one.population)
+    add(one, [[1, 0, 0, 1]], times=8)
+    done = one.step()
+    assert done.rejected.tolist() == [[False, True, True, False]]
+    assert done.kept.tolist() == [4]
+    assert strings(one.population) == before
+
+
+def test_of_two_genotypes_of_one_route_only_the_elite_stays():
+    rules = {"children": 20, "crowding": 0.0, "inertia": 1e9, "distinct": True}
+    one = community(1, rules, size=3, stage=1, decoding=Decoding(kind="gates"))
+    one.rewrite(np.array([[0, 3], [3, 3], [0, 2]]))
+    add(one, 1.0)
+    assert one.step().kept.tolist() == [2]
+    assert different(one) == [3]
+
+
 # --- settings
 
 
@@ -338,6 +383,7 @@ def test_a_small_pool_still_leaves_a_genotype_for_every_place():
         ({"surrogate": -1}, "surrogate must be at least 0, got -1"),
         ({"inertia": -1}, "inertia must be at least 0, got -1"),
         ({"shuffle": "some"}, "shuffle must be one of all, none, surrogate, got 'some'"),
+        ({"distinct": 1}, "distinct must be True or False, got 1"),
     ],
 )
 def test_invalid_settings_of_candidates_are_refused_by_name(settings, message):

@@ -67,9 +67,9 @@ def test_a_community_saved_between_episodes_and_round_goes_on_bit_for_bit(frozen
     assert frozen(play_on(resumed, 5, begin=False).state_dict()) == frozen(straight.state_dict())
 
 
-@pytest.mark.parametrize("shuffle", ["surrogate", "all"])
-def test_control_runs_are_resumed_bit_for_bit_too(frozen, shuffle):
-    rules = {"candidates": Candidates(children=6, surrogate=1.0, inertia=1.0, shuffle=shuffle)}
+@pytest.mark.parametrize("rule", [{"shuffle": "surrogate"}, {"shuffle": "all"}, {"distinct": True}])
+def test_control_runs_and_distinct_genotypes_are_resumed_bit_for_bit_too(frozen, rule):
+    rules = {"candidates": Candidates(children=6, surrogate=1.0, inertia=1.0, **rule)}
     straight = play_on(begun(**rules), 6)
     resumed = play_on(RecordCommunity.from_state(play_on(begun(**rules), 3).state_dict()), 3)
     assert frozen(resumed.state_dict()) == frozen(straight.state_dict())
@@ -174,6 +174,7 @@ def test_settings_at_their_default_leave_no_trace_that_earlier_versions_could_no
     state = community(growth=Growth(), selection=Selection(rule="record")).state_dict()
     assert "unused_patience" not in state["growth"]
     assert "rejection_noise" not in state["selection"]
+    assert "distinct" not in state["candidates"]
     resumed = RecordCommunity.from_state(state)
     assert (resumed.growth.unused_patience, resumed.selection.rejection_noise) == (None, "elite")
     assert frozen(resumed.state_dict()) == frozen(state)
