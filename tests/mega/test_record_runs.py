@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from genoevo_mega.envs.episodes import Episodes, FinishedEpisodes
 from genoevo_mega.evolution.evolver import Evolver
@@ -22,6 +21,12 @@ from tests.mega.records import TASKS, configured, train
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
 FIXTURES = Path(__file__).with_name("fixtures")
+BY_ROUND = {
+    "selection": {"rule": "round"},
+    "candidates": {"children": 0},
+    "genotypes": {"start": "random"},
+    "growth": {"unused_patience": None},
+}
 
 
 @pytest.fixture(scope="module")
@@ -270,20 +275,12 @@ def test_a_checkpoint_with_an_unknown_random_stream_is_refused(tmp_path):
         runs.resume(tmp_path / "run")
 
 
-@pytest.mark.parametrize("rule", ["record", "round"])
-def test_a_run_cannot_go_on_under_the_other_rule_of_selection(tmp_path, rule):
-    plain = {
-        "selection": {"rule": "round"},
-        "candidates": {"children": 0},
-        "genotypes": {"start": "random"},
-        "growth": {"unused_patience": None},
-    }
-    train(tmp_path / "run", {} if rule == "round" else plain, until=40)
-    path = tmp_path / "run" / "config.yaml"
-    content = configured(plain if rule == "round" else {}).model_dump(mode="json")
-    path.write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match=rf"selection.rule = '{rule}' differs from the rules of the run"):
-        runs.resume(tmp_path / "run")
+@pytest.mark.parametrize(("rule", "other"), [("record", "round"), ("round", "record")])
+def test_a_state_of_the_other_rule_of_selection_is_refused(rule, other):
+    settings = {name: configured({} if name == "record" else BY_ROUND).evolution for name in (rule, other)}
+    state = Evolver.fresh(settings[rule], list(TASKS), seed=2).state_dict()
+    with pytest.raises(UserError, match=f"selection.rule = '{other}' differs from the rules of the run"):
+        Evolver.from_state(settings[other], list(TASKS), state)
 
 
 @pytest.mark.parametrize(
