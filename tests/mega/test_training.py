@@ -451,7 +451,7 @@ def test_rules_that_are_not_what_the_run_began_with_are_refused(tmp_path):
     content = yaml.safe_load(path.read_text())
     content["growth"]["patience"] = 99
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match="growth differs from the rules of the run"):
+    with pytest.raises(UserError, match=r"growth\.patience = 99: it was 1 when the run began, and cannot change"):
         runs.resume(tmp_path / "run")
 
 
