@@ -87,6 +87,10 @@ def test_a_run_with_frontiers_is_resumed_exactly(run, parts):
     assert (parts / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
 
 
+def test_two_workers_give_the_same_bits_as_one(run, tmp_path):
+    assert runs.info(train(tmp_path / "run", compute={"workers": 2}))["digest"] == runs.info(run)["digest"]
+
+
 def test_without_a_frontier_a_tasks_only_member_is_its_elite():
     evolver = _evolver(frontier={"size": 0})
     for task in range(len(TASKS)):

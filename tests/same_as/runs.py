@@ -18,6 +18,7 @@ NAMES: dict[str, str] = {}
 
 ADDED: tuple[str, ...] = (
     *("info/sizes", "info/selection", "info/module_shares", "info/frontier"),
+    *("info/checkpoints", "info/evaluated_at", "info/history"),
     *("metrics/*/selection", "state/rngs/surrogate"),
     "*/front_stagnant",
 )

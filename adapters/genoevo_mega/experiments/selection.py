@@ -55,7 +55,7 @@ class SelectionLog:
         return cls(
             size=1 + len(rounds[0]["genealogy"]["children"][0]),
             survived=np.array([record["genealogy"]["survivors"] for record in rounds]) == 0,
-            wins=np.array([[_wins(one, task) for task in tasks] for one in seen]),
+            wins=_wins(seen, tasks),
             correlation=_numbers(seen, "surrogate_correlation"),
             overlap=_numbers(seen, "overlap"),
         )
@@ -106,16 +106,33 @@ def warning(found: dict[str, Any]) -> str | None:
     )
 
 
-def _wins(selection: dict[str, Any], task: str) -> float:
-    """Return the share of comparable genotypes that the elite, the first, did better than; NaN if there are none."""
-    columns = selection.get("genotypes", {}).get(task)
-    if not isinstance(columns, dict):  # under the rule of single rounds, and in early records
-        return float("nan")
-    results = list(zip(columns["round_success"], columns["round_return"], strict=True))
-    age, elite = columns["age"], results[0]
+def _wins(records: list[dict[str, Any]], tasks: list[str]) -> Doubles:
+    """Return the share of comparable genotypes that each elite did better than, (R, T); NaN if there are none.
+
+    A round under the rule of single rounds, or of an early version, tells nothing.
+    """
+    found = np.full((len(records), len(tasks)), np.nan)
+    told = [row for row, one in enumerate(records) if isinstance(one.get("genotypes", {}).get(tasks[0]), dict)]
+    if not told:
+        return found
+    success, returns, age = (
+        np.array([[records[row]["genotypes"][task][name] for task in tasks] for row in told], np.float64)
+        for name in ("round_success", "round_return", "age")
+    )
+    elite = slice(None, 1)  # the first genotype of each task
+    ahead = _compared(success[..., elite], success[..., 1:])
+    ahead = np.where(ahead == 0, _compared(returns[..., elite], returns[..., 1:]), ahead)
     # With the age of 1 a genotype had its first episode in this round: nothing was chosen before.
-    peers = [result for result, a in zip(results[1:], age[1:], strict=True) if a > 1 and 2 * a >= age[0] > 1]
-    return float(np.mean([(elite > peer) + 0.5 * (elite == peer) for peer in peers])) if peers else float("nan")
+    peers = (age[..., 1:] > 1) & (2 * age[..., 1:] >= age[..., elite]) & (age[..., elite] > 1)
+    count = peers.sum(axis=-1)
+    shares = ((ahead + 1) / 2 * peers).sum(axis=-1) / np.maximum(count, 1)
+    found[told] = np.where(count > 0, shares, np.nan)
+    return found
+
+
+def _compared(ours: Doubles, theirs: Doubles) -> Doubles:
+    """Return 1, 0 or -1 for more, equal or less."""
+    return np.asarray(np.sign(ours - theirs))
 
 
 def _numbers(records: list[dict[str, Any]], name: str) -> Doubles:
