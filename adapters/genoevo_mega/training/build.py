@@ -20,6 +20,7 @@ from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.frontiers import RoutePrice
 from genoevo_mega.evolution.static import StaticStructure
 from genoevo_mega.evolution.structure import Structure
+from genoevo_mega.networks.module_graph import THRESHOLD
 from genoevo_mega.networks.route_cost import multiply_adds
 from genoevo_mega.training.state import TrainingState
 from genoevo_runs.errors import ConfigError
@@ -66,7 +67,7 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     return kind(actor, *shape, config.sac, rng, **given)
 
 
-def route_price(config: Config, suite: Suite, threshold: float = 0.0) -> RoutePrice | None:
+def route_price(config: Config, suite: Suite, threshold: float = THRESHOLD) -> RoutePrice | None:
     """Return what prices routes by the multiply-adds of their exported policies; None for a fixed structure.
 
     *threshold* is :func:`~genoevo_mega.networks.route_cost.multiply_adds`'s.
