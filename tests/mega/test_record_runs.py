@@ -77,6 +77,7 @@ OTHERS = {
     "all shuffled": {"candidates": {"shuffle": "all"}},
     "random search": {"candidates": {"fresh": 1.0}},
     "frozen": {"genotypes": {"evolve": False}},
+    "distinct": {"candidates": {"distinct": True}},
     "noise of both": {"selection": {"rejection_noise": "both"}},
     "frontier": {"frontier": {"size": 2, "trial_rounds": 1}},
 }
@@ -300,6 +301,22 @@ def test_a_state_of_the_other_rule_of_selection_is_refused(rule, other):
                 "candidates": {"children": 0},
             },
             r"growth.unused_patience: needs selection.rule = 'record', got 'round'",
+        ),
+        (
+            {"candidates": {"children": 0, "surrogate": 1.0}},
+            r"candidates.surrogate = 1.0: needs candidates.children above 0",
+        ),
+        (
+            {"candidates": {"children": 0, "surrogate": 0.0, "shuffle": "all"}},
+            r"candidates.shuffle = 'all': needs candidates.children above 0",
+        ),
+        (
+            {"candidates": {"children": 0, "surrogate": 0.0, "distinct": True}},
+            r"candidates.distinct = true: needs candidates.children above 0",
+        ),
+        (
+            {"frontier": {"size": 2}, "genotypes": {"evolve": False}},
+            r"frontier.size = 2: needs genotypes.evolve = true, got false",
         ),
         ({"selection": {"memory": 1.5}}, r"selection.memory"),
         ({"candidates": {"shuffle": "some"}}, r"candidates.shuffle"),
