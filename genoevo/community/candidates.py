@@ -16,19 +16,18 @@ import numpy as np
 from genoevo._check import check_at_least, check_between, check_choice, check_count, check_flag
 from genoevo._types import AnyArray, Flags, Floats, Ints, Origins
 from genoevo.community.overlap import crowding, load, usage
+from genoevo.community.round import mates
 from genoevo.community.settings import Mating
 from genoevo.decode import stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Origin, Reproduction
 from genoevo.operators.routes import sparse
-from genoevo.operators.selection import tournament_within
 from genoevo.population import Population
 from genoevo.state import LATER
 
 Judge = Callable[[Population, Ints], Floats]
 """Scores n candidates, given the task of each, (n,) int64: (n,) float64, higher is better."""
 Shuffle = Literal["none", "surrogate", "all"]
-_USED = 0.05  # share of the output above which a module counts as used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +43,13 @@ class Candidates:
     first_generations : >= 0
         Generations before the first round, judged without a critic; the start population is their result.
     pool : >= 2
-        The best candidates of a task, from which the next generation comes.
+        The best candidates of a task, from which the next generation comes; more if its population has more places.
     fresh : in [0, 1]
         Share of the children that are new sparse genotypes. With 1 the search is a random one.
     crowding : >= 0
         Weight of the crowding of a route, in units of the judge's scores.
     usage_cost : >= 0
-        Weight of each module that a route uses, in the same units.
+        Weight of each module whose part of the usage is above ``usage_threshold`` of :class:`Mating`, in these units.
     surrogate : >= 0
         Weight of the judge's scores, which are divided by their median absolute deviation within the task.
     inertia : >= 0
@@ -202,7 +201,7 @@ class Search:
 
     def _own(self, candidates: Ranked) -> Floats:
         """Return the part of the scores that does not depend on other tasks, (tasks, n)."""
-        used = (candidates.usage[:, :, 1:] > _USED).sum(axis=2)
+        used = (candidates.usage[:, :, 1:] > self.mating.usage_threshold).sum(axis=2)
         total = -self.rules.usage_cost * used
         if not np.isnan(candidates.surrogate).all():
             score = candidates.surrogate
@@ -215,18 +214,10 @@ class Search:
 
     def breed(self, parents: Ranked, merit: Floats) -> Ranked:
         """Return children of every task, chosen by *merit* (tasks, n)."""
-        tasks, n = parents.member.shape
-        count, rng = self.rules.children, self.rng
-        task = np.repeat(np.arange(tasks), count)
-        flat = merit.ravel()
-        first = tournament_within(flat, task * n, n, rng, size=self.mating.tournament_size)
-        abroad = (rng.random(len(task)) < self.mating.community_rate) & (tasks > 1)
-        other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
-        donor = np.where(abroad, other, task)
-        second = tournament_within(flat, donor * n, n, rng, size=self.mating.tournament_size)
-        population = parents.population
+        tasks, count, rng, population = len(merit), self.rules.children, self.rng, parents.population
+        first, second = mates(merit, count, self.mating, rng)
         bred, origins = self.reproduction.children(population[first], population[second], rng, self.layout)
-        fresh = np.flatnonzero((origins == Origin.FRESH) | (rng.random(len(task)) < self.rules.fresh))
+        fresh = np.flatnonzero((origins == Origin.FRESH) | (rng.random(len(bred)) < self.rules.fresh))
         if len(fresh):
             new = sparse(stages_of(bred[fresh], self.layout), self.layout, rng)
             bred = bred.replaced(fresh, Population(new.words, new.lengths, weights=bred.weights))
@@ -249,7 +240,7 @@ class Search:
         )
 
     def propose(self, members: Ranked, elites: Floats, judge: Judge | None) -> tuple[Ranked, Floats]:
-        """Return members and children of this round's generations, and their scores (tasks, n).
+        """Return members and the best children of this round, and their scores (tasks, n).
 
         The *elites* stay; children are judged beside them.
         """
@@ -261,7 +252,7 @@ class Search:
             candidates = self._shuffled(candidates.joined(children))
             scores = self._without_repeats(self.scores(candidates, elites), candidates)
             # Members are never dropped: they come first, the best children follow.
-            best = size + np.argsort(-scores[:, size:], axis=1, kind="stable")[:, : self.rules.pool]
+            best = size + np.argsort(-scores[:, size:], axis=1, kind="stable")[:, : max(self.rules.pool, size - 1)]
             kept = np.concatenate([np.tile(np.arange(size), (len(best), 1)), best], axis=1)
             candidates, scores = candidates.rows(kept), np.take_along_axis(scores, kept, axis=1)
         return candidates, scores

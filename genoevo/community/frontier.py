@@ -43,7 +43,8 @@ class Frontier:
     trial_rounds : >= 1
         Rounds with an episode after which a genotype on trial is compared with the settled ones.
     update_share : in [0, 1]
-        Share of the gradient steps, task by task, that train a genotype of the archive.
+        Share of the gradient steps, task by task, that train a genotype of the archive; none if a step trains the
+        genotypes that produced its transitions.
 
     """
 

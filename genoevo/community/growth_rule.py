@@ -22,10 +22,11 @@ class Growth:
     Parameters
     ----------
     mastery : in [0, 1]
-        Performance at which a task is mastered and does not grow [O].
+        Performance at which a task is mastered and does not grow [O]. For genotypes that keep a record it is the mean
+        of a posterior, which is always below 1.
     min_gain : >= 0
         The least improvement that counts: of the best score, or, while performance is 0, of the mean return as a
-        fraction of its own running range [O].
+        fraction of its own running range [O]. Not for genotypes that keep a record: there an interval decides.
     patience : >= 1
         Rounds without improvement before a task grows [O].
     warmup_rounds : >= 0

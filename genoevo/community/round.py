@@ -61,6 +61,22 @@ def unchanged(elites: Ints, size: int) -> tuple[Ints, Origins]:
     return np.stack([own, np.full_like(own, -1)], axis=2), origins
 
 
+def mates(merit: Floats, children: int, mating: Mating, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Draw the parents of *children* of every task, task after task: two rows each, (tasks * children,).
+
+    *merit* (tasks, n) is higher for better genotypes. The first parent is of the task itself, the second may be of
+    another one.
+    """
+    tasks, n = merit.shape
+    task, flat, size = np.repeat(np.arange(tasks), children), merit.ravel(), mating.tournament_size
+    first = tournament_within(flat, task * n, n, rng, size=size)
+    abroad = (rng.random(len(task)) < mating.community_rate) & (tasks > 1)
+    # A uniform draw among the other tasks. If there is no other, `abroad` is false everywhere.
+    other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
+    donor = np.where(abroad, other, task)
+    return first, tournament_within(flat, donor * n, n, rng, size=size)
+
+
 def next_generation(
     population: Population,
     merit: Floats,
@@ -74,18 +90,12 @@ def next_generation(
     tasks = len(elites)
     size = len(population) // tasks
     children = size - 1
-    task = np.repeat(np.arange(tasks), children)
-    first = tournament_within(merit, task * size, size, rng, size=mating.tournament_size)
-    abroad = (rng.random(len(task)) < mating.community_rate) & (tasks > 1)
-    # A uniform draw among the other tasks. If there is no other, `abroad` is false everywhere.
-    other = (task + rng.integers(1, max(tasks, 2), len(task))) % tasks
-    donor = np.where(abroad, other, task)
-    second = tournament_within(merit, donor * size, size, rng, size=mating.tournament_size)
+    first, second = mates(merit.reshape(tasks, size), children, mating, rng)
     bred, origins = reproduction.children(population[first], population[second], rng, layout)
     survivors = population[np.arange(tasks) * size + elites]
     order = np.empty((tasks, size), dtype=np.int64)
     order[:, 0] = np.arange(tasks)
-    order[:, 1:] = tasks + np.arange(len(task)).reshape(tasks, children)
+    order[:, 1:] = tasks + np.arange(tasks * children).reshape(tasks, children)
     rows = np.stack([first, second], axis=1)
     rows[origins != Origin.CROSSOVER, 1] = -1
     rows[origins == Origin.FRESH, 0] = -1

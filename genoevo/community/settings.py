@@ -53,7 +53,8 @@ class Mating:
     usage_cost : in [0, 1]
         Weight of module usage in the score: ``performance * (1 - usage_cost * effective_modules / stage)`` [O]
         ("efficient module usage" [P]). It counts in proportion to performance: a task that does not succeed yet
-        would otherwise be selected for leaving its modules out, whatever its return.
+        would otherwise be selected for leaving its modules out, whatever its return. Genotypes that keep a
+        record have no such score: of two that cannot be told apart the one with fewer effective modules is better.
     usage_threshold : in [0, 1]
         Share of the output that a module must exceed to be effective [O].
 

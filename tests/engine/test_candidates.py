@@ -48,6 +48,14 @@ def test_a_score_is_what_a_route_costs_in_crowding_and_modules():
             assert score == pytest.approx(-3 * crowding(usages, of_load) - 0.5 * used)
 
 
+def test_a_used_module_is_one_above_the_threshold_of_usage():
+    one = community(rules={"crowding": 0, "usage_cost": 1.0}, mating=Mating(usage_threshold=0.4))
+    _, _, candidates, scores = searched(one)
+    used = (candidates.usage[:, :, 1:] > 0.4).sum(axis=2)
+    assert scores.tolist() == (-1.0 * used).tolist()
+    assert (used < (candidates.usage[:, :, 1:] > 0.05).sum(axis=2)).any()
+
+
 def test_the_judges_scores_count_in_units_of_their_median_deviation_within_the_task():
     one = community(rules={"crowding": 0, "surrogate": 2.0})
     _, _, candidates, scores = searched(one, lambda p, tasks: 1e6 * tasks + p.words[:, 0] % 9973)
@@ -365,6 +373,14 @@ def test_of_two_genotypes_of_one_route_only_the_elite_stays():
     add(one, 1.0)
     assert one.step().kept.tolist() == [2]
     assert different(one) == [3]
+
+
+def test_a_small_pool_still_leaves_a_candidate_for_every_rejected_genotype():
+    one = community(1, {"children": 20, "pool": 2}, size=5)
+    add(one, [[1, 0, 0, 0, 0]], times=8)
+    done = one.step()
+    assert done.rejected.sum() == 4
+    assert done.kept.tolist() == [1]
 
 
 # --- settings

@@ -28,7 +28,7 @@ class TrainingState:
     agent, evolver, replay, episodes
         The learner, the structure, the transitions and the unfinished episodes.
     rngs
-        Random generators by purpose: ``goals``, ``random_actions``, ``replay`` and ``update_genotypes``.
+        Random generators by purpose: ``goals``, ``random_actions``, ``replay``, ``update_genotypes``, ``surrogate``.
     success
         Success rate of each task in the training episodes of the last round; None before the first round.
     steps
