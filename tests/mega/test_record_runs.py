@@ -303,18 +303,6 @@ def test_a_state_of_the_other_rule_of_selection_is_refused(rule, other):
             r"growth.unused_patience: needs selection.rule = 'record', got 'round'",
         ),
         (
-            {"candidates": {"children": 0, "surrogate": 1.0}},
-            r"candidates.surrogate = 1.0: needs candidates.children above 0",
-        ),
-        (
-            {"candidates": {"children": 0, "surrogate": 0.0, "shuffle": "all"}},
-            r"candidates.shuffle = 'all': needs candidates.children above 0",
-        ),
-        (
-            {"candidates": {"children": 0, "surrogate": 0.0, "distinct": True}},
-            r"candidates.distinct = true: needs candidates.children above 0",
-        ),
-        (
             {"frontier": {"size": 2}, "genotypes": {"evolve": False}},
             r"frontier.size = 2: needs genotypes.evolve = true, got false",
         ),

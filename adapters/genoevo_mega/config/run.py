@@ -160,15 +160,6 @@ class Config(Settings):
         if not by_record and any(needs.values()):
             name = next(name for name, given in needs.items() if given)
             raise ValueError(f"{name}: needs selection.rule = 'record', got {self.selection.rule!r}")
-        search = self.candidates
-        of_search = {
-            f"surrogate = {search.surrogate}": search.surrogate > 0,
-            f"shuffle = {search.shuffle!r}": search.shuffle != "none",
-            "distinct = true": search.distinct,
-        }
-        if not search.children and any(of_search.values()):
-            setting = next(setting for setting, given in of_search.items() if given)
-            raise ValueError(f"candidates.{setting}: needs candidates.children above 0")
         if self.frontier.size and not genotypes.evolve:
             raise ValueError(f"frontier.size = {self.frontier.size}: needs genotypes.evolve = true, got false")
         if self.frontier.size and self.decoding.kind == "dense":
