@@ -142,14 +142,15 @@ def read(path: Path) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
-                    records.append(_record(path, number, line))
+                    records.append(record_of(f"{path}, line {number}", line))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     return records
 
 
-def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    with files.reading(Path(f"{path}, line {number}")):
+def record_of(name: str, line: bytes) -> dict[str, Any]:
+    """Return the record of a line; CorruptFileError, which begins with *name*, if it is not one."""
+    with files.reading(Path(name)):
         record = json.loads(line, parse_constant=files.refuse_constant)
         if not isinstance(record, dict):
             raise ValueError(f"a JSON object is expected, got {type(record).__name__}")

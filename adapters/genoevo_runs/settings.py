@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
 
@@ -17,6 +17,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 _LARGEST = 10_000  # values of a config file; there are some 90 settings
 _DEEPEST = 4  # parts of a dotted name
+_TYPE = re.compile(r"str|int|float|bool|constrained-\w+|list\[.*\]")  # as pydantic names it
 
 
 class Settings(BaseModel):
@@ -25,6 +26,28 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
     compared: ClassVar[bool] = True
     """Whether two runs that differ in this group are runs of different settings."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _no_truth_for_a_number(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        made = handler(given)
+        if isinstance(given, dict):
+            for name, value in given.items():
+                _refuse_truths(str(name), value, getattr(made, str(name), None))
+        return made
+
+
+def _refuse_truths(name: str, given: Any, taken: Any) -> None:
+    """Raise ValueError if a truth value in *given* was made a number in *taken*: YAML reads yes and on as true."""
+    if isinstance(given, bool) and not isinstance(taken, bool):
+        raise ValueError(f"{name} = {given}: must be a number; YAML reads yes, on and true as a truth value")
+    if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        for one, other in zip(given, taken, strict=False):
+            _refuse_truths(name, one, other)
+    if isinstance(given, dict):
+        for part, value in given.items():
+            found = taken.get(part) if isinstance(taken, dict) else getattr(taken, str(part), None)
+            _refuse_truths(f"{name}.{part}", value, found)
 
 
 def comparable(config: BaseModel) -> dict[str, Any]:
@@ -132,6 +155,9 @@ def explain(error: ValidationError, known: list[str]) -> str:
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         shown = name if name.isprintable() and len(name) <= 80 else abbreviated(name)
         return f"{shown} is not a setting{nearest(name, known)}"
+    # Of a setting that may be of several types, a part of the name is the type that did not fit.
+    top, *below = map(str, first["loc"] or ("",))
+    name = ".".join([top, *(part for part in below if not _TYPE.fullmatch(part))])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":  # raised by a validator here, which names the setting and its value
         return f"{name}.{message}" if name else message

@@ -154,6 +154,31 @@ def test_a_run_of_an_earlier_version_can_be_changed_and_is_noted_from_then_on(ru
         runs.resume(run)
 
 
+def _without(run, group, name):
+    """Make the run as an earlier version began it, which did not have that setting."""
+    origin = _origin(run)
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    for settings in (origin["settings"], content):
+        del settings[group][name]
+    (run / "run.json").write_text(json.dumps(origin))
+    (run / "config.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_a_setting_younger_than_the_run_had_its_default_when_the_run_began(run):
+    _without(run, "network", "modules")
+    with pytest.raises(ConfigError, match=r"network\.modules = 'residual': it was 'plain' when the run began"):
+        runs.resume(run, settings={"network": {"modules": "residual"}})
+    _edit(run, "network", "modules", "residual")
+    with pytest.raises(ConfigError, match=r"config\.yaml: network\.modules = 'residual': it was 'plain'"):
+        runs.resume(run)
+
+
+def test_a_change_of_a_setting_younger_than_the_run_is_noted(run):
+    _without(run, "sac", "mask_loss_above")
+    runs.resume(run, settings={"sac": {"mask_loss_above": 10.0}}).run(60)
+    assert _origin(run)["history"][0]["settings"] == {"sac.mask_loss_above": [None, 10.0]}
+
+
 def test_another_checkpoint_than_the_latest_is_noted(run):
     runs.resume(run, which=20).run(40)
     [entry] = _origin(run)["history"]

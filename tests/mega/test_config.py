@@ -82,6 +82,12 @@ def test_a_setting_of_another_form_is_refused(text):
             r"architecture = 'mtsax': must be mega, .* or package\.module:callable \(did you mean mtsac",
         ),
         ({"sac": 3}, r"sac = 3: "),
+        ({"sac": {"batch_size": True}}, r"sac\.batch_size = True: must be a number; YAML reads yes, on and true"),
+        ({"sac": {"tau": False}}, r"sac\.tau = False: must be a number"),
+        ({"growth": {"max_modules": True}}, r"growth\.max_modules = True: must be a number"),
+        ({"seed": True}, r"^seed = True: must be a number"),
+        ({"match_parameters": True}, r"^match_parameters = True: must be a number"),
+        ({"match_parameters": 5.5}, r"^match_parameters = 5\.5: "),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(settings, message):

@@ -1,5 +1,7 @@
 import sys
+from types import SimpleNamespace
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -202,6 +204,9 @@ def test_what_is_wrong_with_a_suite_is_said_in_one_line(package, name, message):
         ({"action_size": 1.5}, "action_size, a whole number above 0, got 1.5"),
         ({"goals": None}, "goals, a whole number above 0, got None"),
         ({"costs": (1.0,)}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0,\)"),
+        ({"costs": (1.0, float("nan"))}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0, nan\)"),
+        ({"costs": (1.0, float("inf"))}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0, inf\)"),
+        ({"costs": (1.0, True)}, r"costs, a number above 0 for each of its 2 tasks, got \(1\.0, True\)"),
         ({"action_dimensions": (1,)}, r"action_dimensions, from 1 to 1 for each of its 2 tasks, or none, got \(1,\)"),
         ({"action_dimensions": (1, 2)}, r"action_dimensions, from 1 to 1 for each of its 2 tasks, .* got \(1, 2\)"),
         ({"action_dimensions": (1, True)}, r"action_dimensions, from 1 to 1 .* got \(1, True\)"),
@@ -215,6 +220,50 @@ def test_what_a_suite_lacks_is_named(package, monkeypatch, change, message):
         monkeypatch.setattr(walks, "make", lambda seed, goals: walks.Line(seed, None))
     with pytest.raises(ConfigError, match=message):
         custom.make_other("mine.walks:make", 1, 5)
+
+
+def test_a_suite_whose_own_property_raises_is_told_in_one_line(package, monkeypatch):
+    from mine import walks
+
+    class Broken(walks.Line):
+        @property
+        def names(self):
+            raise RuntimeError("no names\nhere")
+
+    monkeypatch.setattr(walks, "make", lambda seed, goals: object.__new__(Broken))
+    with pytest.raises(ConfigError, match=r"mine\.walks:make'.* failed: RuntimeError: no names here"):
+        custom.make_other("mine.walks:make", 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        ("475", r"reward_threshold of Odd-v0 must be a number, got '475' \(str\)"),
+        (True, r"reward_threshold of Odd-v0 must be a number, got True \(bool\)"),
+        (float("nan"), r"reward_threshold of Odd-v0 must be finite, got nan"),
+        (float("inf"), r"reward_threshold of Odd-v0 must be finite, got inf"),
+    ],
+)
+def test_a_reward_threshold_of_gymnasium_is_checked_and_not_cast(monkeypatch, threshold, message):
+    monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
+    monkeypatch.setattr("gymnasium.envs.registration.registry", gymnasium.registry)
+    pendulum = "gymnasium.envs.classic_control:PendulumEnv"
+    gymnasium.register("Odd-v0", pendulum, reward_threshold=threshold)
+    with pytest.raises(ConfigError, match=message):
+        custom.make_other("gymnasium:Odd-v0", 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [("observation", "expected a Box of observations"), ("action", "expected a Box of actions")],
+)
+def test_an_environment_of_gymnasium_without_a_space_is_named(monkeypatch, missing, message):
+    real = gymnasium.make("Pendulum-v1").unwrapped
+    bare = SimpleNamespace(observation_space=real.observation_space, action_space=real.action_space)
+    delattr(bare, f"{missing}_space")
+    monkeypatch.setattr(gymnasium, "make", lambda name, **options: bare)
+    with pytest.raises(ConfigError, match=rf"{message} in Pendulum-v1, got NoneType"):
+        custom.make_other("gymnasium:Pendulum-v1", 1, 5)
 
 
 def test_metaworlds_episodes_end_at_500_steps_and_others_need_not(monkeypatch):

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,13 @@ from genoevo_runs.pools import LocalPool, RayPool
 from genoevo_runs.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_runs.user_code import allow
 from genoevo_runs.worker import train
+
+OWN_SUITE = """
+from genoevo_mega.config.run import build_config, preset
+
+def make(seed, goals):
+    return make_suite(build_config(preset("smoke"), {"suite": "point"}))
+"""
 
 # Two rounds of two tasks.
 TINY = {"preset": "smoke", "settings": {"suite": "point,car", "steps": 200, "evaluation.at_end": False}, "seeds": 3}
@@ -103,6 +111,8 @@ def test_a_scale_changes_what_it_names_and_leaves_the_rest(tmp_path):
         ({"grid": {"suite": ["point", "pont"]}}, "suite=pont.*unknown task 'pont'"),
         ({"runs": {"../up": {}}}, "names a directory"),
         ({"preset": "demoo"}, "demoo.*did you mean demo"),
+        ({"seeds": True}, "^[^:]*s.yaml: seeds = True: must be a number"),
+        ({"seeds": "x"}, "^[^:]*s.yaml: seeds = 'x': input should be a valid integer"),
         ({"scales": {"big": {"step": 3}}}, "scales.big.step"),
         ({"scales": {"big": {"seeds": []}}}, "scales.big.seeds"),
         ({"scales": {"big": {"grid": {"growth.patience": []}}}}, "scales.big.grid.growth.patience"),
@@ -333,6 +343,31 @@ def test_ctrl_c_saves_every_run_and_the_same_command_goes_on(tmp_path):
     again = subprocess.run([*command, "--processes", "2"], capture_output=True, text=True, timeout=patience)
     assert again.returncode == 0, again.stderr
     assert all((path.parent / FINISHED).exists() for path in metrics)
+
+
+class _Failing:
+    """A pool whose runs all fail."""
+
+    stop_requested = False
+
+    def __init__(self, *given):
+        pass
+
+    def run(self, waiting):
+        yield from (pools.RunEvent(run, "failed", text="no") for run in waiting)
+
+
+def test_the_command_that_retries_a_sweep_can_be_copied(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOEVO_ALLOW_SUITE", "")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pools, "LocalPool", _Failing)
+    (tmp_path / "my_own.py").write_text("from genoevo_mega.envs.registry import make_suite\n" + OWN_SUITE)
+    _file(tmp_path / "my sweep.yaml", preset="smoke", settings={"suite": "my_own:make"}, seeds=1)
+    given = ["my sweep.yaml", "--dir", "to here", "--processes", "1", "--suite", "my_own:make"]
+    told = CliRunner().invoke(cli, ["mega", "sweep", *given], standalone_mode=False).exception.format_message()
+    command = told.partition("Retry with: ")[2]
+    assert shlex.split(command)[3:] == given
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,16 @@ Changes = dict[str, tuple[Any, Any]]
 
 
 def changes(before: dict[str, Any], now: Config) -> Changes:
-    """Return the settings of a nested dict that have another value in *now*; names that *now* lacks are left out."""
-    old, new = flat(with_new_names(before)), flat(now.model_dump(mode="json"))
-    return {name: (old[name], value) for name, value in new.items() if name in old and old[name] != value}
+    """Return the settings of a nested dict that have another value in *now*; names that *now* lacks are left out.
+
+    A setting that *before* lacks is younger than the run, which had its default. If *before* is empty, nothing is
+    known.
+    """
+    if not before:
+        return {}
+    default, new = flat(Config().model_dump(mode="json")), flat(now.model_dump(mode="json"))
+    old = default | flat(with_new_names(before))
+    return {name: (old[name], value) for name, value in new.items() if old[name] != value}
 
 
 def fixed(found: Changes) -> Changes:

@@ -7,6 +7,7 @@ callable. It is called as ``make(seed=..., goals=...)`` and returns a :class:`~g
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -38,11 +39,12 @@ def make_other(name: str, seed: int, goals: int) -> Suite:
     make = user_code.imported("suite", name)
     try:
         suite: Suite = make(seed=seed, goals=goals)
+        problem = _problem(suite)
     except Exception as error:
         raise ConfigError(
             f"suite = {name!r}: calling it with seed and goals failed: {user_code.line(error)}"
         ) from error
-    if problem := _problem(suite):
+    if problem:
         raise ConfigError(f"suite = {name!r}: the returned object {problem}; see docs/tutorials/suite.rst")
     return suite
 
@@ -57,7 +59,11 @@ def _problem(suite: Any) -> str:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             return f"must have {name}, a whole number above 0, got {value!r}"
     costs = getattr(suite, "costs", None)
-    if not _sequence_of(costs, (int, float)) or len(costs) != len(names) or min(costs) <= 0:
+    if (
+        not _sequence_of(costs, (int, float))
+        or len(costs) != len(names)
+        or not all(0 < one < math.inf and one is not True for one in costs)
+    ):
         return f"must have costs, a number above 0 for each of its {len(names)} tasks, got {costs!r}"
     used, allowed = getattr(suite, "action_dimensions", None), range(1, suite.action_size + 1)
     if used is not None and not (

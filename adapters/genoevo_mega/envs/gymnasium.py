@@ -77,16 +77,18 @@ class GymnasiumTask:
 
     def __init__(self, name: str, seed: int, observation_size: int, action_size: int) -> None:
         self.name, self.environment = name, _make(name)
-        spaces = self.environment.observation_space, self.environment.action_space
+        spaces = [getattr(self.environment, f"{kind}_space", None) for kind in ("observation", "action")]
         for kind, space in zip(("observations", "actions"), spaces, strict=True):
             if not isinstance(space, gymnasium.spaces.Box):
                 raise ConfigError(f"suite: expected a Box of {kind} in {name}, got {type(space).__name__}")
         low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ConfigError(f"suite: the actions of {name} are not bounded")
+        if not low.size:
+            raise ConfigError(f"suite: the actions of {name} have no component")
         shapes, dtype = (space.shape for space in spaces), spaces[1].dtype
         self.space = TaskSpace(*shapes, tuple(low.tolist()), tuple(high.tolist()), str(dtype))
-        self._threshold = self.environment.spec.reward_threshold or 0.0
+        self._threshold = _threshold(name, self.environment.spec.reward_threshold)
         self._held, self._steps_to_hold = _HELD.get(name, (np.inf, 1))
         if self._threshold <= 0 and name not in _HELD:
             raise ConfigError(
@@ -139,6 +141,17 @@ class GymnasiumTask:
         flat = checked.observation(method, observation, self.space.observation_shape).ravel()
         padded[: flat.size] = flat
         return padded
+
+
+def _threshold(name: str, given: Any) -> float:
+    """Return the reward threshold of an environment, 0 for none; ConfigError unless it is a finite number."""
+    if given is None:
+        return 0.0
+    if isinstance(given, bool) or not isinstance(given, float | int | np.floating | np.integer):
+        raise ConfigError(f"suite: the reward_threshold of {name} must be a number, got {checked.described(given)}")
+    if not np.isfinite(given):
+        raise ConfigError(f"suite: the reward_threshold of {name} must be finite, got {given}")
+    return float(given)
 
 
 def _make(name: str) -> Any:

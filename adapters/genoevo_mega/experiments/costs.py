@@ -15,6 +15,7 @@ from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.genotype_store import routing_of_weights
 from genoevo_mega.evolution.structure import Structure
+from genoevo_mega.experiments.logged import rounds_and_evaluations
 from genoevo_mega.experiments.selection import SelectionLog
 from genoevo_mega.experiments.sizes import Spaces
 from genoevo_mega.networks import Routing
@@ -113,7 +114,7 @@ def _shares(routing: Routing, task: int) -> list[float]:
 def _selection(directory: Path, config: Config, steps: int) -> dict[str, Any] | None:
     path = directory / metrics.METRICS
     with suppress(UserError), files.reading(path):
-        rounds = [one for one in metrics.read(path) if one.get("kind") == "round" and one["step"] <= steps]
+        rounds = [one for one in rounds_and_evaluations(path, metrics.read(path))[0] if one["step"] <= steps]
         log = SelectionLog.of_records(rounds)
         return log and log.summary(config.selection.rule)
     return None

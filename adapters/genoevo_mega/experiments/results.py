@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from genoevo_mega.experiments import runs, sizes
+from genoevo_mega.experiments.logged import rounds_and_evaluations
 from genoevo_mega.training import checkpoint
 from genoevo_runs import metrics
 from genoevo_runs.errors import UserError
@@ -91,9 +92,8 @@ def _read(method: str, directory: Path) -> RunResult:
     latest = checkpoint.find(directory)
     state = checkpoint.read_state(latest)
     structure = checkpoint.read_evolver(latest, config, tasks=None)
-    records = metrics.read(directory / metrics.METRICS)
-    evaluations = [record for record in records if record.get("kind") == "evaluation"]
-    rounds = [record for record in records if record.get("kind") == "round"]
+    path = directory / metrics.METRICS
+    rounds, evaluations = rounds_and_evaluations(path, metrics.read(path))
     if not evaluations and not rounds:
         raise UserError(f"{directory} has no finished round and no evaluation yet")
     tasks = tuple((evaluations or rounds)[0]["greedy_success" if evaluations else "success"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,13 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genoevo import StagedLayout
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
+from genoevo_mega.experiments.history import noted
+from genoevo_mega.experiments.logged import check_times, rounds_and_evaluations
 from genoevo_mega.experiments.selection import SelectionLog
 from genoevo_mega.training import checkpoint
+from genoevo_runs import files
 from genoevo_runs.arrays import Doubles, Ints
 from genoevo_runs.errors import UserError
-from genoevo_runs.metrics import METRICS, TIME
+from genoevo_runs.metrics import METRICS, TIME, record_of
 
 
 @dataclass
@@ -103,8 +106,10 @@ class RunReader:
 
     def read(self) -> LoggedRun:
         """Return the run as it is now; UserError if a file is corrupt."""
-        log = _log(self._metrics.read(), _by_step(self._times.read()))
-        command = runs.read_origin(self.directory)["command"]
+        times = self._times.read()
+        check_times(self._times.path, times)
+        log = _log(self._metrics.path, self._metrics.read(), _by_step(times), self.config.genotypes.precision)
+        command = noted(self.directory, runs.read_origin(self.directory)).command
         name = self.directory.resolve().name
         return LoggedRun(name, self.directory, self.config, command, log, self._read_info())
 
@@ -138,7 +143,7 @@ class _Lines:
         return status.st_size, status.st_mtime_ns
 
     def read(self) -> list[dict[str, Any]]:
-        """Return all complete lines; UserError names a line that is not JSON."""
+        """Return all complete lines; UserError names a line that is not a record."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -149,11 +154,8 @@ class _Lines:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # still being written
-                try:
-                    self.records.append(json.loads(line))
-                except ValueError:
-                    number = len(self.records) + 1
-                    raise UserError(f"{self.path}: line {number} is corrupt: {line[:60]!r}") from None
+                number = len(self.records) + 1
+                self.records.append(record_of(f"{self.path}: line {number}", line))
                 self.offset, self.last = self.offset + len(line), line
         return self.records
 
@@ -162,14 +164,15 @@ def _by_step(times: list[dict[str, float]]) -> list[dict[str, float]]:
     return list({record["step"]: record for record in times}.values())
 
 
-def _log(records: list[dict[str, Any]], times: list[dict[str, float]]) -> Log:
-    rounds = [record for record in records if record["kind"] == "round"]
+def _log(path: Path, records: list[dict[str, Any]], times: list[dict[str, float]], precision: int) -> Log:
+    rounds, evaluations = rounds_and_evaluations(path, records)
     tasks = list(rounds[0]["success"]) if rounds else []
     elites: dict[str, str] = {}
     frontier: dict[str, list[dict[str, Any]]] = {}
     for record in rounds:
         elites |= record.get("elite", {})
         frontier |= record.get("selection", {}).get("frontier", {})
+    _check_elites(path, elites, tasks, precision)
     evolves = any("genealogy" in record for record in rounds)
     try:
         genealogy = [record["genealogy"] for record in rounds if evolves]
@@ -187,11 +190,23 @@ def _log(records: list[dict[str, Any]], times: list[dict[str, float]]) -> Log:
             children=np.array([record["children"] for record in genealogy], np.int64),
             selection=SelectionLog.of_records(rounds),
             frontier=frontier,
-            evaluations=[record for record in records if record["kind"] == "evaluation"],
+            evaluations=evaluations,
             times=times,
         )
     except KeyError as error:
         raise UserError(f"{METRICS} lacks {error} in a round: an older version wrote it") from None
+
+
+def _check_elites(path: Path, elites: dict[str, str], tasks: list[str], precision: int) -> None:
+    layout = StagedLayout(precision)
+    with files.reading(path):
+        if elites and set(elites) != set(tasks):
+            raise ValueError(f"elite: expected one of each of {', '.join(tasks)}, got {', '.join(elites)}")
+        for task, bits in elites.items():
+            try:
+                layout.stage(len(bits))
+            except ValueError as error:
+                raise ValueError(f"elite of {task}: {error}") from None
 
 
 def _table(rounds: list[dict[str, Any]], name: str, kind: type) -> npt.NDArray[Any]:

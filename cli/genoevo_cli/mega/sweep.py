@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def sweep(
             view.update(progress)
             if progress.event == "failed":
                 failed.append(progress.run)
-    again = f"genoevo mega sweep {file}" + (f" --scale {scale}" if scale else "") + f" --dir {root}"
+    again = _command(file, root, scale, processes, use_ray) + _permissions(planned)
     if failed:
         raise click.ClickException(
             f"{len(failed)} of {len(planned)} runs failed; the others are saved. Retry with: {again}"
@@ -72,7 +73,22 @@ def sweep(
     if pool.stop_requested:
         console.note(f"Stopped; all runs are saved. Resume with: {again}")
     else:
-        console.note(f"Done. Compare them with: genoevo mega compare {root}")
+        console.note(f"Done. Compare them with: genoevo mega compare {shlex.quote(str(root))}")
+
+
+def _command(file: Path, root: Path, scale: str | None, processes: int | None, use_ray: bool) -> str:
+    """Return the command that continues a sweep, for a shell."""
+    given = {"--scale": scale, "--dir": str(root), "--processes": processes and str(processes)}
+    words = [word for name, value in given.items() if value for word in (name, value)]
+    return shlex.join(["genoevo", "mega", "sweep", str(file), *words, *(["--ray"] if use_ray else [])])
+
+
+def _permissions(planned: list[Any]) -> str:
+    """Return the options that allow the code which the runs name."""
+    from genoevo_mega.config.code import options
+
+    named = [{name: value} for run in planned for name, value in run.kind.code(run.config).items()]
+    return "".join(dict.fromkeys(map(options, named)))
 
 
 def _list(states: dict[Any, str]) -> None:
