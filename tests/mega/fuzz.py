@@ -129,6 +129,20 @@ def arrays_like(draw: st.DrawFn, array: Any) -> Any:
     return changed
 
 
+RECORD: dict[str, Any] = {
+    "suite": "point,car",
+    "steps": 300,
+    "environment": {"episode_length": 10, "goals": 2},
+    "selection": {"rule": "record"},
+    "candidates": {"children": 2, "first_generations": 1},
+    "decoding": {"kind": "sparse"},
+    "frontier": {"size": 2, "trial_rounds": 1},
+    "growth": {"patience": 1, "warmup_rounds": 1, "fill": "explore", "unused_patience": 2},
+    "sac": {"updates_per_step": 0.1},
+    "evaluation": {"at_end": False},
+}
+
+
 class Fuzzer:
     """The runs whose files are spoilt, and the count of what was tried."""
 
@@ -144,7 +158,10 @@ class Fuzzer:
         self.new = folder / "new"
         runs.create(self.new, self.config, ["fuzz"], lambda status: None).run(46)
         self.old = old
-        self.trainers = {run: runs.Trainer(runs.open_config(run), run) for run in (self.new, self.old)}
+        self.record = folder / "record"
+        runs.create(self.record, build_config(preset("smoke"), RECORD), ["fuzz"], lambda status: None).run(300)
+        tried = self.new, self.old, self.record
+        self.trainers = {run: runs.Trainer(runs.open_config(run), run) for run in tried}
 
     @contextmanager
     def input(self, target: str) -> Iterator[None]:
@@ -229,24 +246,31 @@ class Fuzzer:
             if file == path / "manifest.json":
                 file.write_bytes(content)
             elif sealed and file in (*own, *segments):
-                self._reseal(path)
+                self._reseal(self.new, path)
             with self.input("checkpoint files"):
                 runs.open_config(self.new)
                 self.use(self.new, path)
 
-    def _reseal(self, path: Path) -> None:
+    def _reseal(self, run: Path, path: Path) -> None:
         content = json.loads((path / "manifest.json").read_text())
         del content["checksum"]
-        for folder, entries in ((path, content["files"]), (self.new / "replay", content["replay"])):
+        for folder, entries in ((path, content["files"]), (run / "replay", content["replay"])):
             for entry in entries:
                 file = folder / entry["name"]
                 entry |= {"size": file.stat().st_size, "sha256": files.sha256(file)}
         (path / "manifest.json").write_text(json.dumps({**content, "checksum": manifest._checksum(content)}))
 
     def new_values(self, draw: st.DrawFn) -> None:
-        path = manifest.newest_first(self.new)[0]
-        before = (path / "manifest.json").read_bytes()
         name = draw(st.sampled_from(["state.json", "manifest.json", "community.npz", "arrays.safetensors"]))
+        self._values(draw, self.new, name, "checkpoint values")
+
+    def record_values(self, draw: st.DrawFn) -> None:
+        name = draw(st.sampled_from(["community.npz", "arrays.safetensors"]))
+        self._values(draw, self.record, name, "values of genotypes with records")
+
+    def _values(self, draw: st.DrawFn, run: Path, name: str, target: str) -> None:
+        path = manifest.newest_first(run)[0]
+        before = (path / "manifest.json").read_bytes()
         file = path / name
         with self.replaced(file, file.read_bytes()), self.replaced(path / "manifest.json", before):
             if name == "community.npz":
@@ -267,9 +291,9 @@ class Fuzzer:
                     content["checksum"] = manifest._checksum(content)
                 file.write_text(json.dumps(content))
             if name != "manifest.json":
-                self._reseal(path)
-            with self.input("checkpoint values"):
-                self.use(self.new, path)
+                self._reseal(run, path)
+            with self.input(target):
+                self.use(run, path)
 
     def old_files(self, draw: st.DrawFn) -> None:
         path = self.old / "checkpoint"
@@ -288,11 +312,12 @@ class Fuzzer:
 
 # Of a hundred inputs.
 SHARES = {
-    "config_text": 20,
+    "config_text": 12,
     "config_values": 15,
     "set_strings": 15,
     "new_files": 17,
     "new_values": 15,
+    "record_values": 8,
     "old_files": 8,
     "metrics_lines": 10,
 }

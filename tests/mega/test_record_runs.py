@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genoevo import state as engine_state
 from genoevo_mega.envs.episodes import Episodes, FinishedEpisodes
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training import trainer as training
+from genoevo_mega.training.digest import digest
 from genoevo_runs.errors import ConfigError, UserError
 from tests.mega.checkpoint.tiny import newest, resealed
 from tests.mega.records import TASKS, configured, train
@@ -91,6 +93,18 @@ def test_every_variant_is_resumed_exactly(tmp_path, settings):
     two.run(380)
     _same(one, two)
     assert one.state.evolver.rounds > 3
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("record", "advantages"), ("archive", "prices"), ("population", "fitness")]
+)
+def test_the_digest_of_a_run_covers_records_and_frontiers(tmp_path, part, name):
+    train(tmp_path / "run", OTHERS["frontier"], until=200)
+    path = newest(tmp_path / "run")
+    before, state = digest(path), engine_state.load(path / "community.npz")
+    state[part][name] = state[part][name] + 1.0
+    engine_state.save(path / "community.npz", state)
+    assert digest(path) != before
 
 
 # --- the pool
