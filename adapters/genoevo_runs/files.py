@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -41,6 +42,22 @@ def replace(path: Path, text: str) -> None:
     with replacing(path) as file:
         file.write(text.encode())
     sync(path.parent)  # again, because `replacing` ignores errors here
+
+
+def as_json(value: Any) -> str:
+    """Return JSON values as text; numbers that are not finite, which JSON does not have, become null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def sha256(path: Path) -> str:

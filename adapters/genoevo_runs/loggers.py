@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from genoevo_runs.errors import UserError
 from genoevo_runs.settings import flat
-from genoevo_runs.user_code import check_outside
+from genoevo_runs.user_code import check_outside, line
 
 Values = list[tuple[str, float]]
 PROJECT = "genoevo"
@@ -58,7 +58,7 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
     Parameters
     ----------
     name
-        One of :data:`NEEDED`; UserError as from :func:`check_loggers`.
+        One of :data:`NEEDED`; UserError as from :func:`check_loggers`, or if the service refuses.
     directory
         The run directory.
     step
@@ -68,11 +68,14 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
 
     """
     check_loggers([name], directory)
-    if name == "tensorboard":
-        return _TensorBoard(directory, step)
-    if name == "wandb":
-        return _WeightsAndBiases(directory, settings)
-    return _MLflow(directory, settings)
+    try:
+        if name == "tensorboard":
+            return _TensorBoard(directory, step)
+        return _WeightsAndBiases(directory, settings) if name == "wandb" else _MLflow(directory, settings)
+    except OSError:
+        raise
+    except Exception as error:  # a service's own errors, of a missing login for example, have no common class
+        raise UserError(f"loggers = {name!r}: it cannot be started: {line(error)}") from error
 
 
 class _TensorBoard:

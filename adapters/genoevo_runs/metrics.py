@@ -15,7 +15,8 @@ from typing import Any
 
 from genoevo_runs import files
 from genoevo_runs.errors import StorageError, UserError, abbreviated
-from genoevo_runs.loggers import open_logger
+from genoevo_runs.loggers import Logger, open_logger
+from genoevo_runs.user_code import line
 
 METRICS, TIME = "metrics.jsonl", "time.jsonl"
 
@@ -57,23 +58,31 @@ class MetricsWriter:
         resume: str,
     ) -> None:
         self._directory, self._size, self._resume = directory, offset, resume
+        self._names = tuple(loggers)
         with self._storing():
             path = directory / METRICS
             self._digest = check_prefix(directory, offset)
             self._metrics = path.open("ab")
             self._metrics.truncate(offset)
             self._time = (directory / TIME).open("ab")
-            self._loggers = [open_logger(name, directory, step, settings) for name in loggers]
+            self._loggers: list[Logger] = []
+            try:
+                for name in loggers:
+                    self._loggers.append(open_logger(name, directory, step, settings))
+            except BaseException:
+                self.__exit__()
+                raise
 
     def write(self, record: dict[str, Any]) -> None:
         """Append *record* as a line; ``record["step"]`` is the position of its numbers in the loggers."""
         with self._storing():
-            line = _append(self._metrics, record)
-            self._digest.update(line)
-            self._size += len(line)
+            written = _append(self._metrics, record)
+            self._digest.update(written)
+            self._size += len(written)
             values = _scalars("", record)
-            for logger in self._loggers:
-                logger.log(values, record["step"])
+            for name, logger in zip(self._names, self._loggers, strict=True):
+                with self._logging(name):
+                    logger.log(values, record["step"])
 
     def write_time(self, record: dict[str, Any]) -> None:
         """Append *record*, wall times, as a line of ``time.jsonl``."""
@@ -91,8 +100,21 @@ class MetricsWriter:
         with self._storing():
             self._metrics.close()
             self._time.close()
-            for logger in self._loggers:
-                logger.close()
+            for name, logger in zip(self._names, self._loggers, strict=False):
+                with self._logging(name):
+                    logger.close()
+
+    @contextmanager
+    def _logging(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:  # a service's own errors have no common class
+            raise StorageError(
+                f"{self._directory}: loggers = {name!r}: {line(error)}; the last checkpoint is as it was: mend that, "
+                f"then {self._resume}"
+            ) from error
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -106,7 +128,7 @@ class MetricsWriter:
 
 
 def _append(file: Any, record: dict[str, Any]) -> bytes:
-    line = json.dumps(record, allow_nan=False).encode() + b"\n"
+    line = files.as_json(record).encode() + b"\n"
     file.write(line)
     file.flush()
     return line

@@ -94,15 +94,17 @@ class LocalPool:
                         worker = key.data
                         line = _out(worker).readline()
                         run = busy[worker]
-                        message = json.loads(line) if line else _death(worker, stopping)
+                        # A worker that is killed may leave a part of a line.
+                        message = json.loads(line) if line.endswith(b"\n") else _death(worker, stopping)
                         yield RunEvent(run, **message)
                         if message["event"] == "steps":
                             continue
                         del busy[worker]
-                        if not line or not queue or self.stop_requested:
+                        gone = not line.endswith(b"\n")
+                        if gone or not queue or self.stop_requested:
                             selector.unregister(_out(worker))
                             _end(worker)
-                            if line or not queue or self.stop_requested:
+                            if not gone or not queue or self.stop_requested:
                                 continue
                             worker = _start()
                             selector.register(_out(worker), selectors.EVENT_READ, worker)

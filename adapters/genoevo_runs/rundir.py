@@ -36,7 +36,8 @@ def check_vacant(directory: Path) -> None:
     """Raise ConfigError unless *directory* is missing, empty, or left by a :func:`create` that was killed."""
     vacant = not directory.exists() or (directory / _BEGUN).is_dir()
     if not vacant and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another or resume it")
+        more = " or resume it" if is_run(directory) else ""
+        raise ConfigError(f"run-dir = {str(directory)!r}: exists and is not empty; choose another{more}")
 
 
 def create(directory: Path, config: str, origin: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -29,25 +30,34 @@ class Settings(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _no_truth_for_a_number(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _nothing_is_cast(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         made = handler(given)
         if isinstance(given, dict):
             for name, value in given.items():
-                _refuse_truths(str(name), value, getattr(made, str(name), None))
+                _refuse_casts(str(name), value, getattr(made, str(name), None))
         return made
 
 
-def _refuse_truths(name: str, given: Any, taken: Any) -> None:
-    """Raise ValueError if a truth value in *given* was made a number in *taken*: YAML reads yes and on as true."""
-    if isinstance(given, bool) and not isinstance(taken, bool):
-        raise ValueError(f"{name} = {given}: must be a number; YAML reads yes, on and true as a truth value")
+def _refuse_casts(name: str, given: Any, taken: Any) -> None:
+    """Raise ValueError if a value in *given* was made one of another kind in *taken*: ``true`` 1, or ``'3'`` 3."""
+    kinds = _kind(given), _kind(taken)
+    if kinds[0] != kinds[1] and None not in kinds:
+        hint = "; YAML reads yes, on and true as a truth value" if isinstance(given, bool) else ""
+        raise ValueError(f"{name} = {abbreviated(given)}: must be {kinds[1]}{hint}")
     if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
         for one, other in zip(given, taken, strict=False):
-            _refuse_truths(name, one, other)
+            _refuse_casts(name, one, other)
     if isinstance(given, dict):
         for part, value in given.items():
             found = taken.get(part) if isinstance(taken, dict) else getattr(taken, str(part), None)
-            _refuse_truths(f"{name}.{part}", value, found)
+            _refuse_casts(f"{name}.{part}", value, found)
+
+
+def _kind(value: Any) -> str | None:
+    """Return what kind of value a setting is, for a message; None for lists, groups and null."""
+    if isinstance(value, bool):
+        return "true or false"
+    return "text" if isinstance(value, str) else "a number" if isinstance(value, Real) else None
 
 
 def comparable(config: BaseModel) -> dict[str, Any]:
@@ -118,6 +128,9 @@ def _load_yaml(text: str) -> Any:
                 raise ValueError(f"it unfolds to more than {_LARGEST:,} values")
             if isinstance(node, yaml.MappingNode):
                 left += [part for pair in node.value for part in pair]
+                names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+                if twice := {name for name in names if names.count(name) > 1}:
+                    raise ValueError(f"{min(twice)} is given twice")
             elif isinstance(node, yaml.SequenceNode):
                 left += node.value
         return loader.construct_document(document) if document else None

@@ -179,7 +179,7 @@ def _parts(setting: str, name: str) -> list[str]:
 
 
 def _allowed(setting: str) -> list[str]:
-    return [name for name in os.environ.get(ALLOWED[setting], "").split(",") if name]
+    return [name.strip() for name in os.environ.get(ALLOWED[setting], "").split(",") if name.strip()]
 
 
 def line(error: Exception) -> str:

@@ -131,3 +131,24 @@ def test_a_config_cannot_be_changed():
 def test_reproduction_that_changes_lengths_is_refused(setting):
     with pytest.raises(ConfigError, match="children must keep their length"):
         build_config(preset("smoke"), {"reproduction": setting})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": True}, "steps = True: must be a number"),
+        ({"sac": {"batch_size": "12"}}, r"sac\.batch_size = '12': must be a number"),
+        ({"evaluation": {"at_end": "no"}}, r"evaluation\.at_end = 'no': must be true or false"),
+        ({"genotypes": {"evolve": 0.0}}, r"genotypes\.evolve = 0\.0: must be true or false"),
+        ({"growth": {"patience": "3"}}, r"growth\.patience = '3': must be a number"),
+        ({"mlp": {"layers": [True, 5]}}, r"mlp\.layers = True: must be a number"),
+        ({"match_parameters": True}, "match_parameters = True: must be a number"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_and_not_converted(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        build_config(preset("smoke"), settings)
+
+
+def test_a_whole_number_may_be_written_as_a_float():
+    assert build_config(preset("smoke"), {"steps": 1e5}).steps == 100_000

@@ -25,3 +25,10 @@ def test_an_estimate_ends_with_the_time_budget():
         preset("smoke"), {"suite": "gymnasium:Pendulum-v1", "steps": 10**12, "schedule": {"time_limit_minutes": 2}}
     )
     assert estimate(config, 0.5).seconds == 120
+
+
+def test_a_run_whose_first_step_takes_as_long_as_the_probe_has_no_known_end():
+    config = build_config(
+        preset("smoke"), {"suite": "point", "steps": 10**6, "schedule": {"time_limit_minutes": None}}
+    )
+    assert estimate(config, 0.0).seconds == float("inf")

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -151,3 +152,11 @@ def test_without_onnx_the_extra_is_named(small, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
     with pytest.raises(UserError, match=r"needs onnxruntime: pip install 'genoevo\[export\]'"):
         export_tasks(small, tmp_path / "out")
+
+
+def test_tasks_whose_names_are_one_file_name_get_two(small, tmp_path):
+    names = ("a/b", "A_b")
+    renamed = replace(small, suite=replace(small.suite, names=names))
+    files = [one.file for one in export_tasks(renamed, tmp_path / "out")]
+    assert files == ["a_b.onnx", "A_b_.onnx"]
+    assert all((tmp_path / "out" / name).exists() for name in files)

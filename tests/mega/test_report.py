@@ -304,3 +304,45 @@ def test_a_users_mistake_is_one_line(arguments, message, run, capsys):
     assert stop.value.code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1]",
+        '{"step": 400}',
+        '{"step": NaN, "kind": "round"}',
+        '{"step": 400, "kind": "evaluation"}',
+        '{"step": 400, "kind": "evaluation", "episodes": 2, "greedy_success": 3}',
+        '{"step": 400, "kind": "evaluation", "episodes": 2, "greedy_success": {"reach-v3": "all"}}',
+        '{"step": 400, "kind": "round", "success": 3}',
+        '{"step": 400, "kind": "round", "selection": 3}',
+        '{"step": 400, "kind": 7}',
+    ],
+)
+@pytest.mark.parametrize("command", ["report", "compare", "info"])
+def test_a_wrong_line_of_the_metrics_is_named_in_one_line(copied, capsys, command, line):
+    with (copied / "metrics.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", command, str(copied)])
+    said = capsys.readouterr().err
+    if command == "report":
+        assert stop.value.code == (0 if line == '{"step": 400}' else 2)
+    if stop.value.code:
+        assert stop.value.code == 2
+        assert said.count("\n") == 1
+        assert "metrics.jsonl" in said
+
+
+@pytest.mark.parametrize("change", [{"command": None}, {"command": 1}, {"match_parameters": 5}])
+@pytest.mark.parametrize("command", ["report", "info"])
+def test_a_wrong_entry_of_the_origin_is_named_in_one_line(copied, capsys, command, change):
+    origin = json.loads((copied / "run.json").read_text())
+    kept = {name: value for name, value in (origin | change).items() if value is not None}
+    (copied / "run.json").write_text(json.dumps(kept))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", command, str(copied)])
+    assert stop.value.code == (0 if change == {"command": None} else 2)
+    if stop.value.code:
+        assert re.search(r"run\.json is corrupt: (command|match_parameters)", capsys.readouterr().err)

@@ -1,9 +1,15 @@
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from genoevo_runs import files, loggers
+from genoevo_runs.errors import StorageError, UserError
 from genoevo_runs.loggers import open_logger
+from genoevo_runs.metrics import MetricsWriter
 
 WITHOUT_TORCH = """
 import sys
@@ -36,3 +42,50 @@ def test_tensorboard_needs_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.value for event in events.Scalars("score")] == [0.5]
+
+
+class ServiceError(Exception):
+    """What a service raises; it has nothing in common with other services' errors."""
+
+
+def _refusing(**settings):
+    raise ServiceError("api_key\nis not configured")
+
+
+@pytest.fixture
+def wandb(monkeypatch, tmp_path_factory):
+    """A package in the place of wandb, outside the run directory."""
+    place = tmp_path_factory.mktemp("installed")
+    (place / "wandb.py").touch()
+    monkeypatch.syspath_prepend(place)
+    module = SimpleNamespace(init=_refusing)
+    monkeypatch.setattr(loggers.importlib, "import_module", lambda name: module)
+    return module
+
+
+def test_a_service_that_refuses_is_named_in_one_line(wandb, tmp_path):
+    with pytest.raises(UserError, match="loggers = 'wandb': it cannot be started: ServiceError: api_key is not"):
+        MetricsWriter(tmp_path, ["wandb"], {}, resume="toy resume")
+
+
+@pytest.mark.parametrize("method", ["log", "finish"])
+def test_a_service_that_fails_later_ends_the_run_in_one_line_that_tells_how_to_resume(wandb, tmp_path, method):
+    run = {"log": lambda *given, **named: None, "finish": lambda: None, method: _refusing}
+    wandb.init = lambda **settings: SimpleNamespace(**run)
+    expected = r"loggers = 'wandb': \w+Error: .* mend that, then toy resume"
+    with (
+        pytest.raises(StorageError, match=expected) as caught,
+        MetricsWriter(tmp_path, ["wandb"], {}, resume="toy resume") as metrics,
+    ):
+        metrics.write({"step": 1, "score": 0.5})
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path):
+    with MetricsWriter(tmp_path, [], {}, resume="toy resume") as metrics:
+        metrics.write({"step": 1, "temperature": {"a": float("inf"), "b": [float("nan"), 2.0]}})
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert json.loads(text, parse_constant=files.refuse_constant) == {
+        "step": 1,
+        "temperature": {"a": None, "b": [None, 2.0]},
+    }

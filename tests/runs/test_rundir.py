@@ -49,6 +49,15 @@ def test_a_directory_that_is_not_empty_is_refused_unless_its_creation_was_interr
     assert rundir.is_run(tmp_path)
 
 
+def test_only_a_run_can_be_resumed_instead(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ConfigError, match=r"choose another$"):
+        rundir.check_vacant(tmp_path)
+    make(tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"choose another or resume it$"):
+        rundir.check_vacant(tmp_path / "a")
+
+
 def test_a_file_in_place_of_a_run_directory_is_refused(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(ConfigError, match="exists and is not empty"):

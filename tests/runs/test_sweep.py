@@ -4,6 +4,7 @@ import sys
 import pytest
 import yaml
 
+from genoevo_runs import pools
 from genoevo_runs.errors import ConfigError, UserError
 from genoevo_runs.pools import LocalPool
 from genoevo_runs.sweep import FINISHED, SweepFile, plan, read_sweep
@@ -98,3 +99,19 @@ def test_workers_import_code_that_was_allowed_for_a_setting_of_the_adapter(toy, 
     (run,) = _plan(toy, tmp_path / "runs", seeds=1, settings=settings)
     assert _ended(LocalPool(1, ["test"]), [run]) == {"run/1": ("done", "")}
     assert json.loads((run.directory / FINISHED).read_text()) == {"total": 21.0}
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_fails_its_run_alone(toy, tmp_path, monkeypatch):
+    planned = _plan(toy, tmp_path, seeds=1, runs={"a": {}, "b": {}})
+    dies = 'import sys; sys.stdin.readline(); sys.stdout.write(\'{"event": "st\'); sys.exit(9)'
+    start, started = pools.subprocess.Popen, []
+
+    def first_dies(command, **settings):
+        started.append(command)
+        return start([sys.executable, "-c", dies] if len(started) == 1 else command, **settings)
+
+    monkeypatch.setattr(pools.subprocess, "Popen", first_dies)
+    assert _ended(LocalPool(1, ["test"]), planned) == {
+        "a/1": ("failed", "its process died (exit code 9)"),
+        "b/1": ("done", ""),
+    }

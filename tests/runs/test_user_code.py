@@ -34,3 +34,11 @@ def test_an_adapter_may_say_which_values_are_no_code(tmp_path, monkeypatch):
     user_code.check_allowed({"model": "built:in"}, tmp_path)
     with pytest.raises(UserError, match="which is code"):
         user_code.check_allowed({"model": "mine:make"}, tmp_path)
+
+
+def test_spaces_between_the_allowed_names_do_not_count(tmp_path, monkeypatch):
+    user_code.register("model", "TOY_ALLOW_MODEL")
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.setenv("TOY_ALLOW_MODEL", " mine:make , other:make")
+    user_code.check_allowed({"model": "mine:make"}, tmp_path)
+    user_code.check_allowed({"model": "other:make"}, tmp_path)

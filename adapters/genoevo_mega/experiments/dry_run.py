@@ -69,6 +69,7 @@ def estimate(
     elapsed = seen[-1][0] - settled[0]
     limit = 60 * (config.schedule.time_limit_minutes or math.inf)
     steps, updates = (((seen[-1][i] - settled[i]) / elapsed if elapsed else 0.0) for i in (1, 2))
+    total = min(config.steps / steps if steps else math.inf, limit)
     return RunEstimate(
         tasks=len(trainer.suite.names),
         actor_parameters=actor,
@@ -79,7 +80,7 @@ def estimate(
         building_seconds=round(seen[0][0] - began, 1),
         steps_per_second=round(steps, 1),
         updates_per_second=round(updates, 1),
-        seconds=round(min(config.steps / steps if steps else math.inf, limit)),
+        seconds=total if math.isinf(total) else round(total),
     )
 
 

@@ -45,12 +45,28 @@ class Change(Record):
         )
 
 
+class Target(Record):
+    """The parameters that were asked for, and those of the network."""
+
+    target: Count
+    parameters: Count
+
+
+class Matched(Record):
+    """The sizes of actor and critic in a run with ``match_parameters``."""
+
+    to: str | int
+    actor: Target
+    critic: Target
+
+
 class Noted(BaseModel):
     """The entries of ``run.json`` that this version reads, beside others."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
     command: list[str] = Field(default_factory=list)
+    match_parameters: Matched | None = None
     nondeterministic: dict[str, Count] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     history: list[Change] = Field(default_factory=list)

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +142,7 @@ def _picked(trained: Trained, frontiers: dict[int, list[Costed]], limit: Limit) 
 class _Exporter:
     def __init__(self, trained: Trained, kind: Format, threshold: float) -> None:
         self.trained, self.kind, self.threshold = trained, kind, threshold
+        self._files = _file_names(trained.suite.names)
         suite, config = trained.suite, trained.config
         self.notes: dict[str, Any] = {
             "format": kind,
@@ -164,7 +165,7 @@ class _Exporter:
         name, space = self.trained.suite.names[task], self.spaces[task]
         probes = self.probes[task, :, : space.observation_size].contiguous().numpy()
         policy = self.trained.policy(task, threshold=self.threshold)
-        path = out / f"{_file_name(name)}{SUFFIXES[self.kind]}"
+        path = out / f"{self._files[task]}{SUFFIXES[self.kind]}"
         runs = [self._write(policy, path, task)]
         with tempfile.TemporaryDirectory() as place:
             if self.full is not None:
@@ -245,6 +246,15 @@ def _latencies(runs: list[Callable[[Floats], Floats]], observation: Floats) -> l
     return [statistics.median(seconds) for seconds in times]
 
 
-def _file_name(task: str) -> str:
-    # A suite's names may hold what a file's may not: gymnasium's do, such as ALE/Pong-v5.
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
+def _file_names(tasks: Sequence[str]) -> list[str]:
+    """Return a name of a file for each task, all different even where upper and lower case are not told apart.
+
+    The names of a suite may hold what a file's may not: gymnasium's do, such as ALE/Pong-v5.
+    """
+    names: list[str] = []
+    for task in tasks:
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
+        while name.casefold() in map(str.casefold, names):
+            name += "_"
+        names.append(name)
+    return names

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import rich_click as click
 
 from genoevo_cli.mega.group import mega
@@ -34,7 +32,7 @@ def presets(name: str | None, as_json: bool) -> None:
         for each, values in chosen.items()
     }
     if as_json:
-        click.echo(json.dumps(changed))
+        console.print_json(changed)
     else:
         tables.print_presets(changed, defaults)
 
@@ -57,7 +55,7 @@ def tasks(suite: str, as_json: bool) -> None:
 
     described = catalogue.describe(suite)
     if as_json:
-        click.echo(json.dumps({"pictures": PICTURES, "descriptions": DESCRIPTIONS, "tasks": described}))
+        console.print_json({"pictures": PICTURES, "descriptions": DESCRIPTIONS, "tasks": described})
         return
     tables.print_tasks(described)
     console.note(f"Pictures: {PICTURES}   Descriptions: {DESCRIPTIONS}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import rich_click as click
@@ -46,6 +45,6 @@ def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, 
     if picture:
         draw(comparison, picture)
     if as_json:
-        click.echo(json.dumps(comparing.as_json(comparison)))
+        console.print_json(comparing.as_json(comparison))
     else:
         tables.print_comparison(comparison)

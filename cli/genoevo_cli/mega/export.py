@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import rich_click as click
@@ -79,7 +78,7 @@ def export(
     cut = exporting.cut(trained, threshold)
     if as_json:
         policies = [vars(one) for one in exported]
-        click.echo(json.dumps({"out": str(out), "threshold": threshold, "cut": cut, "policies": policies}))
+        console.print_json({"out": str(out), "threshold": threshold, "cut": cut, "policies": policies})
     else:
         tables.print_exported(exported, cut)
         console.note(f"Written to {out}.")

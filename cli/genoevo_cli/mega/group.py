@@ -49,8 +49,8 @@ RUNS: dict[str, Any] = {
 """What the argument of a command that reads several runs has beside its names."""
 
 
-def _allow(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    if name is not None:
+def _allow(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
+    for name in names:
         from genoevo_mega.config.code import allow
 
         allow(str(parameter.name), name)
@@ -62,9 +62,10 @@ def trust(command: Callable[..., Any]) -> Callable[..., Any]:
         option = click.option(
             f"--{setting}",
             expose_value=False,
+            multiple=True,
             callback=_allow,
             metavar="MODULE:CALLABLE",
-            help=f"Allow the run, or the file, to import its {setting} if it is your own code.",
+            help=f"Allow the run, or the file, to import its {setting} if it is your own code; repeatable.",
         )
         command = option(command)
     return command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def evaluate(run_dir: Path, which: str | int, episodes: int, frontier: bool, as_
     if as_json:
         tasks = {name: vars(estimate) for name, estimate in estimates.items()}
         mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
-        click.echo(json.dumps({"steps": summary["steps"], "mean_success": mean, "tasks": tasks}))
+        console.print_json({"steps": summary["steps"], "mean_success": mean, "tasks": tasks})
     else:
         tables.print_evaluation(summary, estimates)
 
@@ -59,7 +58,7 @@ def _evaluate_frontier(run_dir: Path, which: str | int, episodes: int, as_json: 
     full = frontiers.full_multiply_adds
     if as_json:
         tasks = {name: [one.as_json() for one in found] for name, found in measured.items()}
-        click.echo(json.dumps({"steps": frontiers.steps, "full_multiply_adds": full, "tasks": tasks}))
+        console.print_json({"steps": frontiers.steps, "full_multiply_adds": full, "tasks": tasks})
     else:
         structure.print_frontiers(measured, full)
 
@@ -80,7 +79,7 @@ def info(run_dir: Path, which: str | int, as_json: bool) -> None:
 
         summary = runs.info(run_dir, console.note, which)
     if as_json:
-        click.echo(json.dumps(summary))
+        console.print_json(summary)
     else:
         tables.print_info(summary)
 
@@ -102,7 +101,7 @@ def verify(run_dir: Path, as_json: bool) -> None:
 
         verdict = check(run_dir)
     if as_json:
-        click.echo(json.dumps(verdict))
+        console.print_json(verdict)
     else:
         for problem in verdict["damaged"]:
             console.note(f"{problem['place']}: {problem['problem']}")

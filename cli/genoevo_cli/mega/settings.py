@@ -49,7 +49,7 @@ def settings(name: str | None, as_json: bool) -> None:
         console.note(f"{name} is now called {RENAMED[name]}")
     groups = lookup(RENAMED.get(name, name)) if name else reference()
     if as_json:
-        click.echo(json.dumps({each.name: _as_json(each) for group in groups for each in group.settings}))
+        console.print_json({each.name: _as_json(each) for group in groups for each in group.settings})
     elif name:
         _print_entries(groups)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,6 +30,13 @@ def note(text: str) -> None:
 def prose(text: str) -> None:
     """Print text that nobody copies: a terminal breaks it between words."""
     _console.print(text, markup=False, soft_wrap=not _console.is_terminal)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output; numbers that are not finite are null."""
+    from genoevo_runs.files import as_json
+
+    click.echo(as_json(value))
 
 
 @contextmanager
