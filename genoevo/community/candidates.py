@@ -49,7 +49,8 @@ class Candidates:
     crowding : >= 0
         Weight of the crowding of a route, in units of the judge's scores.
     usage_cost : >= 0
-        Weight of each module whose part of the usage is above ``usage_threshold`` of :class:`Mating`, in these units.
+        Weight of each module whose part of the usage is above ``usage_threshold`` of
+        :class:`~genoevo.community.Mating`, in these units.
     surrogate : >= 0
         Weight of the judge's scores, which are divided by their median absolute deviation within the task.
     inertia : >= 0
