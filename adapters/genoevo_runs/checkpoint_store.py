@@ -112,7 +112,7 @@ class CheckpointStore:
     Raises
     ------
     UserError
-        If the directory holds a later checkpoint than *loaded*.
+        If the directory holds a later checkpoint than *loaded*, or a folder is a link that leads out of it.
     StorageError
         From :meth:`save`, :meth:`check` and :meth:`wait`, if a checkpoint could not be written. Earlier ones are
         intact.
@@ -128,6 +128,8 @@ class CheckpointStore:
         resume: str,
         earlier: Callable[[Path], list[Path]] = lambda directory: [],
     ) -> None:
+        for folder in (CHECKPOINTS, REPLAY):  # files there will be removed
+            files.inside(directory, directory / folder)
         self.directory, self._kind, self._keep = directory, kind, keep
         self._loaded, self._resume, self._earlier = loaded, resume, earlier
         self._thread: threading.Thread | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from genoevo_runs.errors import UserError
+from genoevo_runs.files import inside
 from genoevo_runs.settings import flat
 from genoevo_runs.user_code import check_outside, line
 
@@ -68,6 +69,8 @@ def open_logger(name: str, directory: Path, step: int, settings: dict[str, Any])
 
     """
     check_loggers([name], directory)
+    for written in ("tensorboard", "wandb", "wandb-run", "mlflow-run"):
+        inside(directory, directory / written)
     try:
         if name == "tensorboard":
             return _TensorBoard(directory, step)

@@ -34,7 +34,7 @@ class MetricsWriter:
         The run's settings as JSON values, for loggers that keep them.
     offset
         Bytes of ``metrics.jsonl`` at the checkpoint that the run resumes from; later ones are cut off. UserError if
-        there are fewer.
+        there are fewer, or if a file is a link that leads out of the directory.
     step
         Environment steps at that checkpoint.
     resume
@@ -60,11 +60,11 @@ class MetricsWriter:
         self._directory, self._size, self._resume = directory, offset, resume
         self._names = tuple(loggers)
         with self._storing():
-            path = directory / METRICS
+            path, time = (files.inside(directory, directory / name) for name in (METRICS, TIME))
             self._digest = check_prefix(directory, offset)
             self._metrics = path.open("ab")
             self._metrics.truncate(offset)
-            self._time = (directory / TIME).open("ab")
+            self._time = time.open("ab")
             self._loggers: list[Logger] = []
             try:
                 for name in loggers:

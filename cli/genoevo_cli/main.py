@@ -32,7 +32,7 @@ class Cli(click.RichGroup):
         except (click.Abort, KeyboardInterrupt):
             _leave("stopped", 1)
         except ModuleNotFoundError as error:
-            _leave(f"this command needs {error.name}: pip install 'genoevo[mega]'", 1)
+            _leave(f"this command needs {error.name}: pip install 'genoevo[mega]'" if error.name else str(error), 1)
         except Exception as error:
             code = _exit_code(error)
             if code is None:

@@ -160,3 +160,12 @@ def test_tasks_whose_names_are_one_file_name_get_two(small, tmp_path):
     files = [one.file for one in export_tasks(renamed, tmp_path / "out")]
     assert files == ["a_b.onnx", "A_b_.onnx"]
     assert all((tmp_path / "out" / name).exists() for name in files)
+
+
+def test_an_export_that_fails_leaves_no_directory(small, tmp_path):
+    def progress(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_tasks(small, tmp_path / "out", progress=progress)
+    assert not (tmp_path / "out").exists()

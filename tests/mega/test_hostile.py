@@ -13,7 +13,7 @@ from genoevo_mega.config.run import build_config, dump_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
 from genoevo_runs import user_code
-from genoevo_runs.errors import ConfigError, UserError
+from genoevo_runs.errors import ConfigError, CorruptFileError, UserError
 
 SUITE = "gymnasium:evil_module:X-v0"
 EVIL = "from pathlib import Path\nPath(__file__).with_name('was_run').touch()\n"
@@ -156,3 +156,20 @@ def test_a_module_of_gymnasiums_that_cannot_be_imported_is_named(tmp_path, monke
     with pytest.raises(ConfigError, match=message) as caught:
         make_suite(build_config(preset("smoke"), {"suite": suite}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "time.jsonl", "replay", "checkpoints", "tensorboard"])
+def test_nothing_is_written_or_removed_through_a_link_that_leads_out_of_the_run(tmp_path, name):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "weights.safetensors").write_text("precious")
+    (outside / "notes").write_text("precious")
+    config = build_config(preset("smoke"), {"suite": "point", "steps": 60, "loggers": ["tensorboard"]})
+    trainer = runs.create(tmp_path / "run", config, [], lambda status: None)
+    (tmp_path / "run" / name).symlink_to(outside / "notes" if "." in name else outside)
+    with pytest.raises(CorruptFileError, match=rf"{name} is corrupt: leads out of"):
+        trainer.run(60)
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {
+        "weights.safetensors": "precious",
+        "notes": "precious",
+    }

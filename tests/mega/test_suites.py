@@ -1,3 +1,5 @@
+import json
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -283,3 +285,14 @@ def test_a_run_whose_tasks_end_apart_resumes_as_if_it_had_not_stopped(package, m
     runs.resume(package / "parts").run(300)
     assert runs.info(package / "whole")["digest"] == runs.info(package / "parts")["digest"]
     assert whole.state.evolver.community.rounds > 1
+
+
+def test_what_a_suite_prints_does_not_come_between_json(own_run):
+    module = own_run.parent / "walks_here.py"
+    text = module.read_text().replace("return Walk(", "return print('built') or Walk(")
+    module.write_text(f"print('a greeting')\n{text}")
+    command = [sys.executable, "-m", "genoevo_cli", "mega", "evaluate", str(own_run), "--episodes", "1", "--json"]
+    ended = subprocess.run([*command, "--suite", "walks_here:make"], capture_output=True, text=True, check=True)
+    assert set(json.loads(ended.stdout)["tasks"]) == {"left", "right"}
+    assert "a greeting" in ended.stderr
+    assert "built" in ended.stderr

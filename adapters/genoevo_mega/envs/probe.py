@@ -20,7 +20,7 @@ from genoevo_mega.envs.suite import Suite
 from genoevo_runs.arrays import Floats, Ints
 from genoevo_runs.errors import ConfigError
 
-_FEWEST, _MOST, _SECONDS = 20, 1000, 2.0  # steps of an episode that are played, and the time for more than the fewest
+_FEWEST, _MOST, _SECONDS = 20, 1000, 1.0  # steps of an episode that are played, and the time for more than the fewest
 _NO_LIMIT = 2**31
 _TERMINATED, _SUCCESS = -3, -2  # columns of an episode
 

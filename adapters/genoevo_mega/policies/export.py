@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -108,10 +109,14 @@ def export_tasks(
     except OSError as error:
         raise UserError(f"out = {str(out)!r}: cannot be written: {error.strerror}") from None
     exported = []
-    for done, task in enumerate(chosen, 1):
-        frontier = listed(frontiers[task], picked[task]) if task in picked else []
-        exported.append(exporter.export(task, out, frontier))
-        progress(done)
+    try:
+        for done, task in enumerate(chosen, 1):
+            frontier = listed(frontiers[task], picked[task]) if task in picked else []
+            exported.append(exporter.export(task, out, frontier))
+            progress(done)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)  # it was new or empty
+        raise
     content: dict[str, Any] = {**exporter.notes, "threshold": threshold, "cut": cut(trained, threshold)}
     content["limit"] = asdict(limit) if limit else None
     content["policies"] = [asdict(one) for one in exported]

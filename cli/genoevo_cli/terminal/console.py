@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import rich_click as click
@@ -40,16 +42,39 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
+def _nothing_on_stdout() -> Iterator[None]:
+    """Send what this process and those that it starts print to standard error instead of standard output."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
 def counter(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Yield a function that shows how many of *total* are done: a bar on a terminal, else a line every ten seconds.
 
-    Without *total* there is nothing to count, and on a terminal a bar moves to and fro.
+    Without *total* there is nothing to count, and on a terminal a bar moves to and fro. Code of others, which may run
+    in this context, prints to standard error: standard output holds results alone.
     """
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn()]
     if total is not None:
         columns += [MofNCompleteColumn(), TimeRemainingColumn()]
     shown = time.monotonic()
-    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as progress:
+    with (
+        _nothing_on_stdout(),
+        Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as progress,
+    ):
         task = progress.add_task(label, total=total)
 
         def show(done: int) -> None:
