@@ -21,12 +21,12 @@ class RecordRound:
     """The result of one round. Arrays are (tasks, size) and count within a task's evaluated population.
 
     ``success``, ``advantage``: the record of each genotype. ``age``: rounds with an episode. ``surrogate``: the score
-    without episodes of each in the round before, NaN for none. ``elites`` (tasks,): the elite of each task, and
-    ``survived`` (tasks,) bool whether it was the elite before. ``rejected``: genotypes that are clearly worse than
-    the elite. ``kept`` (tasks,): the number of genotypes that stay. ``overlap``: the mean overlap between the elites
-    of two tasks (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and
-    ``settled`` those of tasks whose frontier has changed. ``parents``, ``origins``: as in
-    :class:`~genoevo.community.round.Round`; a genotype that stays is its own parent, of origin -1.
+    without episodes of each in the round before, NaN for none. ``elites`` (tasks,): the elite of each task.
+    ``rejected``: genotypes that are clearly worse than the elite. ``kept`` (tasks,): the number of genotypes that
+    stay. ``overlap``: the mean overlap between the elites of two tasks
+    (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and ``settled`` those of
+    tasks whose frontier has changed. ``parents``, ``origins``: as in :class:`~genoevo.community.round.Round`; a
+    genotype that stays is its own parent, of origin -1.
     """
 
     success: Estimate
@@ -35,7 +35,6 @@ class RecordRound:
     surrogate: Floats
     effective_modules: Ints
     elites: Ints
-    survived: Flags
     rejected: Flags
     kept: Ints
     overlap: float
@@ -44,6 +43,11 @@ class RecordRound:
     settled: list[int]
     parents: Ints
     origins: Origins
+
+    @property
+    def survived(self) -> Flags:
+        """Whether each task's elite was its elite before, (tasks,) bool: the first of a population is."""
+        return np.asarray(self.elites == 0)
 
     @property
     def scores(self) -> Floats:

@@ -176,7 +176,7 @@ class FitnessRecord:
     @property
     def success(self) -> Estimate:
         """The success rate of each genotype, (tasks, size), by a Beta posterior with a uniform prior."""
-        return _rate(self.successes, self.episodes)
+        return rate(self.successes, self.episodes)
 
     @property
     def advantage(self) -> Estimate:
@@ -189,7 +189,7 @@ class FitnessRecord:
     @property
     def task_success(self) -> Estimate:
         """The success rate of each task over all of its genotypes, (tasks,)."""
-        return _rate(self.task_successes, self.task_episodes)
+        return rate(self.task_successes, self.task_episodes)
 
     @property
     def task_return(self) -> Estimate:
@@ -262,6 +262,7 @@ def _check_record(name: str, good: Flags, allowed: str) -> None:
         raise ValueError(f"{name} of a fitness record must be {allowed}")
 
 
-def _rate(successes: Floats, episodes: Floats) -> Estimate:
-    mean = (successes + 1) / (episodes + 2)
+def rate(successes: Floats, episodes: Floats, prior: Floats | float = 0.5) -> Estimate:
+    """Return success rates shrunk to *prior* as by two episodes; with one half, that of a Beta posterior."""
+    mean = (successes + 2 * prior) / (episodes + 2)
     return Estimate(mean, np.sqrt(mean * (1 - mean) / (episodes + 3)))

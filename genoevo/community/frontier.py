@@ -16,6 +16,7 @@ import numpy as np
 
 from genoevo._check import check_between, check_count, check_whole
 from genoevo._types import Flags, Floats, Ints
+from genoevo.community import fitness
 from genoevo.community.fitness import Estimate, FitnessRecord
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Reproduction
@@ -236,9 +237,7 @@ def rate(record: FitnessRecord) -> Estimate:
 
     A genotype of few episodes then is neither better nor worse than the task for that alone.
     """
-    prior = record.task_success.mean[:, None]
-    mean = (record.successes + 2 * prior) / (record.episodes + 2)
-    return Estimate(mean, np.sqrt(mean * (1 - mean) / (record.episodes + 3)))
+    return fitness.rate(record.successes, record.episodes, prior=record.task_success.mean[:, None])
 
 
 def score(record: FitnessRecord) -> Floats:

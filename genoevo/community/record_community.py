@@ -164,17 +164,18 @@ class RecordCommunity(TaskPopulations):
         age, surrogate = record.age[:, own], record.surrogate[:, own]
         elites = choose_elites(record, effective, self.selection)
         order = elite_first(elites, self.size)
+        places = order % self.size
         self.population = self.population[order.ravel()]
-        record.follow(order - np.arange(tasks)[:, None] * self.size)
-        used = np.take_along_axis(effective, order - np.arange(tasks)[:, None] * self.size, axis=1)
+        record.follow(places)
+        used = np.take_along_axis(effective, places, axis=1)
         rejected = rejections(record, used, self.selection)
-        usages = self.usage()[:, 0]
+        search = self._search()
+        chosen = search.members(self.population, tasks)
+        usages = chosen.usage[:, 0]
         self.rounds += 1
         grown, shrunk = self._stage_changes(used[:, 0], stages, module_budget)
         if not breed:  # nobody will come who tries a new module
             self._history.waiting[:] = False
-        search = self._search()
-        chosen = search.members(self.population, tasks)
         if breed and self.candidates.children:
             candidates, scores = search.propose(chosen, usages, judge)
             chosen = candidates.rows(replacements(scores, rejected, self.candidates.inertia))
@@ -195,7 +196,6 @@ class RecordCommunity(TaskPopulations):
             surrogate=surrogate,
             effective_modules=effective,
             elites=elites,
-            survived=elites == 0,
             rejected=np.take_along_axis(rejected, np.argsort(order, axis=1), axis=1),
             kept=(chosen.member >= 0).sum(axis=1),
             overlap=mean_overlap(usages),

@@ -20,6 +20,14 @@ _PAPER: dict[str, Any] = {
     "environment": {"episode_length": 200},
     "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
 }
+# The learner of MT10 [O].
+_MT10_SAC: dict[str, Any] = {
+    "batch_size": 128,
+    "buffer_size": 1_000_000,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "tau": 0.005,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mt10": {
@@ -27,21 +35,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 20_000_000,
         **_PAPER,
         "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
-        "sac": {"batch_size": 128, "buffer_size": 1_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
+        "sac": _MT10_SAC,
     },
     "mt50": {
         "suite": "mt50",
         "steps": 100_000_000,
         **_PAPER,
         "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
-        "sac": {
-            "batch_size": 128,
-            "buffer_size": 5_000_000,
-            "learning_rate": 3e-4,
-            "gamma": 0.99,
-            "tau": 0.005,
-            "random_steps": 80,
-        },
+        "sac": {**_MT10_SAC, "buffer_size": 5_000_000, "random_steps": 80},
         "evaluation": {"episodes": 10},
     },
     "demo": {
@@ -97,7 +98,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "growth": {"max_modules": 10},
         "mating": {"tournament_size": 2, "community_rate": 0.0, "usage_cost": 0.0},
         "reproduction": {"crossover_threshold": 0.0, "mutation_threshold": 1.0},
-        "sac": {"batch_size": 128, "buffer_size": 1_000_000, "learning_rate": 3e-4, "gamma": 0.99, "tau": 0.005},
+        "sac": _MT10_SAC,
     },
     "smoke": {
         "suite": "reach-v3,drawer-close-v3",

@@ -54,17 +54,22 @@ class GenotypeStore:
 
     def uniform_routing(self) -> Routing:
         """Return equal weights for all inputs of every module of each task's stage, and for its output."""
+        if self._uniform is None:
+            self._uniform = self._equal_weights()
+        return self._uniform
+
+    def _equal_weights(self) -> Routing:
         community = self._community
         stages = community.stages
         zeros = np.zeros((len(stages), community.layout.length(int(stages.max())) // community.layout.precision), int)
         lengths = np.array([community.layout.length(int(stage)) for stage in stages])
         codes = from_gene_values(zeros, lengths, community.layout.precision)
         weights = decode_population(codes, community.layout)  # all codes equal: all weights equal
-        inputs, output = routing_weights(weights, stages, community.growth.max_modules)
-        return Routing(torch.from_numpy(inputs)[:, None], torch.from_numpy(output)[:, None], tuple(stages.tolist()))
+        return routing_of_weights(weights, stages, community.growth.max_modules)
 
     def _append(self, generation: Population) -> None:
         community = self._community
+        self._uniform: Routing | None = None  # for the stages of the generation, made on first use
         weights = community.weights(generation)
         stages = stages_of(generation, community.layout)
         inputs, output = map(torch.from_numpy, routing_weights(weights, stages, community.growth.max_modules))

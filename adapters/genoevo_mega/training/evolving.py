@@ -37,9 +37,8 @@ def recent_observations(replay: Replay, count: int, rng: np.random.Generator) ->
 
 def fit_pool(state: TrainingState) -> None:
     """Give the networks as many modules as the highest stage; drop those that no task has any more."""
-    pool, (least, _) = state.agent.actor.pool, state.evolver.modules
-    while len(state.agent.actor.pool) < least:
-        state.agent.grow()
-    while len(pool) > least and state.evolver.drops_modules:
-        state.agent.shrink()
-        pool = state.agent.actor.pool
+    agent, (least, _) = state.agent, state.evolver.modules
+    while len(agent.actor.pool) < least:
+        agent.grow()
+    while state.evolver.drops_modules and len(agent.actor.pool) > least:
+        agent.shrink()
