@@ -46,7 +46,7 @@ class RecordRound:
 
     @property
     def survived(self) -> Flags:
-        """Whether each task's elite was its elite before, (tasks,) bool: the first of a population is."""
+        """Whether the elite of each task was its elite before, (tasks,) bool."""
         return np.asarray(self.elites == 0)
 
     @property
