@@ -70,13 +70,12 @@ def choose_elites(record: FitnessRecord, used: Ints, rule: Selection) -> Ints:
     return elites
 
 
-def rejections(record: FitnessRecord, used: Ints, rule: Selection) -> Flags:
-    """Return which genotypes are clearly worse than the elite, the first of their task, (tasks, size)."""
-    tasks, size = used.shape
-    first = np.zeros(tasks, np.int64)
-    both = rule.rejection_noise == "both"
-    worse = [record.better(first, np.full(tasks, place), used, rule, both=both) for place in range(size)]
-    return np.stack(worse, axis=1) & (record.age[:, :size] > 0)
+def rejections(record: FitnessRecord, size: int, rule: Selection) -> Flags:
+    """Return which of the first *size* genotypes of each task are clearly worse than its elite, the first of them.
+
+    (tasks, size) bool.
+    """
+    return np.stack([record.clearly_worse(place, rule) for place in range(size)], axis=1)
 
 
 def replacements(scores: Floats, rejected: Flags, inertia: float) -> Ints:

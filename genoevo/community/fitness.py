@@ -6,17 +6,16 @@ ones with less weight, and two genotypes count as different only if their interv
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from genoevo._check import check_at_least, check_between, check_choice
 from genoevo._types import Flags, Floats, Ints
-from genoevo.state import LATER, State, check_array, check_state
+from genoevo.state import State, check_array, check_state
 
 Rule = Literal["round", "record"]
-Noise = Literal["elite", "both"]
 _SPREAD_EPISODES = 20  # over which a task's mean return and its spread are averaged
 
 
@@ -33,13 +32,11 @@ class Selection:
     memory : in [0, 1]
         Share of an episode's weight that is left after each round, under ``record``.
     confidence : >= 0
-        Standard errors by which a challenger must be better than the elite, under ``record``.
+        Standard errors, under ``record``: its own, by which a challenger must be better than the elite, and those of
+        the difference, by which a genotype must be worse than the elite to be replaced.
     resolution : in [0, 1]
         Standard error of a success rate below which two genotypes that cannot be told apart count as equal: then
         the one that uses fewer modules is better.
-    rejection_noise
-        What a genotype must be worse by than the elite to be replaced, in units of the confidence: the standard error
-        of the ``elite``, or that of the difference of ``both``, which spares genotypes with few episodes.
 
     """
 
@@ -47,7 +44,6 @@ class Selection:
     memory: float = 0.95
     confidence: float = 1.0
     resolution: float = 0.05
-    rejection_noise: Noise = field(default="elite", metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -56,7 +52,6 @@ class Selection:
         check_between("memory", self.memory, 0, 1)
         check_at_least("confidence", self.confidence, 0)
         check_between("resolution", self.resolution, 0, 1)
-        check_choice("rejection_noise", self.rejection_noise, get_args(Noise))
 
 
 class Estimate(NamedTuple):
@@ -81,6 +76,8 @@ class FitnessRecord:
         (tasks, size): the score that the genotype was given without episodes in the last round; NaN for none.
     task_episodes, task_successes : float64
         (tasks,): weighted sums over all episodes of the task.
+    task_count : int64
+        (tasks,): the episodes of the task, none forgotten.
     mean_return, squared_spread : float64
         (tasks,): running mean of the task's returns and of their squared deviations from it; NaN before the first
         episode.
@@ -94,6 +91,7 @@ class FitnessRecord:
     surrogate: Floats
     task_episodes: Floats
     task_successes: Floats
+    task_count: Ints
     mean_return: Floats
     squared_spread: Floats
     _present: Flags  # genotypes with an episode since the last round
@@ -110,6 +108,7 @@ class FitnessRecord:
             surrogate=np.full(each, np.nan),
             task_episodes=np.zeros(tasks),
             task_successes=np.zeros(tasks),
+            task_count=np.zeros(tasks, np.int64),
             mean_return=np.full(tasks, np.nan),
             squared_spread=np.full(tasks, np.nan),
             _present=np.zeros(each, np.bool_),
@@ -134,8 +133,9 @@ class FitnessRecord:
         self.advantages[tasks, genotypes] += np.clip(advantage, -3, 3)
         self.task_episodes[tasks] += 1
         self.task_successes[tasks] += success
+        self.task_count[tasks] += 1
         # The first episodes count alike, later ones by an exponential average.
-        share = np.maximum(1 / np.maximum(self.task_episodes[tasks], 1), 1 / _SPREAD_EPISODES)
+        share = 1 / np.minimum(self.task_count[tasks], _SPREAD_EPISODES)
         self.mean_return[tasks] = mean + share * deviation
         self.squared_spread[tasks] = squared + share * (deviation**2 - squared)
         self._present[tasks, genotypes] = True
@@ -151,10 +151,12 @@ class FitnessRecord:
         if not np.isfinite(returns).all():
             raise ValueError(f"returns must be finite, got {returns.tolist()!r:.80}")
 
-    def count_round(self) -> None:
-        """Count the round in the age of every genotype that had an episode in it."""
+    def count_round(self) -> Flags:
+        """Count the round in the age of every genotype that had an episode in it; return which tasks had any."""
         self.age += self._present
+        seen = self._present.any(axis=1)
         self._present[:] = False
+        return np.asarray(seen)
 
     def fade(self, memory: float) -> None:
         """Let *memory* of the weight of all episodes so far remain."""
@@ -175,8 +177,11 @@ class FitnessRecord:
 
     @property
     def success(self) -> Estimate:
-        """The success rate of each genotype, (tasks, size), by a Beta posterior with a uniform prior."""
-        return rate(self.successes, self.episodes)
+        """The success rate of each genotype, (tasks, size), shrunk to its task's own as by two episodes.
+
+        A genotype of few episodes is then neither better nor worse than its task for that alone.
+        """
+        return _rate(self.successes, self.episodes, self.task_success.mean[:, None])
 
     @property
     def advantage(self) -> Estimate:
@@ -188,42 +193,56 @@ class FitnessRecord:
 
     @property
     def task_success(self) -> Estimate:
-        """The success rate of each task over all of its genotypes, (tasks,)."""
-        return rate(self.task_successes, self.task_episodes)
+        """The success rate of each task over all of its genotypes, (tasks,): a Beta posterior, uniform prior."""
+        return _rate(self.task_successes, self.task_episodes, 0.5)
 
     @property
     def task_return(self) -> Estimate:
         """The running mean return of each task and its standard error, (tasks,); NaN before the first episode."""
-        count = np.clip(self.task_episodes, 1, _SPREAD_EPISODES)
+        count = np.clip(self.task_count, 1, _SPREAD_EPISODES)
         return Estimate(self.mean_return, np.sqrt(self.squared_spread / count))
 
-    def better(self, challenger: Ints, incumbent: Ints, used: Ints, rule: Selection, *, both: bool = False) -> Flags:
+    def better(self, challenger: Ints, incumbent: Ints, used: Ints, rule: Selection) -> Flags:
         """Return for each task whether *challenger* (tasks,) is better than *incumbent* (tasks,), both places.
 
-        Success decides first, then return: the lower bound of one must pass the mean of the other, or with *both* the
-        difference its own standard error. If neither tells them apart, and both are known to within the resolution,
-        the one with fewer *used* (tasks, size) modules is better. A genotype without an episode is not better than
-        any.
+        Success decides first, then return: the lower bound of one must pass the mean of the other. If neither tells
+        them apart, and both are known to within the resolution, the one with fewer *used* (tasks, size) modules is
+        better. A genotype without an episode is not better than any.
+        """
+        tasks = np.arange(len(self.age))
+        won, lost = self._apart(challenger, incumbent, rule.confidence, both=False)
+        # Shrunk to a task's rate near 1, one episode would make a genotype well known.
+        error = _rate(self.successes, self.episodes, 0.5).error
+        known = np.maximum(error[tasks, challenger], error[tasks, incumbent]) <= rule.resolution
+        thriftier = used[tasks, challenger] < used[tasks, incumbent]
+        return np.asarray((won | (~lost & known & thriftier)) & (self.age[tasks, challenger] > 0))
+
+    def clearly_worse(self, place: int, rule: Selection) -> Flags:
+        """Return for each task whether the genotype at *place* is worse than the first, by the noise of both.
+
+        Usage does not count. A genotype without an episode is not worse than any.
+        """
+        here = np.full(len(self.age), place)
+        _, lost = self._apart(here, np.zeros_like(here), rule.confidence, both=True)
+        return np.asarray(lost & (self.age[:, 0] > 0) & (self.age[:, place] > 0))
+
+    def _apart(self, ours: Ints, theirs: Ints, confidence: float, *, both: bool) -> tuple[Flags, Flags]:
+        """Return for each task whether the genotype at *ours* is better than that at *theirs*, and whether worse.
+
+        The difference must exceed the standard error of the better one, or with *both* its own.
         """
         tasks = np.arange(len(self.age))
 
         def decided(estimate: Estimate) -> tuple[Flags, Flags]:
-            (ours, our), (theirs, their) = (
-                (estimate.mean[tasks, places], rule.confidence * estimate.error[tasks, places])
-                for places in (challenger, incumbent)
-            )
+            difference = estimate.mean[tasks, ours] - estimate.mean[tasks, theirs]
+            our, their = estimate.error[tasks, ours], estimate.error[tasks, theirs]
             if both:
                 our = their = np.hypot(our, their)
-            return ours - our > theirs, theirs - their > ours
+            return difference > confidence * our, -difference > confidence * their
 
         by_success, against = decided(self.success)
         by_return, against_return = decided(self.advantage)
-        error = self.success.error
-        equal = ~(by_success | against | by_return | against_return)
-        equal &= np.maximum(error[tasks, challenger], error[tasks, incumbent]) <= rule.resolution
-        thriftier = used[tasks, challenger] < used[tasks, incumbent]
-        won = by_success | (~against & (by_return | (equal & thriftier)))
-        return np.asarray(won & (self.age[tasks, challenger] > 0))
+        return by_success | (~against & by_return), against | (~by_success & against_return)
 
     def as_arrays(self) -> dict[str, Any]:
         """Return copies of all arrays by name."""
@@ -250,7 +269,8 @@ def _check_sums(arrays: dict[str, Any]) -> None:
     for name, most in (("successes", "episodes"), ("task_successes", "task_episodes")):
         # Both sums are rounded alike, so that this holds exactly.
         _check_record(name, (arrays[name] >= 0) & (arrays[name] <= arrays[most]), f"from 0 to {most}")
-    _check_record("age", arrays["age"] >= 0, "at least 0")
+    for name in ("age", "task_count"):
+        _check_record(name, arrays[name] >= 0, "at least 0")
     _check_record("mean_return", unknown | np.isfinite(arrays["mean_return"]), "finite or NaN")
     spread = arrays["squared_spread"]
     possible = np.where(unknown, np.isnan(spread), np.isfinite(spread) & (spread >= 0))
@@ -262,7 +282,7 @@ def _check_record(name: str, good: Flags, allowed: str) -> None:
         raise ValueError(f"{name} of a fitness record must be {allowed}")
 
 
-def rate(successes: Floats, episodes: Floats, prior: Floats | float = 0.5) -> Estimate:
-    """Return success rates shrunk to *prior* as by two episodes; with one half, that of a Beta posterior."""
+def _rate(successes: Floats, episodes: Floats, prior: Floats | float) -> Estimate:
+    """Return success rates shrunk to *prior* as by two episodes; with one half, the mean of a Beta posterior."""
     mean = (successes + 2 * prior) / (episodes + 2)
     return Estimate(mean, np.sqrt(mean * (1 - mean) / (episodes + 3)))

@@ -16,8 +16,7 @@ import numpy as np
 
 from genoevo._check import check_between, check_count, check_whole
 from genoevo._types import Flags, Floats, Ints
-from genoevo.community import fitness
-from genoevo.community.fitness import Estimate, FitnessRecord
+from genoevo.community.fitness import FitnessRecord
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Reproduction
 from genoevo.operators.routes import prune
@@ -232,14 +231,6 @@ def _survivors(
     return distinct[order].tolist(), prices[order]
 
 
-def rate(record: FitnessRecord) -> Estimate:
-    """The success rate of each genotype, (tasks, n), shrunk to its task's own as by two episodes, and its error.
-
-    A genotype of few episodes then is neither better nor worse than the task for that alone.
-    """
-    return fitness.rate(record.successes, record.episodes, prior=record.task_success.mean[:, None])
-
-
 def score(record: FitnessRecord) -> Floats:
     """Return the score of each genotype by its record, (tasks, n): success rate, then return."""
-    return np.asarray(rate(record).mean + _ADVANTAGE * record.advantage.mean)
+    return np.asarray(record.success.mean + _ADVANTAGE * record.advantage.mean)

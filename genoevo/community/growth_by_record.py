@@ -52,9 +52,9 @@ class RecordHistory:
         return cls(none, low, low.copy(), np.zeros(tasks, np.bool_), none.copy())
 
     def update(
-        self, record: FitnessRecord, mastered: Flags, confidence: float, newest: Floats, threshold: float
+        self, record: FitnessRecord, seen: Flags, mastered: Flags, confidence: float, newest: Floats, threshold: float
     ) -> None:
-        """Add a round.
+        """Add a round; it says nothing of tasks that were not *seen* (tasks,) in any episode.
 
         *newest* (tasks, size) is each genotype's share of the output that the task's newest module carries; above
         *threshold* it is used. The first genotype of a task is its elite.
@@ -68,8 +68,8 @@ class RecordHistory:
         better = by_success & ~fails | by_return & fails
         self.best_success = np.where(better & ~fails, proven_success, _fallen(success, self.best_success, confidence))
         self.best_return = np.where(better, proven_return, _fallen(mean_return, self.best_return, confidence))
-        self.stagnant = np.where(better | mastered | self.waiting, 0, self.stagnant + 1)
-        self.unused = np.where(newest[:, 0] > threshold, 0, self.unused + 1)
+        self.stagnant = np.where(better | mastered | self.waiting, 0, self.stagnant + seen)
+        self.unused = np.where(newest[:, 0] > threshold, 0, self.unused + seen)
 
     def forget(self, grown: list[int], shrunk: list[int]) -> None:
         """Start anew for tasks whose stage has changed: they have `patience` rounds to improve again."""

@@ -158,7 +158,7 @@ class RecordCommunity(TaskPopulations):
         """
         tasks, record = len(self.tasks), self.record
         effective, stages = self.effective_modules(), self.stages
-        record.count_round()
+        seen = record.count_round()
         own = slice(None, self.size)
         success, advantage = (Estimate(e.mean[:, own], e.error[:, own]) for e in (record.success, record.advantage))
         age, surrogate = record.age[:, own], record.surrogate[:, own]
@@ -168,12 +168,12 @@ class RecordCommunity(TaskPopulations):
         self.population = self.population[order.ravel()]
         record.follow(places)
         used = np.take_along_axis(effective, places, axis=1)
-        rejected = rejections(record, used, self.selection)
+        rejected = rejections(record, self.size, self.selection)
         search = self._search()
         chosen = search.members(self.population, tasks)
         usages = chosen.usage[:, 0]
         self.rounds += 1
-        grown, shrunk = self._stage_changes(used[:, 0], stages, module_budget)
+        grown, shrunk = self._stage_changes(used[:, 0], stages, seen, module_budget)
         if not breed:  # nobody will come who tries a new module
             self._history.waiting[:] = False
         if breed and self.candidates.children:
@@ -233,20 +233,21 @@ class RecordCommunity(TaskPopulations):
     def _archive_child(self, parents: Population) -> Population:
         return children(parents, self.reproduction, self.layout, self.weights, self.rng)
 
-    def _stage_changes(self, effective: Ints, stages: Ints, budget: int | None) -> tuple[list[int], list[int]]:
-        """Add the round to the history, and return the tasks that grow and that give a module back."""
+    def _stage_changes(
+        self, used: Ints, stages: Ints, seen: Flags, budget: int | None
+    ) -> tuple[list[int], list[int]]:
+        """Add the round to the history of *seen* tasks; return those that grow, and that give a module back."""
         mastered = self.record.task_success.mean >= self.growth.mastery
-        shares = output_shares(self.weights(), stages_of(self.population, self.layout)).reshape(
-            len(stages), self.size, -1
+        shares = output_shares(self.weights(), stages_of(self.population, self.layout))
+        newest = shares[np.arange(len(shares)), np.repeat(stages, self.size)].reshape(-1, self.size)
+        self._history.update(
+            self.record, seen, mastered, self.selection.confidence, newest, self.mating.usage_threshold
         )
-        newest = np.take_along_axis(shares, stages[:, None, None], axis=2)[..., 0]
-        confidence, threshold = self.selection.confidence, self.mating.usage_threshold
-        self._history.update(self.record, mastered, confidence, newest, threshold)
         grown, shrunk = stage_changes(
             self.growth,
             stagnant=self._history.stagnant,
             mastered=mastered,
-            effective=effective,
+            effective=used,
             stages=stages,
             start_stage=self.start_stage,
             rounds=self.rounds,

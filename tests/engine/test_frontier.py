@@ -6,7 +6,7 @@ import pytest
 from genoevo import Genotype, Population, StagedLayout
 from genoevo.community import Decoding, Frontier, RecordCommunity, Selection
 from genoevo.community.fitness import FitnessRecord
-from genoevo.community.frontier import Archive, rate
+from genoevo.community.frontier import Archive
 from genoevo.decode import decode_population, stages_of
 from genoevo.operators.routes import route_keys
 from genoevo.state import load, population_state, save
@@ -104,22 +104,6 @@ def test_if_every_child_is_known_the_last_one_is_tried():
     archive = _archive([MODULE_1_ALONE, MODULE_1_ALONE, MODULE_1_ALONE], [True, False, False])
     _update(archive, _record([0.0] * 5), elite=MODULE_1_ALONE)
     assert str(archive.population[2]) == MODULE_1_ALONE
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_few_episodes_make_a_genotype_neither_better_nor_worse_than_its_task(share):
-    record = FitnessRecord.fresh(1, 2)
-    for episode in range(200):
-        record.add(np.array([0]), np.array([0]), np.array([episode % 10 < 10 * share]), np.array([0.0]))
-    known, new = rate(record).mean[0]
-    assert abs(new - share) < 0.01
-    assert abs(known - share) < 0.01
-
-
-def test_an_estimate_leans_on_the_task_as_by_two_episodes():
-    record = _record([0.5, 0.5, 0.5, 0.5, 1.0])
-    prior = record.task_success.mean[0]
-    assert rate(record).mean[0, 4] == pytest.approx((10 + 2 * prior) / 12)
 
 
 def _community(**settings):

@@ -16,7 +16,7 @@ SETTINGS = {
     "mating": Mating(community_rate=0.5),
     "growth": Growth(patience=2, warmup_rounds=1, fill="explore", unused_patience=2, mastery=0.6),
     "decoding": Decoding(kind="sparse"),
-    "selection": Selection(rule="record", confidence=0.5, memory=0.8, rejection_noise="both"),
+    "selection": Selection(rule="record", confidence=0.5, memory=0.8),
     "candidates": Candidates(children=6, generations=2, first_generations=2, pool=4, surrogate=1.0, inertia=1.0),
     "frontier": Frontier(size=2, trial_rounds=1),
 }
@@ -173,8 +173,7 @@ def test_a_growth_history_that_lacks_an_array_is_refused_by_name(name):
 def test_settings_at_their_default_leave_no_trace_that_earlier_versions_could_not_read(frozen):
     state = community(growth=Growth(), selection=Selection(rule="record")).state_dict()
     assert "unused_patience" not in state["growth"]
-    assert "rejection_noise" not in state["selection"]
     assert "distinct" not in state["candidates"]
     resumed = RecordCommunity.from_state(state)
-    assert (resumed.growth.unused_patience, resumed.selection.rejection_noise) == (None, "elite")
+    assert resumed.growth.unused_patience is None
     assert frozen(resumed.state_dict()) == frozen(state)

@@ -80,7 +80,6 @@ OTHERS = {
     "random search": {"candidates": {"fresh": 1.0}},
     "frozen": {"genotypes": {"evolve": False}},
     "distinct": {"candidates": {"distinct": True}},
-    "noise of both": {"selection": {"rejection_noise": "both"}},
     "frontier": {"frontier": {"size": 2, "trial_rounds": 1}},
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoevo.community import RecordCommunity, TaskPopulations
-from genoevo.community.frontier import Archive, Price, rate
+from genoevo.community.frontier import Archive, Price
 from genoevo.decode import stages_of
 from genoevo_runs.arrays import Doubles, Ints
 
@@ -39,7 +39,7 @@ def members(community: TaskPopulations, task: int) -> list[Member]:
     elite = community.population[task * community.size : task * community.size + 1]
     if not isinstance(community, RecordCommunity):
         return [Member(str(elite[0]), elite=True, settled=False)]
-    success, age = rate(community.record), community.record.age
+    success, age = community.record.success, community.record.age
 
     def known(bits: str, place: int, price: float | None, *, is_elite: bool) -> Member:
         column = 0 if is_elite else place  # the elite has more episodes than its copy in the archive
