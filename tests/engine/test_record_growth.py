@@ -28,6 +28,13 @@ def test_a_task_without_success_or_a_better_return_grows_after_its_patience():
     assert growths(community(growth=impatient()), [0.0] * 5, [7.0]) == [4]
 
 
+def test_rounds_without_an_episode_are_no_stagnation():
+    one = community(growth=impatient(patience=2))
+    play(one, [0.0] * 2)
+    assert [done.grown for done in (one.step() for _ in range(5))] == [[]] * 5
+    assert growths(one, [0.0] * 2)[:1] == [1]
+
+
 def test_a_task_whose_success_rises_does_not_grow():
     rising = np.arange(0.05, 0.8, 0.02)
     assert growths(community(growth=impatient()), rising) == []
