@@ -32,6 +32,22 @@ class Interval:
     high: float | None
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A mean over ``runs`` runs and its standard error, None for a single run."""
+
+    value: float
+    error: float | None
+    runs: int
+
+
+def mean_of_runs(values: Scores) -> Mean:
+    """Return the mean of one value per run, (runs,), with its standard error."""
+    runs = len(values)
+    error = None if runs < 2 else float(values.std(ddof=1) / np.sqrt(runs))
+    return Mean(float(values.mean()), error, runs)
+
+
 def interquartile_mean(scores: Scores) -> float:
     """Return the mean of all scores without the lowest and the highest quarter, each rounded down."""
     return float(trim_mean(scores, 0.25, axis=None))

@@ -441,6 +441,19 @@ def test_runs_of_a_sweep_are_compared_by_method(swept):
     assert any("fewer than 10 seeds" in warning for warning in comparison.warnings)
 
 
+def test_the_difference_of_two_methods_is_paired_by_seed(swept):
+    directory, *_ = swept
+    results = collect([directory])
+    one, two = ([r for r in results if r.method == f"start_stage={stage}"] for stage in (1, 2))
+    comparison = compare([*one, *two[1:]], against="start_stage=1")
+    pairs = [mine.success.mean() - other.success.mean() for mine, other in zip(two[1:], one[1:], strict=True)]
+    difference = comparison.difference["start_stage=2"]
+    assert difference.runs == 2
+    assert difference.value == pytest.approx(np.mean(pairs))
+    assert difference.error == pytest.approx(abs(pairs[0] - pairs[1]) / 2)
+    assert list(compare([one[0], two[1]]).difference.values()) == [None]
+
+
 def test_runs_named_one_by_one_are_methods_by_the_settings_that_differ(swept):
     _, planned, _ = swept
     comparison = compare(collect([planned[0].directory, planned[1].directory]))

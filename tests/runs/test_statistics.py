@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from genoevo_runs.statistics import interquartile_mean, iqm_interval, probability_of_improvement
+from genoevo_runs.statistics import interquartile_mean, iqm_interval, mean_of_runs, probability_of_improvement
 
 
 def _rng():
@@ -16,6 +16,13 @@ def test_interquartile_mean_drops_the_lowest_and_the_highest_quarter():
 def test_a_quarter_is_rounded_down():
     # Of six values one is dropped at either end: (2 + 3 + 4 + 5) / 4.
     assert interquartile_mean(np.array([[1.0, 2, 3], [4, 5, 60]])) == 3.5
+
+
+def test_the_error_of_a_mean_is_the_deviation_of_runs_over_the_root_of_their_number():
+    mean = mean_of_runs(np.array([0.1, 0.2, 0.6]))
+    assert mean.value == pytest.approx(0.3)
+    assert mean.error == pytest.approx(np.sqrt((0.04 + 0.01 + 0.09) / 2 / 3))
+    assert (mean.runs, mean_of_runs(np.array([0.4])).error) == (3, None)
 
 
 def test_interval_lies_around_the_value_and_tightens_with_seeds():

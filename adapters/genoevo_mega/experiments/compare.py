@@ -15,8 +15,10 @@ from genoevo_runs.statistics import (
     FEW_SEEDS,
     LEAST_SEEDS,
     Interval,
+    Mean,
     Scores,
     iqm_interval,
+    mean_of_runs,
     probability_of_improvement,
 )
 
@@ -59,9 +61,14 @@ class Method:
     curve: tuple[tuple[float, Interval], ...]
 
     @property
-    def mean(self) -> float:
-        """The mean success over all seeds and tasks."""
-        return float(self.scores.mean())
+    def mean(self) -> Mean:
+        """The mean success over tasks, averaged over runs."""
+        return mean_of_runs(self.scores.mean(axis=1))
+
+    @property
+    def worst_task(self) -> float:
+        """The mean success of the task that has the lowest."""
+        return float(self.scores.mean(axis=0).min())
 
     @property
     def sizes(self) -> MeanSizes:
@@ -71,11 +78,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods in the given order, their probability of improvement over ``reference``, and warnings."""
+    """Methods in the given order, how each compares with the method ``reference``, and warnings.
+
+    ``improvement`` is the probability of improvement over the reference, None if the tasks differ. ``difference`` is
+    the mean success over tasks minus the reference's, paired by seed; None if the tasks differ or no seed is shared.
+    """
 
     methods: tuple[Method, ...]
     reference: str
     improvement: dict[str, Interval | None]
+    difference: dict[str, Mean | None]
     warnings: tuple[str, ...]
 
 
@@ -103,7 +115,15 @@ def compare(results: Sequence[RunResult], against: str | None = None, seed: int 
         for method in methods
         if method is not other
     }
-    return Comparison(methods, reference, improvement, tuple(_warnings(methods)))
+    difference = {method.name: _difference(method, other) for method in methods if method is not other}
+    return Comparison(methods, reference, improvement, difference, tuple(_warnings(methods)))
+
+
+def _difference(method: Method, reference: Method) -> Mean | None:
+    of_seed = {result.seed: result.success.mean() for result in reference.results}
+    pairs = [one.success.mean() - of_seed[one.seed] for one in method.results if one.seed in of_seed]
+    same_tasks = method.results[0].tasks == reference.results[0].tasks
+    return mean_of_runs(np.array(pairs)) if pairs and same_tasks else None
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -116,9 +136,12 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "seeds": [result.seed for result in method.results],
                 "iqm": asdict(method.iqm),
                 "iqm_whole_runs": asdict(method.iqm_whole_runs),
-                "mean": method.mean,
+                "mean": method.mean.value,
+                "mean_error": method.mean.error,
+                "worst_task": method.worst_task,
                 "sizes": asdict(method.sizes),
                 "probability_of_improvement": _optional(comparison.improvement.get(method.name)),
+                "paired_difference": _optional(comparison.difference.get(method.name)),
                 "curve": [{"steps": steps, **asdict(interval)} for steps, interval in method.curve],
                 "runs": [_run_as_json(result) for result in method.results],
             }
@@ -143,7 +166,7 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _optional(interval: Interval | None) -> dict[str, Any] | None:
+def _optional(interval: Interval | Mean | None) -> dict[str, Any] | None:
     return None if interval is None else asdict(interval)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from genoevo_mega.experiments.dry_run import RunEstimate
     from genoevo_mega.policies.export import Exported
     from genoevo_mega.training.evaluation import SuccessRate
-    from genoevo_runs.statistics import Interval
+    from genoevo_runs.statistics import Interval, Mean
 
 
 def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) -> None:
@@ -150,9 +150,10 @@ def _share(value: float, full: float | None) -> str:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print what methods reached and what they cost as two tables, with notes and warnings below."""
-    better = f"better than {comparison.reference}"
-    reached = numbers_table("method", "success (IQM)", "95 % interval", "by whole runs", "mean", better)
+    """Print what methods reached, by tasks and by runs, and what they cost, with notes and warnings below."""
+    better, minus = f"better than {comparison.reference}", f"minus {comparison.reference}"
+    reached = numbers_table("method", "success (IQM)", "95 % interval", "by whole runs", better)
+    means = numbers_table("method", "mean success", minus, "pairs", "worst task")
     cost = numbers_table("method", "seeds", "actor", "multiply-adds", "each critic", "steps", "wall time")
     for method in comparison.methods:
         first, chance = method.results[0], comparison.improvement.get(method.name)
@@ -162,23 +163,31 @@ def print_comparison(comparison: Comparison) -> None:
             f"{method.iqm.value:.0%}",
             _between(method.iqm),
             _between(method.iqm_whole_runs),
-            f"{method.mean:.0%}",
             f"{chance.value:.2f} ({_between(chance, '.2f')})" if chance else "-",
         )
+        difference = comparison.difference.get(method.name)
+        paired = (_points(difference, "+"), str(difference.runs)) if difference else ("-", "-")
+        means.add_row(method.name, _points(method.mean), *paired, f"{method.worst_task:.0%}")
         sizes = (_rounded(value) for value in (method.sizes.actor, method.sizes.multiply_adds, method.sizes.critic))
         seeds, steps = str(len(method.results)), f"{first.total_steps:,}"
         cost.add_row(method.name, seeds, *sizes, steps, duration(sum(walls) / len(walls)))
     # A pipe has no width; 80 columns might break cells.
     terminal = console.stderr()
     wide = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=180)
-    wide.print(reached, cost)
+    wide.print(reached, means, cost)
     console.prose(
-        "Better than: the probability of improvement. Actor and critic: trained parameters at the end. "
+        "Better than: the probability of improvement. Mean success and differences in percentage points, with "
+        "standard errors over runs; runs of one seed are paired. Actor and critic: trained parameters at the end. "
         "Multiply-adds: those of a task's exported policy for one action. These and wall time are means over seeds; "
         "steps are the first seed's."
     )
     for warning in comparison.warnings:
         console.prose(warning)
+
+
+def _points(mean: Mean, sign: str = "") -> str:
+    error = "" if mean.error is None else f" ± {100 * mean.error:.1f}"
+    return f"{100 * mean.value:{sign}.1f}{error}"
 
 
 def _rounded(value: float | None) -> str:
