@@ -99,7 +99,7 @@ class Community(TaskPopulations):
             self.growth,
             stagnant=self._history.stagnant,
             mastered=means >= self.growth.mastery,
-            effective=effective[np.arange(len(elites)), elites],
+            spare=effective[np.arange(len(elites)), elites] < stages,
             stages=np.where(worse, self._replaced.stages(self.layout), stages),
             start_stage=self.start_stage,
             rounds=self.rounds,

@@ -38,10 +38,11 @@ class Growth:
         The stage past which no task grows [O].
     shrink
         Whether a mastered task above its start stage gives one module back if it has fewer effective modules than
-        its stage [O].
+        its stage [O]. Genotypes that keep a record (:class:`~genoevo.community.fitness.Selection`) lose their newest
+        module alone, so there it is that one which the elite must not use.
     unused_patience : >= 1
         Rounds after which a task gives its newest module back if its elite does not use it, for genotypes that keep
-        a record (:class:`~genoevo.community.fitness.Selection`); None for never [O].
+        a record; None for never [O].
 
     """
 
@@ -123,7 +124,8 @@ def stage_changes(
     *,
     stagnant: Ints,
     mastered: Flags,
-    effective: Ints,
+    spare: Flags,
+    unused: Ints | int = 0,
     stages: Ints,
     start_stage: int,
     rounds: int,
@@ -132,19 +134,26 @@ def stage_changes(
 ) -> tuple[list[int], list[int]]:
     """Return the tasks that grow and the tasks that give a module back; every array is (tasks,).
 
-    *stagnant* are the rounds without improvement, *effective* the number of effective modules of the task's elite.
-    Tasks that are *held* keep their stage. If the *budget* for the sum of *stages* has no room for every task that
-    would grow, the tasks without improvement for longest come first.
+    *stagnant* are the rounds without improvement, *unused* those in a row in which the task's elite did not use the
+    newest module. The elite of a *spare* task can do without a module. Tasks that are *held* neither grow nor give a
+    module back for being mastered. If the *budget* for the sum of *stages* has no room for every task that would
+    grow, the tasks without improvement for longest come first. Modules given back make room in the same round.
     """
     insufficient = ~held & ~mastered & (stagnant >= rule.patience)
-    grown = insufficient & (stages < rule.max_modules) & (rounds >= rule.warmup_rounds)
-    shrunk = rule.shrink & ~held & mastered & (effective < stages) & (stages > start_stage)
-    tasks = np.flatnonzero(grown)
+    grows = insufficient & (stages < rule.max_modules) & (rounds >= rule.warmup_rounds)
+    above_start = stages > start_stage
+    overdue = above_start & (unused >= (np.inf if rule.unused_patience is None else rule.unused_patience))
+    shrinks = ~grows & (overdue | rule.shrink & ~held & mastered & spare & above_start)
+    tasks = np.flatnonzero(grows)
     if budget is not None:
-        room = max(budget - int(stages.sum()) + int(shrunk.sum()), 0)
-        longest_first = np.argsort(-stagnant[tasks], kind="stable")
-        tasks = np.sort(tasks[longest_first[:room]])
-    return tasks.tolist(), np.flatnonzero(shrunk).tolist()
+        longest_first = tasks[np.argsort(-stagnant[tasks], kind="stable")]
+        room = budget - int(stages.sum()) + int(shrinks.sum())
+        # A task without room gives back the module that it does not use, which may make room for another.
+        without_room = longest_first[max(room, 0) :]
+        instead = without_room[overdue[without_room]]
+        shrinks[instead] = True
+        tasks = np.sort(longest_first[~shrinks[longest_first]][: max(room + len(instead), 0)])
+    return tasks.tolist(), np.flatnonzero(shrinks).tolist()
 
 
 def resized(

@@ -167,13 +167,12 @@ class RecordCommunity(TaskPopulations):
         places = order % self.size
         self.population = self.population[order.ravel()]
         record.follow(places)
-        used = np.take_along_axis(effective, places, axis=1)
         rejected = rejections(record, self.size, self.selection)
         search = self._search()
         chosen = search.members(self.population, tasks)
         usages = chosen.usage[:, 0]
         self.rounds += 1
-        grown, shrunk = self._stage_changes(used[:, 0], stages, seen, module_budget)
+        grown, shrunk = self._stage_changes(stages, seen, module_budget)
         if not breed:  # nobody will come who tries a new module
             self._history.waiting[:] = False
         if breed and self.candidates.children:
@@ -233,32 +232,25 @@ class RecordCommunity(TaskPopulations):
     def _archive_child(self, parents: Population) -> Population:
         return children(parents, self.reproduction, self.layout, self.weights, self.rng)
 
-    def _stage_changes(
-        self, used: Ints, stages: Ints, seen: Flags, budget: int | None
-    ) -> tuple[list[int], list[int]]:
+    def _stage_changes(self, stages: Ints, seen: Flags, budget: int | None) -> tuple[list[int], list[int]]:
         """Add the round to the history of *seen* tasks; return those that grow, and that give a module back."""
         mastered = self.record.task_success.mean >= self.growth.mastery
         shares = output_shares(self.weights(), stages_of(self.population, self.layout))
         newest = shares[np.arange(len(shares)), np.repeat(stages, self.size)].reshape(-1, self.size)
-        self._history.update(
-            self.record, seen, mastered, self.selection.confidence, newest, self.mating.usage_threshold
-        )
+        confidence, threshold = self.selection.confidence, self.mating.usage_threshold
+        self._history.update(self.record, seen, mastered, confidence, newest, threshold)
         grown, shrunk = stage_changes(
             self.growth,
             stagnant=self._history.stagnant,
             mastered=mastered,
-            effective=used,
+            spare=newest[:, 0] <= threshold,
+            unused=self._history.unused,
             stages=stages,
             start_stage=self.start_stage,
             rounds=self.rounds,
             held=self._history.waiting,
             budget=budget,
         )
-        patience = self.growth.unused_patience
-        if patience is not None:
-            unused = (self._history.unused >= patience) & (stages > self.start_stage)
-            unused[grown + shrunk] = False
-            shrunk = sorted(shrunk + np.flatnonzero(unused).tolist())
         self._history.forget(grown, shrunk)
         return grown, shrunk
 

@@ -225,13 +225,27 @@ def test_giving_a_module_back_leaves_the_elites_output_and_record_as_they_are():
     assert one.record.age.tolist() == [[4, 0]]
 
 
-def test_an_elite_that_used_the_module_starts_anew_without_it():
-    rules = impatient(patience=50, shrink=True, mastery=0.7)
-    one = community(stage=1, size=2, growth=rules, candidates=Candidates())
-    with_population(one, [MODULE_2_ALONE] * 2)  # mastered with one of two modules, the newest
+@pytest.mark.parametrize(
+    ("text", "shrunk"), [(MODULE_1_ALONE, [0]), (MODULE_2_ALONE, []), (BOTH_MODULES, [])], ids=["1", "2", "both"]
+)
+def test_a_mastered_task_gives_its_newest_module_back_only_if_the_elite_does_not_use_it(text, shrunk):
+    one = grown_once([text] * 2, unused_patience=None, shrink=True, mastery=0.7)
     add(one, 1.0, times=9)
-    assert one.step().shrunk == [0]
-    assert one.record.age.tolist() == [[0, 0]]
+    assert one.step().shrunk == shrunk
+    assert one.record.age[:, 0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("first_succeeds", "budget", "changes"),
+    [(1.0, 4, ([1], [0])), (0.0, 4, ([1], [0])), (0.0, 5, ([0], [])), (0.0, None, ([0, 1], []))],
+    ids=["mastered", "no room for either", "room for one", "no budget"],
+)
+def test_a_module_given_back_makes_room_in_the_same_round(first_succeeds, budget, changes):
+    rules = impatient(patience=2, unused_patience=3, mastery=0.5)
+    one = community(2, stage=1, size=2, growth=rules, candidates=Candidates())
+    with_population(one, [MODULE_1_ALONE] * 2 + [MODULE_2_ALONE] * 2)
+    done = play(one, [[[first_succeeds], [0.0]]] * 3, [7.0], module_budget=budget)
+    assert [(each.grown, each.shrunk) for each in done] == [([], []), ([], []), changes]
 
 
 def test_after_giving_back_a_task_has_its_patience_to_grow_anew():
