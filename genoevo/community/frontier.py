@@ -75,12 +75,16 @@ class Archive:
         counts.
     prices : float64
         (tasks, places): the price of each settled genotype; NaN for others.
+    turns : int64
+        (tasks, places): the number, within its task, of the last trial whose parent each settled genotype was; 0 for
+        others.
 
     """
 
     population: Population
     settled: Flags
     prices: Floats
+    turns: Ints
 
     @classmethod
     def fresh(cls, elites: Population, rule: Frontier) -> Archive:
@@ -88,7 +92,8 @@ class Archive:
         places = rule.size + 1
         rows = np.repeat(np.arange(len(elites)), places)
         shape = len(elites), places
-        return cls(elites.unevaluated()[rows], np.zeros(shape, np.bool_), np.full(shape, np.nan))
+        none = np.zeros(shape, np.int64)
+        return cls(elites.unevaluated()[rows], np.zeros(shape, np.bool_), np.full(shape, np.nan), none)
 
     @property
     def places(self) -> int:
@@ -136,7 +141,8 @@ class Archive:
         # The places of the archive, and behind them that of the elite: their columns of the record.
         columns = np.append(np.arange(first, first + places), 0)
         rows = np.tile(np.arange(record.age.shape[1]), (tasks, 1))
-        everything = Population.concatenate([self.population, elites.unevaluated()])
+        elites = elites.unevaluated()
+        everything = Population.concatenate([self.population, elites])
         sources = np.arange(tasks * places).reshape(tasks, places)
         changed = []
         for task in ready.tolist():
@@ -150,36 +156,40 @@ class Archive:
             kept = len(chosen)
             self.settled[task] = np.arange(places) < kept
             self.prices[task] = np.append(prices, np.full(places - kept, np.nan))
+            self.turns[task] = np.append(np.append(self.turns[task], 0)[chosen], np.zeros(places - kept, np.int64))
             rows[task, first:] = np.append(columns[chosen], np.full(places - kept, -1))
             sources[task] = own[chosen + [chosen[0]] * (places - kept)]
         self.population = everything[sources.ravel()]
-        self._put_on_trial(ready, routes, child, record)
+        self._put_on_trial(ready, elites, routes, child)
         record.follow(rows)
         return changed
 
     def _put_on_trial(
-        self, tasks: Ints, routes: Routes, child: Callable[[Population], Population], record: FitnessRecord
+        self, tasks: Ints, elites: Population, routes: Routes, child: Callable[[Population], Population]
     ) -> None:
         """Put a child of a settled genotype of each of *tasks* on trial, of a new route if one is found."""
-        # Parents take turns with the age of the task's record: no draw decides who is next.
-        count = self.settled[tasks].sum(axis=1)
-        parents = tasks * self.places + record.age[tasks].sum(axis=1) % count
+        # Parents take turns: next is who has not been one for longest, and the cheapest of those.
+        turns = self.turns[tasks]
+        places = np.where(self.settled[tasks], turns, np.iinfo(np.int64).max).argmin(axis=1)
+        self.turns[tasks, places] = turns.max(axis=1) + 1
+        parents = tasks * self.places + places
         for _ in range(_ATTEMPTS):
             trials = tasks * self.places + self.places - 1
             self.population = self.population.replaced(trials, child(self.population[parents]))
-            again = np.array([self._is_known(int(task), routes) for task in tasks])
+            again = np.array([self._is_known(int(task), elites, routes) for task in tasks])
             tasks, parents = tasks[again], parents[again]
             if not len(tasks):
                 return
 
-    def _is_known(self, task: int, routes: Routes) -> bool:
-        """Return whether the route on trial is that of a settled genotype."""
-        *settled, trial = routes(self.population[task * self.places : (task + 1) * self.places])
-        return trial in settled
+    def _is_known(self, task: int, elites: Population, routes: Routes) -> bool:
+        """Return whether the route on trial is that of a settled genotype or of the task's elite."""
+        own = self.population[task * self.places : (task + 1) * self.places]
+        *known, trial = routes(Population.concatenate([elites[task : task + 1], own]))
+        return trial in known
 
     def as_state(self) -> State:
         """Return the archives as arrays."""
-        arrays = {"settled": self.settled.copy(), "prices": self.prices.copy()}
+        arrays = {name: getattr(self, name).copy() for name in ("settled", "prices", "turns")}
         return {"population": population_state(self.population), **arrays}
 
     @classmethod
@@ -189,11 +199,15 @@ class Archive:
         population = population_from_state(state["population"])
         settled: Any = check_array("settled", state["settled"], np.bool_, (tasks, rule.size + 1))
         check_whole("genotypes of the frontier", len(population), settled.size, settled.size)
-        unknown = np.full(settled.shape, np.nan)  # in states written before archives kept prices
+        # States may have been written before archives kept prices and turns.
+        unknown, none = np.full(settled.shape, np.nan), np.zeros(settled.shape, np.int64)
         prices: Any = check_array("prices", state.get("prices", unknown), np.float64, settled.shape)
         if np.isinf(prices).any():
             raise ValueError("a price of the frontier is infinite")
-        return cls(population, settled, prices)
+        turns: Any = check_array("turns", state.get("turns", none), np.int64, settled.shape)
+        if (turns < 0).any():
+            raise ValueError("turns of the frontier must be at least 0")
+        return cls(population, settled, prices, turns)
 
 
 def children(

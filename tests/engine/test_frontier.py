@@ -10,7 +10,7 @@ from genoevo.community.frontier import Archive
 from genoevo.decode import decode_population, stages_of
 from genoevo.operators.routes import route_keys
 from genoevo.state import load, population_state, save
-from tests.engine.communities import INPUT_ALONE, LAYOUT, MODULE_1_ALONE, MODULE_2_ALONE
+from tests.engine.communities import BOTH_MODULES, INPUT_ALONE, LAYOUT, MODULE_1_ALONE, MODULE_2_ALONE
 
 SPARSE = Decoding(kind="sparse")
 RULE = Frontier(size=2, trial_rounds=1)
@@ -21,8 +21,8 @@ def _routes(population):
 
 
 def _price(population):
-    """Modules in the genotype's text: 0, 1 and 2 for the three genotypes of the tests."""
-    known = [INPUT_ALONE, MODULE_1_ALONE, MODULE_2_ALONE]
+    """From 0 to 3 for the four genotypes of the tests."""
+    known = [INPUT_ALONE, MODULE_1_ALONE, MODULE_2_ALONE, BOTH_MODULES]
     return np.array([known.index(str(genotype)) for genotype in population], float)
 
 
@@ -31,7 +31,10 @@ def _population(*texts):
 
 
 def _archive(texts, settled):
-    return Archive(_population(*texts), np.array([settled]), np.where([settled], [[1.0, 2.0, 0.0]], np.nan))
+    archive = Archive.fresh(_population(texts[0]), RULE)
+    archive.population, archive.settled = _population(*texts), np.array([settled])
+    archive.prices = np.where([settled], [[1.0, 2.0, 0.0]], np.nan)
+    return archive
 
 
 def _record(successes, age=1):
@@ -106,6 +109,33 @@ def test_if_every_child_is_known_the_last_one_is_tried():
     assert str(archive.population[2]) == MODULE_1_ALONE
 
 
+def test_a_child_of_the_elites_route_is_bred_again():
+    # The elite is the worst and the dearest, so it does not settle.
+    archive = _archive([INPUT_ALONE, MODULE_1_ALONE, INPUT_ALONE], [True, True, False])
+    offers = [MODULE_2_ALONE, BOTH_MODULES]
+    record = _record([0.0, 0.0, 0.9, 0.5, 0.0])
+    _update(archive, record, elite=MODULE_2_ALONE, child=lambda parents: _population(offers.pop(0)))
+    assert [str(genotype) for genotype in archive.population] == [INPUT_ALONE, MODULE_1_ALONE, BOTH_MODULES]
+
+
+@pytest.mark.parametrize("age", [1, 2, 3])
+def test_settled_genotypes_take_turns_as_parents_of_trials(age):
+    archive = _archive([INPUT_ALONE, MODULE_1_ALONE, MODULE_2_ALONE], [True, True, False])
+    parents = []
+    for _ in range(4):
+        record = _record([0.0, 0.0, 0.5, 0.9, 0.0], age=age)  # both stay
+        _update(archive, record, child=lambda given: parents.append(str(given[0])) or _population(BOTH_MODULES))
+    assert parents == [INPUT_ALONE, MODULE_1_ALONE] * 2
+
+
+def test_a_genotype_that_has_just_settled_is_the_next_parent_and_the_others_keep_their_turns():
+    archive = _archive([MODULE_1_ALONE, MODULE_2_ALONE, INPUT_ALONE], [True, True, False])
+    archive.turns[0] = [3, 4, 0]
+    _update(archive, _record([0.0, 0.0, 0.9, 0.0, 0.5]))
+    assert [str(archive.population[place]) for place in range(2)] == [INPUT_ALONE, MODULE_1_ALONE]
+    assert archive.turns.tolist() == [[4, 3, 0]]
+
+
 def _community(**settings):
     rules = {"selection": Selection(rule="record"), "decoding": SPARSE, "frontier": RULE, **settings}
     return RecordCommunity(StagedLayout(2), ["a", "b"], seed=1, **rules)
@@ -145,11 +175,11 @@ def test_a_community_with_frontiers_goes_on_bit_for_bit(tmp_path):
     assert np.array_equal(one.record.successes, other.record.successes)
 
 
-def test_a_state_without_prices_is_read_and_the_next_trial_finds_them():
+def test_a_state_without_prices_and_turns_is_read_and_the_next_trial_finds_them():
     one = _community()
     _play(one, 9)
     state = one.state_dict()
-    del state["archive"]["prices"]
+    del state["archive"]["prices"], state["archive"]["turns"]
     other = RecordCommunity.from_state(state)
     assert np.isnan(other.archive.prices).all()
     _play(other, 2)
@@ -162,6 +192,8 @@ def test_a_state_without_prices_is_read_and_the_next_trial_finds_them():
         ("prices", np.zeros((2, 2)), r"prices must be of shape \(2, 3\)"),
         ("prices", np.full((2, 3), np.inf), "a price of the frontier is infinite"),
         ("settled", np.zeros((2, 3)), "settled must be an array of bool"),
+        ("turns", np.zeros((2, 3)), "turns must be an array of int64"),
+        ("turns", np.full((2, 3), -1), "turns of the frontier must be at least 0"),
     ],
 )
 def test_an_archive_that_does_not_fit_is_refused_by_name(name, value, message):
