@@ -10,7 +10,9 @@ from genoevo_mega.agents.replay import Replay
 from genoevo_mega.envs.transition import Transition
 from genoevo_mega.evolution.genotype_store import routing_weights
 from genoevo_mega.evolution.round_records import rank_correlation
+from genoevo_mega.experiments import runs
 from genoevo_mega.networks import Routing
+from genoevo_mega.training.errors import DivergedError
 from genoevo_mega.training.evolving import judge, recent_observations
 from tests.mega.records import begun, train
 
@@ -125,6 +127,7 @@ def rng():
 )
 def test_without_a_use_for_it_there_is_no_judge_and_nothing_is_drawn(tmp_path, settings):
     trainer = train(tmp_path / "run", settings, until=120)
+    assert trainer.state.evolver.surrogate is None
     assert judge(trainer.state, trainer.config) is None
     fresh = begun(tmp_path / "other", settings)
     streams = [each.state.rngs["surrogate"].bit_generator.state for each in (trainer, fresh)]
@@ -160,6 +163,19 @@ def test_modular_critics_judge_with_the_routing_that_they_are_trained_with(tmp_p
     judge(state, trainer.config)(*candidates(state.evolver))
     routings = {"elite": state.evolver.elite_routing(), "uniform": state.evolver.critic_routing(None)}
     assert torch.equal(used[0].output, routings[expected].output)
+
+
+def test_values_that_are_not_finite_end_the_run_in_one_line_and_leave_the_checkpoint(tmp_path):
+    trainer = train(tmp_path / "run", until=200)
+    digest, steps = runs.info(tmp_path / "run")["digest"], trainer.state.steps
+    trainer = runs.resume(tmp_path / "run")
+    with torch.no_grad():
+        trainer.state.agent.critics.core.flat.fill_(torch.nan)
+    with pytest.raises(DivergedError, match=r"values of the critics are no longer finite at step \d+: ") as ended:
+        trainer.run(400)
+    assert "\n" not in str(ended.value)
+    assert trainer.state.steps > steps
+    assert runs.info(tmp_path / "run")["digest"] == digest
 
 
 # --- does it predict later episodes?

@@ -8,6 +8,8 @@ next one finishes it, so it counts for neither.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,7 +27,7 @@ from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
 from genoevo_mega.evolution.places import Places
 from genoevo_mega.evolution.relaxed_codes import RelaxedCodes
 from genoevo_mega.evolution.round_records import frontier, genealogy, selection
-from genoevo_mega.evolution.surrogate import Surrogate, Values
+from genoevo_mega.evolution.surrogate import MakeJudge, Surrogate
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints, restore_array
 
@@ -195,14 +197,11 @@ class Evolver:
         return self.community.growth.unused_patience is not None
 
     @property
-    def wants_surrogate(self) -> bool:
-        """Whether candidates are judged by a critic."""
+    def surrogate(self) -> MakeJudge | None:
+        """What makes a judge of candidates by the values of their actions; None if candidates are not judged."""
         community = self.community
-        return isinstance(community, RecordCommunity) and community.wants_judge and self._breed
-
-    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
-        """Return a judge of candidates by *values* of their actions for *observations* (tasks, states, size)."""
-        return Surrogate(self._store, observations, values)
+        wanted = isinstance(community, RecordCommunity) and community.wants_judge and self._breed
+        return partial(Surrogate, self._store) if wanted else None
 
     def _write_back(self) -> Ints:
         """Write the relaxed codes into the bits; return the changed genes of each genotype, (tasks, size)."""

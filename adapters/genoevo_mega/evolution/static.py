@@ -12,7 +12,6 @@ from genoevo_mega.config.evolution import Genotypes
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.outcome import EpisodeStatistics, RoundResult
-from genoevo_mega.evolution.surrogate import Values
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints
 from genoevo_runs.errors import abbreviated
@@ -80,11 +79,8 @@ class StaticStructure:
         """Whether every task has had as many episodes as all genotypes of a MEGA population would take."""
         return bool(self.statistics.episodes.min() >= self._episodes_due)
 
-    wants_surrogate = drops_modules = False
-
-    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
-        """Do not call: there are no candidates."""
-        raise NotImplementedError
+    drops_modules = False
+    surrogate = None  # there are no candidates
 
     def end_round(self, under_way: Flags | None = None, judge: Judge | None = None) -> RoundResult:
         """End a round; the score is the success rate. Episodes under way count in the next round."""

@@ -16,7 +16,7 @@ from genoevo.state import State
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.evolution.outcome import RoundResult
-from genoevo_mega.evolution.surrogate import Values
+from genoevo_mega.evolution.surrogate import MakeJudge
 from genoevo_mega.networks import Routing
 from genoevo_runs.arrays import Arrays, Flags, Ints
 
@@ -70,11 +70,8 @@ class Structure(Protocol):
         """Whether the pool gives modules back that no task has any more."""
 
     @property
-    def wants_surrogate(self) -> bool:
-        """Whether :meth:`end_round` reads its judge."""
-
-    def surrogate(self, observations: torch.Tensor, values: Values) -> Judge:
-        """Return a judge of candidates by *values* of their actions for *observations* (tasks, states, size)."""
+    def surrogate(self) -> MakeJudge | None:
+        """What makes the judge that :meth:`end_round` reads; None if it reads none."""
 
     def acting_routing(self) -> Routing:
         """Return the routing of the genotypes that act in the present episodes."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from genoevo.community.candidates import Judge
 from genoevo.population import Population
 from genoevo_mega.evolution.genotype_store import GenotypeStore
 from genoevo_mega.networks import Routing
@@ -18,6 +19,8 @@ from genoevo_runs.arrays import Doubles, Ints
 
 Values = Callable[[Tensor, Routing], Tensor]
 """Values (tasks, n) of the greedy actions for observations (tasks, n, size), with a routing for them."""
+MakeJudge = Callable[[Tensor, Values], Judge]
+"""Returns a judge of candidates by values of their actions for observations (tasks, states, size)."""
 
 
 class Surrogate:

@@ -9,6 +9,8 @@ from torch import Tensor
 from genoevo.community.candidates import Judge
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.config.run import Config
+from genoevo_mega.networks import Routing
+from genoevo_mega.training.errors import diverged
 from genoevo_mega.training.state import TrainingState
 
 
@@ -16,14 +18,22 @@ def judge(state: TrainingState, config: Config) -> Judge | None:
     """Return a judge that scores candidates by the critics' values on recent states, or None if none is wanted.
 
     Modular critics have the routing that they are trained with beside the elites. States come from the newest quarter
-    of the replay.
+    of the replay. The judge raises DivergedError if a value is not finite.
     """
     evolver, agent, count = state.evolver, state.agent, config.genotypes.surrogate_states
-    if not evolver.wants_surrogate or not state.replay.ready(0):
+    make = evolver.surrogate
+    if make is None or not state.replay.ready(0):
         return None
     observations = recent_observations(state.replay, count, state.rngs["surrogate"])
     of_critics = evolver.critic_routing(evolver.elite_routing())
-    return evolver.surrogate(observations, lambda rows, routing: agent.values(rows, routing, of_critics))
+
+    def values(rows: Tensor, routing: Routing) -> Tensor:
+        found = agent.values(rows, routing, of_critics)
+        if not found.isfinite().all():
+            raise diverged("values of the critics", state.steps, "they cannot judge candidates")
+        return found
+
+    return make(observations, values)
 
 
 def recent_observations(replay: Replay, count: int, rng: np.random.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training.clock import training_clock
-from genoevo_mega.training.errors import DivergedError
+from genoevo_mega.training.errors import diverged
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
@@ -76,11 +76,8 @@ class TrainingState:
     def check_gradients(self, limit: int) -> None:
         """Raise DivergedError if *limit* or more updates since the last round had gradients that were not finite."""
         if (skipped := self.losses.skipped) >= limit:
-            raise DivergedError(
-                f"gradients are no longer finite at step {self.steps}: {skipped} updates since the last round made "
-                f"no step, sac.max_skipped is {limit}; the last checkpoint is as it was. "
-                "A lower sac.learning_rate or sac.reward_scale may help"
-            )
+            made = f"{skipped} updates since the last round made no step, sac.max_skipped is {limit}"
+            raise diverged("gradients", self.steps, made)
 
     def take_masked(self) -> list[int] | None:
         """Add the updates since the last round that left each task out to ``masked``, and return them."""

@@ -84,9 +84,9 @@ class Trainer:
     def run(self, steps: int) -> bool:
         """Train until *steps* environment steps or the end of the time budget; False if it was stopped before.
 
-        Either way the state is saved. Raises DivergedError if gradients are no longer finite, RolloutError if
-        rollouts fail more often than ``faults.limit`` allows, StorageError if the directory cannot be written. The
-        last checkpoint is intact after any of them.
+        Either way the state is saved. Raises DivergedError if gradients or values are no longer finite,
+        RolloutError if rollouts fail more often than ``faults.limit`` allows, StorageError if the directory cannot be
+        written. The last checkpoint is intact after any of them.
         """
         config, state = self.config, self.state
         deadline = time.monotonic() + 60 * (config.schedule.time_limit_minutes or math.inf)
