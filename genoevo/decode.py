@@ -7,7 +7,7 @@ kinds of decoding make weights of exactly 0, so that a genotype can leave module
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Literal, TypeVar, get_args
 
@@ -22,6 +22,7 @@ from genoevo.layout import Layout, StagedLayout
 from genoevo.population import Population
 
 T = TypeVar("T", bound=np.generic)
+Weights = TypeVar("Weights", Floats, Flags)  # of weights, or whether they are above 0
 Kind = Literal["dense", "sparse", "gates"]
 
 OFFSET = 0.99
@@ -262,15 +263,33 @@ def reached_modules(weights: Floats, stages: Ints) -> Flags:
     return _over_paths(weights > 0, stages)[:, 1:]
 
 
-def _over_paths(weights: npt.NDArray[T], stages: Ints) -> npt.NDArray[T]:
-    # Of bool, a sum is an "or" and a product an "and".
+def _over_paths(weights: Weights, stages: Ints) -> Weights:
     most = int(stages.max())
     slices = _gene_slices(StagedLayout(1), most)
     shares = np.zeros((len(weights), most + 1), weights.dtype)
     for stage in np.unique(stages):
         rows = stages == stage
         shares[rows, : stage + 1] = weights[rows, slices[stage - 1]]
-    for module in range(most, 1, -1):
-        # A genotype below this stage has share 0 here, so its output segment is never read as module inputs.
-        shares[:, :module] += shares[:, module, None] * weights[:, slices[module - 2]]
-    return shares
+    # A genotype below a module's stage has share 0 there, so its output segment is never read as module inputs.
+    return over_paths(shares, lambda module: weights[:, slices[module - 2]])
+
+
+def over_paths(output: Weights, inputs: Callable[[int], Weights]) -> Weights:
+    """Return the sum, over all paths from each module to the output, of the products of the weights on the path.
+
+    Parameters
+    ----------
+    output
+        (n, N + 1) the output's weights of h_0 .. h_N; the sums are written to it. Of bool they say whether there is a
+        path: a sum is an "or" and a product an "and".
+    inputs
+        Returns the weights of the inputs h_0 .. h_(k - 1) of module k, (n, k), for k from N down to 2.
+
+    Returns
+    -------
+    *output*, of the same dtype: column k for module k, column 0 for the initial input by paths around module 1.
+
+    """
+    for module in range(output.shape[1] - 1, 1, -1):
+        output[:, :module] += output[:, module, None] * inputs(module)
+    return output

@@ -159,7 +159,7 @@ def test_tasks_with_the_same_module_in_a_slot_share_it(made, density, shared):
 def test_a_module_that_overflows_spoils_the_tasks_that_reach_it_alone():
     network, routing = _network(24, form=("plain", False)), _routing((24,) * TASKS, 0.04)
     before = network(_x(), routing)
-    reached = modular_slots.reached_modules(routing.edges())
+    reached = modular_slots.reached_by_edges(routing.edges())
     module = int(reached.any(axis=0).nonzero()[0][0])
     with torch.no_grad():
         network.pool[module].flat.fill_(torch.nan)

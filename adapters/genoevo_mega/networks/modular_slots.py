@@ -29,7 +29,7 @@ from torch import Tensor
 
 from genoevo_mega.networks.layers import Block, separate, shared
 from genoevo_mega.networks.modular_layers import Form
-from genoevo_mega.networks.routing import Routing, reached_modules
+from genoevo_mega.networks.routing import Routing, reached_by_edges
 from genoevo_runs.arrays import Floats, Ints
 
 _KEPT = 4
@@ -68,7 +68,7 @@ class Slots(NamedTuple):
     def of(cls, routing: Routing, precision: torch.dtype) -> Slots:
         """Return the slots of a routing, with weights in *precision*."""
         edges = routing.edges()
-        reached = reached_modules(edges)
+        reached = reached_by_edges(edges)
         counts = reached.sum(axis=1)
         order = np.argsort(-counts, kind="stable")
         edges, reached, counts = edges[order], reached[order], counts[order]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genoevo.decode import over_paths
 from genoevo_runs.arrays import Flags, Floats
 
 
@@ -78,7 +79,7 @@ class Routing(NamedTuple):
         """
         if self.output.shape[1] != 1:
             return self.stages
-        return tuple(reached_modules(self.edges()).sum(axis=1).tolist())
+        return tuple(reached_by_edges(self.edges()).sum(axis=1).tolist())
 
     @property
     def requires_grad(self) -> bool:
@@ -116,13 +117,10 @@ class Routing(NamedTuple):
             torch.autograd.backward(weights, given)
 
 
-def reached_modules(edges: Floats) -> Flags:
+def reached_by_edges(edges: Floats) -> Flags:
     """Return the modules on a path of weights above 0 to the output, (n, N) bool, from :meth:`Routing.edges`."""
     present = edges > 0
-    reached = present[:, -1].copy()
-    for module in range(edges.shape[1] - 1, 1, -1):
-        reached[:, :module] |= reached[:, module, None] & present[:, module - 1, :module]
-    return reached[:, 1:]
+    return over_paths(present[:, -1].copy(), lambda module: present[:, module - 1, :module])[:, 1:]
 
 
 @functools.cache
