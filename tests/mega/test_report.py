@@ -15,13 +15,14 @@ from genoevo.operators import Reproduction
 from genoevo.operators.reproduction import Origin
 from genoevo_cli.main import cli
 from genoevo_mega.config.run import build_config, preset
-from genoevo_mega.experiments import runs
+from genoevo_mega.experiments import logged, runs
 from genoevo_mega.report.content import data_of, window_starts
 from genoevo_mega.report.genealogy import donations, lines_of_descent
 from genoevo_mega.report.reader import RunReader
 from genoevo_mega.report.structure import clustered, graph_of, shares_of
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_runs.errors import UserError
+from genoevo_runs.manifest import parse
 from genoevo_runs.report.page import embedded, render
 
 EAGER = {
@@ -71,6 +72,34 @@ def test_a_reader_takes_up_what_is_new(copied):
     (copied / "metrics.jsonl").write_bytes(b"".join(lines))
     assert reader.version != version
     assert (before, reader.read().log.rounds) == (3, RunReader(copied).read().log.rounds)
+
+
+def test_a_reader_checks_each_line_once(copied, monkeypatch):
+    seen = []
+    monkeypatch.setattr(logged, "parse", lambda model, content: seen.append(content["step"]) or parse(model, content))
+    reader, paths = RunReader(copied), [copied / name for name in ("metrics.jsonl", "time.jsonl")]
+    reader.read()
+    first = len(seen)
+    reader.read()
+    assert first >= 2 * len(_rounds(copied))
+    assert len(seen) == first
+    for path in paths:
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines, lines[-1]]))
+    reader.read()
+    assert len(seen) == first + 2
+
+
+def test_a_wrong_line_is_refused_at_every_read(copied):
+    reader, path = RunReader(copied), copied / "metrics.jsonl"
+    reader.read()
+    path.write_bytes(path.read_bytes() + b'{"kind": "round", "step": 9}\n')
+    told = []
+    for _ in range(2):
+        with pytest.raises(UserError, match="success: Field required") as refused:
+            reader.read()
+        told.append(str(refused.value))
+    assert told[0] == told[1]
 
 
 def test_a_reader_starts_anew_where_a_resumed_run_has_cut_its_file(copied):

@@ -5,7 +5,7 @@ The files may come from anybody. A field that an earlier version did not write m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -94,32 +94,83 @@ class Times(_Part):
     seconds: dict[Literal[CATEGORIES], Seconds]  # type: ignore[valid-type]
 
 
-def rounds_and_evaluations(
-    path: Path, records: Sequence[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the rounds and the evaluations among the records of the file *path*.
+class MetricsLog:
+    """The rounds and the evaluations in ``metrics.jsonl``, the file *path*, whose records are checked once each.
 
-    CorruptFileError if a field of one is wrong, or if they are not of the same tasks in the same order.
+    Attributes
+    ----------
+    rounds, evaluations
+        The records of each kind so far.
+    lines
+        The number of records so far, those of other kinds included.
+
     """
-    found: dict[str, list[dict[str, Any]]] = {"round": [], "evaluation": []}
-    tasks: list[str] | None = None
-    shape: tuple[int, int] | None = None
-    with files.reading(path):
-        for number, record in enumerate(records, 1):
-            kind = record.get("kind")
-            if kind not in found:
-                continue
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lines = path, 0
+        self.rounds: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self._tasks: list[str] | None = None
+        self._shape: tuple[int, int] | None = None
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the record of the next line.
+
+        CorruptFileError, and nothing is added, if a field is wrong, or if its tasks are not those of the others, in
+        the same order.
+        """
+        kind = record.get("kind")
+        if kind in ("round", "evaluation"):
+            with files.reading(self.path):
+                try:
+                    self._check(kind, record)
+                except ValueError as error:
+                    raise ValueError(f"{kind} in line {self.lines + 1}: {error}") from None
+            (self.rounds if kind == "round" else self.evaluations).append(record)
+        self.lines += 1
+
+    def _check(self, kind: str, record: dict[str, Any]) -> None:
+        read = parse(Round if kind == "round" else Evaluation, record)
+        given = list(read.success if kind == "round" else read.greedy_success)
+        tasks = given if self._tasks is None else self._tasks
+        if not given or given != tasks:
+            raise ValueError(f"its tasks must be {', '.join(tasks)}, got {', '.join(given) or 'none'}")
+        if kind == "round":
+            self._shape = _check_round(read, tasks, self._shape)
+        self._tasks = tasks
+
+
+class TimesLog:
+    """The records in ``time.jsonl``, the file *path*, each checked once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: list[dict[str, Any]] = []
+
+    @property
+    def lines(self) -> int:
+        """The number of records so far."""
+        return len(self.records)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the record of the next line; CorruptFileError, and nothing is added, if a field is wrong."""
+        seconds = {name: value for name, value in record.items() if name != "step"}
+        with files.reading(self.path):
             try:
-                read = parse(Round if kind == "round" else Evaluation, record)
-                given = list(read.success if kind == "round" else read.greedy_success)
-                tasks = given if tasks is None else tasks
-                if not given or given != tasks:
-                    raise ValueError(f"its tasks must be {', '.join(tasks)}, got {', '.join(given) or 'none'}")
-                shape = _check_round(read, tasks, shape) if kind == "round" else shape
+                parse(Times, {"step": record["step"], "seconds": seconds})
             except ValueError as error:
-                raise ValueError(f"{kind} in line {number}: {error}") from None
-            found[kind].append(record)
-    return found["round"], found["evaluation"]
+                raise ValueError(f"line {self.lines + 1}: {error}") from None
+        self.records.append(record)
+
+
+def rounds_and_evaluations(
+    path: Path, records: Iterable[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rounds and the evaluations among the records of the file *path*, checked by :class:`MetricsLog`."""
+    log = MetricsLog(path)
+    for record in records:
+        log.add(record)
+    return log.rounds, log.evaluations
 
 
 def _check_round(read: Round, tasks: list[str], shape: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -145,13 +196,3 @@ def _check_round(read: Round, tasks: list[str], shape: tuple[int, int] | None) -
     if max(survivors) >= size or max(parents, default=-1) >= size * len(tasks):
         raise ValueError(f"genealogy names a genotype that is not one of {size} of {len(tasks)} tasks")
     return shape
-
-
-def check_times(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Raise CorruptFileError if a field of a record of ``time.jsonl``, the file *path*, is wrong."""
-    with files.reading(path):
-        for number, record in enumerate(records, 1):
-            try:
-                parse(Times, {"step": record["step"], "seconds": {k: v for k, v in record.items() if k != "step"}})
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,15 @@ from genoevo import StagedLayout
 from genoevo_mega.config.run import Config
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.history import noted
-from genoevo_mega.experiments.logged import check_times, rounds_and_evaluations
+from genoevo_mega.experiments.logged import MetricsLog, TimesLog
 from genoevo_mega.experiments.selection import SelectionLog
 from genoevo_mega.training import checkpoint
 from genoevo_runs import files
 from genoevo_runs.arrays import Doubles, Ints
 from genoevo_runs.errors import UserError
 from genoevo_runs.metrics import METRICS, TIME, record_of
+
+Checked = TypeVar("Checked", MetricsLog, TimesLog)
 
 
 @dataclass
@@ -96,7 +99,7 @@ class RunReader:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.config = runs.open_config(directory, runs_code=False)
-        self._metrics, self._times = _Lines(directory / METRICS), _Lines(directory / TIME)
+        self._metrics, self._times = _Lines(directory / METRICS, MetricsLog), _Lines(directory / TIME, TimesLog)
         self._info: tuple[str, dict[str, Any] | None] = "", None
 
     @property
@@ -106,9 +109,8 @@ class RunReader:
 
     def read(self) -> LoggedRun:
         """Return the run as it is now; UserError if a file is corrupt."""
-        times = self._times.read()
-        check_times(self._times.path, times)
-        log = _log(self._metrics.path, self._metrics.read(), _by_step(times), self.config.genotypes.precision)
+        times = _by_step(self._times.read().records)
+        log = _log(self._metrics.read(), times, self.config.genotypes.precision)
         command = noted(self.directory, runs.read_origin(self.directory)).command
         name = self.directory.resolve().name
         return LoggedRun(name, self.directory, self.config, command, log, self._read_info())
@@ -125,14 +127,18 @@ class RunReader:
         return self._info[1]
 
 
-@dataclass
-class _Lines:
-    """The JSON lines of a file that another process appends to, and truncates when it resumes."""
+class _Lines(Generic[Checked]):
+    """The JSON lines of a file that another process appends to, and truncates when it resumes; each is checked once.
 
-    path: Path
-    records: list[dict[str, Any]] = field(default_factory=list)
-    offset: int = 0
-    last: bytes = b""
+    *checked* makes the log of the file's records.
+    """
+
+    def __init__(self, path: Path, checked: Callable[[Path], Checked]) -> None:
+        self.path, self._checked = path, checked
+        self._begin()
+
+    def _begin(self) -> None:
+        self.log, self.offset, self.last = self._checked(self.path), 0, b""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -142,37 +148,37 @@ class _Lines:
             return 0, 0
         return status.st_size, status.st_mtime_ns
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return all complete lines; UserError names a line that is not a record."""
+    def read(self) -> Checked:
+        """Return the log of all complete lines; UserError names a line that is not a record, at every call."""
         if not self.path.exists():
-            return []
+            self._begin()
+            return self.log
         with self.path.open("rb") as file:
             file.seek(self.offset - len(self.last))
             if file.read(len(self.last)) != self.last:
-                self.records, self.offset, self.last = [], 0, b""
+                self._begin()
                 file.seek(0)
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # still being written
-                number = len(self.records) + 1
-                self.records.append(record_of(f"{self.path}: line {number}", line))
+                self.log.add(record_of(f"{self.path}: line {self.log.lines + 1}", line))
                 self.offset, self.last = self.offset + len(line), line
-        return self.records
+        return self.log
 
 
 def _by_step(times: list[dict[str, float]]) -> list[dict[str, float]]:
     return list({record["step"]: record for record in times}.values())
 
 
-def _log(path: Path, records: list[dict[str, Any]], times: list[dict[str, float]], precision: int) -> Log:
-    rounds, evaluations = rounds_and_evaluations(path, records)
+def _log(metrics: MetricsLog, times: list[dict[str, float]], precision: int) -> Log:
+    rounds = metrics.rounds
     tasks = list(rounds[0]["success"]) if rounds else []
     elites: dict[str, str] = {}
     frontier: dict[str, list[dict[str, Any]]] = {}
     for record in rounds:
         elites |= record.get("elite", {})
         frontier |= record.get("selection", {}).get("frontier", {})
-    _check_elites(path, elites, tasks, precision)
+    _check_elites(metrics.path, elites, tasks, precision)
     evolves = any("genealogy" in record for record in rounds)
     try:
         genealogy = [record["genealogy"] for record in rounds if evolves]
@@ -190,7 +196,7 @@ def _log(path: Path, records: list[dict[str, Any]], times: list[dict[str, float]
             children=np.array([record["children"] for record in genealogy], np.int64),
             selection=SelectionLog.of_records(rounds),
             frontier=frontier,
-            evaluations=evaluations,
+            evaluations=[*metrics.evaluations],
             times=times,
         )
     except KeyError as error:
