@@ -20,8 +20,8 @@ from genoevo.community.fitness import Estimate, FitnessRecord, Selection
 class RecordRound:
     """The result of one round. Arrays are (tasks, size) and count within a task's evaluated population.
 
-    ``success``, ``advantage``: the record of each genotype. ``age``: rounds with an episode. ``surrogate``: the score
-    without episodes of each in the round before, NaN for none. ``elites`` (tasks,): the elite of each task.
+    ``success``, ``relative_return``: the record of each genotype. ``age``: rounds with an episode. ``surrogate``: the
+    score without episodes of each in the round before, NaN for none. ``elites`` (tasks,): the elite of each task.
     ``rejected``: genotypes that are clearly worse than the elite. ``kept`` (tasks,): the number of genotypes that
     stay. ``overlap``: the mean overlap between the elites of two tasks
     (:func:`~genoevo.community.overlap.mean_overlap`). ``grown``, ``shrunk``: task indices, and ``settled`` those of
@@ -30,7 +30,7 @@ class RecordRound:
     """
 
     success: Estimate
-    advantage: Estimate
+    relative_return: Estimate
     age: Ints
     surrogate: Floats
     effective_modules: Ints

@@ -67,7 +67,7 @@ class FitnessRecord:
 
     Attributes
     ----------
-    episodes, successes, advantages : float64
+    episodes, successes, relative_returns : float64
         (tasks, size): weighted sums over the genotype's episodes: their number, successes, and returns in units of
         the task's own running mean and spread.
     age : int64
@@ -86,7 +86,7 @@ class FitnessRecord:
 
     episodes: Floats
     successes: Floats
-    advantages: Floats
+    relative_returns: Floats
     age: Ints
     surrogate: Floats
     task_episodes: Floats
@@ -103,7 +103,7 @@ class FitnessRecord:
         return cls(
             episodes=np.zeros(each),
             successes=np.zeros(each),
-            advantages=np.zeros(each),
+            relative_returns=np.zeros(each),
             age=np.zeros(each, np.int64),
             surrogate=np.full(each, np.nan),
             task_episodes=np.zeros(tasks),
@@ -126,11 +126,11 @@ class FitnessRecord:
         squared = np.where(first, 0.0, self.squared_spread[tasks])
         deviation = returns - mean
         spread = np.sqrt(squared)
-        advantage = np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 0)
+        relative = np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 0)
         self.episodes[tasks, genotypes] += 1
         self.successes[tasks, genotypes] += success
         # One return far from all others must not decide for good.
-        self.advantages[tasks, genotypes] += np.clip(advantage, -3, 3)
+        self.relative_returns[tasks, genotypes] += np.clip(relative, -3, 3)
         self.task_episodes[tasks] += 1
         self.task_successes[tasks] += success
         self.task_count[tasks] += 1
@@ -160,7 +160,7 @@ class FitnessRecord:
 
     def fade(self, memory: float) -> None:
         """Let *memory* of the weight of all episodes so far remain."""
-        for sums in (self.episodes, self.successes, self.advantages, self.task_episodes, self.task_successes):
+        for sums in (self.episodes, self.successes, self.relative_returns, self.task_episodes, self.task_successes):
             sums *= memory
 
     def follow(self, rows: Ints) -> None:
@@ -169,7 +169,7 @@ class FitnessRecord:
         The others stay.
         """
         new, n = rows < 0, rows.shape[1]
-        for name in ("episodes", "successes", "advantages", "age", "surrogate", "_present"):
+        for name in ("episodes", "successes", "relative_returns", "age", "surrogate", "_present"):
             array = getattr(self, name)
             moved = np.take_along_axis(array, np.maximum(rows, 0), axis=1)
             moved[new] = np.nan if name == "surrogate" else 0
@@ -184,12 +184,12 @@ class FitnessRecord:
         return _rate(self.successes, self.episodes, self.task_success.mean[:, None])
 
     @property
-    def advantage(self) -> Estimate:
+    def relative_return(self) -> Estimate:
         """The mean return of each genotype in units of its task's spread, (tasks, size), shrunk towards 0.
 
         The prior counts as one episode at the task's mean; the spread of single episodes is 1 by construction.
         """
-        return Estimate(self.advantages / (self.episodes + 1), 1 / np.sqrt(self.episodes + 1))
+        return Estimate(self.relative_returns / (self.episodes + 1), 1 / np.sqrt(self.episodes + 1))
 
     @property
     def task_success(self) -> Estimate:
@@ -241,7 +241,7 @@ class FitnessRecord:
             return difference > confidence * our, -difference > confidence * their
 
         by_success, against = decided(self.success)
-        by_return, against_return = decided(self.advantage)
+        by_return, against_return = decided(self.relative_return)
         return by_success | (~against & by_return), against | (~by_success & against_return)
 
     def as_arrays(self) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class FitnessRecord:
 def _check_sums(arrays: dict[str, Any]) -> None:
     """Raise ValueError unless the arrays of a record are what episodes can add up to."""
     unknown = np.isnan(arrays["mean_return"])  # the task had no episode yet
-    for name in ("episodes", "advantages", "task_episodes"):
+    for name in ("episodes", "relative_returns", "task_episodes"):
         _check_record(name, np.isfinite(arrays[name]), "finite")
     for name, most in (("successes", "episodes"), ("task_successes", "task_episodes")):
         # Both sums are rounded alike, so that this holds exactly.

@@ -29,7 +29,7 @@ Price = Callable[[Population], Floats | Ints]
 Routes = Callable[[Population], list[bytes]]
 """Returns a key of the route of each genotype, see :func:`genoevo.operators.routes.route_keys`."""
 _ATTEMPTS = 8  # to find a child of a route that the archive does not have
-_ADVANTAGE = 0.05  # of one spread of return, in units of success rate: it orders genotypes of equal success
+_RETURN = 0.05  # of one spread of return, in units of success rate: it orders genotypes of equal success
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,4 +247,4 @@ def _survivors(
 
 def score(record: FitnessRecord) -> Floats:
     """Return the score of each genotype by its record, (tasks, n): success rate, then return."""
-    return np.asarray(record.success.mean + _ADVANTAGE * record.advantage.mean)
+    return np.asarray(record.success.mean + _RETURN * record.relative_return.mean)

@@ -160,7 +160,9 @@ class RecordCommunity(TaskPopulations):
         effective, stages = self.effective_modules(), self.stages
         seen = record.count_round()
         own = slice(None, self.size)
-        success, advantage = (Estimate(e.mean[:, own], e.error[:, own]) for e in (record.success, record.advantage))
+        success, relative_return = (
+            Estimate(e.mean[:, own], e.error[:, own]) for e in (record.success, record.relative_return)
+        )
         age, surrogate = record.age[:, own], record.surrogate[:, own]
         elites = choose_elites(record, effective, self.selection)
         order = elite_first(elites, self.size)
@@ -190,7 +192,7 @@ class RecordCommunity(TaskPopulations):
         parents = np.where(chosen.parents < 0, -1, order.ravel()[np.maximum(chosen.parents, 0)])
         return RecordRound(
             success=success,
-            advantage=advantage,
+            relative_return=relative_return,
             age=age,
             surrogate=surrogate,
             effective_modules=effective,
@@ -220,7 +222,7 @@ class RecordCommunity(TaskPopulations):
         self.record.surrogate[:, : self.size] = chosen.surrogate
         self.record.surrogate[moved, : self.size] = np.nan
         # A genotype's fitness is its record; the population's own is for readers of the state.
-        means = self.record.success.mean, self.record.advantage.mean
+        means = self.record.success.mean, self.record.relative_return.mean
         known = np.stack([mean[:, : self.size].ravel() for mean in means], axis=1)
         known[(self.record.age[:, : self.size] == 0).ravel()] = np.nan
         self.population = Population(self.population.words, self.population.lengths, known, WEIGHTS)

@@ -17,10 +17,10 @@ def add(record, task, genotype, success, value):
     record.add(np.array([task]), np.array([genotype]), np.array([success]), np.array([float(value)]))
 
 
-def known(successes, episodes, advantages=0.0):
-    """The record of one task whose genotypes have had these episodes; *advantages* are sums. Its own rate is 1/2."""
+def known(successes, episodes, returns=0.0):
+    """The record of one task whose genotypes had these episodes; *returns* are relative sums. Its own rate is 1/2."""
     record = FitnessRecord.fresh(1, len(episodes))
-    record.episodes[0], record.successes[0], record.advantages[0] = episodes, successes, advantages
+    record.episodes[0], record.successes[0], record.relative_returns[0] = episodes, successes, returns
     record.age[0] = np.array(episodes) > 0
     return record
 
@@ -57,47 +57,47 @@ def test_an_estimate_leans_on_the_task_as_by_two_episodes():
     assert record.success.mean[0].tolist() == pytest.approx([(5 + 2 * prior) / 12, (10 + 2 * prior) / 12])
 
 
-def test_an_advantage_is_the_deviation_from_the_tasks_mean_so_far_in_units_of_its_spread():
+def test_a_relative_return_is_the_deviation_from_the_tasks_mean_so_far_in_units_of_its_spread():
     record = FitnessRecord.fresh(1, 3)
     add(record, 0, 0, False, 10)
     add(record, 0, 1, False, 14)  # mean 12, squared spread 4**2 / 2 = 8
     add(record, 0, 2, False, 16)  # 4 above the mean
-    assert record.advantages[0].tolist() == pytest.approx([0, 0, 4 / np.sqrt(8)])
+    assert record.relative_returns[0].tolist() == pytest.approx([0, 0, 4 / np.sqrt(8)])
     assert record.mean_return[0] == pytest.approx(40 / 3)
     assert record.squared_spread[0] == pytest.approx(8 + (16 - 8) / 3)
 
 
-def test_the_mean_advantage_is_shrunk_by_one_episode_at_the_tasks_mean():
-    estimate = known([0, 0], [0, 3], [0, 1.5]).advantage
+def test_the_mean_relative_return_is_shrunk_by_one_episode_at_the_tasks_mean():
+    estimate = known([0, 0], [0, 3], [0, 1.5]).relative_return
     assert estimate.mean[0].tolist() == [0, 1.5 / 4]
     assert estimate.error[0].tolist() == [1, 1 / 2]
 
 
-@pytest.mark.parametrize(("value", "advantage"), [(1e6, 3), (-1e6, -3)])
-def test_one_return_far_from_all_others_counts_as_three_spreads(value, advantage):
+@pytest.mark.parametrize(("value", "relative_return"), [(1e6, 3), (-1e6, -3)])
+def test_one_return_far_from_all_others_counts_as_three_spreads(value, relative_return):
     record = FitnessRecord.fresh(1, 2)
     for ordinary in (0, 1, 0, 1):
         add(record, 0, 0, False, ordinary)
     add(record, 0, 1, False, value)
-    assert record.advantages[0, 1] == advantage
+    assert record.relative_returns[0, 1] == relative_return
 
 
-def test_equal_returns_are_no_advantage():
+def test_equal_returns_have_a_relative_return_of_0():
     record = FitnessRecord.fresh(1, 2)
     for genotype in (0, 1, 0, 1):
         add(record, 0, genotype, False, 0.1)
-    assert record.advantages.tolist() == [[0, 0]]
+    assert record.relative_returns.tolist() == [[0, 0]]
 
 
 @given(scale=st.sampled_from([2.0**-20, 1.0, 2.0**20]), shift=st.sampled_from([-4096.0, 0.0, 4096.0]))
-def test_advantages_do_not_depend_on_the_unit_of_returns(scale, shift):
+def test_relative_returns_do_not_depend_on_the_unit_of_returns(scale, shift):
     records, values = [], np.random.default_rng(3).integers(-9, 9, 24)
     for unit in (lambda v: v, lambda v: scale * (v + shift)):
         record = FitnessRecord.fresh(1, 3)
         for number, value in enumerate(values):
             add(record, 0, number % 3, False, unit(value))
         records.append(record)
-    np.testing.assert_allclose(records[0].advantages, records[1].advantages, rtol=1e-9)
+    np.testing.assert_allclose(records[0].relative_returns, records[1].relative_returns, rtol=1e-9)
 
 
 def test_the_spread_follows_returns_that_rise_with_training():
@@ -119,12 +119,12 @@ class Written:
         self.mean, self.squared = None, 0.0
 
     def add(self, genotype, success, value):
-        advantage = 0.0
+        relative_return = 0.0
         if self.mean is None:
             self.mean = value
         if self.squared > 0:
-            advantage = min(max((value - self.mean) / self.squared**0.5, -3), 3)
-        self.genotypes[genotype].append([1.0, success, advantage])
+            relative_return = min(max((value - self.mean) / self.squared**0.5, -3), 3)
+        self.genotypes[genotype].append([1.0, success, relative_return])
         self.task.append([1.0, success])
         self.count += 1
         share = 1 / min(self.count, 20)
@@ -162,7 +162,7 @@ def test_a_record_is_what_lists_of_weighted_episodes_add_up_to(rounds, memory):
         written.end_round(memory, rows)
         np.testing.assert_allclose(record.episodes[1], [sum(e[0] for e in one) for one in written.genotypes])
         np.testing.assert_allclose(record.successes[1], written.sums(1), atol=1e-12)
-        np.testing.assert_allclose(record.advantages[1], written.sums(2), atol=1e-9)
+        np.testing.assert_allclose(record.relative_returns[1], written.sums(2), atol=1e-9)
         np.testing.assert_allclose(record.task_episodes[1], sum(weight for weight, _ in written.task))
         np.testing.assert_allclose(record.task_successes[1], sum(w * s for w, s in written.task), atol=1e-12)
         assert record.age[1].tolist() == written.age
@@ -254,7 +254,7 @@ def test_success_goes_before_return():
 
 
 def test_between_equal_success_the_return_decides():
-    record = known([5, 5], [10, 10], [0, 8])  # mean advantages 0 and 8 / 11, error of each 0.30
+    record = known([5, 5], [10, 10], [0, 8])  # mean relative returns 0 and 8 / 11, error of each 0.30
     assert better(record, confidence=2)
     assert not better(record, confidence=3)
     assert not better(record, 0, 1, confidence=2)
@@ -427,7 +427,7 @@ def test_a_record_without_one_of_its_arrays_is_refused_by_name(name):
         ("age", np.zeros((2, 2)), "age must be an array of int64, got float64"),
         ("present", [[True] * 2] * 2, "present must be an array of bool, got list"),
         ("episodes", np.full((2, 2), np.inf), "episodes of a fitness record must be finite"),
-        ("advantages", np.full((2, 2), np.nan), "advantages of a fitness record must be finite"),
+        ("relative_returns", np.full((2, 2), np.nan), "relative_returns of a fitness record must be finite"),
         ("successes", np.full((2, 2), 99.0), "successes of a fitness record must be from 0 to episodes"),
         ("successes", np.full((2, 2), -1.0), "successes of a fitness record must be from 0 to episodes"),
         ("task_successes", np.full(2, 99.0), "task_successes of a fitness record must be from 0 to task_episodes"),

@@ -61,7 +61,7 @@ def test_the_elite_comes_first_with_its_record_and_fitness():
     assert done.survived.tolist() == [False, False]
     assert strings(one.population) == [before[i] for i in (2, 0, 1, 5, 3, 4)]
     assert one.record.successes[:, 0].tolist() == pytest.approx([5 * 0.95] * 2)
-    assert one.population.fitness[0].tolist() == [done.success.mean[0, 2], done.advantage.mean[0, 2]]
+    assert one.population.fitness[0].tolist() == [done.success.mean[0, 2], done.relative_return.mean[0, 2]]
 
 
 def test_a_round_tells_the_record_as_it_was_when_it_judged():

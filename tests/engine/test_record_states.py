@@ -139,7 +139,12 @@ def changed(part, name, value):
         ("growth", "max_modules", 3, r"stage [4-9] is above max_modules \(3\)"),
         ("growth", "unused_patience", 0, "unused_patience must be at least 1, got 0"),
         ("record", "episodes", np.zeros((3, 2)), r"episodes must be of shape \(3, 6\), got \(3, 2\)"),
-        ("record", "advantages", np.full((3, 6), np.nan), "advantages of a fitness record must be finite"),
+        (
+            "record",
+            "relative_returns",
+            np.full((3, 6), np.nan),
+            "relative_returns of a fitness record must be finite",
+        ),
         ("record", "age", np.zeros((3, 5), int), r"age must be of shape \(3, 6\), got \(3, 5\)"),
         ("frontier", "size", 1, "size must be 0 or at least 2, got 1"),
         ("frontier", "size", 3, r"settled must be of shape \(3, 4\), got \(3, 3\)"),

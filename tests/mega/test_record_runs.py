@@ -95,7 +95,7 @@ def test_every_variant_is_resumed_exactly(tmp_path, settings):
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("record", "advantages"), ("archive", "prices"), ("population", "fitness")]
+    ("part", "name"), [("record", "relative_returns"), ("archive", "prices"), ("population", "fitness")]
 )
 def test_the_digest_of_a_run_covers_records_and_frontiers(tmp_path, part, name):
     train(tmp_path / "run", OTHERS["frontier"], until=200)

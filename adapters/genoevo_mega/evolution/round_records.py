@@ -32,7 +32,7 @@ def selection(
     elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
     rank correlation within tasks of the scores without episodes and the returns of this round, which came after them
     (null without), and ``genotypes``: by task lists with an entry for each genotype, the former elite first:
-    ``success``, ``error`` (its standard error), ``advantage``, ``age``, ``surrogate`` (only if candidates were
+    ``success``, ``error`` (its standard error), ``relative_return``, ``age``, ``surrogate`` (only if candidates were
     judged), ``rejected``, and ``round_success`` and ``round_return``, the means of the round's own episodes.
     """
     found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
@@ -44,7 +44,7 @@ def selection(
     columns: dict[str, Any] = {
         "success": done.success.mean.round(4),
         "error": done.success.error.round(4),
-        "advantage": done.advantage.mean.round(4),
+        "relative_return": done.relative_return.mean.round(4),
         "age": done.age,
         "rejected": done.rejected,
         "round_success": performance.round(4),
