@@ -3,9 +3,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from genoevo import Community, Evolution
+from genoevo.community import RecordCommunity
 from genoevo.state import VERSION, load
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -25,11 +27,12 @@ def test_a_file_of_every_version_is_read_and_goes_on_to_the_same_bits(write, nam
     assert write.gone_on(FIXTURES / name) == EXPECTED[name]
 
 
-def test_every_version_of_both_kinds_has_a_fixture_that_is_tested():
+def test_every_version_of_every_kind_has_a_fixture_that_is_tested():
     files = {path.name for path in FIXTURES.glob("*.npz")}
     assert files == set(EXPECTED)
     found = {re.match(r"(\w+)-v(\d+)", name).groups() for name in files}
-    assert found == {(kind, str(v)) for kind in ("evolution", "community") for v in range(1, VERSION + 1)}
+    first = {"evolution": 1, "community": 1, "record_community": 2}  # there were no records before
+    assert found == {(kind, str(v)) for kind, earliest in first.items() for v in range(earliest, VERSION + 1)}
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if "-v1" in name])
@@ -54,3 +57,14 @@ def test_the_first_layout_keeps_what_it_knew():
 def test_a_community_of_the_first_layout_keeps_what_it_knew():
     community = Community.from_state(load(FIXTURES / "community-v1-first.npz"))
     assert (community.rounds, community.tasks, community.stages.tolist()) == (4, ["reach", "push"], [3, 3])
+
+
+def test_a_community_with_records_keeps_what_it_knew():
+    community = RecordCommunity.from_state(load(FIXTURES / "record_community-v2.npz"))
+    archive, record = community.archive, community.record
+    assert (community.rounds, community.stages.max() > 3) == (12, True)
+    assert archive.settled[:, :2].all()
+    assert (archive.turns[:, :2].max(axis=1) > 1).all()
+    assert (record.age[:, : community.size] > 0).any(axis=1).all()
+    assert record.as_arrays()["present"][:, : community.size].all()  # the round's episodes
+    assert not np.isnan(record.surrogate[:, : community.size]).all()

@@ -75,11 +75,18 @@ def _measured_conflict(facts: Facts, run: Training) -> bool:
     return '"conflict"' in facts.values()
 
 
+def _selected(facts: Facts, run: Training) -> bool:
+    size = int(run.settings["genotypes.population_size"])
+    kept = [float(value) for name, value in facts.items() if name.endswith("/selection/kept")]
+    return bool(kept) and min(kept) < size and any("/selection/frontier/" in name for name in facts)
+
+
 CHECKS: dict[str, Callable[[Facts, Training], bool]] = {
     "learnt": _learnt,
     "grew": _grew,
     "masked": _masked,
     "measured conflict": _measured_conflict,
+    "selected by record": _selected,
 }
 
 
@@ -131,6 +138,22 @@ GROWTH = {
 MEGA = {**SYNTHETIC, **GROWTH}
 HYBRID = {"genotypes.hybrid_rate": 0.5}
 MASKED = {"sac.mask_loss_above": 4.0}
+RECORD = {
+    "selection.rule": "record",
+    "genotypes.population_size": 3,
+    "genotypes.start": "sparse",
+    "genotypes.shared_goals": True,
+    "decoding.kind": "sparse",
+    "candidates.children": 6,
+    "candidates.first_generations": 2,
+    "candidates.surrogate": 1.0,
+    "candidates.inertia": 0.2,
+    "frontier.size": 2,
+    "frontier.trial_rounds": 1,
+    "critic.kind": "residual",
+    "growth.fill": "explore",
+    "steps": 1000,
+}
 TWO_WORKERS = {"compute.workers": 2}
 TWO_THREADS = {"compute.threads": 2}
 FIXED: dict[str, dict[str, Any]] = {
@@ -188,6 +211,8 @@ TRAININGS = (
     _mega("limits", {"genotypes.module_budget": 12, "genotypes.rollback": 0.2, "growth.fill": "random"}),
     _mega("gymnasium", {"suite": "gymnasium:Pendulum-v1,MountainCarContinuous-v0", "steps": 360}),
     _mega("metaworld", {"suite": "reach-v3,drawer-close-v3", "steps": 360, "evaluation.every": 200, **TWO_WORKERS}),
+    _mega("record", RECORD, "selected by record", quick=True),
+    _mega("record-begun", RECORD, "selected by record", how="begun"),
     _mega("changing", {"suite": "point,car-change", "environment.change_at": 300, "steps": 360}),
     Training("mega-unbred", {**SYNTHETIC, "genotypes.evolve": False}),
     _mega("stopped", {**HYBRID, "steps": 1000}, how="stopped", quick=True),

@@ -170,6 +170,15 @@ def test_a_run_in_which_nothing_grew_proves_nothing():
     assert run.unproved({"info/updates": "500", "metrics/lines": "9", "info/pool_size": "5"}) == []
 
 
+def test_a_run_by_record_in_which_no_genotype_was_replaced_or_settled_proves_nothing():
+    run = next(run for run in TRAININGS if run.name == "mega-record")
+    facts = {"info/updates": "500", "metrics/lines": "9", "info/pool_size": "5", "metrics/3/selection/kept": "3.0"}
+    assert run.unproved(facts) == ["selected by record"]
+    replaced = {**facts, "metrics/4/selection/kept": "2.5"}
+    assert run.unproved(replaced) == ["selected by record"]
+    assert run.unproved({**replaced, "metrics/4/selection/frontier/point/count": "1"}) == []
+
+
 @pytest.mark.parametrize(("counts", "unproved"), [((0, 0), ["masked"]), ((500, 500), ["masked"]), ((3, 0), [])])
 def test_a_run_in_which_nothing_or_everything_was_masked_proves_nothing(counts, unproved):
     run = next(run for run in TRAININGS if run.name == "mega-masked")
