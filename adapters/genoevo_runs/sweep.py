@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from genoevo_runs.errors import ConfigError, UserError, nearest
+from genoevo_runs.errors import ConfigError, UserError, abbreviated, nearest
 from genoevo_runs.run_kind import RunKind, Tell, silent
 from genoevo_runs.rundir import is_run
 from genoevo_runs.settings import Count, Settings, comparable, explain, merge, nested, read_config
@@ -37,6 +37,9 @@ from genoevo_runs.user_code import check_allowed
 
 FINISHED = "finished.json"
 """The file that a run's directory holds once the run has reached its end."""
+
+SEED = "seed"
+"""The setting that tells the runs of one method apart."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Values = dict[str, Any]
@@ -65,6 +68,18 @@ class SweepFile(Settings):
     runs: dict[str, Values] = Field(default_factory=dict)
     seeds: Seeds = 5
     scales: dict[str, Scale] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _seeds_are_the_seeds(self) -> SweepFile:
+        for prefix, part in [("", self), *((f"scales.{name}.", scale) for name, scale in self.scales.items())]:
+            runs = {f"runs.{name}": values for name, values in (part.runs or {}).items()}
+            for place, given in {"settings": part.settings, "grid": part.grid or {}, **runs}.items():
+                if SEED in given:
+                    raise ValueError(
+                        f"{prefix}{place}: {SEED} = {abbreviated(given[SEED])}: must be left out; "
+                        "the seeds of all runs are seeds, a number of them or a list"
+                    )
+        return self
 
     def at(self, scale: str | None) -> SweepFile:
         """Return the file at that scale, or unchanged for None; ConfigError if it has no such scale."""
@@ -146,7 +161,7 @@ def plan(kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tel
         for name, settings in _variants(sweep):
             try:
                 given = merge(nested(sweep.settings), nested(settings))
-                config = kind.build_config(kind.preset(sweep.preset), given, {"seed": seed}, tell=lines.append)
+                config = kind.build_config(kind.preset(sweep.preset), given, {SEED: seed}, tell=lines.append)
                 check_allowed(kind.code(config), file)
                 kind.check(config)
             except ConfigError as error:

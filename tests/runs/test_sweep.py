@@ -67,6 +67,24 @@ def test_a_file_without_a_preset_means_the_adapters_default(toy, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({"settings": {"seed": 7}}, "settings: seed = 7"),
+        ({"runs": {"a": {}, "b": {"seed": 7}}}, "runs.b: seed = 7"),
+        ({"grid": {"seed": [1, 2]}}, "grid: seed = list of 2"),
+        ({"scales": {"paper": {"settings": {"seed": 7}}}}, "scales.paper.settings: seed = 7"),
+        ({"scales": {"paper": {"runs": {"a": {"seed": 7}}}}}, "scales.paper.runs.a: seed = 7"),
+    ],
+)
+def test_a_seed_that_seeds_would_override_is_refused(toy, tmp_path, content, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError) as caught:
+        read_sweep(toy, path)
+    assert str(caught.value).startswith(f"{path}: {message}: must be left out; the seeds of all runs are seeds")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
         ({"preset": "shrt"}, "run 'run': preset = 'shrt': must be one of short, long"),
         ({"grid": {"stps": [1]}}, "run 'stps=1': stps is not a setting .did you mean steps"),
         ({"settings": {"scale": 0.0}}, "run 'run': scale = 0.0: must not be 0"),
