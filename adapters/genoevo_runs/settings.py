@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from genoevo_runs import yaml_text
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
+from genoevo_runs.schema import allowed
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
-_LARGEST = 10_000  # values of a config file; there are some 90 settings
+_WORDS = {"yes", "no", "on", "off"}  # truth values in YAML 1.1, words since
 _DEEPEST = 4  # parts of a dotted name
+_OTHER_TYPES = {"tuple_type", "list_type", "too_short", "string_type", "dict_type", "model_type", "dataclass_type"}
+"""The errors, of pydantic, whose messages name types of Python or but one of those that are allowed."""
 _TYPE = re.compile(r"str|int|float|bool|constrained-\w+|list\[.*\]")  # as pydantic names it
 
 
@@ -39,11 +41,14 @@ class Settings(BaseModel):
 
 
 def _refuse_casts(name: str, given: Any, taken: Any) -> None:
-    """Raise ValueError if a value in *given* was made one of another kind in *taken*: ``true`` 1, or ``'3'`` 3."""
+    """Raise ValueError if a value in *given* was made one of another kind in *taken*: ``true`` 1, or ``'3'`` 3.
+
+    A truth value may be written as YAML 1.1 has it, too: ``yes``, ``no``, ``on``, ``off``.
+    """
     kinds = _kind(given), _kind(taken)
-    if kinds[0] != kinds[1] and None not in kinds:
-        hint = "; YAML reads yes, on and true as a truth value" if isinstance(given, bool) else ""
-        raise ValueError(f"{name} = {abbreviated(given)}: must be {kinds[1]}{hint}")
+    word = isinstance(taken, bool) and isinstance(given, str) and given.lower() in _WORDS
+    if kinds[0] != kinds[1] and None not in kinds and not word:
+        raise ValueError(f"{name} = {abbreviated(given)}: must be {kinds[1]}")
     if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
         for one, other in zip(given, taken, strict=False):
             _refuse_casts(name, one, other)
@@ -69,9 +74,12 @@ def comparable(config: BaseModel) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings of a YAML file as nested dicts; ConfigError if it cannot be read."""
+    """Return the settings of a YAML file (:mod:`genoevo_runs.yaml_text`) as nested dicts.
+
+    ConfigError if it cannot be read.
+    """
     try:
-        content = _load_yaml(path.read_text(encoding="utf-8"))
+        content = yaml_text.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from None
     except ValueError as error:
@@ -91,13 +99,9 @@ def parse_setting(text: str) -> dict[str, Any]:
     if not equals or not all(parts) or len(parts) > _DEEPEST:
         raise ConfigError(f"--set {text!r}: must have the form name=value, for example sac.batch_size=64")
     try:
-        parsed: Any = _load_yaml(value)
+        parsed: Any = yaml_text.load(value)
     except ValueError:
         raise ConfigError(f"--set {text!r}: the value {value!r} is not valid YAML") from None
-    # YAML 1.1 reads 3e-4 as text; every setting that is text is a word, so a number is meant.
-    if isinstance(parsed, str):
-        with suppress(ValueError):
-            parsed = float(parsed)
     return nested({name.strip(): parsed})
 
 
@@ -110,36 +114,6 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
             layer = {part: layer}
         layers.append(layer)
     return merge(*layers)
-
-
-def _load_yaml(text: str) -> Any:
-    """Return one document, read by the safe loader; ValueError if *text* is not one.
-
-    Aliases may repeat a part, but not so often that a short text unfolds to a long one.
-    """
-    loader = None
-    try:
-        loader = yaml.SafeLoader(text)
-        document = loader.get_single_node()
-        left, count = [document] if document else [], 0
-        while left:
-            node, count = left.pop(), count + 1
-            if count > _LARGEST:
-                raise ValueError(f"it unfolds to more than {_LARGEST:,} values")
-            if isinstance(node, yaml.MappingNode):
-                left += [part for pair in node.value for part in pair]
-                names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-                if twice := {name for name in names if names.count(name) > 1}:
-                    raise ValueError(f"{min(twice)} is given twice")
-            elif isinstance(node, yaml.SequenceNode):
-                left += node.value
-        return loader.construct_document(document) if document else None
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError, TypeError) as error:
-        # YAMLError, and what Python raises for impossible dates and numbers and for endless nesting.
-        raise ValueError(" ".join(str(error).split())) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
 
 
 def merge(*layers: dict[str, Any]) -> dict[str, Any]:
@@ -158,8 +132,8 @@ def _merge(target: dict[str, Any], layer: dict[str, Any]) -> None:
             target[key] = dict(value) if isinstance(value, dict) else value
 
 
-def explain(error: ValidationError, known: list[str]) -> str:
-    """Return one line on the first error: the setting, its value and what is allowed.
+def explain(error: ValidationError, model: type[BaseModel], known: list[str]) -> str:
+    """Return one line on the first error of *model*: the setting, its value and what is allowed.
 
     An unknown name is answered with the nearest of the *known* ones.
     """
@@ -175,6 +149,8 @@ def explain(error: ValidationError, known: list[str]) -> str:
     if first["type"] == "value_error":  # raised by a validator here, which names the setting and its value
         return f"{name}.{message}" if name else message
     hint = ""
+    if first["type"] in _OTHER_TYPES:
+        message = f"must be {allowed(model, first['loc'])}"
     if first["type"] == "literal_error":
         hint = nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     return f"{name} = {abbreviated(first['input'])}: {message[0].lower()}{message[1:]}{hint}"

@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from genoevo_runs import yaml_text
 from genoevo_runs.errors import ConfigError, UserError, abbreviated, nearest
 from genoevo_runs.run_kind import RunKind, Tell, silent
 from genoevo_runs.rundir import is_run
@@ -126,7 +126,7 @@ def read_sweep(kind: RunKind, path: Path, scale: str | None = None) -> SweepFile
     try:
         return SweepFile.model_validate({"preset": kind.default_preset, **read_config(path)}).at(scale)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, list(SweepFile.model_fields))}") from None
+        raise ConfigError(f"{path}: {explain(error, SweepFile, list(SweepFile.model_fields))}") from None
 
 
 def plan(kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tell = silent) -> list[PlannedRun]:
@@ -176,7 +176,7 @@ def prepare(directory: Path, sweep: SweepFile) -> None:
     """Make the sweep's directory with a copy of its file; UserError if it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(sweep.model_dump(mode="json", exclude={"scales"}), sort_keys=False)
+        text = yaml_text.dump(sweep.model_dump(mode="json", exclude={"scales"}))
         (directory / "sweep.yaml").write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"dir = {str(directory)!r}: cannot be written: {error.strerror}") from None

@@ -72,7 +72,7 @@ class ToyRuns:
         try:
             return Config.model_validate(merge(*layers))
         except ValidationError as error:
-            raise ConfigError(explain(error, list(Config.model_fields))) from None
+            raise ConfigError(explain(error, Config, list(Config.model_fields))) from None
 
     def register_code(self):
         user_code.register("source", "TOY_ALLOW_SOURCE")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from genoevo.community import Candidates, Decoding, Frontier, Growth, Mating, Selection
@@ -22,6 +21,7 @@ from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network
 from genoevo_mega.config.presets import PRESETS
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.config.training import Checkpoints, Compute, Environment, Evaluation, Faults, Schedule
+from genoevo_runs import yaml_text
 from genoevo_runs.errors import ConfigError, abbreviated, nearest
 from genoevo_runs.settings import Count, Settings, explain, flat, merge
 
@@ -113,6 +113,8 @@ class Config(Settings):
                 f"architecture = {abbreviated(self.architecture)}: must be {', '.join(ARCHITECTURES)} or "
                 f"package.module:callable{nearest(self.architecture, list(ARCHITECTURES))}"
             )
+        if twice := [name for name in self.loggers if self.loggers.count(name) > 1]:
+            raise ValueError(f"loggers = {twice[0]!r} twice: each may be named once")
         size = self.match_parameters
         if not (
             size is None or re.fullmatch(r"mega(:[1-9]\d*)?" if isinstance(size, str) else r"[1-9]\d*", str(size))
@@ -192,7 +194,7 @@ def build_config(*layers: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(merge(*layers))
     except ValidationError as error:
-        raise ConfigError(explain(error, setting_names())) from None
+        raise ConfigError(explain(error, Config, setting_names())) from None
     except (OverflowError, RecursionError) as error:
         raise ConfigError(f"settings: {error}") from None
 
@@ -207,7 +209,7 @@ def preset(name: str) -> dict[str, Any]:
 
 def dump_config(config: Config) -> str:
     """Return the resolved config as YAML that :func:`~genoevo_runs.settings.read_config` takes."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return yaml_text.dump(config.model_dump(mode="json"))
 
 
 def setting_names() -> list[str]:
