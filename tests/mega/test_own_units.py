@@ -14,6 +14,7 @@ from genoevo_mega.envs.gymnasium import GymnasiumSuite
 from genoevo_mega.envs.space import TaskSpace, spaces_of
 from genoevo_mega.policies.export import export_tasks
 from genoevo_mega.policies.policy import Policy
+from genoevo_runs.errors import ConfigError
 
 NAMES = ("Pendulum-v1", "Hopper-v5")
 
@@ -159,12 +160,25 @@ class Grid(gymnasium.Env):
         return np.ones((2, 2)), 0.0, False, False, {}
 
 
+class Dials(Grid):
+    """An environment that takes whole numbers."""
+
+    action_space = gymnasium.spaces.Box(np.array([-128, 0], np.int8), np.array([127, 3], np.int8), dtype=np.int8)
+
+
+class Endless(Grid):
+    action_space = gymnasium.spaces.Box(-(2**60), 2**60, (1,), np.int64)
+
+
 @pytest.fixture
 def grid(monkeypatch):
-    monkeypatch.setitem(sys.modules, "grid_module", SimpleNamespace(Grid=Grid))
-    gymnasium.register("Grid-v0", "grid_module:Grid", reward_threshold=1.0)
+    module = SimpleNamespace(Grid=Grid, Dials=Dials, Endless=Endless)
+    monkeypatch.setitem(sys.modules, "grid_module", module)
+    for name in vars(module):
+        gymnasium.register(f"{name}-v0", f"grid_module:{name}", reward_threshold=1.0)
     yield "gymnasium:Grid-v0"
-    del gymnasium.registry["Grid-v0"]
+    for name in vars(module):
+        del gymnasium.registry[f"{name}-v0"]
 
 
 def test_observations_and_actions_that_are_not_flat_keep_their_shape(untrained, grid):
@@ -176,6 +190,27 @@ def test_observations_and_actions_that_are_not_flat_keep_their_shape(untrained, 
     assert (actions.shape, actions.dtype) == ((7, 1, 2), np.float64)
     assert all(Grid.action_space.contains(action) for action in actions)
     assert Policy(made).predict(np.ones((2, 2)))[0].shape == (1, 2)
+
+
+def test_an_action_of_whole_numbers_is_the_nearest_within_the_bounds(grid):
+    space = GymnasiumSuite.of(["Dials-v0"], 1, 1).make(0).space
+    given = np.array([[-1, -1], [-0.996, -0.4], [0, 0.4], [0.99, 0.6], [7, 7]], np.float32)
+    own = space.own_actions(given)
+    assert own.tolist() == [[-128, 0], [-127, 1], [0, 2], [126, 2], [127, 3]]
+    assert own.dtype == np.int8
+
+
+def test_whole_numbers_that_a_float_cannot_tell_apart_are_refused(grid):
+    with pytest.raises(ConfigError, match="the actions of Endless-v0 are whole numbers beyond"):
+        GymnasiumSuite.of(["Endless-v0"], 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_file_gives_the_whole_numbers_that_its_environment_takes(untrained, grid, kind, tmp_path):
+    made = untrained("smoke", 3, suite="gymnasium:Dials-v0")
+    (exported,) = export_tasks(made, tmp_path / "out", kind=kind)
+    assert exported.difference == 0
 
 
 def test_a_suite_of_gymnasium_pickles_with_its_units(grid):

@@ -4,7 +4,10 @@ import metaworld
 import numpy as np
 import pytest
 
+from genoevo_mega.config.run import build_config
+from genoevo_mega.envs import catalogue
 from genoevo_mega.envs.metaworld import MetaWorldSuite, MetaWorldTask, metaworld_names
+from genoevo_mega.envs.registry import make_suite
 from genoevo_runs.errors import ConfigError
 
 
@@ -126,8 +129,25 @@ def test_suites_by_name(suite, count):
 
 @pytest.mark.parametrize(
     ("suite", "message"),
-    [("mt11", "did you mean mt1"), ("reach-v3,puhs-v3", "push-v3"), ("reach-v3,reach-v3", "once")],
+    [
+        ("mt11", "did you mean mt1"),
+        ("reach-v3,puhs-v3", "push-v3"),
+        ("reach-v3,reach-v3", "once"),
+        ("synthetic", "known are mt10, mt25, mt50, names of Meta-World's tasks, separated by commas$"),
+        ("mt10,reach-v3", "unknown task 'mt10'; known are names of Meta-World's tasks"),
+    ],
 )
 def test_an_unknown_or_repeated_task_is_named(suite, message):
     with pytest.raises(ConfigError, match=message):
         metaworld_names(suite)
+
+
+def test_what_an_unknown_task_is_told_to_be_known_is_taken():
+    with pytest.raises(ConfigError, match=r"known are (.*), names of Meta-World's tasks") as caught:
+        catalogue.describe("nothing")
+    suites = str(caught.value).partition("known are ")[2].split(", ")[:-2]
+    assert [len(catalogue.describe(suite)) for suite in suites] == [10, 25, 50]
+    with pytest.raises(
+        ConfigError, match=r"known are mt10, mt25, mt50, synthetic, gymnasium:ID, package\.module:call"
+    ):
+        make_suite(build_config({"suite": "nothing"}))

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
+from genoevo_mega.envs.metaworld import SUITES, MetaWorldSuite, metaworld_names
 
-_SUITES = ("mt10", "mt25", "mt50")
 _MEASURED = Path(__file__).with_name("difficulty.json")
 
 
@@ -21,11 +20,11 @@ def describe(suite: str) -> dict[str, dict[str, Any]]:
     """
     names = metaworld_names(suite)
     measured = json.loads(_MEASURED.read_text(encoding="utf-8"))["tasks"]
-    members = {each: metaworld_names(each) for each in _SUITES}
+    members = {each: metaworld_names(each) for each in SUITES}
     costs = MetaWorldSuite(names, seed=1).costs
     return {
         name: {
-            "suites": [each for each in _SUITES if name in members[each]],
+            "suites": [each for each in SUITES if name in members[each]],
             "cost": round(cost, 2),
             **measured.get(name, {"expert_steps": None, "expert_success": None, "random_success": None}),
         }

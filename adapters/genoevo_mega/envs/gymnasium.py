@@ -28,6 +28,7 @@ from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
 
 _HELD = {"Pendulum-v1": (-0.1, 50)}
+_LARGEST = 2**53  # whole numbers above it have no float64
 _SIZES = ("observation_size", "action_size")
 _RETURNED = {"reset": "observation and info", "step": "observation, reward, terminated, truncated and info"}
 
@@ -82,12 +83,14 @@ class GymnasiumTask:
             if not isinstance(space, gymnasium.spaces.Box):
                 raise ConfigError(f"suite: expected a Box of {kind} in {name}, got {type(space).__name__}")
         low, high = spaces[1].low.ravel(), spaces[1].high.ravel()
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        if not spaces[1].is_bounded():
             raise ConfigError(f"suite: the actions of {name} are not bounded")
         if not low.size:
             raise ConfigError(f"suite: the actions of {name} have no component")
         shapes, dtype = (space.shape for space in spaces), spaces[1].dtype
         self.space = TaskSpace(*shapes, tuple(low.tolist()), tuple(high.tolist()), str(dtype))
+        if self.space.whole and max(map(abs, (*self.space.low, *self.space.high))) > _LARGEST:
+            raise ConfigError(f"suite: the actions of {name} are whole numbers beyond {_LARGEST:,}")
         self._threshold = _threshold(name, self.environment.spec.reward_threshold)
         self._held, self._steps_to_hold = _HELD.get(name, (np.inf, 1))
         if self._threshold <= 0 and name not in _HELD:

@@ -7,6 +7,7 @@ environment reports termination alone; Meta-World's environments never terminate
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy.typing as npt
 from genoevo_mega.envs.suite import Observation, TaskEnvironment
 from genoevo_runs.arrays import Floats
 from genoevo_runs.errors import ConfigError, nearest
+
+SUITES = ("mt10", "mt25", "mt50")
 
 # Mostly tasks with a free object. Their steps take 1.1 to 1.6 times the median of all 50 tasks, other tasks' steps
 # 0.8 to 1.1 times.
@@ -160,21 +163,22 @@ class MetaWorldTask:
         return self._renderer.render("rgb_array")[::-1, ::-1]  # this camera is mounted upside down
 
 
-def metaworld_names(suite: str) -> tuple[str, ...]:
-    """Return the task names of mt10, mt25, mt50 or a comma-separated list; ConfigError names an unknown task."""
+def metaworld_names(suite: str, others: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the task names of one of :data:`SUITES` or of a comma-separated list.
+
+    ConfigError names an unknown task, and what is known: Meta-World's, and the *others* that the caller takes.
+    """
     from metaworld import env_dict
 
-    known = {"mt10": env_dict.MT10_V3, "mt25": env_dict.MT25_V3, "mt50": env_dict.MT50_V3}
-    if suite in known:
-        return tuple(known[suite])
+    if suite in SUITES:
+        return tuple(getattr(env_dict, f"{suite.upper()}_V3"))
     names = tuple(name.strip() for name in suite.split(","))
+    suites = [*SUITES, *others] if len(names) == 1 else []
     for name in names:
         if name not in env_dict.ALL_V3_ENVIRONMENTS:
-            hint = nearest(name, [*known, *env_dict.ALL_V3_ENVIRONMENTS])
-            raise ConfigError(
-                f"suite: unknown task {name!r}{hint}; known are mt10, mt25, mt50, Meta-World's tasks, "
-                "synthetic, gymnasium:ID and package.module:callable"
-            )
+            hint = nearest(name, [*suites, *env_dict.ALL_V3_ENVIRONMENTS])
+            known = ", ".join([*suites, "names of Meta-World's tasks, separated by commas"])
+            raise ConfigError(f"suite: unknown task {name!r}{hint}; known are {known}")
     if len(set(names)) != len(names):
         raise ConfigError(f"suite = {suite!r}: each task may be named once")
     return names

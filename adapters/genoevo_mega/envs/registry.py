@@ -10,6 +10,7 @@ from genoevo_mega.envs.suite import Suite
 from genoevo_mega.envs.synthetic import CHANGE, SyntheticSuite, is_synthetic, synthetic_names
 from genoevo_runs.errors import ConfigError
 
+_OTHERS = ("synthetic", "gymnasium:ID", "package.module:callable")
 METAWORLD_STEPS = 500
 """The steps after which Meta-World ends every episode."""
 
@@ -27,7 +28,7 @@ def make_suite(config: Config) -> Suite:
             raise ConfigError(f"environment.change_at = {environment.change_at}: must be null for gymnasium's tasks")
         return suite
     synthetic = is_synthetic(config.suite)
-    names = synthetic_names(config.suite) if synthetic else metaworld_names(config.suite)
+    names = synthetic_names(config.suite) if synthetic else metaworld_names(config.suite, _OTHERS)
     changing = synthetic and any(name.endswith(CHANGE) for name in names)
     if changing != (environment.change_at is not None):
         raise ConfigError(

@@ -2,7 +2,8 @@
 
 All tasks of a suite share the sizes of observation and action, and actions are in [-1, 1]. A suite may be made of
 environments that do not: gymnasium's is. An observation is then padded with zeros, and an action loses the components
-beyond the environment's own and is scaled to its bounds.
+beyond the environment's own, is scaled to its bounds and, if the environment takes whole numbers, rounded to the
+nearest.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class TaskSpace:
         """The numbers in an action."""
         return len(self.low)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the components of an action are whole numbers."""
+        return np.dtype(self.dtype).kind in "iub"
+
     @cached_property
     def bounds(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """*low* and *high* as arrays (action_size,) of the action's dtype."""
@@ -63,12 +69,18 @@ class TaskSpace:
         return rows
 
     def own_actions(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the suite's actions (batch, n) in [-1, 1] as the task's own, ``(batch, *action_shape)``."""
+        """Return the suite's actions (batch, n) in [-1, 1] as the task's own, ``(batch, *action_shape)``.
+
+        Whole numbers are the nearest, of two equally near the even one.
+        """
         if not self.scaled:
             return actions
         low, high = self.bounds
+        if self.whole:  # the range of int8 is no int8
+            low, high = low.astype(np.float64), high.astype(np.float64)
         own = np.asarray(actions, np.float64)[:, : self.action_size]
         own = low + (np.clip(own, -1, 1) + 1) / 2 * (high - low)
+        own = np.rint(own) if self.whole else own
         return own.reshape(len(actions), *self.action_shape).astype(self.dtype)
 
 

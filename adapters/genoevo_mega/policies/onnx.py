@@ -126,6 +126,8 @@ class _Builder:
             self.constant(getattr(own, part).numpy(), part) for part in ("low", "high", "centre", "reach")
         )
         scaled = self.node("Add", [centre, self.node("Mul", [own_part, reach], "product")], "scaled")
+        if own.space.whole:
+            scaled = self.node("Round", [scaled], "rounded")
         return self.node("Min", [self.node("Max", [scaled, low], "bounded"), high], name)
 
     def mix_inputs(self, k: int, hidden: list[str]) -> str:

@@ -12,8 +12,8 @@ from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 class OwnUnits(nn.Module):
     """A task's greedy *policy* of (batch, *observation_size*) in [-1, 1], as one in its environment's own units.
 
-    It takes (batch, space.observation_size) and returns (batch, space.action_size). Observations are padded with
-    zeros, and actions scaled, only if the environment needs it.
+    It takes (batch, space.observation_size) and returns (batch, space.action_size), float32. Observations are padded
+    with zeros, and actions scaled and rounded, only if the environment needs it.
     """
 
     def __init__(self, policy: TaskPolicy | FixedPolicy, space: TaskSpace, observation_size: int) -> None:
@@ -34,4 +34,5 @@ class OwnUnits(nn.Module):
         if not self.space.scaled:
             return actions
         own = self.centre + actions[:, : self.outputs] * self.reach
+        own = torch.round(own) if self.space.whole else own
         return torch.minimum(torch.maximum(own, self.low), self.high)
