@@ -102,7 +102,15 @@ def test_the_command_that_goes_on_can_be_copied_whatever_the_file_is_called(tmp_
     process = started(path)
     process.send_signal(signal.SIGTERM)
     command = process.communicate(timeout=60)[1].partition("Resume with: ")[2]
-    assert shlex.split(command) == ["genoevo", "evolve", "--resume", str(path)]
+    assert shlex.split(command) == ["genoevo", "evolve", "--resume", str(path), "--every", "1"]
+
+
+def test_the_command_that_resumes_has_the_options_that_the_file_does_not_hold(path, tmp_path):
+    given = ["--every", "7", "--plot", str(tmp_path / "a b.svg"), "--report", str(tmp_path / "p.html"), "--json"]
+    process = started(path, *given)
+    process.send_signal(signal.SIGTERM)
+    command = process.communicate(timeout=60)[1].partition("Resume with: ")[2]
+    assert shlex.split(command) == ["genoevo", "evolve", "--resume", str(path), *given]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -111,7 +119,7 @@ def test_a_signal_saves_and_says_how_to_go_on(path, number, frozen, tmp_path):
     process.send_signal(number)
     out, shown = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert shown == f"Stopped and saved. Resume with: genoevo evolve --resume {path}\n"
+    assert shown == f"Stopped and saved. Resume with: genoevo evolve --resume {path} --every 1\n"
     assert out == ""
     generations = load(path)["generation"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["search.npz"]

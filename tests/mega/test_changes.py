@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from genoevo_cli.main import cli
 from genoevo_mega.config.changes import MAY_CHANGE
 from genoevo_mega.config.run import Config, build_config, preset, setting_names
+from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.policies.policy import Trained
@@ -48,6 +50,26 @@ def _genoevo(*arguments) -> int:
 
 def _origin(run):
     return json.loads((run / "run.json").read_text())
+
+
+def test_the_command_that_resumes_reaches_the_steps_that_were_asked_for(run, capsys):
+    arguments = ("resume", run, "--steps", 60, "--set")
+    assert _genoevo(*arguments, "schedule.time_limit_minutes=1e-9") == 0
+    command = shlex.split(capsys.readouterr().err.partition("Resume with: ")[2])
+    assert command == ["genoevo", "mega", "resume", str(run), "--steps", "60"]
+    assert _genoevo(*command[2:], "--set", "schedule.time_limit_minutes=null") == 0
+    assert runs.info(run)["steps"] == 60
+
+
+def test_a_fault_names_the_steps_that_were_asked_for_too(run, monkeypatch):
+    trainer = runs.resume(run)
+
+    def fails():
+        raise RolloutError("too many faults")
+
+    monkeypatch.setattr(trainer, "_vector_step", fails)
+    with pytest.raises(RolloutError, match=f"genoevo mega resume {run} --steps 50 continues from the last"):
+        trainer.run(50)
 
 
 def test_a_setting_that_is_changed_holds_from_there_on_and_is_noted(run, monkeypatch):

@@ -13,9 +13,13 @@ from genoevo_mega.envs.errors import RolloutError
 from genoevo_runs.checkpoint_store import Loaded
 
 
-def resume_command(directory: Path, config: Config) -> str:
-    """Return the command, for a shell; it allows the code that the run's settings name."""
-    return f"genoevo mega resume {shlex.quote(str(directory))}{options(config.code)}"
+def resume_command(directory: Path, config: Config, steps: int | None = None) -> str:
+    """Return the command, for a shell; it allows the code that the run's settings name.
+
+    It trains until *steps* environment steps; None for those of the settings.
+    """
+    total = "" if steps in (None, config.steps) else f" --steps {steps}"
+    return f"genoevo mega resume {shlex.quote(str(directory))}{options(config.code)}{total}"
 
 
 @contextmanager

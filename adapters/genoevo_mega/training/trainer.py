@@ -239,7 +239,8 @@ class Trainer:
     @contextmanager
     def _opened(self) -> Iterator[None]:
         """Lock the run directory, and open rollout workers, checkpoints and metrics."""
-        config, state, resume = self.config, self.state, resume_command(self.directory, self.config)
+        config, state = self.config, self.state
+        resume = resume_command(self.directory, config, self.status.target)
         settings = config.model_dump(mode="json")
         with (
             locked(self.directory),

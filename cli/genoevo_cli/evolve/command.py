@@ -136,7 +136,8 @@ def evolve(
     course = Course(wanted=report is not None)
     path = _state_path(state_file, resume_file)
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    with _open_checkpoint(path, every) as checkpoint:
+    again = {"--every": every, "--plot": plot, "--report": report}
+    with _open_checkpoint(path, every, again, as_json) as checkpoint:
         try:
             state = None if checkpoint is None else checkpoint.load()
             settings = _search(path, state, given)
@@ -183,8 +184,13 @@ def _result(settings: Search, evolution: Evolution, ended: str, seconds: float) 
 
 
 @contextmanager
-def _open_checkpoint(path: Path | None, every: int | None) -> Iterator[Checkpoint | None]:
-    """The checkpoint at *path*, or None without a path; errors of the file end in one line."""
+def _open_checkpoint(
+    path: Path | None, every: int | None, again: dict[str, Any], as_json: bool
+) -> Iterator[Checkpoint | None]:
+    """The checkpoint at *path*, or None without a path; errors of the file end in one line.
+
+    *again* are the options, None if not given, that the file does not hold and the command to resume has.
+    """
     if path is None:
         yield None
         return
@@ -193,7 +199,9 @@ def _open_checkpoint(path: Path | None, every: int | None) -> Iterator[Checkpoin
         with checkpoint:
             yield checkpoint
     except Interrupted:
-        console.note(f"Stopped and saved. Resume with: genoevo evolve --resume {shlex.quote(str(path))}")
+        words = [word for name, value in again.items() if value is not None for word in (name, str(value))]
+        command = shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *(["--json"] if as_json else [])])
+        console.note(f"Stopped and saved. Resume with: {command}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
         raise click.UsageError(str(error)) from None

@@ -232,7 +232,7 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
     stopping = "Stopping after this step and saving ... (again: stop at once, without saving)"
     with stop_on_signal(trainer, stopping), view:
         finished = trainer.run(steps)
-    again = resume_command(trainer.directory, trainer.config)
+    again = resume_command(trainer.directory, trainer.config, steps)
     if not finished:
         console.note(f"Stopped at {trainer.state.steps:,} of {steps:,} steps; the run is saved. Resume with: {again}")
         return
@@ -244,5 +244,5 @@ def _run(trainer: Trainer, steps: int, view: Any) -> None:
     if trainer.state.steps < steps:
         console.note(f"The time budget was spent at {trainer.state.steps:,} of {steps:,} steps. Resume with: {again}")
     else:
-        more = f"{again} --steps {2 * steps}"
+        more = resume_command(trainer.directory, trainer.config, 2 * steps)
         console.note(f"Done: {trainer.state.steps:,} steps in {trainer.directory}. Continue with: {more}")
