@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from genoevo import __version__
+from genoevo_cli import missing
 from genoevo_cli.completion import completion
 from genoevo_cli.evolve.command import evolve
 from genoevo_cli.mega import mega
@@ -32,7 +33,7 @@ class Cli(click.RichGroup):
         except (click.Abort, KeyboardInterrupt):
             _leave("stopped", 1)
         except ModuleNotFoundError as error:
-            _leave(f"this command needs {error.name}: pip install 'genoevo[mega]'" if error.name else str(error), 1)
+            _leave(missing.line(error, "this command"), 1)
         except Exception as error:
             code = _exit_code(error)
             if code is None:

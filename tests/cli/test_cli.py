@@ -1,10 +1,12 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 
 from genoevo import Population
 from genoevo.problems import PROBLEMS, Trap
+from genoevo_cli import missing
 from genoevo_cli.main import cli
 from genoevo_mega.training.clock import CATEGORIES
 
@@ -402,6 +405,45 @@ def test_without_click_the_command_says_what_to_install():
     assert result.returncode == 1
     assert "pip install 'genoevo[mega]'" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("torch", "this command needs torch: pip install 'genoevo[mega]'"),
+        ("my_robot", "this command needs my_robot, which is not installed"),
+        ("torch.not_there", "this command needs torch.not_there, which is not installed"),
+    ],
+)
+def test_a_missing_module_is_named_and_its_extra_only_if_it_has_one(monkeypatch, capsys, name, message):
+    from genoevo_mega.experiments import runs
+
+    def create(*given):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(runs, "create", create)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", "train", "--preset", "smoke", "--suite", "point", "--run-dir", "new"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"genoevo: {message}"
+
+
+def test_the_modules_of_the_extras_are_those_that_pyproject_asks_for():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    asked = {extra: {re.match(r"[\w-]+", one)[0] for one in project[extra]} for extra in ("cli", "mega")}
+    modules = {"rich-click": "rich_click", "pyyaml": "yaml"}
+    assert {modules.get(name, name) for name in asked["cli"]} == missing.CLI
+    assert {modules.get(name, name) for name in asked["mega"]} - {"genoevo"} == missing.MEGA
+
+
+def test_without_a_package_of_the_engine_that_package_is_named():
+    code = "import sys; sys.modules['deap'] = None; from genoevo_cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "the command line needs deap" in result.stderr
+    assert "mega" not in result.stderr
 
 
 def test_the_suite_picks_its_preset_wherever_it_is_given(tmp_path, monkeypatch):
