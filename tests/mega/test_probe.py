@@ -142,6 +142,26 @@ def test_a_time_limit_in_the_place_of_success_is_told(place):
     assert line.startswith("odd succeeded after 8 steps in three episodes with different goals and actions.")
 
 
+def test_success_that_comes_with_the_clock_is_told_wherever_success_is_shown(place, capsys):
+    made = _genoevo(
+        "train", "--preset", "smoke", "--suite", "odd_suite:truncated", "--run-dir", "run", "--steps", 100
+    )
+    assert made == 0
+    assert json.loads(Path("run/run.json").read_text())["timed"] == {"odd": 8}
+    assert capsys.readouterr().err.count("odd succeeded after 8 steps") == 2  # at the start, and with the evaluation
+    assert _genoevo("info", "run") == 0
+    line = "Warning: odd succeeded after 8 steps in three episodes"
+    assert line in " ".join(capsys.readouterr().err.split())
+    assert _genoevo("info", "run", "--json") == 0
+    [told] = json.loads(capsys.readouterr().out)["warnings"]
+    assert told.startswith("odd succeeded after 8 steps")
+    assert _genoevo("report", "run", "--out", "page.html") == 0
+    assert "run: odd succeeded after 8 steps" in Path("page.html").read_text()
+    lines = []
+    runs.resume(Path("run"), tell=lines.append)
+    assert lines == [told]
+
+
 def test_suites_of_this_package_are_not_played(tmp_path, monkeypatch):
     monkeypatch.setattr("genoevo_mega.envs.probe._play", lambda *given: pytest.fail("it was played"))
     config = build_config(preset("smoke"), {"suite": "point,car"})

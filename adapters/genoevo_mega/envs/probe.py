@@ -42,7 +42,8 @@ class Findings:
         for name, steps in self.timed.items():
             yield (
                 f"{name} succeeded after {steps} steps in three episodes with different goals and actions. If that "
-                "is its time limit, its step() returns truncated in the place of success"
+                "is its time limit, its step() returns truncated in the place of success, and its success rate means "
+                "nothing"
             )
 
 

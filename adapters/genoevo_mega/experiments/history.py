@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from genoevo_mega.config.changes import Changes, changes, refuse_fixed
 from genoevo_mega.config.run import Config, dump_config
+from genoevo_mega.envs.probe import Findings
 from genoevo_runs import files
 from genoevo_runs.errors import CorruptFileError
 from genoevo_runs.manifest import Count, Record, parse
@@ -68,8 +69,14 @@ class Noted(BaseModel):
     command: list[str] = Field(default_factory=list)
     match_parameters: Matched | None = None
     nondeterministic: dict[str, Count] = Field(default_factory=dict)
+    timed: dict[str, Count] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     history: list[Change] = Field(default_factory=list)
+
+    @property
+    def findings(self) -> Findings:
+        """What was odd about the suite when the run began."""
+        return Findings(self.nondeterministic, self.timed)
 
 
 def noted(directory: Path, origin: dict[str, Any]) -> Noted:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from genoevo_mega.agents import sizing
 from genoevo_mega.config.changes import changes, refuse_fixed
 from genoevo_mega.config.code import check_allowed
 from genoevo_mega.config.run import Config, build_config, dump_config
-from genoevo_mega.envs.probe import not_deterministic, probe
+from genoevo_mega.envs.probe import probe
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
@@ -52,8 +53,7 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
     found = probe(config, trainer.suite)
     for line in found.lines():
         tell(line)
-    if found.nondeterministic:
-        about["nondeterministic"] = found.nondeterministic
+    about |= {name: tasks for name, tasks in asdict(found).items() if tasks}
     rundir.create(directory, dump_config(config), rundir.new_origin(FORMAT, VERSION, command, about, _PACKAGES))
     return trainer
 
@@ -103,8 +103,8 @@ def resume(
     config = build_config(opened.model_dump(), settings or {})
     refuse_fixed(found := changes(begun, config))
     trainer = Trainer(config, directory, observer)
-    for name in known.nondeterministic:
-        tell(not_deterministic(name))
+    for line in known.findings.lines():
+        tell(line)
     state = trainer.state
     checkpoint.load(state, directory, config, trainer.suite, tell, which)
     if found or which != LATEST:
@@ -155,6 +155,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
     bit. ``checkpoints`` are all that there are, oldest first, each with its ``step`` and the ``success`` of its
     policy, null if unknown; ``evaluated`` is false for success in training, and ``best`` is true for one of them.
     ``history`` lists how settings were changed, see :class:`genoevo_mega.experiments.history.Change`.
+    ``warnings`` are the lines about tasks that the user was told when the run began.
     """
     config = open_config(directory, runs_code=False)
     chosen = checkpoint.find(directory, tell, which)
@@ -195,6 +196,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
         "checkpoint": chosen.name,
         "checkpoints": _checkpoints(directory),
         "history": origin.get("history", []),
+        "warnings": [*noted(directory, origin).findings.lines()],
         "digest": digest(chosen),
     }
 

@@ -41,10 +41,15 @@ def data_of(runs: list[LoggedRun]) -> dict[str, Any]:
     return {
         "kind": "mega",
         "title": title,
-        "summary": [part["summary"] for part in parts] + warnings(parts),
+        "summary": [part["summary"] for part in parts] + _told(runs) + warnings(parts),
         "runs": parts,
         "differences": _between([run.config for run in runs]) if len(runs) > 1 else [],
     }
+
+
+def _told(runs: list[LoggedRun]) -> list[str]:
+    """Return what was told about the tasks of each run when it began."""
+    return [f"{run.name}: {line}." for run in runs if run.info for line in run.info["warnings"]]
 
 
 def _run(run: LoggedRun) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) ->
     table.add_section()
     table.add_row("mean", f"{mean:.0%}")
     console.stderr().print(table)
+    _print_warnings(info)
     _print_time(info)
 
 
@@ -43,6 +44,7 @@ def print_info(info: dict[str, Any]) -> None:
         cells = [percent(task["success"]), str(task["stage"]), str(task["effective_modules"])]
         table.add_row(name, *cells, *([f"{task['masked']:,}"] if masked else []))
     console.stderr().print(table)
+    _print_warnings(info)
     console.prose(
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
         f"{info['pool_size']} modules; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
@@ -54,6 +56,11 @@ def print_info(info: dict[str, Any]) -> None:
     structure.print_evolved(info)
     _print_time(info)
     console.note(f"digest {info['digest']}")
+
+
+def _print_warnings(info: dict[str, Any]) -> None:
+    for line in info["warnings"]:
+        console.prose(f"Warning: {line}.")
 
 
 def _trained(size: dict[str, int | None]) -> str:
