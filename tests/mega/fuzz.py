@@ -3,10 +3,12 @@
     python tests/mega/fuzz.py [--inputs 20000]
 
 Hypothesis makes the inputs: configs and ``--set`` strings; checkpoints of this version and of version 2 with bits
-flipped, ends cut off, parts repeated and headers edited, with their manifest made to fit and not; states, manifests
-and populations whose values are of another type or size; metrics. What is read without an error is used: batches are
-drawn, weights are decoded. Each input must end well or in a UserError of one line. The process may take 2 GB of
-address space beyond what it has, and of every twentieth input all memory is traced: at most 64 MB at its peak.
+flipped, ends cut off, parts repeated and headers edited, with their manifest made to fit and not; states, manifests,
+populations, networks and replay segments whose values are others, not finite, or of another type or size, with
+checksums that fit; metrics. What is read without an error is used: it is summarised, batches are drawn, weights are
+decoded, the agent acts and learns. Each input must end well or in a UserError or RunError of one line. The process
+may take 2 GB of address space beyond what it has, and of every twentieth input all memory is traced: at most 64 MB at
+its peak.
 """
 
 from __future__ import annotations
@@ -29,18 +31,20 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from genoevo import state as engine_state
 from genoevo_mega.config.run import build_config, dump_config, preset, setting_names
 from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, VERSION
+from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, ROWS, ROWS_VERSION, VERSION
 from genoevo_mega.training.digest import digest
 from genoevo_runs import files, manifest, metrics
-from genoevo_runs.errors import UserError
+from genoevo_runs.errors import RunError, UserError
 from genoevo_runs.settings import merge, parse_setting, read_config
 
 FIXTURES = Path(__file__).parent / "fixtures"
+NAMES = ("state.json", "manifest.json", "community.npz", "arrays.safetensors", "agent.safetensors", "replay")
 PEAK, ADDRESSES, TRACED = 64 * 2**20, 2 * 2**30, 20
 
 NUMBERS = st.one_of(
@@ -113,16 +117,18 @@ def edited(draw: Callable[..., Any], content: Any) -> Any:
 @st.composite
 def arrays_like(draw: st.DrawFn, array: Any) -> Any:
     """An array of other values, another shape or another type."""
-    how = draw(st.sampled_from(["value", "shape", "dtype", "empty", "scalar"]))
+    how = draw(st.sampled_from(["value", "value", "value", "shape", "dtype", "empty", "scalar"]))
     changed = np.array(array)
     if how == "value" and changed.size:
-        value = np.array(draw(st.sampled_from([0, 1, 7, 2**31, 2**62])))
-        changed.flat[draw(st.integers(0, changed.size - 1))] = value.astype(changed.dtype)
+        odd = [0, 1, 7, -1, 255] + ([np.nan, np.inf, -np.inf, 1e30] if changed.dtype.kind == "f" else [2**31, 2**62])
+        value = np.array(draw(st.sampled_from(odd)))
+        at = draw(st.one_of(st.integers(0, changed.size - 1), st.just(slice(None))))
+        changed.reshape(-1)[at] = value.astype(changed.dtype)
     elif how == "shape":
         changed = np.resize(changed, draw(st.lists(st.integers(0, 9), max_size=3)))
     elif how == "dtype":
         changed = changed.astype(draw(st.sampled_from(["f4", "f8", "i4", "u8", "?", "i8"])), copy=True)
-    elif how == "empty":
+    elif how == "empty" and changed.ndim:
         changed = changed[:0]
     elif how == "scalar":
         changed = np.array(draw(st.integers(-5, 5)))
@@ -173,7 +179,7 @@ class Fuzzer:
         message = "none"
         try:
             yield
-        except UserError as error:
+        except (UserError, RunError) as error:
             message = str(error)
             self.refused[target] += 1
         assert len(message.splitlines()) == 1, f"more than a line: {message}"
@@ -205,6 +211,17 @@ class Fuzzer:
         trainer.state.evolver.elite_routing()
         trainer.state.evolver.update_routing(batch.genotypes, rng)
         trainer.state.evolver.community.effective_modules()
+        self._learn(trainer.state, batch, rng)
+        checkpoint.snapshot(trainer.state)
+        if run != self.old:
+            runs.info(run)
+
+    def _learn(self, state: Any, batch: Any, rng: np.random.Generator) -> None:
+        state.check_gradients(10**6)
+        state.agent.act(batch.observations[:, 0], state.evolver.acting_routing())
+        routing = state.evolver.update_routing(batch.genotypes, rng)
+        state.losses.add(state.agent.update(batch, routing, state.evolver.critic_routing(routing)))
+        state.check_gradients(10**6)
 
     # ------------------------------------------------------------------------------------------------- targets
 
@@ -261,27 +278,27 @@ class Fuzzer:
         (path / "manifest.json").write_text(json.dumps({**content, "checksum": manifest._checksum(content)}))
 
     def new_values(self, draw: st.DrawFn) -> None:
-        name = draw(st.sampled_from(["state.json", "manifest.json", "community.npz", "arrays.safetensors"]))
-        self._values(draw, self.new, name, "checkpoint values")
+        self._values(draw, self.new, draw(st.sampled_from(NAMES)), "checkpoint values")
 
     def record_values(self, draw: st.DrawFn) -> None:
-        name = draw(st.sampled_from(["community.npz", "arrays.safetensors"]))
+        name = draw(st.sampled_from([name for name in NAMES if name != "manifest.json"]))
         self._values(draw, self.record, name, "values of genotypes with records")
 
     def _values(self, draw: st.DrawFn, run: Path, name: str, target: str) -> None:
         path = manifest.newest_first(run)[0]
         before = (path / "manifest.json").read_bytes()
         file = path / name
+        if name == "replay":
+            file = run / name / draw(st.sampled_from([one.name for one in manifest.read(path, CHECKPOINT).replay]))
         with self.replaced(file, file.read_bytes()), self.replaced(path / "manifest.json", before):
             if name == "community.npz":
                 content = edited(draw, engine_state.load(file))
                 engine_state.save(file, content)
-            elif name == "arrays.safetensors":
-                content = files.read_arrays(file, FORMAT, VERSION)
+            elif file.suffix == ".safetensors":
+                what, version = (ROWS, ROWS_VERSION) if name == "replay" else (FORMAT, VERSION)
+                content = files.read_arrays(file, what, version)
                 key = draw(st.sampled_from(sorted(content)))
-                marks = {"format": FORMAT, "version": str(VERSION)}
-                from safetensors.numpy import save_file
-
+                marks = {"format": what, "version": str(version)}
                 save_file({**content, key: np.array(draw(arrays_like(content[key])), order="C")}, file, marks)
             else:
                 content = json.loads(file.read_text())

@@ -55,7 +55,12 @@ def load(path: Path, agent: SacAgent) -> None:
                     f"it does not fit the run's config: {name} is {found[name].dtype}{tuple(found[name].shape)}, "
                     f"not {tensor.dtype}{tuple(tensor.shape)}"
                 )
-        agent.rng.set_state(found[RNG])
+            if not (name.startswith("adam/") or found[name].isfinite().all()):
+                raise ValueError(f"{name} must be finite")
+        try:
+            agent.rng.set_state(found[RNG])
+        except RuntimeError as error:  # torch's own check
+            raise ValueError(f"{RNG}: {error}") from None
     agent.log_temperature.data.copy_(found[_TEMPERATURE])
     for in_file, network in _NETWORKS.items():
         prefix = f"{in_file}/"

@@ -41,6 +41,7 @@ from genoevo_mega.training.checkpoint_files import (
     VERSION,
     Counters,
     Losses,
+    Parameters,
     SuccessRateRecord,
 )
 from genoevo_mega.training.clock import training_clock
@@ -107,7 +108,7 @@ def _counters(state: TrainingState) -> Counters:
         steps=state.steps,
         updates=agent.updates,
         pool_size=len(agent.actor.pool),
-        parameters={"actor": agent.actor.parameter_count, "critics": agent.critics.parameter_count},
+        parameters=Parameters(actor=agent.actor.parameter_count, critics=agent.critics.parameter_count),
         replay_bytes=state.replay.nbytes,
         rngs={name: engine_state.generator_state(rng) for name, rng in state.rngs.items()},
         losses=Losses(count=state.losses.count, sums=state.losses.sums_as_floats()),

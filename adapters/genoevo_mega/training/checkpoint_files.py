@@ -25,6 +25,13 @@ class Losses(Record):
     sums: dict[str, float | list[float]]
 
 
+class Parameters(Record):
+    """The numbers of parameters of the networks."""
+
+    actor: Count
+    critics: Count
+
+
 class SuccessRateRecord(Record):
     """A :class:`~genoevo_mega.training.evaluation.SuccessRate`."""
 
@@ -42,11 +49,11 @@ class Counters(Record):
     steps: Count
     updates: Count
     pool_size: Annotated[int, Field(ge=0, le=10**6)]
-    parameters: dict[Literal["actor", "critics"], Count]
+    parameters: Parameters
     replay_bytes: Count
     rngs: dict[str, dict[str, Any]]
     losses: Losses
-    time: dict[Literal[CATEGORIES], Seconds]  # type: ignore[valid-type]
+    time: Annotated[dict[Literal[CATEGORIES], Seconds], Field(min_length=len(CATEGORIES))]  # type: ignore[valid-type]
     work: dict[Literal["operations", "rollout_seconds", "matrix_rate"], Seconds]
     metrics_offset: Count
     metrics_sha256: Sha256 | None

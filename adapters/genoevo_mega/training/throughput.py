@@ -41,11 +41,11 @@ def summary(work: Work, steps: int, seconds: dict[str, float], workers: int) -> 
 
     ``simulator_steps_per_second`` is what the workers would give if they never waited.
     """
-    learning = seconds["learning"]
+    possible = seconds["learning"] * work.matrix_rate
     return {
         "steps_per_second": steps / max(sum(seconds.values()), 1e-9),
         "simulator_steps_per_second": steps * workers / work.rollout_seconds if work.rollout_seconds else None,
-        "learner_of_matrix_products": work.operations / learning / work.matrix_rate if learning else None,
+        "learner_of_matrix_products": work.operations / possible if possible else None,
         "rollout_seconds": work.rollout_seconds,
         "operations": work.operations,
         "matrix_rate": work.matrix_rate,

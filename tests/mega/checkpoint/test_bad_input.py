@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.verify import verify
 from genoevo_mega.training import checkpoint
-from genoevo_mega.training.checkpoint_files import CHECKPOINT
+from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, VERSION
 from genoevo_runs import files, manifest
 from genoevo_runs.errors import CorruptFileError, UserError
 from tests.mega.checkpoint.tiny import FILES, huge_npy, load_one, newest, resealed, resumed_to, rewritten, segments
@@ -54,6 +55,8 @@ def test_links_that_lead_out_of_the_run_are_refused(run, tmp_path, place):
         ("rngs", {}),
         ("time", {"simulator": -1.0}),
         ("work", {"operations": True}),
+        ("parameters", {"actor": 3}),
+        ("time", {"learning": 1.0}),
         ("evaluation_due", 1),
         ("surprise", 1),
     ],
@@ -65,6 +68,29 @@ def test_numbers_that_cannot_be_are_refused_by_name(run, name, value):
     resealed(path)
     with pytest.raises(CorruptFileError, match=name):
         load_one(run, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("rng", "rng: Invalid mt19937 state"), ("targets/core.flat", r"targets/core\.flat must be finite")],
+)
+def test_tensors_that_no_agent_has_are_refused_by_name(run, name, message):
+    path = newest(run)
+    tensors = files.read_arrays(path / "agent.safetensors", FORMAT, VERSION)
+    odd = np.zeros_like(tensors[name]) if name == "rng" else np.full_like(tensors[name], np.nan)
+    save_file({**tensors, name: odd}, path / "agent.safetensors", {"format": FORMAT, "version": str(VERSION)})
+    resealed(path)
+    with pytest.raises(CorruptFileError, match=message):
+        load_one(run, path)
+
+
+def test_a_machine_without_a_rate_is_summarised(run):
+    path = newest(run)
+    content = json.loads((path / "state.json").read_text())
+    content["work"]["matrix_rate"] = 0.0
+    (path / "state.json").write_text(json.dumps(content))
+    resealed(path)
+    assert runs.info(run)["budget"]["learner_of_matrix_products"] is None
 
 
 def test_a_pool_that_the_populations_do_not_need_is_refused(run):
