@@ -65,6 +65,14 @@ def test_actor_and_critic_are_those_of_the_start_and_of_the_agent(run):
     assert _of(run)["critic"] == each
 
 
+def test_a_run_sized_by_its_actor_alone_is_read_again(tmp_path):
+    trainer = _train(tmp_path / "run", architecture="mtsac", critic={"kind": "residual"}, match_parameters=300)
+    sized = json.loads((trainer.directory / "run.json").read_text())["match_parameters"]
+    assert sized["critic"]["target"] is None
+    assert _of(trainer)["actor"]["now"] == sized["actor"]["parameters"]
+    assert runs.resume(trainer.directory).state.steps == trainer.state.steps
+
+
 def test_a_run_that_grew_has_more_parameters_than_at_its_start(tmp_path):
     trainer = _train(tmp_path / "run", critic={"kind": "residual"}, steps=300)
     assert len(trainer.state.agent.actor.pool) == 3

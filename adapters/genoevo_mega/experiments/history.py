@@ -47,9 +47,9 @@ class Change(Record):
 
 
 class Target(Record):
-    """The parameters that were asked for, and those of the network."""
+    """The parameters that were asked for, None if the network was not sized, and those of the network."""
 
-    target: Count
+    target: Count | None
     parameters: Count
 
 
