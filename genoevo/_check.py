@@ -10,6 +10,8 @@ import numpy as np
 
 def shown(value: object) -> str:
     """Return the repr of *value* in one line of at most 80 characters, or its type if its repr raises."""
+    if type(value) is int and value.bit_length() > 1000:  # Python writes no number of thousands of digits
+        return f"an int of {value.bit_length():,} bits"
     try:
         text = " ".join(repr(value).split())
     except Exception:  # whatever an object's own method raises

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo._check import check_count, check_whole
+from genoevo._html import shortened, table
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.codes import rewritten
 from genoevo.community.growth_rule import Growth
@@ -84,6 +85,16 @@ class TaskPopulations:
 
     def _begin(self) -> None:
         """Make what the rule of the rounds needs; the population is drawn already."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.tasks)} tasks of {self.size} genotypes, {self.rounds} rounds)"
+
+    def _repr_html_(self) -> str:
+        elites = [shortened(str(genotype)) for genotype in self.population[:: self.size]]
+        rows = {
+            task: f"stage {stage}, {bits}" for task, stage, bits in zip(self.tasks, self.stages, elites, strict=True)
+        }
+        return table(type(self).__name__, {"rounds": self.rounds, "genotypes of each task": self.size, **rows})
 
     @property
     def stages(self) -> Ints:

@@ -32,7 +32,12 @@ def json_leaf(name: str, value: Any) -> Any:
 
 
 def json_key(name: str, key: Any) -> str:
-    """Return the key of a dict; TypeError unless it is text: JSON would make text of it."""
+    """Return the key of a dict; TypeError unless it is text: JSON would make text of it.
+
+    Of an enumeration it is the value.
+    """
+    if isinstance(key, Enum):
+        key = key.value
     if not isinstance(key, str):
         raise TypeError(f"the keys of {name} must be text, got {shown(key)}")
     return str(key)
@@ -41,14 +46,22 @@ def json_key(name: str, key: Any) -> str:
 def json_value(name: str, value: Any) -> Any:
     """Return *value* as JSON gives it back, with arrays and tuples as lists.
 
-    Raises TypeError for what JSON does not have, and ValueError for NaN, which is not equal to itself.
+    Raises TypeError for what JSON does not have, and ValueError for NaN, which is not equal to itself, and for what
+    holds itself.
     """
+    try:
+        return _json_value(name, value)
+    except RecursionError:
+        raise ValueError(f"{name} holds itself, or lists and dicts too deep in one another") from None
+
+
+def _json_value(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, dict):
-        return {json_key(name, key): json_value(f"{name}.{key}", item) for key, item in value.items()}
+        return {json_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [json_value(f"{name}.{place}", item) for place, item in enumerate(value)]
+        return [_json_value(f"{name}.{place}", item) for place, item in enumerate(value)]
     leaf = json_leaf(name, value)
     if leaf != leaf:
         raise ValueError(f"{name} must not be NaN, which is not equal to itself")

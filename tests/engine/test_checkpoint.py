@@ -174,6 +174,10 @@ class Level(enum.IntEnum):
     HIGH = 3
 
 
+class Name(str, enum.Enum):  # noqa: UP042 - its str() is not its value
+    LEFT = "left"
+
+
 CHANGED_BY_JSON = {
     "tuple": ((1, (2, 3)), [1, [2, 3]]),
     "numpy": (np.int64(3), 3),
@@ -182,6 +186,7 @@ CHANGED_BY_JSON = {
     "enum": (Colour.RED, "red"),
     "whole enum": (Level.HIGH, 3),
     "array": (np.arange(3), [0, 1, 2]),
+    "enum as a key": ({Name.LEFT: 1}, {"left": 1}),
     "inside": ({"a": [(np.float64(0.5), Colour.RED)]}, {"a": [[0.5, "red"]]}),
 }
 
@@ -193,6 +198,12 @@ def test_what_json_changes_is_the_same_after_a_restart(path, new, value, plain):
     assert repr(Checkpoint(path, about={"what": value}).load()["about"]) == repr({"what": plain})
 
 
+def _inside_itself():
+    values = []
+    values.append(values)
+    return values
+
+
 @pytest.mark.parametrize(
     ("about", "error", "message"),
     [
@@ -201,6 +212,7 @@ def test_what_json_changes_is_the_same_after_a_restart(path, new, value, plain):
         ({"a": {1: 2}}, TypeError, "the keys of about.a must be text, got 1"),
         ({"a": float("nan")}, ValueError, "about.a must not be NaN, which is not equal to itself"),
         ({"a": np.datetime64("2020")}, TypeError, "a date is not JSON serializable"),
+        ({"a": _inside_itself()}, ValueError, "about holds itself, or lists and dicts too deep in one another"),
         ("onemax", TypeError, "about must be a dict, got 'onemax'"),
     ],
 )

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from genoevo import Evolution, Genotype, Population
+from genoevo import Community, Evolution, Genotype, Population, StagedLayout
 from genoevo.evaluation import Failure, InProcess
 from genoevo.evolution import progress
 from genoevo.progress import ProgressBar
@@ -67,6 +67,12 @@ def test_a_search_is_a_small_table_with_its_best_and_its_failures(population):
     evolution.run(1)
     for cell in ("best fitness", "2", "0110", "failed evaluations", "1"):
         assert f">{cell}<" in evolution._repr_html_()
+
+
+def test_a_community_tells_how_far_it_is_and_is_a_table_of_its_tasks():
+    one = Community(StagedLayout(precision=2), ["<a>", "b"], seed=1)
+    assert repr(one) == "Community(2 tasks of 3 genotypes, 0 rounds)"
+    assert f'>&lt;a&gt;</th><td style="text-align: left">stage 3, {one.population[0]}<' in one._repr_html_()
 
 
 def test_what_a_table_shows_is_text(population):

@@ -105,6 +105,12 @@ def test_a_run_of_one_task_needs_no_name_and_a_run_of_several_says_what_to_write
         Policy(trained).predict(np.zeros(3))
 
 
+@pytest.mark.parametrize("wrong", ["no", 0, None])
+def test_whether_an_action_is_drawn_is_said_by_a_truth_value(trained, wrong):
+    with pytest.raises(ValueError, match=f"deterministic must be True or False, got {wrong!r}"):
+        Policy(trained).predict(np.zeros(3, np.float32), "Pendulum-v1", deterministic=wrong)
+
+
 def test_metaworlds_actions_are_those_of_the_suite(untrained):
     made = untrained("smoke", 3)
     expected = made.greedy(torch.ones(2, 1, 39))[0].numpy()

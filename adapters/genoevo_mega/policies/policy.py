@@ -151,9 +151,12 @@ class Policy:
         Raises
         ------
         ValueError
-            For an unknown task, or an observation that has another shape or is not finite real numbers.
+            For an unknown task, an observation that has another shape or is not finite real numbers, or a
+            *deterministic* that is no truth value.
 
         """
+        if not isinstance(deterministic, bool | np.bool_):
+            raise ValueError(f"deterministic must be True or False, got {deterministic!r:.80}")
         index = self._index(task)
         space = self.spaces[index]
         rows, single = _batch(observation, space.observation_shape)
