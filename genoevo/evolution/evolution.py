@@ -18,23 +18,26 @@ from genoevo._rows import Bitstring
 from genoevo._types import Ints
 from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator
 from genoevo.evolution import attempts, history
+from genoevo.evolution.constraints import Constraints
+from genoevo.evolution.generation import Generation
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.pending import Pending
 from genoevo.evolution.record import Record, Recorded
-from genoevo.evolution.rule import RULES, Ruled, rules_from_state, rules_of
+from genoevo.evolution.resampling import Resampling, check_record
+from genoevo.evolution.rule import RULES, rules_from_state, rules_of, rules_state
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.snapshot import CHANGING, PARTS, Snapshot, check_layout, layout_name
-from genoevo.evolution.stops import Stop, front_advances, run_until
+from genoevo.evolution.stops import Stop, run_until
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout
-from genoevo.operators.reproduction import Reproduction
+from genoevo.operators import Operators, Reproduction, Variation
 from genoevo.population import Population
 from genoevo.state import State, check_state, rebuild, seeded, settings_state
 
 Callback = Callable[["Evolution"], object]
 
 
-class Evolution(Ruled):
+class Evolution(Generation):
     """A genetic algorithm with an ask-tell interface.
 
     Parameters
@@ -50,6 +53,16 @@ class Evolution(Ruled):
         Seed of the generator that makes every random decision.
     reproduction, selection, survival, islands
         The rules of one generation. They may be replaced between generations, such as by a callback.
+    variation
+        Frozen bits, a rate of mutation for each bit, no duplicates, and settings of some operators. It may be
+        replaced, too.
+    constraints
+        How many of the last values of a fitness are violations of constraints.
+    resampling
+        The rule by which survivors are evaluated again, for a noisy or changing fitness. Then *best* is the best of
+        the population by its mean, and *record* keeps no hall of fame, Pareto front or cache (ValueError).
+    operators
+        The user's own crossover, mutation, selection, survival and repair. States and lineage have their names.
     layout
         The layout, for operators that need one.
     record
@@ -81,7 +94,8 @@ class Evolution(Ruled):
     logbook : deap.tools.Logbook
         One record per generation: generation, evaluations, best, mean (both of the first objective, the mean over
         finite values), length (mean), failed (evaluated genotypes whose fitness is infinite), and the statistics. If
-        evaluations failed, also reasons, a dict with the number of failures for each.
+        evaluations failed, also reasons, a dict with the number of failures for each. With constraints, feasible
+        (genotypes of the population); with resampling, resampled (genotypes evaluated again).
     hall_of_fame : deap.tools.HallOfFame or None
     pareto_front : deap.tools.ParetoFront or None
     lineage : Lineage or None
@@ -89,6 +103,8 @@ class Evolution(Ruled):
         As *record* says.
     numbers : numpy.ndarray
         (n,) int64: the number, in the order of evaluation, of the genotype in each row of *population*.
+    estimates : Estimates or None
+        The number of evaluations of each genotype and their variances, with resampling.
 
     Examples
     --------
@@ -113,6 +129,10 @@ class Evolution(Ruled):
         selection: Selection | None = None,
         survival: Survival | None = None,
         islands: Islands | None = None,
+        variation: Variation | None = None,
+        constraints: Constraints | None = None,
+        resampling: Resampling | None = None,
+        operators: Operators | None = None,
         layout: Layout | None = None,
         record: Record | None = None,
         statistics: Statistics | MultiStatistics | None = None,
@@ -124,11 +144,12 @@ class Evolution(Ruled):
             raise ValueError("memory is the former name of record: give one of the two")
         check_flag("reevaluate", reevaluate)
         start = population if isinstance(population, Population) else Population.from_genotypes(population)
-        given = {"reproduction": reproduction, "selection": selection, "survival": survival, "islands": islands}
+        given = reproduction, selection, survival, islands, variation, constraints, resampling, operators
         self._rules, self._layout, self._record = rules_of(start, layout, given), layout, record or memory or Record()
         check_type("record", self._record, Record)
+        check_record(self._record, self.resampling)
         if statistics is not None:
-            history.check_names(statistics)
+            history.check_names(statistics, self._further(start, 0))
         self.statistics = statistics
         self.callbacks = _checked(callbacks)
         self._population = start.unevaluated() if reevaluate else start.copy()
@@ -140,7 +161,8 @@ class Evolution(Ruled):
         self.stagnant = 0
         self.front_stagnant: int | None = None
         self.logbook = Logbook()
-        self._keep(Recorded.empty(self.record, start.weights))
+        self.estimates = None
+        self._keep(Recorded.empty(self.record, start.weights, self.operators.names))
         self._pending: Pending | None = None
         self._evaluator = None if evaluate is None else as_evaluator(evaluate)
 
@@ -155,7 +177,7 @@ class Evolution(Ruled):
         A second call before :meth:`tell` returns the same genotypes and draws nothing.
         """
         if self._pending is None:
-            self._pending = Pending.given(self.population) if self.generation == 0 else self._breed()
+            self._pending = self._given() if self.generation == 0 else self._breed()
         return self._pending.population.copy()
 
     def tell(self, fitness: npt.ArrayLike) -> None:
@@ -170,19 +192,23 @@ class Evolution(Ruled):
     def _tell(self, fitness: npt.ArrayLike, reasons: dict[str, int]) -> None:
         if self._pending is None:
             raise RuntimeError("tell() before ask(): no genotypes are pending")
-        evaluated = self._pending.evaluated(fitness)
+        evaluated = self._pending.evaluated(fitness, self.constraints)
         self.generation += 1
-        self._recorded.add(evaluated, self.generation)
-        self._update_progress(evaluated.population)
+        new = self._resampled(evaluated)
+        self._recorded.add(new, self.generation, self.constraints)
+        self._update_progress(new.population)
         if self.generation == 1:
-            self._population = evaluated.population
+            self._population = new.population
         else:
-            self._succeed(evaluated.population)
-        self.evaluations += len(evaluated.population)
+            self._succeed(new.population)
+        self.evaluations += len(new.population)
         self._pending = None
         if self.islands.is_due(self.generation):
-            self._take_rows(self.islands.migrated(self.population.merit(), self.rng))
-        history.record(self.logbook, self, evaluated.population, self.statistics, reasons)
+            merit = self.constraints.ranked(self.population).merit()
+            self._take_rows(self.islands.migrated(merit, self.rng))
+        self._settle()
+        further = self._further(self.population, len(evaluated.again))
+        history.record(self.logbook, self, evaluated.population, self.statistics, reasons, further)
         for callback in self.callbacks:
             callback(self)
 
@@ -209,40 +235,12 @@ class Evolution(Ruled):
         """
         return run_until(self, generations, stop)
 
-    def _breed(self) -> Pending:
-        n = self.survival.children(self.islands.size(len(self.population)))
-        rows = self.selection.parents(self.population, 2 * n, self.rng, self.islands.count)
-        first, second = rows[:, :n].reshape(-1), rows[:, n:].reshape(-1)
-        brood = self.reproduction.children(self.population[first], self.population[second], self.rng, self.layout)
-        return Pending.bred(brood, self.numbers[first], self.numbers[second])
-
-    def _update_progress(self, evaluated: Population) -> None:
-        if self.survival.method == "nsga2" and len(evaluated.weights) > 1:
-            advances = self.generation == 1 or front_advances(evaluated, self.population)
-            self.front_stagnant = 0 if advances else (self.front_stagnant or 0) + 1
-        top = int(evaluated.merit().argmax())
-        weighted = evaluated.fitness.reshape(len(evaluated), -1)[top] * evaluated.weights
-        self.stagnant += 1
-        if self.best is None or tuple(weighted) > self.best.fitness.wvalues:
-            self.best, self.stagnant = evaluated[top], 0
-
-    def _succeed(self, children: Population) -> None:
-        stay, order = self.survival.succession(children, self.population, self.islands.count)
-        fresh = np.arange(self.evaluations, self.evaluations + len(children))
-        self.numbers = np.concatenate([self.numbers[stay], fresh])
-        self._population = Population.concatenate([self.population[stay], children])
-        if not np.array_equal(order, np.arange(len(self.population))):
-            self._take_rows(order)
-
-    def _take_rows(self, rows: Ints) -> None:
-        self._population, self.numbers = self.population[rows], self.numbers[rows]
-
     def state_dict(self) -> State:
         """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
         snapshot = Snapshot(pending=self._pending, **{name: getattr(self, name) for name in CHANGING})
         return {
             "kind": "evolution",
-            **{name: settings_state(getattr(self, name)) for name in RULES},
+            **rules_state(self._rules),
             "memory": settings_state(self.record),
             "layout": layout_name(self.layout),
             **snapshot.as_state(),
@@ -256,18 +254,19 @@ class Evolution(Ruled):
         evaluate: Evaluator | FitnessFunction | None = None,
         *,
         layout: Layout | None = None,
+        operators: Operators | None = None,
         statistics: Statistics | MultiStatistics | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Evolution:
         """Resume from what :meth:`state_dict` gave, bit for bit. Functions and the layout must be given again.
 
         Raises ValueError if *state* is not the state of an evolution, names a part that is missing, and if the
-        ``repr`` of its layout was different.
+        ``repr`` of its layout or the name of an own operator was different.
         """
         check_state("an evolution", state, _PARTS, kind="evolution")
         check_layout(state, layout)
         snapshot = Snapshot.from_state(state)
-        rules = rules_from_state(state, snapshot.population, layout)
+        rules = rules_from_state(state, snapshot.population, layout, operators or Operators())
         evolution = cls(
             evaluate,
             snapshot.population,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,14 @@ class PopulationStatistics(Statistics):  # type: ignore[misc]
         return {name: function(values) for name, function in self.functions.items()}
 
 
-def check_names(statistics: Statistics | MultiStatistics) -> None:
-    """Raise ValueError if a name of *statistics* is one of the logbook's own, :data:`COLUMNS` and the reasons."""
+def check_names(statistics: Statistics | MultiStatistics, further: Iterable[str] = ()) -> None:
+    """Raise ValueError if a name of *statistics* is a column of the logbook's own, or one of the *further*."""
     if not isinstance(statistics, Statistics | MultiStatistics):
         raise TypeError(f"statistics must be a Statistics or MultiStatistics of DEAP, got {shown(statistics)}")
     names = set(statistics.fields)
     if isinstance(statistics, MultiStatistics):
         names.update(*(part.fields for part in statistics.values()))
-    if taken := sorted(names & {*COLUMNS, REASONS}):
+    if taken := sorted(names & {*COLUMNS, REASONS, *further}):
         raise ValueError(f"statistics cannot be named {', '.join(taken)}: the log has columns of these names")
 
 
@@ -107,13 +108,15 @@ def record(
     evaluated: Population,
     statistics: Statistics | MultiStatistics | None,
     reasons: dict[str, int],
+    further: dict[str, int],
 ) -> None:
     """Add a generation to *logbook*, from the genotypes *evaluated* for it and the *reasons* why some failed.
 
-    A chapter gets its own statistics and the generation.
+    *further* are columns of rules that not all runs have. A chapter gets its own statistics and the generation.
     """
     # The search is complete without its statistics: if one raises, it can still be saved and resumed.
-    logbook.append({**columns(run, run.population, evaluated), **({REASONS: reasons} if reasons else {})})
+    noted = {**further, REASONS: reasons} if reasons else further
+    logbook.append({**columns(run, run.population, evaluated), **noted})
     compiled = {} if statistics is None else plain(statistics.compile(run.population))
     chapters = {name: values for name, values in compiled.items() if isinstance(values, dict)}
     flat = {name: value for name, value in compiled.items() if name not in chapters}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from genoevo._check import check_between, check_integer
+from genoevo._check import check_between, check_integer, shown
 from genoevo._optional import optional
 from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.operators.reproduction import Origin
@@ -19,9 +21,17 @@ _NAMES = {GIVEN: "given"} | {origin.value: origin.name.lower() for origin in Ori
 
 
 class Lineage:
-    """The lineage of a run: one entry per evaluated genotype, numbered from 0 in the order of evaluation."""
+    """The lineage of a run: one entry per evaluated genotype, numbered from 0 in the order of evaluation.
 
-    def __init__(self, objectives: int) -> None:
+    Attributes
+    ----------
+    operators : dict
+        The name of each of the user's own operators, by what it does, such as ``{"crossover": "mine:swap"}``.
+
+    """
+
+    def __init__(self, objectives: int, operators: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.operators = dict(operators)
         # One array of each kind per generation, joined when one is read.
         self._parents = [np.zeros((0, 2), np.int64)]
         self._origins = [np.zeros(0, np.int8)]
@@ -80,19 +90,27 @@ class Lineage:
         """Return a ``networkx.DiGraph`` with an edge from each parent to its child.
 
         Nodes are numbers, with ``origin`` (``given``, ``crossover``, ``mutation`` or ``fresh``), ``generation`` and
-        ``fitness``, a tuple. Raises ImportError if networkx is not installed.
+        ``fitness``, a tuple. A node that own operators made also has ``operators``, a tuple of their names. Raises
+        ImportError if networkx is not installed.
         """
         graph = optional("networkx", "a lineage's graph", "networkx").DiGraph()
         columns = self.origins.tolist(), self.generations.tolist(), self.fitness.tolist()
         for number, (origin, generation, fitness) in enumerate(zip(*columns, strict=True)):
-            graph.add_node(number, origin=_NAMES[origin], generation=generation, fitness=tuple(fitness))
+            own = {"operators": names} if (names := self.made_by(origin)) else {}
+            graph.add_node(number, origin=_NAMES[origin], generation=generation, fitness=tuple(fitness), **own)
         child, side = np.nonzero(self.parents >= 0)
         graph.add_edges_from(zip(self.parents[child, side].tolist(), child.tolist(), strict=True))
         return graph
 
+    def made_by(self, origin: int) -> tuple[str, ...]:
+        """Return the names of the own operators that genotypes of that origin come from, in their order."""
+        slots = _SLOTS.get(origin, ())
+        return tuple(self.operators[slot] for slot in slots if slot in self.operators)
+
     def state_dict(self) -> State:
-        """Return the four arrays."""
-        return {name: getattr(self, name) for name in _ARRAYS}
+        """Return the four arrays, and the names of own operators if there are any."""
+        named = {"operators": dict(self.operators)} if self.operators else {}
+        return {name: getattr(self, name) for name in _ARRAYS} | named
 
     @classmethod
     def from_state(cls, state: State, objectives: int | None = None) -> Lineage:
@@ -101,13 +119,23 @@ class Lineage:
         parents = check_array("a lineage's parents", state["parents"], np.int64, (None, 2))
         n = len(parents)
         fitness = check_array("a lineage's fitness", state["fitness"], np.float64, (n, objectives))
-        lineage = cls(fitness.shape[1])
+        operators = state.get("operators", {})
+        if not isinstance(operators, dict) or not all(isinstance(name, str) for name in operators.values()):
+            raise ValueError(f"a lineage's operators must be a dict of names, got {shown(operators)}")
+        lineage = cls(fitness.shape[1], operators)
         lineage._parents, lineage._fitness = [parents], [fitness]
         lineage._origins = [check_array("a lineage's origins", state["origins"], np.int8, (n,))]
         lineage._generations = [check_array("a lineage's generations", state["generations"], np.int64, (n,))]
         return lineage
 
 
+# What has made a genotype of each origin; selection and survival choose and make nothing.
+_SLOTS = {
+    GIVEN: ("repair",),
+    Origin.CROSSOVER: ("crossover", "mutation", "repair"),
+    Origin.MUTATION: ("mutation", "repair"),
+    Origin.FRESH: ("repair",),
+}
 _ARRAYS = ("parents", "origins", "generations", "fitness")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from genoevo._types import Ints, Origins
+from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.lineage import GIVEN
 from genoevo.operators.reproduction import Brood, Origin
 from genoevo.population import Population
@@ -16,11 +17,15 @@ from genoevo.state import State, check_array, check_state, population_from_state
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The genotypes between ask and tell, with their parents and origins as the lineage records them."""
+    """The genotypes between ask and tell, with their parents and origins as the lineage records them.
+
+    After those that are new, *population* has the genotypes of the rows *again*, which are evaluated again.
+    """
 
     population: Population
     parents: Ints
     origins: Origins
+    again: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def given(cls, population: Population) -> Pending:
@@ -36,25 +41,46 @@ class Pending:
         parents[brood.origins == Origin.FRESH, 0] = GIVEN
         return cls(brood.population, parents, brood.origins)
 
-    def evaluated(self, fitness: npt.ArrayLike) -> Pending:
+    def replaced(self, rows: Ints, others: Pending, taken: Ints) -> Pending:
+        """Return a copy with those *taken* of *others* in place of *rows*."""
+        parents, origins = self.parents.copy(), self.origins.copy()
+        parents[rows], origins[rows] = others.parents[taken], others.origins[taken]
+        return Pending(self.population.replaced(rows, others.population[taken]), parents, origins)
+
+    def with_again(self, rows: Ints, genotypes: Population) -> Pending:
+        """Return a copy with *genotypes*, those of *rows*, to be evaluated again."""
+        return replace(
+            self, population=Population.concatenate([self.population, genotypes.unevaluated()]), again=rows
+        )
+
+    def without_again(self) -> Pending:
+        """Return the new genotypes alone."""
+        return Pending(self.population[: len(self.origins)], self.parents, self.origins)
+
+    def evaluated(self, fitness: npt.ArrayLike, constraints: Constraints) -> Pending:
         """Return a copy with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
         population = self.population.copy()
         population.fitness = fitness
         _check_infinities(population)
-        return Pending(population, self.parents, self.origins)
+        constraints.clip(population)
+        return replace(self, population=population)
 
     def as_state(self) -> State:
         """Return the genotypes, parents and origins as a state."""
-        return {"population": population_state(self.population), "parents": self.parents, "origins": self.origins}
+        again = {"again": self.again} if len(self.again) else {}
+        population = population_state(self.population)
+        return {"population": population, "parents": self.parents, "origins": self.origins, **again}
 
     @classmethod
     def from_state(cls, state: State) -> Pending:
         """Return what :meth:`as_state` gave; ValueError says what is missing or does not fit."""
         check_state("pending genotypes", state, ("population", "parents", "origins"))
         population = population_from_state(state["population"])
-        parents = check_array("the parents of pending genotypes", state["parents"], np.int64, (len(population), 2))
-        origins = check_array("the origins of pending genotypes", state["origins"], np.int8, (len(population),))
-        return cls(population, parents, origins)
+        again = check_array("the rows evaluated again", state.get("again", np.zeros(0, np.int64)), np.int64, (None,))
+        new = len(population) - len(again)
+        parents = check_array("the parents of pending genotypes", state["parents"], np.int64, (new, 2))
+        origins = check_array("the origins of pending genotypes", state["origins"], np.int8, (new,))
+        return cls(population, parents, origins, again)
 
 
 def _check_infinities(evaluated: Population) -> None:

@@ -10,6 +10,7 @@ from deap.tools import HallOfFame, ParetoFront
 from genoevo._check import check_count, check_flag
 from genoevo.evaluation.cache import Cache
 from genoevo.evolution import history
+from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.lineage import Lineage
 from genoevo.evolution.pending import Pending
 from genoevo.state import State
@@ -60,20 +61,27 @@ class Recorded:
     cache: Cache | None
 
     @classmethod
-    def empty(cls, wanted: Record, weights: tuple[float, ...]) -> Recorded:
-        """Return the record of a run that begins: what is *wanted*, for objectives of these *weights*."""
+    def empty(cls, wanted: Record, weights: tuple[float, ...], operators: dict[str, str]) -> Recorded:
+        """Return the record of a run that begins: what is *wanted*, for objectives of these *weights*.
+
+        *operators* are the names of own operators, for the lineage.
+        """
         return cls(
             HallOfFame(wanted.hall_of_fame) if wanted.hall_of_fame else None,
             ParetoFront() if wanted.pareto_front else None,
-            Lineage(len(weights)) if wanted.lineage else None,
+            Lineage(len(weights), operators) if wanted.lineage else None,
             Cache(wanted.cache) if wanted.cache else None,
         )
 
-    def add(self, evaluated: Pending, generation: int) -> None:
-        """Add the evaluated genotypes of a generation."""
+    def add(self, evaluated: Pending, generation: int, constraints: Constraints) -> None:
+        """Add the evaluated genotypes of a generation; those that miss *constraints* to the lineage alone."""
         population = evaluated.population
         if self.lineage is not None:
             self.lineage.record(evaluated.parents, evaluated.origins, generation, np.array(population.fitness))
+        if constraints.count:
+            population = population[constraints.feasible(population)]
+            if not len(population):
+                return
         if self.hall_of_fame is not None:
             history.update_hall_of_fame(self.hall_of_fame, population)
         if self.pareto_front is not None:
@@ -91,7 +99,7 @@ class Recorded:
     @classmethod
     def from_state(cls, state: State, wanted: Record, weights: tuple[float, ...]) -> Recorded:
         """Return what :meth:`as_state` gave; ValueError says what is missing or does not fit."""
-        recorded = cls.empty(wanted, weights)
+        recorded = cls.empty(wanted, weights, {})
         if recorded.hall_of_fame is not None:
             history.refill(recorded.hall_of_fame, state["hall_of_fame"], weights)
         if recorded.pareto_front is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -12,16 +12,20 @@ from genoevo._check import check_type
 from genoevo._html import shortened, table
 from genoevo._types import Ints
 from genoevo.evolution import attempts
+from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.lineage import GIVEN
 from genoevo.evolution.pending import Pending
 from genoevo.evolution.record import Record
+from genoevo.evolution.resampling import Estimates, Resampling
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout
+from genoevo.operators.own import Operators
 from genoevo.operators.reproduction import Reproduction
+from genoevo.operators.variation import Variation
 from genoevo.population import Population
-from genoevo.state import State, rebuild
+from genoevo.state import State, rebuild, settings_state
 
 R = TypeVar("R")
 
@@ -32,6 +36,8 @@ RULES: dict[str, Any] = {
     "islands": Islands,
 }
 """The rules, in the order of an evolution's state."""
+LATER_RULES: dict[str, Any] = {"variation": Variation, "constraints": Constraints, "resampling": Resampling}
+"""The rules that a state has only if they are not the default, which is what was done before there were any."""
 
 
 class Rule(Generic[R]):
@@ -75,13 +81,17 @@ class Ruled:
     selection = Rule(Selection, while_asked=True)
     survival = Rule(Survival, while_asked=False)
     islands = Rule(Islands, while_asked=False)
+    variation = Rule(Variation, while_asked=True)
 
     generation: int
     evaluations: int
     best: Genotype | None
     stagnant: int
+    front_stagnant: int | None
+    rng: np.random.Generator
     numbers: Ints
     logbook: Logbook
+    estimates: Estimates | None
     _population: Population
     _pending: Pending | None
     _rules: dict[str, Any]
@@ -105,10 +115,23 @@ class Ruled:
             population.check_evaluated()
         check_fit(population, self._layout, self._rules)
         self._population, self.numbers = population.copy(), np.full(len(population), GIVEN)
+        if self.estimates is not None:
+            self.estimates = Estimates.first(population, self.estimates.repeats)
 
     record = property(lambda self: self._record, doc="What is kept besides the population.")
     memory = property(lambda self: self._record, doc="The former name of *record*.")
     layout = property(lambda self: self._layout, doc="The layout, or None.")
+
+    constraints = property(lambda self: self._rules["constraints"], doc="The constraints.")
+    resampling = property(lambda self: self._rules["resampling"], doc="The rule of evaluating survivors again.")
+    operators = property(lambda self: self._rules["operators"], doc="The own operators.")
+
+    @property
+    def feasible(self) -> bool:
+        """Whether *best* keeps all constraints; True without constraints, False without a best."""
+        if self.best is None or not self.constraints.count:
+            return self.best is not None
+        return bool(self.constraints.feasible(Population.from_genotypes([self.best]))[0])
 
     @property
     def is_asked(self) -> bool:
@@ -143,21 +166,39 @@ def _values(genotype: Genotype) -> str:
     return ", ".join(f"{value:g}" for value in genotype.fitness.values)
 
 
-def rules_of(population: Population, layout: Layout | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rules by name, with the default of those that are None; TypeError or ValueError for a wrong one."""
-    rules = {name: kind() if given[name] is None else given[name] for name, kind in RULES.items()}
-    for name, kind in RULES.items():
+def rules_of(population: Population, layout: Layout | None, given: Iterable[Any]) -> dict[str, Any]:
+    """Return by name the rules *given*: those of RULES and LATER_RULES, in order, and own operators.
+
+    None stands for the default. TypeError or ValueError says what is wrong.
+    """
+    kinds, rules = RULES | LATER_RULES | {"operators": Operators}, {}
+    for (name, kind), rule in zip(kinds.items(), given, strict=True):
+        rules[name] = kind() if rule is None else rule
         check_type(name, rules[name], kind)
     check_fit(population, layout, rules)
     return rules
 
 
-def rules_from_state(state: State, population: Population, layout: Layout | None) -> dict[str, Any]:
-    """Return the rules in the state of an evolution; ValueError says what does not fit.
+def rules_state(rules: Mapping[str, Any]) -> State:
+    """Return the rules as a state, and the names of own operators, which are no data."""
+    state = {name: settings_state(rules[name]) for name in RULES}
+    state |= {name: settings_state(rules[name]) for name, kind in LATER_RULES.items() if rules[name] != kind()}
+    names = rules["operators"].names
+    return state | ({"operators": names} if names else {})
+
+
+def rules_from_state(
+    state: State, population: Population, layout: Layout | None, operators: Operators
+) -> dict[str, Any]:
+    """Return the rules in the state of an evolution; ValueError says what does not fit, also of own *operators*.
 
     Lengths that they do not allow are allowed here: earlier versions began with such genotypes.
     """
     rules = {name: rebuild(kind, state[name]) for name, kind in RULES.items()}
+    rules |= {n: rebuild(kind, state[n]) if n in state else kind() for n, kind in LATER_RULES.items()}
+    operators.check_names(state.get("operators", {}))
+    rules["operators"] = operators
+    rules["constraints"].check_weights(population.weights)
     rules["reproduction"].check_layout(layout, population)
     rules["survival"].children(rules["islands"].size(len(population)))
     return rules
@@ -166,6 +207,13 @@ def rules_from_state(state: State, population: Population, layout: Layout | None
 def check_fit(population: Population, layout: Layout | None, rules: Mapping[str, Any]) -> None:
     """Raise ValueError if the rules do not fit the population, or each other."""
     rules["survival"].children(rules["islands"].size(len(population)))
-    rules["selection"].check_weights(population.weights)
+    constraints, weights = rules["constraints"], population.weights
+    constraints.check_weights(weights)
+    rules["selection"].check_weights(constraints.objectives(weights))
+    if constraints.count and rules["selection"].is_proportional:
+        raise ValueError(f"selection by {rules['selection'].method!r} cannot rank genotypes that miss constraints")
+    if rules["resampling"].is_on and rules["survival"].strategy == "comma":
+        raise ValueError("resampling needs survivors: under survival by 'comma' there are none")
+    rules["reproduction"].check_variation(rules["variation"], population)
     rules["reproduction"].check_layout(layout, population)
     rules["reproduction"].check_start(layout, population)

@@ -7,18 +7,20 @@ on another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 
-from genoevo._check import check_between, check_choice, check_count
+from genoevo._check import check_at_least, check_between, check_choice, check_count
 from genoevo._types import Floats, Ints
 from genoevo.operators import selection
 from genoevo.population import Population
+from genoevo.state import LATER
 
 Parents = Callable[[Population, int, np.random.Generator], Ints]
+Survivors = Callable[[Population, int], Ints]
 Strategy = Literal["generational", "steady", "plus", "comma"]
 
 
@@ -32,10 +34,9 @@ PARENTS: dict[str, Parents] = {
     "uniform": _uniform,
     "roulette": selection.roulette,
     "sus": selection.stochastic_universal,
-    "ranking": selection.linear_ranking,
-    "lexicase": selection.lexicase,
 }
-SURVIVORS: dict[str, Callable[[Population, int], Ints]] = {"nsga2": selection.nsga2}
+SURVIVORS: dict[str, Survivors] = {"nsga2": selection.nsga2}
+_SETTLED = ("tournament", "crowded", "truncation", "ranking", "lexicase")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,37 +55,58 @@ class Selection:
         Contenders of a tournament; NSGA-II has 2.
     share
         Share of an island that ``truncation`` selects from, in [0, 1]; at least one genotype.
+    pressure
+        Of ``ranking``, in [1, 2]: the expected number of times that the best is drawn, see
+        :func:`~genoevo.operators.selection.linear_ranking`.
+    epsilon
+        Of ``lexicase``: the difference to the best of an objective up to which a genotype stays too.
 
     """
 
     method: str = "tournament"
     tournament_size: int = 3
     share: float = 0.5
+    pressure: float = field(default=1.5, metadata=LATER)
+    epsilon: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, ["tournament", "crowded", "truncation", *PARENTS])
+        check_choice("method", self.method, [*_SETTLED, *PARENTS])
         check_count("tournament_size", self.tournament_size, 1)
         check_between("share", self.share, 0, 1)
+        check_between("pressure", self.pressure, 1, 2)
+        check_at_least("epsilon", self.epsilon, 0)
+
+    @property
+    def is_proportional(self) -> bool:
+        """Whether parents are chosen in proportion to their fitness."""
+        return self.method in ("roulette", "sus")
 
     def check_weights(self, weights: tuple[float, ...]) -> None:
         """Raise ValueError if the method cannot select by objectives of these weights."""
-        if self.method in ("roulette", "sus"):
+        if self.is_proportional:
             selection.check_proportional(weights)
 
-    def parents(self, population: Population, n: int, rng: np.random.Generator, islands: int = 1) -> Ints:
-        """Return the rows of *n* parents of each island, (islands, n) int64; ValueError if one is unevaluated."""
+    def parents(
+        self, population: Population, n: int, rng: np.random.Generator, islands: int = 1, own: Parents | None = None
+    ) -> Ints:
+        """Return the rows of *n* parents of each island, (islands, n) int64; ValueError if one is unevaluated.
+
+        *own* chooses from one island at a time, instead of the method.
+        """
         size = len(population) // islands
         starts = np.arange(islands) * size
         if size == 1:
             return np.repeat(starts[:, None], n, axis=1)
-        if self.method == "tournament":
+        if self.method == "tournament" and own is None:
             merit, first = population.merit(), np.repeat(starts, n)
             return selection.tournament_within(merit, first, size, rng, size=self.tournament_size).reshape(islands, n)
         settled: dict[str, Parents] = {
             "crowded": partial(selection.crowded_tournament, size=self.tournament_size),
             "truncation": self._truncated,
+            "ranking": partial(selection.linear_ranking, pressure=self.pressure),
+            "lexicase": partial(selection.lexicase, epsilon=self.epsilon),
         }
-        choose = (PARENTS | settled)[self.method]
+        choose = own or (PARENTS | settled)[self.method]
         return np.stack([start + choose(population[start : start + size], n, rng) for start in starts])
 
     def _truncated(self, population: Population, n: int, rng: np.random.Generator) -> Ints:
@@ -146,37 +168,52 @@ class Survival:
             raise ValueError(f"offspring must be at least the population's {size}, got {count}")
         return count
 
-    def survivors(self, children: Population, parents: Population, islands: int = 1) -> Ints:
+    def staying(self, parents: Population, islands: int = 1) -> Ints:
+        """Return the rows of the parents that survive if no child is better, island after island, by the method."""
+        size, rows = len(parents) // islands, np.arange(len(parents))
+        count = {"plus": size, "comma": 0}.get(self.strategy, size - self.children(size))
+        if count in (0, size):
+            return rows[: islands * count]
+        return self._best(parents[:0], parents, rows.reshape(islands, -1), count).reshape(-1)
+
+    def survivors(
+        self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
+    ) -> Ints:
         """Return the rows of the next generation, island after island, (len(parents),) int64.
 
-        Rows count the children first and then the parents: parent i is row ``len(children) + i``.
+        Rows count the children first and then the parents: parent i is row ``len(children) + i``. *own* chooses from
+        one island at a time, instead of the method.
         """
         size, n = len(parents) // islands, len(children)
         young = np.arange(n).reshape(islands, -1)
         old = np.arange(n, n + len(parents)).reshape(islands, -1)
         if self.strategy == "plus":
-            return self._best(children, parents, np.concatenate([young, old], axis=1), size).reshape(-1)
+            return self._best(children, parents, np.concatenate([young, old], axis=1), size, own).reshape(-1)
         if self.strategy == "comma":
-            return self._best(children, parents, young, size).reshape(-1)
-        kept = self._best(children, parents, old, size - young.shape[1])
+            return self._best(children, parents, young, size, own).reshape(-1)
+        kept = self._best(children, parents, old, size - young.shape[1], own)
         return np.concatenate([kept, young], axis=1).reshape(-1)
 
-    def succession(self, children: Population, parents: Population, islands: int = 1) -> tuple[Ints, Ints]:
+    def succession(
+        self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
+    ) -> tuple[Ints, Ints]:
         """Return the rows of the parents that stay, and the next generation's rows in these and all children."""
-        order, n = self.survivors(children, parents, islands), len(children)
+        order, n = self.survivors(children, parents, islands, own), len(children)
         old = order >= n
         stay = order[old] - n
         order += len(stay)
         order[old] = np.arange(len(stay))
         return stay, order
 
-    def _best(self, children: Population, parents: Population, rows: Ints, count: int) -> Ints:
-        if self.method == "best":
+    def _best(
+        self, children: Population, parents: Population, rows: Ints, count: int, own: Survivors | None = None
+    ) -> Ints:
+        if own is None and self.method == "best":
             merit = _merit(children, parents)[rows]
             if count == 1:
                 return np.asarray(rows[np.arange(len(rows)), merit.argmax(axis=1)][:, None])
             return np.take_along_axis(rows, np.argsort(-merit, axis=1, kind="stable")[:, :count], axis=1)
-        pool, choose = Population.concatenate([children, parents]), SURVIVORS[self.method]
+        pool, choose = Population.concatenate([children, parents]), own or SURVIVORS[self.method]
         return np.stack([island[choose(pool[island], count)] for island in rows])
 
 

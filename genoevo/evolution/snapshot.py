@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from deap.tools import Logbook
@@ -12,6 +13,7 @@ from genoevo._check import check_whole
 from genoevo._types import Ints
 from genoevo.evolution import history
 from genoevo.evolution.pending import Pending
+from genoevo.evolution.resampling import Estimates
 from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.population import Population
@@ -45,10 +47,12 @@ class Snapshot:
     stagnant: int
     front_stagnant: int | None
     logbook: Logbook
+    estimates: Estimates | None
 
     def as_state(self) -> State:
-        """Return the entries :data:`PARTS` of the evolution's state, and ``front_stagnant`` unless it is None."""
+        """Return the entries :data:`PARTS` of the evolution's state, and those of later versions unless None."""
         front = {} if self.front_stagnant is None else {"front_stagnant": self.front_stagnant}
+        estimates = {} if self.estimates is None else {"estimates": self.estimates.as_state()}
         return {
             "population": population_state(self.population),
             "numbers": self.numbers,
@@ -58,6 +62,7 @@ class Snapshot:
             **{name: getattr(self, name) for name in _COUNTS},
             **front,
             "log": history.log_state(self.logbook),
+            **estimates,
         }
 
     @classmethod
@@ -76,7 +81,9 @@ class Snapshot:
             check_whole("front_stagnant", front_stagnant, 0)
         logbook = history.log_from_state(state["log"])
         history.check_log(logbook, so_far["generation"])
-        return cls(population, numbers, pending, best, rng, logbook=logbook, front_stagnant=front_stagnant, **so_far)
+        estimates = Estimates.from_state(state["estimates"], population) if "estimates" in state else None
+        later: dict[str, Any] = {"front_stagnant": front_stagnant, "estimates": estimates, **so_far}
+        return cls(population, numbers, pending, best, rng, logbook=logbook, **later)
 
 
 CHANGING = tuple(field.name for field in fields(Snapshot) if field.name != "pending")

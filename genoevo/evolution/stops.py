@@ -43,7 +43,7 @@ class Stop:
     generations, evaluations
         At least that many so far. No generation is cut short.
     target
-        The best genotype's first objective is at least this good under its weight.
+        The best genotype's first objective is at least this good under its weight, and it keeps all constraints.
     stagnation
         Generations without progress.
     progress
@@ -91,7 +91,8 @@ class Stop:
 
     def reason(self, evolution: Progress, began: float) -> str | None:
         """Return the name of the first condition that holds, or None. *began* is a time of ``time.monotonic``."""
-        if self.target is not None and evolution.best is not None:
+        # A run without constraints need not say whether its best keeps them.
+        if self.target is not None and evolution.best is not None and getattr(evolution, "feasible", True):
             fitness = evolution.best.fitness
             if fitness.wvalues[0] >= self.target * fitness.weights[0]:
                 return "target"

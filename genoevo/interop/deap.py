@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from typing import Any
 
 import numpy as np
 from deap import base
 
+from genoevo._check import takes
 from genoevo._types import Ints
 from genoevo.evolution import Evolution
 from genoevo.genotype import Genotype
@@ -63,7 +63,7 @@ def register(
 
     """
     rng = np.random.default_rng(seed)
-    drawn = (rng,) if _takes(select, 3) else ()
+    drawn = (rng,) if takes(select, 3) else ()
     if size is None and isinstance(layout, FlatLayout):
         size = layout.genes
 
@@ -123,14 +123,6 @@ def _check_generated(individuals: Sequence[Genotype], generated: list[Genotype])
         if not individual.fitness.valid:
             shape = len(generated), len(expected.fitness.weights)
             raise ValueError(f"fitness must have shape {shape}, and individual {place}, {individual}, has none yet")
-
-
-def _takes(function: Callable[..., object], arguments: int) -> bool:
-    try:
-        signature(function).bind(*range(arguments))
-    except TypeError:
-        return False
-    return True
 
 
 def _batch(*genotypes: Genotype) -> Population:

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import below, bernoulli_words, flip_bits, prefix_mask, random_words, spliced, unpack, word_count
-from genoevo._check import check_count, check_flag, check_generator
+from genoevo._bits import (
+    below,
+    bernoulli_words,
+    flip_bits,
+    pack,
+    prefix_mask,
+    random_words,
+    spliced,
+    unpack,
+    word_count,
+)
+from genoevo._check import check_count, check_flag, check_generator, shown
 from genoevo._numbers import as_floats
 from genoevo._types import Floats, Ints
 from genoevo.layout import Layout
@@ -57,6 +67,28 @@ def flip(
     rates = _rates(population.lengths, rate, expected)
     mutants = population.unevaluated()
     flip_in_place(mutants, rates, rng)
+    return mutants
+
+
+def flip_by_place(population: Population, rng: np.random.Generator, *, rates: Floats) -> Population:
+    """Flip each bit independently, with a probability of its own.
+
+    *rates* is (L,) float64 in [0, 1], one for each place, with L at least the bits of the longest genotype. The rest
+    is as in :func:`flip`. Raises ValueError for other rates.
+    """
+    check_generator(rng)
+    lengths, given = population.lengths, as_floats("rates", rates)
+    longest = int(lengths.max())
+    if given.ndim != 1 or given.size < longest or not ((given >= 0) & (given <= 1)).all():
+        raise ValueError(f"rates must be {longest} numbers between 0 and 1, one per bit, got {shown(rates)}")
+    mutants, most = population.unevaluated(), float(given[:longest].max())
+    if most > _DENSE:
+        hit = rng.random((len(lengths), longest)) < given[:longest]
+        mutants.words[:, : word_count(longest)] ^= pack(hit) & prefix_mask(lengths, word_count(longest))
+    else:  # as if all bits had the highest rate, then thinned
+        rows, bits = _sparse(lengths, np.full(len(lengths), most), rng)
+        kept = rng.random(len(rows)) * most < given[bits]
+        flip_bits(mutants.words, rows[kept], bits[kept])
     return mutants
 
 

@@ -14,6 +14,8 @@ from genoevo.layout import Layout
 from genoevo.operators import crossover, mutation
 from genoevo.operators._units import Granularity
 from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy
+from genoevo.operators.own import GENOEVOS, Operators
+from genoevo.operators.variation import PLAIN, Variation
 from genoevo.population import Population
 
 Kind = Literal["points", "uniform", "segments", "cut_and_splice"]
@@ -129,8 +131,33 @@ class Reproduction:
             for length in lengths:
                 layout.stage(int(length))
 
+    def check_variation(self, variation: Variation, population: Population) -> None:
+        """Raise ValueError if *variation* does not fit *population*, or would have no effect on its children."""
+        longest = int(population.lengths.max())
+        if variation.frozen and variation.frozen[-1] >= longest:
+            raise ValueError(f"frozen must be places below {longest}, the most bits, got {variation.frozen[-1]}")
+        if variation.exchange_rate != PLAIN.exchange_rate and self.crossover not in ("uniform", "segments"):
+            raise ValueError(f"exchange_rate needs crossover uniform or segments, got {self.crossover!r}")
+        if (variation.step != 1 or variation.wrap) and self.mutation != "creep":
+            raise ValueError(f"step and wrap need mutation creep, got {self.mutation!r}")
+        if not variation.mutation_rates:
+            return
+        if self.mutation != "flip" or self.mutation_rate is not None:
+            got = f"{self.mutation!r} with mutation_rate {self.mutation_rate}"
+            raise ValueError(f"mutation_rates need mutation flip without a mutation_rate, got {got}")
+        most = max(longest, self.lengths.maximum or np.inf) if self.changes_lengths else longest
+        if len(variation.mutation_rates) < most:
+            raise ValueError(f"mutation_rates must be {most:g} for as many bits, got {len(variation.mutation_rates)}")
+
     def children(
-        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
+        self,
+        first: Population,
+        second: Population,
+        rng: np.random.Generator,
+        layout: Layout | None = None,
+        *,
+        variation: Variation = PLAIN,
+        operators: Operators = GENOEVOS,
     ) -> Brood:
         """Return one child per pair of rows, and its origin. The parents are not changed.
 
@@ -142,6 +169,10 @@ class Reproduction:
             The source of all randomness.
         layout
             The layout of the parents, for settings that need one; see :meth:`check_layout`.
+        variation
+            Further settings.
+        operators
+            Own operators. Crossover and mutation take the places of these settings', repair comes last.
 
         Returns
         -------
@@ -150,22 +181,36 @@ class Reproduction:
         Raises
         ------
         ValueError
-            If a layout is needed and not given, or a length is not legal in it.
+            If a layout is needed and not given, or a length is not legal in it. Also for what an own operator
+            returns, if it does not fit.
 
         """
         self.check_layout(layout)
         u = rng.random(len(first))
         origins = (u >= self.crossover_threshold).astype(np.int8)
         origins += u >= self.mutation_threshold
-        bred = self._crossed(first, second, origins == Origin.CROSSOVER, rng, layout)
+        mated = origins == Origin.CROSSOVER
+        if operators.crossover is None:
+            bred = self._crossed(first, second, mated, rng, layout, variation.exchange_rate)
+        else:
+            bred, rows = first.unevaluated(), np.flatnonzero(mated)
+            if rows.size:
+                bred = bred.replaced(rows, operators.crossed(first[rows], second[rows], rng, layout))
         if self.resize_rate:
             bred = self._resized(bred, rng, layout)
         fresh = np.flatnonzero(origins == Origin.FRESH)
-        bred = self._mutated(bred, fresh, rng, layout)
+        if operators.mutation is None:
+            bred = self._mutated(bred, fresh, rng, layout, variation)
+        elif fresh.size < len(bred):
+            rows = np.flatnonzero(origins != Origin.FRESH)
+            bred = bred.replaced(rows, operators.mutated(bred[rows], rng, layout))
         if fresh.size:
             random = Population.random(fresh.size, first.lengths[fresh], rng, first.weights)
             bred = bred.replaced(fresh, random)
-        return Brood(bred, origins)
+        bred = variation.restored(bred, first)
+        repaired = operators.repaired(bred, rng, layout)
+        variation.check_repair(repaired, bred)
+        return Brood(repaired, origins)
 
     def _crossed(
         self,
@@ -174,6 +219,7 @@ class Reproduction:
         mated: Flags,
         rng: np.random.Generator,
         layout: Layout | None,
+        rate: float,
     ) -> Population:
         bred = first.unevaluated()
         if not mated.any():
@@ -189,7 +235,7 @@ class Reproduction:
             mask = crossover.points_mask(first, second, rng, self.points, granularity, layout)
         else:
             granularity = "segment" if self.crossover == "segments" else granularity
-            mask = crossover.uniform_mask(first, second, rng, granularity=granularity, layout=layout)
+            mask = crossover.uniform_mask(first, second, rng, rate, granularity, layout)
         mask[~mated] = 0
         crossover.take_over(bred.words, second.words, mask)
         return bred
@@ -206,13 +252,17 @@ class Reproduction:
                 bred = bred.replaced(chosen, resized)
         return bred
 
-    def _mutated(self, bred: Population, spared: Ints, rng: np.random.Generator, layout: Layout | None) -> Population:
+    def _mutated(
+        self, bred: Population, spared: Ints, rng: np.random.Generator, layout: Layout | None, variation: Variation
+    ) -> Population:
+        if variation.mutation_rates:
+            return mutation.flip_by_place(bred, rng, rates=variation.rates)
         loci = bred.lengths
         if layout is not None and self.mutation == "creep":
             loci = loci // layout.precision
         rates = 1 / loci if self.mutation_rate is None else np.full(len(bred), self.mutation_rate)
         rates[spared] = 0
         if layout is not None and self.mutation == "creep":
-            return mutation.creep(bred, rng, layout=layout, rate=rates)
+            return mutation.creep(bred, rng, layout=layout, rate=rates, step=variation.step, wrap=variation.wrap)
         mutation.flip_in_place(bred, rates, rng)
         return bred

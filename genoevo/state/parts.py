@@ -138,6 +138,8 @@ def rebuild(settings: type[T], values: State) -> T:
 def _is_of(kind: Any, value: object) -> bool:
     if get_origin(kind) is Literal:
         return isinstance(value, str)  # which one, the settings check
+    if get_origin(kind) is tuple:  # of any number; a file gives a list
+        return isinstance(value, list | tuple) and all(_is_of(get_args(kind)[0], item) for item in value)
     if get_args(kind):
         return any(_is_of(part, value) for part in get_args(kind))
     if kind is float:
