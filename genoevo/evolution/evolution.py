@@ -59,8 +59,9 @@ class Evolution(Generation):
     constraints
         How many of the last values of a fitness are violations of constraints.
     resampling
-        The rule by which survivors are evaluated again, for a noisy or changing fitness. Then *best* is the best of
-        the population by its mean, and *record* keeps no hall of fame, Pareto front or cache (ValueError).
+        The rule by which survivors are evaluated again, for a noisy or changing fitness. Then *best* is the best
+        mean of the population, among genotypes that were evaluated half as often as any or more, *stagnant* counts
+        since it last was another one, and *record* keeps no hall of fame, Pareto front or cache (ValueError).
     operators
         The user's own crossover, mutation, selection, survival and repair. States and lineage have their names.
     layout

@@ -11,6 +11,7 @@ from genoevo.evolution.pending import Pending
 from genoevo.evolution.resampling import Estimates
 from genoevo.evolution.rule import Ruled
 from genoevo.evolution.stops import front_advances
+from genoevo.operators.mutation import flip
 from genoevo.population import Population
 
 
@@ -75,17 +76,26 @@ class Generation(Ruled):
         return Pending.bred(brood, self.numbers[first], self.numbers[second])
 
     def _distinct(self, pending: Pending, n: int) -> Pending:
-        """Breed again what is a duplicate, as often as :class:`Variation` says; *n* children are of each island."""
-        islands = np.arange(self.islands.count)
-        for _ in range(self.variation.tries):
+        """Replace what is a duplicate as :class:`Variation` says; *n* children are of each island."""
+        tries = self.variation.tries
+        for attempt in range(2 * tries):
             twins = _twins(self.population, pending.population, self.islands.count)
             if not twins.size:
                 break
-            wanted = np.bincount(twins // n, minlength=len(islands))
-            fresh = self._bred(int(wanted.max()))
-            taken = np.concatenate([island * wanted.max() + np.arange(wanted[island]) for island in islands])
-            pending = pending.replaced(twins, fresh, taken)
+            if attempt < tries:
+                wanted = np.bincount(twins // n, minlength=self.islands.count)
+                most = int(wanted.max())
+                taken = [island * most + np.arange(count) for island, count in enumerate(wanted)]
+                pending = pending.replaced(twins, self._bred(most), np.concatenate(taken))
+            else:
+                pending = pending.with_genotypes(twins, self._flipped(pending.population[twins]))
         return pending
+
+    def _flipped(self, children: Population) -> Population:
+        flipped = self.variation.restored(flip(children, self.rng), children)
+        repaired: Population = self.operators.repaired(flipped, self.rng, self.layout)
+        self.variation.check_repair(repaired, flipped)
+        return repaired
 
     def _resampled(self, evaluated: Pending) -> Pending:
         """Add what was evaluated again to its means, and return the children alone."""
@@ -146,12 +156,16 @@ class Generation(Ruled):
             self.estimates.take(rows)
 
     def _settle(self) -> None:
-        """Take the best of the present means: the highest of all evaluations would be one of good luck."""
+        """Take the best of the present means: the highest of all evaluations would be one of good luck.
+
+        So would be the mean of a few. The best is among those evaluated half as often as any, or more.
+        """
         if not self.resampling.is_on:
             return
         if self.estimates is None:
             self.estimates = Estimates.first(self.population)
-        best = self.population[int(self.constraints.ranked(self.population).merit().argmax())]
+        known = np.flatnonzero(2 * self.estimates.counts >= self.estimates.counts.max())
+        best = self.population[int(known[self.constraints.ranked(self.population).merit()[known].argmax()])]
         self.stagnant = self.stagnant + 1 if best == self.best else 0
         self.best = best
 

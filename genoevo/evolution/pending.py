@@ -47,6 +47,10 @@ class Pending:
         parents[rows], origins[rows] = others.parents[taken], others.origins[taken]
         return Pending(self.population.replaced(rows, others.population[taken]), parents, origins)
 
+    def with_genotypes(self, rows: Ints, genotypes: Population) -> Pending:
+        """Return a copy with *genotypes* in place of *rows*, of the same parents."""
+        return replace(self, population=self.population.replaced(rows, genotypes))
+
     def with_again(self, rows: Ints, genotypes: Population) -> Pending:
         """Return a copy with *genotypes*, those of *rows*, to be evaluated again."""
         return replace(

@@ -208,6 +208,8 @@ class Survival:
     def _best(
         self, children: Population, parents: Population, rows: Ints, count: int, own: Survivors | None = None
     ) -> Ints:
+        if not count:
+            return rows[:, :0]
         if own is None and self.method == "best":
             merit = _merit(children, parents)[rows]
             if count == 1:

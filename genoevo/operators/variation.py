@@ -33,10 +33,10 @@ class Variation:
     step, wrap
         Of mutation ``creep``, see :func:`~genoevo.operators.mutation.creep`.
     duplicates
-        Whether a child may equal a genotype of its island or a sister. If not, it is bred again, from other parents.
-        Migrants are not compared.
+        Whether a child may equal a genotype of its island or a sister. If not, it is bred again, from other parents,
+        and if that does not help, its bits are flipped, one expected. Migrants are not compared.
     tries
-        How often a duplicate is bred again. Then it stays, because there may be no other genotype.
+        How often a duplicate is bred again, and then flipped. After that it stays: there may be no other genotype.
 
     Raises
     ------

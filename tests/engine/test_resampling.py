@@ -1,0 +1,300 @@
+"""Survivors that are evaluated again: running means and intervals, for noisy and for changing fitness."""
+
+import numpy as np
+import pytest
+
+from genoevo import Evolution, Islands, Population, Record, Survival
+from genoevo.evaluation import Vectorised
+from genoevo.evolution import Constraints, Estimates, Resampling
+from genoevo.evolution.resampling import _student
+from genoevo.state import load, save
+from tests.engine.evolutions import ones
+
+PLUS = Survival(strategy="plus", offspring=4)
+
+
+class Noisy:
+    """Ones, with noise of a generator of its own."""
+
+    def __init__(self, noise, seed=1):
+        self.noise, self.rng = noise, np.random.default_rng(seed)
+
+    def __call__(self, population):
+        return ones(population) + self.rng.normal(0, self.noise, len(population))
+
+
+def by_number(population):
+    """A fitness that depends on the call: noise that a resumed run meets again."""
+    return ones(population) + np.sin(np.arange(len(population)) + population.words[:, 0] % 97)
+
+
+def test_the_population_is_evaluated_again_with_the_children_and_no_more_than_so_often(start):
+    evolution = Evolution(Vectorised(ones), start, seed=1, survival=PLUS, resampling=Resampling(evaluations=3))
+    evolution.run(1)
+    assert len(evolution.ask()) == 4 + 12
+    asked = evolution.ask()
+    assert (asked.words[4:] == evolution.population.words).all()
+    assert not asked.evaluated.any()
+    evolution.run(6)
+    assert evolution.estimates.counts.max() == 3
+    assert evolution.logbook.select("resampled")[:2] == [0, 12]
+
+
+@pytest.mark.parametrize(
+    ("survival", "again"), [(Survival(elites=2), 2), (Survival(strategy="steady", offspring=3), 9), (PLUS, 12)]
+)
+def test_those_are_evaluated_again_that_survive_if_no_child_is_better(start, survival, again):
+    evolution = Evolution(Vectorised(ones), start, seed=1, survival=survival, resampling=Resampling(evaluations=9))
+    evolution.run(1)
+    expected = np.sort(evolution.population.fitness)[::-1][:again]
+    children = survival.children(12)
+    asked = evolution.ask()
+    assert len(asked) == children + again
+    assert ones(asked)[children:].tolist() == expected.tolist() or again == 12
+
+
+def test_islands_have_their_own_survivors(start):
+    settings = {"survival": Survival(elites=1), "islands": Islands(count=3, migrants=0)}
+    evolution = Evolution(Vectorised(ones), start, seed=1, resampling=Resampling(evaluations=9), **settings)
+    evolution.run(1)
+    evolution.ask()
+    assert (evolution._pending.again // 4).tolist() == [0, 1, 2]
+
+
+def test_a_mean_and_its_variance_are_those_of_all_evaluations(rng):
+    values = rng.normal(3, 2, (7, 5, 2))
+    population = Population.random(5, 8, rng, (1.0, 1.0))
+    population.fitness = values[0]
+    estimates = Estimates.first(population)
+    for row in values[1:]:
+        estimates.add(population, np.arange(5), row, None)
+    np.testing.assert_allclose(population.fitness, values.mean(axis=0))
+    np.testing.assert_allclose(estimates.variances, values.var(axis=0))
+    lower, upper = estimates.interval(population, 0.95, None)
+    half = 2.446912 * values.std(axis=0, ddof=1) / np.sqrt(7)
+    np.testing.assert_allclose(upper - lower, 2 * half, rtol=1e-3)
+
+
+def test_some_rows_alone_are_evaluated_again(rng):
+    population = Population.random(3, 8, rng)
+    population.fitness = [1, 2, 3]
+    estimates = Estimates.first(population)
+    estimates.add(population, np.array([2, 0]), np.array([[5.0], [2.0]]), None)
+    assert population.fitness.tolist() == [1.5, 2, 4]
+    assert estimates.counts.tolist() == [2, 1, 2]
+    assert estimates.repeats == 2
+
+
+def test_with_a_memory_the_mean_follows_a_fitness_that_changes(rng):
+    for memory, expected in ((None, 60 / 101), (5, 1.0)):
+        population = Population.random(1, 8, rng)
+        population.fitness = [0.0]
+        estimates = Estimates.first(population)
+        for time in range(100):
+            estimates.add(population, np.array([0]), np.array([[float(time >= 40)]]), memory)
+        assert population.fitness[0] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("memory", [None, 6])
+def test_the_interval_has_the_expected_fitness_as_often_as_it_says(rng, memory):
+    population = Population.random(4000, 8, rng)
+    population.fitness = rng.normal(0, 1, 4000)
+    estimates = Estimates.first(population)
+    for _ in range(29):
+        estimates.add(population, np.arange(4000), rng.normal(0, 1, (4000, 1)), memory)
+    lower, upper = estimates.interval(population, 0.9, memory)
+    assert abs(((lower < 0) & (upper > 0)).mean() - 0.9) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.77645), (9, 2.26216), (60, 2.0003)]
+)
+def test_the_quantiles_are_students(freedom, quantile):
+    assert _student(0.975, freedom) == pytest.approx(quantile, rel=2e-3)
+
+
+def test_after_one_evaluation_an_interval_is_infinite(start):
+    evolution = Evolution(Vectorised(ones), start, seed=1, resampling=Resampling(evaluations=2))
+    evolution.run(1)
+    lower, upper = evolution.interval()
+    assert np.isneginf(lower).all()
+    assert np.isposinf(upper).all()
+
+
+def test_without_resampling_there_is_no_interval(onemax):
+    evolution = onemax()
+    evolution.run(1)
+    with pytest.raises(RuntimeError, match="needs resampling=Resampling"):
+        evolution.interval()
+
+
+def test_a_failed_evaluation_does_not_count(rng):
+    population = Population.random(3, 8, rng)
+    population.fitness = [1, 2, -np.inf]
+    estimates = Estimates.first(population)
+    estimates.add(population, np.arange(3), np.array([[-np.inf], [4.0], [5.0]]), None)
+    assert population.fitness.tolist() == [1, 3, 5]
+    assert estimates.counts.tolist() == [1, 2, 1]
+
+
+def test_the_best_is_the_best_mean_and_not_the_luckiest(rng):
+    start = Population.random(10, 40, rng)
+    lucky, fair = [
+        Evolution(Vectorised(Noisy(6)), start, seed=2, survival=PLUS, resampling=resampling)
+        for resampling in (None, Resampling(evaluations=50))
+    ]
+    lucky.run(150)
+    fair.run(150)
+    true = {run: ones(Population.from_genotypes([run.best]))[0] for run in (lucky, fair)}
+    luck = {run: run.best.fitness.values[0] - true[run] for run in (lucky, fair)}
+    assert fair.best in list(fair.population)
+    assert luck[lucky] > 2 * luck[fair]
+    assert true[fair] > true[lucky]
+
+
+def test_one_lucky_evaluation_is_not_yet_the_best(start):
+    evolution = Evolution(None, start[:3], seed=1, survival=PLUS, resampling=Resampling(evaluations=9))
+    evolution.ask()
+    evolution.tell([1, 2, 3])
+    for _ in range(4):
+        asked = evolution.ask()
+        evolution.tell([0, 0, 0, 0, *[3] * (len(asked) - 4)])
+    known = evolution.best
+    asked = evolution.ask()
+    evolution.tell([99, 0, 0, 0, *[3] * (len(asked) - 4)])
+    assert evolution.population.fitness.max() == 99
+    assert evolution.best == known
+    assert evolution.stagnant > 0
+
+
+def test_a_search_follows_an_optimum_that_moves(rng):
+    class Moving:
+        target = 1
+
+        def __call__(self, population):
+            return (population.bits() == self.target).sum(axis=1, dtype=float)
+
+    values = {}
+    for name, resampling in (("stuck", None), ("follows", Resampling(evaluations=1000, memory=2))):
+        moving = Moving()
+        start = Population.random(10, 30, rng)
+        evolution = Evolution(Vectorised(moving), start, seed=1, survival=PLUS, resampling=resampling)
+        evolution.run(80)
+        moving.target = 0
+        evolution.run(200)
+        values[name] = moving(evolution.population).max()
+    assert values["stuck"] < 15
+    assert values["follows"] > 26
+
+
+def test_every_says_how_often(start):
+    evolution = Evolution(
+        Vectorised(ones), start, seed=1, survival=PLUS, resampling=Resampling(evaluations=100, every=3)
+    )
+    evolution.run(8)
+    assert evolution.logbook.select("resampled") == [0, 0, 0, 12, 0, 0, 12, 0]
+
+
+def test_evaluations_count_all_and_numbers_genotypes_alone(start):
+    evolution = Evolution(
+        Vectorised(ones),
+        start,
+        seed=1,
+        survival=PLUS,
+        resampling=Resampling(evaluations=4),
+        record=Record(lineage=True),
+    )
+    evolution.run(5)
+    assert evolution.evaluations == 12 + 4 * 4 + evolution.estimates.repeats
+    assert sum(evolution.logbook.select("resampled")) == evolution.estimates.repeats > 12
+    assert len(evolution.lineage) == 12 + 4 * 4
+    fitness = evolution.lineage.fitness[evolution.numbers, 0]
+    assert fitness.tolist() == evolution.population.fitness.tolist()
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize("survival", [PLUS, Survival(elites=3)])
+def test_a_run_with_resampling_resumes_bit_for_bit(start, frozen, tmp_path, waiting, survival):
+    settings = {
+        "survival": survival,
+        "resampling": Resampling(evaluations=5, memory=3.5),
+        "islands": Islands(count=2, interval=2),
+        "record": Record(lineage=True),
+    }
+    evolution, straight = [Evolution(Vectorised(by_number), start, seed=1, **settings) for _ in range(2)]
+    straight.run(9)
+    evolution.run(4)
+    if waiting:
+        evolution.ask()
+    save(tmp_path / "state", evolution.state_dict())
+    resumed = Evolution.from_state(load(tmp_path / "state"), Vectorised(by_number))
+    resumed.run(5)
+    assert frozen(resumed.state_dict()) == frozen(straight.state_dict())
+    assert resumed.interval()[0].tolist() == straight.interval()[0].tolist()
+
+
+def test_a_damaged_estimate_is_refused(start):
+    evolution = Evolution(Vectorised(ones), start, seed=1, survival=PLUS, resampling=Resampling(evaluations=5))
+    evolution.run(3)
+    state = evolution.state_dict()
+    for change, message in (
+        ({"counts": np.zeros(12, np.int64)}, "counts of estimates must be at least 1"),
+        ({"counts": np.ones(3, np.int64)}, r"counts of estimates must be of shape \(12\)"),
+        ({"variances": -np.ones((12, 1))}, "variances at least 0"),
+        ({"repeats": -1}, "repeats of estimates must be a whole number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Evolution.from_state({**state, "estimates": {**state["estimates"], **change}})
+
+
+def test_another_population_begins_with_one_evaluation_each(start):
+    evolution = Evolution(Vectorised(ones), start, seed=1, survival=PLUS, resampling=Resampling(evaluations=5))
+    evolution.run(3)
+    evolution.population = evolution.population[[0, 1, 2]]
+    assert evolution.estimates.counts.tolist() == [1, 1, 1]
+    evolution.run(2)
+
+
+def test_constraints_are_measured_again_too(rng):
+    def value_and_excess(population):
+        found = ones(population)
+        return np.stack([found, found - 5 + noise.normal(0, 0.5, len(found))], axis=1)
+
+    noise = np.random.default_rng(1)
+    evolution = Evolution(
+        Vectorised(value_and_excess),
+        Population.random(12, 24, rng, (1.0, -1.0)),
+        seed=1,
+        survival=PLUS,
+        constraints=Constraints(count=1),
+        resampling=Resampling(evaluations=20),
+    )
+    evolution.run(80)
+    assert ones(Population.from_genotypes([evolution.best]))[0] <= 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"survival": Survival(strategy="comma")}, "under survival by 'comma' there are none"),
+        ({"record": Record(cache=9)}, "cannot keep the first fitness of a genotype, got cache"),
+        ({"record": Record(hall_of_fame=9)}, "got hall_of_fame"),
+        ({"record": Record(pareto_front=True)}, "got pareto_front"),
+    ],
+)
+def test_what_contradicts_resampling_is_refused(start, settings, message):
+    with pytest.raises(ValueError, match=message):
+        Evolution(None, start, seed=1, resampling=Resampling(evaluations=2), **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Resampling(evaluations=0), "evaluations must be at least 1, got 0"),
+        (lambda: Resampling(every=0), "every must be at least 1, got 0"),
+        (lambda: Resampling(memory=0.5), "memory must be at least 1, got 0.5"),
+    ],
+)
+def test_a_resampling_that_is_not_allowed_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
