@@ -49,11 +49,10 @@ class Constraints:
         return weights[: len(weights) - self.count]
 
     def clip(self, population: Population) -> None:
-        """Set violations below 0 to 0 in an evaluated *population*."""
-        if self.count:
-            values = population.fitness.copy()
-            values[:, -self.count :] = np.maximum(values[:, -self.count :], 0)
-            population.fitness = values
+        """Set violations below 0 to 0 in an evaluated *population*; there is one constraint at least."""
+        values = population.fitness.copy()
+        values[:, -self.count :] = np.maximum(values[:, -self.count :], 0)
+        population.fitness = values
 
     def feasible(self, population: Population) -> Flags:
         """Return whether each genotype keeps all constraints, (n,) bool."""

@@ -207,8 +207,9 @@ class Evolution(Generation):
         if self.islands.is_due(self.generation):
             merit = self.constraints.ranked(self.population).merit()
             self._take_rows(self.islands.migrated(merit, self.rng))
-        self._settle()
-        further = self._further(self.population, len(evaluated.again))
+        if self.resampling.is_on:
+            self._settle()
+        further = self._further(self._population, len(evaluated.population) - len(new.population))
         history.record(self.logbook, self, evaluated.population, self.statistics, reasons, further)
         for callback in self.callbacks:
             callback(self)

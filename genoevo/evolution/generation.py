@@ -12,6 +12,7 @@ from genoevo.evolution.resampling import Estimates
 from genoevo.evolution.rule import Ruled
 from genoevo.evolution.stops import front_advances
 from genoevo.operators.mutation import flip
+from genoevo.operators.reproduction import repaired
 from genoevo.population import Population
 
 
@@ -31,8 +32,12 @@ class Generation(Ruled):
 
     def _further(self, population: Population, resampled: int) -> dict[str, int]:
         """Return the columns of a record of the log that only some rules have."""
-        feasible = {"feasible": int(self.constraints.feasible(population).sum())} if self.constraints.count else {}
-        return feasible | ({"resampled": resampled} if self.resampling.is_on else {})
+        further = {}
+        if self.constraints.count:
+            further["feasible"] = int(self.constraints.feasible(population).sum())
+        if self.resampling.is_on:
+            further["resampled"] = resampled
+        return further
 
     def _given(self) -> Pending:
         # A repair is kept, so it must come before the evaluation; what has a fitness already is not repaired.
@@ -40,10 +45,7 @@ class Generation(Ruled):
         if self.operators.repair is not None:
             rows = np.flatnonzero(~population.evaluated)
             if rows.size:
-                before = population[rows]
-                repaired = self.operators.repaired(before, self.rng, self.layout)
-                self.variation.check_repair(repaired, before)
-                population = population.replaced(rows, repaired)
+                population = population.replaced(rows, self._repaired(population[rows]))
         return Pending.given(population)
 
     def _breed(self) -> Pending:
@@ -59,19 +61,13 @@ class Generation(Ruled):
         return pending
 
     def _bred(self, n: int) -> Pending:
-        if self.operators.selection is None:
-            ranked, own = self.constraints.ranked(self.population), None
-        else:
-            ranked, own = self.population, self.operators.parents
-        rows = self.selection.parents(ranked, 2 * n, self.rng, self.islands.count, own)
+        parents, operators = self._population, self.operators
+        own = None if operators.selection is None else operators.parents
+        candidates = parents if own else self.constraints.ranked(parents)
+        rows = self.selection.parents(candidates, 2 * n, self.rng, self.islands.count, own)
         first, second = rows[:, :n].reshape(-1), rows[:, n:].reshape(-1)
         brood = self.reproduction.children(
-            self.population[first],
-            self.population[second],
-            self.rng,
-            self.layout,
-            variation=self.variation,
-            operators=self.operators,
+            parents[first], parents[second], self.rng, self._layout, variation=self.variation, operators=operators
         )
         return Pending.bred(brood, self.numbers[first], self.numbers[second])
 
@@ -93,14 +89,15 @@ class Generation(Ruled):
 
     def _flipped(self, children: Population) -> Population:
         flipped = self.variation.restored(flip(children, self.rng), children)
-        repaired: Population = self.operators.repaired(flipped, self.rng, self.layout)
-        self.variation.check_repair(repaired, flipped)
-        return repaired
+        return flipped if self.operators.repair is None else self._repaired(flipped)
+
+    def _repaired(self, population: Population) -> Population:
+        return repaired(population, self.rng, self.layout, self.variation, self.operators)
 
     def _resampled(self, evaluated: Pending) -> Pending:
         """Add what was evaluated again to its means, and return the children alone."""
         again = evaluated.again
-        if self.estimates is None or not len(again):
+        if again is None or self.estimates is None:
             return evaluated
         children = evaluated.without_again()
         values = evaluated.population.fitness.reshape(len(evaluated.population), -1)[len(children.population) :]
@@ -109,8 +106,7 @@ class Generation(Ruled):
         return children
 
     def _update_progress(self, evaluated: Population) -> None:
-        several = len(self.constraints.objectives(evaluated.weights)) > 1
-        if self.survival.method == "nsga2" and several and self.operators.survival is None:
+        if self.survival.method == "nsga2" and self._has_front(evaluated):
             advances = self.generation == 1 or front_advances(
                 *self.constraints.ranked_together(evaluated, self.population)
             )
@@ -122,14 +118,18 @@ class Generation(Ruled):
         if top is not None:
             self.best, self.stagnant = evaluated[top], 0
 
+    def _has_front(self, population: Population) -> bool:
+        return len(self.constraints.objectives(population.weights)) > 1 and self.operators.survival is None
+
     def _improvement(self, evaluated: Population) -> int | None:
         """Return the row of the best genotype if it is better than the best so far."""
-        known = None if self.best is None else self.best.fitness.wvalues
-        if self.constraints.count and self.best is not None:
-            evaluated, best = self.constraints.ranked_together(evaluated, Population.from_genotypes([self.best]))
-            known = tuple(best.fitness.reshape(-1))
+        constraints, best = self.constraints, self.best
+        known = None if best is None else best.fitness.wvalues
+        if constraints.count and best is not None:
+            evaluated, before = constraints.ranked_together(evaluated, Population.from_genotypes([best]))
+            known = tuple(before.fitness.reshape(-1))
         else:
-            evaluated = self.constraints.ranked(evaluated)
+            evaluated = constraints.ranked(evaluated)
         top = int(evaluated.merit().argmax())
         weighted = evaluated.fitness.reshape(len(evaluated), -1)[top] * evaluated.weights
         return top if known is None or tuple(weighted) > known else None
@@ -160,8 +160,6 @@ class Generation(Ruled):
 
         So would be the mean of a few. The best is among those evaluated half as often as any, or more.
         """
-        if not self.resampling.is_on:
-            return
         if self.estimates is None:
             self.estimates = Estimates.first(self.population)
         known = np.flatnonzero(2 * self.estimates.counts >= self.estimates.counts.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class Pending:
     population: Population
     parents: Ints
     origins: Origins
-    again: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    again: Ints | None = None
 
     @classmethod
     def given(cls, population: Population) -> Pending:
@@ -49,13 +49,12 @@ class Pending:
 
     def with_genotypes(self, rows: Ints, genotypes: Population) -> Pending:
         """Return a copy with *genotypes* in place of *rows*, of the same parents."""
-        return replace(self, population=self.population.replaced(rows, genotypes))
+        return Pending(self.population.replaced(rows, genotypes), self.parents, self.origins)
 
     def with_again(self, rows: Ints, genotypes: Population) -> Pending:
         """Return a copy with *genotypes*, those of *rows*, to be evaluated again."""
-        return replace(
-            self, population=Population.concatenate([self.population, genotypes.unevaluated()]), again=rows
-        )
+        population = Population.concatenate([self.population, genotypes.unevaluated()])
+        return Pending(population, self.parents, self.origins, rows)
 
     def without_again(self) -> Pending:
         """Return the new genotypes alone."""
@@ -66,12 +65,13 @@ class Pending:
         population = self.population.copy()
         population.fitness = fitness
         _check_infinities(population)
-        constraints.clip(population)
-        return replace(self, population=population)
+        if constraints.count:
+            constraints.clip(population)
+        return Pending(population, self.parents, self.origins, self.again)
 
     def as_state(self) -> State:
         """Return the genotypes, parents and origins as a state."""
-        again = {"again": self.again} if len(self.again) else {}
+        again = {} if self.again is None else {"again": self.again}
         population = population_state(self.population)
         return {"population": population, "parents": self.parents, "origins": self.origins, **again}
 
@@ -80,8 +80,10 @@ class Pending:
         """Return what :meth:`as_state` gave; ValueError says what is missing or does not fit."""
         check_state("pending genotypes", state, ("population", "parents", "origins"))
         population = population_from_state(state["population"])
-        again = check_array("the rows evaluated again", state.get("again", np.zeros(0, np.int64)), np.int64, (None,))
-        new = len(population) - len(again)
+        new, again = len(population), None
+        if "again" in state:
+            again = check_array("the rows evaluated again", state["again"], np.int64, (None,))
+            new -= len(again)
         parents = check_array("the parents of pending genotypes", state["parents"], np.int64, (new, 2))
         origins = check_array("the origins of pending genotypes", state["origins"], np.int8, (new,))
         return cls(population, parents, origins, again)

@@ -144,9 +144,8 @@ class Operators:
         return _changed("mutation", self.mutation, population, rng, layout)
 
     def repaired(self, population: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
-        """Return as many repaired genotypes, unevaluated; *population* itself without an own repair."""
-        if self.repair is None:
-            return population
+        """Return as many repaired genotypes, unevaluated."""
+        assert self.repair is not None
         return _changed("repair", self.repair, population, rng, layout)
 
     def parents(self, population: Population, n: int, rng: np.random.Generator) -> Ints:

@@ -207,10 +207,11 @@ class Reproduction:
         if fresh.size:
             random = Population.random(fresh.size, first.lengths[fresh], rng, first.weights)
             bred = bred.replaced(fresh, random)
-        bred = variation.restored(bred, first)
-        repaired = operators.repaired(bred, rng, layout)
-        variation.check_repair(repaired, bred)
-        return Brood(repaired, origins)
+        if variation.frozen:
+            bred = variation.restored(bred, first)
+        if operators.repair is not None:
+            bred = repaired(bred, rng, layout, variation, operators)
+        return Brood(bred, origins)
 
     def _crossed(
         self,
@@ -266,3 +267,16 @@ class Reproduction:
             return mutation.creep(bred, rng, layout=layout, rate=rates, step=variation.step, wrap=variation.wrap)
         mutation.flip_in_place(bred, rates, rng)
         return bred
+
+
+def repaired(
+    population: Population,
+    rng: np.random.Generator,
+    layout: Layout | None,
+    variation: Variation,
+    operators: Operators,
+) -> Population:
+    """Return what the own repair makes of *population*, unevaluated; ValueError if that changed a frozen bit."""
+    after = operators.repaired(population, rng, layout)
+    variation.check_repair(after, population)
+    return after

@@ -38,9 +38,14 @@ class Problem(ABC):
         """The layout of the genotypes, *size* genes of one bit unless a subclass defines it otherwise."""
         return FlatLayout(genes=self.size)
 
+    @property
+    def fitness_weights(self) -> tuple[float, ...]:
+        """The weight of each value, one that is maximised unless a subclass defines it otherwise."""
+        return (1.0,)
+
     def random(self, n: int, rng: np.random.Generator) -> Population:
         """Draw *n* random genotypes to start from."""
-        return Population.random(n, self.size, rng)
+        return Population.random(n, self.size, rng, self.fitness_weights)
 
     def __call__(self, population: Population) -> Floats:
         """Return (n,) float64 values; ValueError names a genotype of a length that the problem does not have."""

@@ -41,10 +41,11 @@ class Course:
         self._rows: list[dict[str, float]] = []
 
     def record(self, evolution: Evolution) -> None:
-        """Record the present generation of a search with one objective; a callback of ``Evolution``."""
+        """Record the present generation of a search, by its first objective; a callback of ``Evolution``."""
         assert evolution.best is not None
         population = evolution.population
-        finite = population.fitness[np.isfinite(population.fitness)]
+        first = population.fitness.reshape(len(population), -1)[:, 0]
+        finite = first[np.isfinite(first)]
         lower, median, upper = np.quantile(finite, [0.25, 0.5, 0.75]) if finite.size else [np.nan] * 3
         lengths = population.lengths
         self._rows.append(
@@ -94,7 +95,8 @@ def _finite(value: float) -> float | None:
 
 
 def _summary(result: dict[str, Any]) -> str:
-    found = "the optimum" if result["solved"] else f"{result['best']:g} of {result['optimum']:g}"
+    of = "" if result["optimum"] is None else f" of {result['optimum']:g}"
+    found = "the optimum" if result["solved"] else f"{result['best']:g}{of}"
     return (
         f"The best genotype reaches {found}, after {result['generations']:,} generations and "
         f"{result['evaluations']:,} evaluations; it has {result['length']:,} bits."

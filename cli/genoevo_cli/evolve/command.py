@@ -1,4 +1,4 @@
-"""``genoevo evolve``: the engine on a problem with a known optimum."""
+"""``genoevo evolve``: the engine on a problem of genoevo's or of the user's own."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import json
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 from click.core import ParameterSource
 
-from genoevo import Evolution, Stop
+from genoevo import Stop
 from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
+from genoevo.evaluation import EvaluationError
 from genoevo.problems import PROBLEMS
 from genoevo.progress import ProgressBar
 from genoevo.state import State
 from genoevo_cli.evolve import convergence, search
+from genoevo_cli.evolve.algorithms import ALGORITHMS
+from genoevo_cli.evolve.outcome import result_of, spread
+from genoevo_cli.evolve.problems import SETTING, is_code, parse_settings
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
 from genoevo_cli.terminal import console
+from genoevo_runs import user_code
 from genoevo_runs.errors import nearest
 from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
@@ -39,8 +43,22 @@ class _Named(click.Choice):
         return super().get_invalid_choice_message(value, ctx) + nearest(str(value), list(self.choices))
 
 
+class _Problem(_Named):
+    """A name of a problem, or code of the user's own, which is allowed by naming it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not is_code(str(value)):
+            return super().convert(value, param, ctx)
+        user_code.allow(SETTING, value)
+        return value
+
+
 @click.command()
-@click.option("--problem", type=_Named(sorted(PROBLEMS)), help="Problem to maximise; required for a new search.")
+@click.option(
+    "--problem",
+    type=_Problem(sorted(PROBLEMS)),
+    help="Problem to solve, or your own as package.module:callable; required for a new search.",
+)
 @click.option(
     "--size",
     type=click.IntRange(1, MOST_SIZE),
@@ -53,6 +71,13 @@ class _Named(click.Choice):
     multiple=True,
     metavar="NAME=VALUE",
     help="Setting of the problem, such as k=3 for nk; repeatable.",
+)
+@click.option(
+    "--algorithm",
+    type=_Named(sorted(ALGORITHMS)),
+    default="ga",
+    show_default=True,
+    help="Algorithm; ga is the genetic algorithm.",
 )
 @click.option(
     "--population",
@@ -87,6 +112,12 @@ class _Named(click.Choice):
 @click.option(
     "--every", type=click.IntRange(1), help="Generations between two saves.  [default: save every 10 seconds]"
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that compute the fitness, or actors of --ray.  [default: this process; with --ray, all CPUs]",
+)
+@click.option("--ray", "on_ray", is_flag=True, help="Compute the fitness on Ray.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.option(
     "--plot",
@@ -105,12 +136,14 @@ def evolve(
     state_file: Path | None,
     resume_file: Path | None,
     every: int | None,
+    workers: int | None,
+    on_ray: bool,
     as_json: bool,
     plot: Path | None,
     report: Path | None,
     **options: Any,
 ) -> None:
-    """Run the genetic algorithm on a test problem until its optimum or the last generation.
+    """Run the genetic algorithm on a problem until its optimum or the last generation.
 
     With --state, Ctrl-C (or SIGTERM) saves after the current generation and prints the command that resumes the
     search. A resumed search continues exactly as if it had not been interrupted. To continue a finished search,
@@ -128,6 +161,8 @@ def evolve(
         genoevo evolve --problem nk --generations 100000 --state nk.npz
 
         genoevo evolve --resume nk.npz --generations 200000
+
+        genoevo evolve --problem mypackage.mymodule:MyProblem --set depth=3 --workers 4
     """
     if plot is not None:
         _check_plot(plot)
@@ -136,27 +171,31 @@ def evolve(
     course = Course(wanted=report is not None)
     path = _state_path(state_file, resume_file)
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    again = {"--every": every, "--plot": plot, "--report": report}
-    with _open_checkpoint(path, every, again, as_json) as checkpoint:
+    own = given.get("problem") if is_code(str(given.get("problem"))) else None  # which must be allowed again
+    again = {"--problem": own, "--every": every, "--workers": workers, "--plot": plot, "--report": report}
+    flags = [name for name, is_given in (("--ray", on_ray), ("--json", as_json)) if is_given]
+    with _open_checkpoint(path, every, again, flags) as checkpoint, ExitStack() as pools:
         try:
             state = None if checkpoint is None else checkpoint.load()
             settings = _search(path, state, given)
-            progress = ProgressBar(settings.generations, target=settings.function.optimum, console=console.stderr())
+            optimum = settings.posed.optimum
+            progress = ProgressBar(settings.generations, target=optimum, console=console.stderr())
             callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
-            evolution = settings.evolution(state, callbacks, lineage=report is not None)
+            evaluate = pools.enter_context(spread(settings.posed.evaluate, workers, on_ray))
+            evolution = settings.evolution(state, evaluate, callbacks, lineage=report is not None)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         if checkpoint is not None:
-            checkpoint.about = asdict(settings)
+            checkpoint.about = settings.about()
         began = time.perf_counter()
         with progress:
-            ended = evolution.run(stop=Stop(target=settings.function.optimum, generations=settings.generations))
+            ended = _run(evolution, Stop(target=optimum, generations=settings.generations))
         if state is not None and evolution.generation == state["generation"]:
             console.note(f"{path} already has {evolution.generation:,} generations, or the optimum.")
-    result = _result(settings, evolution, ended, time.perf_counter() - began)
+    result = result_of(settings, evolution, ended, time.perf_counter() - began)
     if plot is not None:
         title = f"{settings.problem}, size {settings.size}, {settings.population} genotypes, seed {settings.seed}"
-        convergence.plot(evolution.logbook, plot, title, settings.function.optimum)
+        convergence.plot(evolution.logbook, plot, title, optimum)
     if report is not None:
         write_page(report, render(course.data(evolution, result)))
     if as_json:
@@ -166,30 +205,23 @@ def evolve(
             click.echo(f"{name:>12}  {value}")
 
 
-def _result(settings: Search, evolution: Evolution, ended: str, seconds: float) -> dict[str, Any]:
-    assert evolution.best is not None
-    return {
-        "problem": settings.problem,
-        "size": settings.size,
-        "seed": settings.seed,
-        "best": evolution.best.fitness.values[0],
-        "optimum": settings.function.optimum,
-        "solved": ended == "target",
-        "generations": evolution.generation,
-        "evaluations": evolution.evaluations,
-        "length": len(evolution.best),
-        "genotype": str(evolution.best),
-        "seconds": round(seconds, 3),
-    }
+def _run(evolution: Any, stop: Stop) -> str:
+    """Run a search to its end; an evaluation that failed ends it in one line."""
+    try:
+        return str(evolution.run(stop=stop))
+    except RuntimeError as error:
+        if type(error) not in (EvaluationError, RuntimeError):  # the latter if a worker could not start
+            raise
+        raise click.ClickException(str(error)) from None
 
 
 @contextmanager
 def _open_checkpoint(
-    path: Path | None, every: int | None, again: dict[str, Any], as_json: bool
+    path: Path | None, every: int | None, again: dict[str, Any], flags: list[str]
 ) -> Iterator[Checkpoint | None]:
     """The checkpoint at *path*, or None without a path; errors of the file end in one line.
 
-    *again* are the options, None if not given, that the file does not hold and the command to resume has.
+    The command to resume has the options that the file does not hold: *again*, None if not given, and *flags*.
     """
     if path is None:
         yield None
@@ -200,7 +232,7 @@ def _open_checkpoint(
             yield checkpoint
     except Interrupted:
         words = [word for name, value in again.items() if value is not None for word in (name, str(value))]
-        command = shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *(["--json"] if as_json else [])])
+        command = shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *flags])
         console.note(f"Stopped and saved. Resume with: {command}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
@@ -229,7 +261,7 @@ def _search(path: Path | None, state: State | None, given: dict[str, Any]) -> Se
     else:
         problem = search.problem_of(path, state)
     if "settings" in given:
-        given = {**given, "settings": search.parse_settings(given.get("problem", problem), given["settings"])}
+        given = {**given, "settings": parse_settings(given.get("problem", problem), given["settings"])}
     return search.new_search(given) if state is None or path is None else search.resumed_search(path, state, given)
 
 

@@ -13,8 +13,8 @@ _QUARTILES = "quartiles"
 
 
 def statistics() -> PopulationStatistics:
-    """Return statistics that log the quartiles of each population's fitness, for one objective."""
-    quartiles = PopulationStatistics(lambda population: population.fitness)
+    """Return statistics that log the quartiles of each population's fitness, of the first objective."""
+    quartiles = PopulationStatistics(lambda population: population.fitness.reshape(len(population), -1)[:, 0])
     quartiles.register(_QUARTILES, lambda fitness: np.quantile(fitness, [0.25, 0.5, 0.75]).tolist())
     return quartiles
 
@@ -27,15 +27,19 @@ def check(log: Logbook) -> None:
             raise ValueError(f"generation {record['generation']} of the log has {_QUARTILES} {values!r:.80}")
 
 
-def plot(log: Logbook, path: Path, title: str, optimum: float) -> None:
-    """Write the curve to *path*, in the format of its suffix. Raises ImportError without matplotlib."""
+def plot(log: Logbook, path: Path, title: str, optimum: float | None) -> None:
+    """Write the curve to *path*, in the format of its suffix; *optimum* is None if nobody knows it.
+
+    Raises ImportError without matplotlib.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     evaluations, best = log.select("evaluations", "best")
     lower, median, upper = np.array(log.select(_QUARTILES)).T
-    axes.axhline(optimum, color="0.4", linestyle="--", linewidth=1, label=f"optimum {optimum:g}")
+    if optimum is not None:
+        axes.axhline(optimum, color="0.4", linestyle="--", linewidth=1, label=f"optimum {optimum:g}")
     axes.plot(evaluations, best, color="#d1495b", drawstyle="steps-post", label="best so far")
     axes.plot(evaluations, median, color="#00798c", label="population: median")
     axes.fill_between(

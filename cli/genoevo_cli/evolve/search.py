@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from genoevo import Evolution, FlatLayout
 from genoevo._check import check_between, check_choice, check_whole
 from genoevo.checkpoint import check_about
-from genoevo.evaluation import Vectorised
-from genoevo.evolution import Callback, Record
-from genoevo.operators import Reproduction
-from genoevo.problems import PROBLEMS, Problem
+from genoevo.evaluation import Evaluator
+from genoevo.evolution import Callback
+from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli.evolve import convergence
+from genoevo_cli.evolve.algorithms import ALGORITHMS, OPTIONS, Parts
+from genoevo_cli.evolve.problems import SETTING, Posed, ProblemSettings, Value, defaults, is_code, pose
+from genoevo_runs.user_code import check_allowed
 
 MOST_GENOTYPES = MOST_SIZE = 1_000_000
 MOST_BITS = 100_000_000
 """Limit on the bits of a population: some problems take eight bytes for each."""
-
-ProblemSettings = dict[str, int | str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +34,7 @@ class Search:
     problem: str
     size: int | None = None
     settings: ProblemSettings
+    algorithm: str = "ga"
     population: int = 100
     generations: int = 1000
     crossover_rate: float = 0.9
@@ -47,7 +43,9 @@ class Search:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_choice("problem", self.problem, list(PROBLEMS))
+        if not is_code(self.problem):
+            check_choice("problem", self.problem, list(PROBLEMS))
+        check_choice("algorithm", self.algorithm, list(ALGORITHMS))
         check_whole("population", self.population, 2, MOST_GENOTYPES)
         check_whole("generations", self.generations, 1)
         check_whole("seed", self.seed, 0)
@@ -55,66 +53,56 @@ class Search:
             _check_rate(name, getattr(self, name), optional=name != "crossover_rate")
         if self.size is not None:
             check_whole("size", self.size, 1, MOST_SIZE)
-        function = self.function
-        if self.population * function.size > MOST_BITS:
-            got = f"{self.population:,} times {function.size:,}"
+        posed = self.posed
+        if self.population * posed.size > MOST_BITS:
+            got = f"{self.population:,} times {posed.size:,}"
             raise ValueError(f"population times size must be at most {MOST_BITS:,}, got {got}")
-        varies = function.layout != FlatLayout(genes=function.size)
-        if self.resize_rate and not varies:
+        if self.resize_rate and not posed.varies:
             raise ValueError(
-                f"resize-rate must be 0 if all genotypes have {function.size} bits, got {self.resize_rate:g}"
+                f"resize-rate must be 0 if all genotypes have {posed.size} bits, got {self.resize_rate:g}"
             )
-        filled = {"size": function.size, "settings": {**defaults(self.problem), **self.settings}}
+        filled = {"size": posed.size, "settings": {**defaults(self.problem), **self.settings}}
         if self.resize_rate is None:
-            filled["resize_rate"] = 0.1 if varies else 0.0
+            filled["resize_rate"] = 0.1 if posed.varies else 0.0
         for name, value in filled.items():
             object.__setattr__(self, name, value)
 
     @cached_property
-    def function(self) -> Problem:
-        """The fitness function."""
-        known = defaults(self.problem)
-        for name, value in self.settings.items():
-            if name not in known:
-                raise ValueError(f"--set of {self.problem} takes {_listed(known)}, got '{name}={value}'")
-        size = {} if self.size is None else {"size": self.size}
-        return PROBLEMS[self.problem](**size, **self.settings)
+    def posed(self) -> Posed:
+        """The problem. The user's own must be allowed, see :mod:`genoevo_runs.user_code`."""
+        return pose(self.problem, self.size, self.settings)
 
-    def evolution(self, state: State | None, callbacks: Sequence[Callback], *, lineage: bool = False) -> Evolution:
+    def evolution(
+        self, state: State | None, evaluate: Evaluator, callbacks: Sequence[Callback], *, lineage: bool = False
+    ) -> Any:
         """Return a new search, or the one in *state*; ValueError if the state belongs to another search.
 
         A new search records its lineage if *lineage* is true; a resumed search, if it did so before.
         """
-        function, evaluate, statistics = self.function, Vectorised(self.function), convergence.statistics()
-        new = Evolution(
-            evaluate,
-            function.random(self.population, np.random.default_rng([self.seed, 0])),
-            seed=self.seed,
-            reproduction=Reproduction(
-                crossover_threshold=self.crossover_rate,
-                mutation_rate=self.mutation_rate,
-                resize_rate=self.resize_rate or 0.0,
-                granularity="gene",
-            ),
-            layout=function.layout,
-            record=Record(lineage=lineage),
-            statistics=statistics,
-            callbacks=callbacks,
-        )
+        algorithm = ALGORITHMS[self.algorithm]
+        parts = Parts(evaluate, convergence.statistics(), callbacks, lineage)
         if state is None:
-            return new
-        evolution = Evolution.from_state(
-            state, evaluate, layout=function.layout, statistics=statistics, callbacks=callbacks
-        )
-        if _rules(evolution) != _rules(new) or evolution.record not in (Record(), Record(lineage=True)):
-            raise ValueError("the rules in the state do not match its settings")
-        function(evolution.population)  # raises ValueError if a length is not legal
+            return algorithm.begin(self, parts)
+        evolution = algorithm.resume(self, parts, state)
+        if self.problem in PROBLEMS:
+            self.posed.evaluate.function(evolution.population)  # raises ValueError if a length is not legal
         convergence.check(evolution.logbook)
         return evolution
 
+    def about(self) -> dict[str, Any]:
+        """Return what identifies the search in its file; the algorithm only if earlier versions did not have it."""
+        about = asdict(self)
+        if self.algorithm == "ga":
+            del about["algorithm"]
+        return about
+
 
 def new_search(given: Mapping[str, Any]) -> Search:
-    """Return a new search with the options *given*."""
+    """Return a new search with the options *given*; ValueError for one that the algorithm does not have."""
+    algorithm = given.get("algorithm", "ga")
+    for name in sorted(OPTIONS & set(given)):
+        if name not in ALGORITHMS[algorithm].options:
+            raise ValueError(f"--{name.replace('_', '-')} has no meaning for --algorithm {algorithm}")
     return Search(**{"settings": {}, **given})
 
 
@@ -124,9 +112,9 @@ def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search
     Raises ValueError, which names an option in *given* that differs from the saved one; only generations may differ.
     """
     problem_of(path, state)
-    about, settings = state["about"], given.get("settings", {})
+    about, settings = {"algorithm": "ga", **state["about"]}, given.get("settings", {})
     same = {name: value for name, value in given.items() if name not in ("generations", "settings")}
-    check_about(path, state, same)
+    check_about(path, {"about": about}, same)
     check_about(path, {"about": about["settings"]}, settings)
     try:
         return Search(**{**about, "generations": given.get("generations", about["generations"])})
@@ -135,41 +123,24 @@ def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search
 
 
 def problem_of(path: Path, state: State) -> str:
-    """Return the problem's name in a *state* read from *path*; ValueError if this command did not write it."""
+    """Return the problem's name in a *state* read from *path*; ValueError if this command did not write it.
+
+    UserError if it is code that the user did not allow.
+    """
     check_about(path, state, {})
-    known = state["about"]
-    if set(known) != {field.name for field in fields(Search)} or not isinstance(known["settings"], dict):
+    known = {"algorithm": "ga", **state["about"]}
+    if set(known) != {field.name for field in fields(Search)} or not _are_settings(known["settings"]):
         raise ValueError(f"{path} is not a search of genoevo evolve")
-    check_choice(f"the problem of {path}", known["problem"], list(PROBLEMS))
-    return str(known["problem"])
+    problem = known["problem"]
+    if isinstance(problem, str) and is_code(problem):
+        check_allowed({SETTING: problem}, path)
+    else:
+        check_choice(f"the problem of {path}", problem, list(PROBLEMS))
+    return str(problem)
 
 
-def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
-    """Parse settings of the form ``NAME=VALUE``; ValueError if the problem does not have one of them."""
-    known, values = defaults(problem), ProblemSettings()
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or name not in known:
-            raise ValueError(f"--set of {problem} takes {_listed(known)}, got {setting!r:.80}")
-        if isinstance(known[name], str):
-            values[name] = value
-            continue
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", value):
-            raise ValueError(f"{name} must be a whole number, got {value!r:.80}")
-        values[name] = int(value)
-    return values
-
-
-def defaults(problem: str) -> ProblemSettings:
-    """Return the settings of a problem, except its size, with their defaults."""
-    known = inspect.signature(PROBLEMS[problem]).parameters
-    return {name: p.default for name, p in known.items() if name != "size" and isinstance(p.default, int | str)}
-
-
-def _rules(evolution: Evolution) -> tuple[object, ...]:
-    e = evolution
-    rules = e.reproduction, e.selection, e.survival, e.islands
-    return *rules, len(e.population), e.population.weights, e.is_asked
+def _are_settings(settings: object) -> bool:
+    return isinstance(settings, dict) and all(isinstance(value, Value) for value in settings.values())
 
 
 def _check_rate(name: str, rate: object, *, optional: bool) -> None:
@@ -178,7 +149,3 @@ def _check_rate(name: str, rate: object, *, optional: bool) -> None:
     if not isinstance(rate, int | float) or isinstance(rate, bool):
         raise ValueError(f"{name} must be a number, got {rate!r:.80}")
     check_between(name, rate, 0, 1)
-
-
-def _listed(known: ProblemSettings) -> str:
-    return ", ".join(f"{name}=..." for name in known) or "nothing"

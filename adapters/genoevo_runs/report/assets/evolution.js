@@ -23,7 +23,7 @@ function build(data) {
 function convergence(columns, result, name) {
   const all = numbers(columns.best, columns.lower, columns.upper, [result.optimum]), low = Math.min(...all), high = Math.max(...all), names = ["generation", "evaluations", "best", "lower", "median", "upper"];
   const view = chart("Fitness over evaluations", columns, { low, high: high > low ? high : low + 1,
-    series: [{ name: "optimum", colour: OPTIMUM_COLOUR, y: columns.best.map(() => result.optimum), dashed: true }, { name: "best so far", colour: 1, y: columns.best, stepped: true }, { name: "population: median, with quartiles", colour: 0, y: columns.median, low: columns.lower, high: columns.upper }],
+    series: [...(result.optimum === null ? [] : [{ name: "optimum", colour: OPTIMUM_COLOUR, y: columns.best.map(() => result.optimum), dashed: true }]), { name: "best so far", colour: 1, y: columns.best, stepped: true }, { name: "population: median, with quartiles", colour: 0, y: columns.median, low: columns.lower, high: columns.upper }],
     read: (i) => `best ${plain(columns.best[i])}, median ${plain(columns.median[i])} (quartiles ${plain(columns.lower[i])} to ${plain(columns.upper[i])})` });
   return section("convergence", "Convergence", "The best fitness so far, and the population's median and quartiles.", view, name, rowsOf(columns, names), valuesOf(columns, names));
 }

@@ -1,0 +1,114 @@
+"""The algorithms of ``genoevo evolve --algorithm``, by name.
+
+An algorithm is what :class:`~genoevo.Evolution` is to the command: it has ``run(stop=...)``, ``state_dict``,
+``best``, ``population``, ``generation``, ``evaluations``, ``logbook``, ``lineage`` and ``failures``. To add one, add
+an entry to ALGORITHMS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from deap.tools import Statistics
+
+from genoevo import Evolution
+from genoevo.evaluation import Evaluator
+from genoevo.evolution import Callback, Record
+from genoevo.operators import Reproduction
+from genoevo.state import State
+from genoevo_cli.evolve.problems import Posed
+
+
+class Search(Protocol):
+    """The settings of a search that an algorithm reads, and its problem."""
+
+    @property
+    def posed(self) -> Posed: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def population(self) -> int: ...  # noqa: D102
+    @property
+    def crossover_rate(self) -> float: ...  # noqa: D102
+    @property
+    def mutation_rate(self) -> float | None: ...  # noqa: D102
+    @property
+    def resize_rate(self) -> float | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a search gives its algorithm besides its settings."""
+
+    evaluate: Evaluator
+    statistics: Statistics
+    callbacks: Sequence[Callback]
+    lineage: bool
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """An algorithm.
+
+    Attributes
+    ----------
+    begin : callable
+        ``(search, parts) -> evolution``: a new search. *search* has the settings and the problem.
+    resume : callable
+        ``(search, parts, state) -> evolution``: a search from its ``state_dict()``. Raises ValueError if the state
+        does not match the settings.
+    options : frozenset of str
+        The settings of OPTIONS that this algorithm has. Giving another one is an error.
+
+    """
+
+    begin: Callable[[Search, Parts], Any]
+    resume: Callable[[Search, Parts, State], Any]
+    options: frozenset[str]
+
+
+OPTIONS = frozenset({"population", "crossover_rate", "mutation_rate", "resize_rate"})
+"""All settings that only some algorithms have."""
+
+
+def _begin_ga(search: Search, parts: Parts) -> Evolution:
+    problem = search.posed
+    return Evolution(
+        parts.evaluate,
+        problem.random(search.population, np.random.default_rng([search.seed, 0])),
+        seed=search.seed,
+        reproduction=Reproduction(
+            crossover_threshold=search.crossover_rate,
+            mutation_rate=search.mutation_rate,
+            resize_rate=search.resize_rate or 0.0,
+            granularity="gene",
+        ),
+        constraints=problem.constraints,
+        layout=problem.layout,
+        record=Record(lineage=parts.lineage),
+        statistics=parts.statistics,
+        callbacks=parts.callbacks,
+    )
+
+
+def _resume_ga(search: Search, parts: Parts, state: State) -> Evolution:
+    new = _begin_ga(search, parts)
+    evolution = Evolution.from_state(
+        state, parts.evaluate, layout=new.layout, statistics=parts.statistics, callbacks=parts.callbacks
+    )
+    if _rules(evolution) != _rules(new) or evolution.record not in (Record(), Record(lineage=True)):
+        raise ValueError("the rules in the state do not match its settings")
+    return evolution
+
+
+def _rules(evolution: Evolution) -> tuple[object, ...]:
+    e = evolution
+    rules = e.reproduction, e.selection, e.survival, e.islands, e.variation, e.constraints, e.resampling
+    return *rules, len(e.population), e.population.weights, e.is_asked
+
+
+ALGORITHMS: dict[str, Algorithm] = {"ga": Algorithm(_begin_ga, _resume_ga, OPTIONS)}
+"""The algorithms by the name that ``--algorithm`` takes; ``ga`` is the genetic algorithm of ``Evolution``."""

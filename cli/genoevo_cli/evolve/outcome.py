@@ -1,0 +1,68 @@
+"""The evaluation of a search's genotypes, here or elsewhere, and what the command prints at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rich_click as click
+
+from genoevo import Genotype
+from genoevo.evaluation import InProcess, Vectorised
+from genoevo.pools import ProcessPool, RayPool
+from genoevo.state.values import json_value
+from genoevo_cli.evolve.problems import Posed
+from genoevo_cli.evolve.search import Search
+from genoevo_cli.terminal import console
+from genoevo_runs import user_code
+
+
+@contextmanager
+def spread(evaluate: InProcess | Vectorised, workers: int | None, on_ray: bool) -> Iterator[Any]:
+    """Have worker processes or Ray evaluate, if they are asked for."""
+    if not on_ray and workers is None:
+        yield evaluate
+        return
+    try:
+        pool = (RayPool if on_ray else ProcessPool)(evaluate, workers=workers)
+    except (ImportError, TypeError) as error:  # TypeError: a function that does not travel
+        raise click.ClickException(str(error)) from None
+    with pool:
+        yield pool
+
+
+def _decoded(posed: Posed, genotype: Genotype) -> dict[str, Any]:
+    """Return what the problem says that a genotype means, if it says so: as JSON value, or as text."""
+    if posed.decode is None:
+        return {}
+    try:
+        value = posed.decode(genotype)
+    except Exception as error:  # of the user's own method; the search is complete all the same
+        console.note(f"decode failed: {user_code.line(error)}")
+        return {"decoded": None}
+    try:
+        return {"decoded": json_value("decoded", value)}
+    except (TypeError, ValueError):
+        return {"decoded": str(value)}
+
+
+def result_of(settings: Search, evolution: Any, ended: str, seconds: float) -> dict[str, Any]:
+    """Return what the command prints of a search that has *ended*, as JSON values."""
+    values = evolution.best.fitness.values
+    return {
+        "problem": settings.problem,
+        "size": settings.size,
+        "seed": settings.seed,
+        **({} if settings.algorithm == "ga" else {"algorithm": settings.algorithm}),
+        "best": values[0],
+        **({"fitness": list(values)} if len(values) > 1 else {}),
+        "optimum": settings.posed.optimum,
+        "solved": ended == "target",
+        "generations": evolution.generation,
+        "evaluations": evolution.evaluations,
+        "length": len(evolution.best),
+        "genotype": str(evolution.best),
+        **_decoded(settings.posed, evolution.best),
+        "seconds": round(seconds, 3),
+    }
