@@ -23,7 +23,7 @@ from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators.own import Operators
 from genoevo.operators.reproduction import Reproduction
-from genoevo.operators.variation import Variation
+from genoevo.operators.variation import PLAIN, Variation
 from genoevo.population import Population
 from genoevo.state import State, rebuild, settings_state
 
@@ -215,5 +215,8 @@ def check_fit(population: Population, layout: Layout | None, rules: Mapping[str,
     if rules["resampling"].is_on and rules["survival"].strategy == "comma":
         raise ValueError("resampling needs survivors: under survival by 'comma' there are none")
     rules["reproduction"].check_variation(rules["variation"], population)
+    for slot, setting in (("crossover", "exchange_rate"), ("mutation", "mutation_rates")):
+        if slot in rules["operators"].given and getattr(rules["variation"], setting) != getattr(PLAIN, setting):
+            raise ValueError(f"{setting} has no effect on the own {slot} {rules['operators'].names[slot]}")
     rules["reproduction"].check_layout(layout, population)
     rules["reproduction"].check_start(layout, population)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from genoevo.state import load, save
-from genoevo_cli.evolve import algorithms
+from genoevo_cli.evolve import algorithms, outcome
 from genoevo_cli.evolve.problems import ALLOW_PROBLEM
 from genoevo_cli.main import cli
 
@@ -158,6 +158,25 @@ def test_workers_find_the_same():
 def test_without_ray_that_is_said_in_one_line(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "ray" in refused(capsys, "--problem", "mine:Pairs", "--ray", code=1)
+
+
+def test_ray_computes_the_fitness_with_as_many_actors_as_asked(monkeypatch):
+    asked = []
+
+    class Pool:
+        def __init__(self, evaluator, workers):
+            asked.append(workers)
+            self.attempt, self.failure = evaluator.attempt, evaluator.failure
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            asked.append("closed")
+
+    monkeypatch.setattr(outcome, "RayPool", Pool)
+    evolve("--problem", "mine:Pairs", "--generations", 2, "--ray", "--workers", 3)
+    assert asked == [3, "closed"]
 
 
 def test_a_search_resumes_exactly_and_the_name_allows_the_code_again(mine, frozen):

@@ -81,7 +81,7 @@ def place(tmp_path, monkeypatch):
     """An empty directory to work in, as a user has one: with the studies, and searched for modules."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    for variable in ("GENOEVO_ALLOW_SUITE", "GENOEVO_ALLOW_ARCHITECTURE"):
+    for variable in ("GENOEVO_ALLOW_SUITE", "GENOEVO_ALLOW_ARCHITECTURE", "GENOEVO_ALLOW_PROBLEM"):
         monkeypatch.setenv(variable, "")
     shutil.copytree(ROOT / "studies", "studies", ignore=shutil.ignore_patterns("results"))
     before = set(sys.modules)

@@ -217,3 +217,27 @@ def test_a_variation_that_is_not_allowed_is_refused_by_name(make, message):
 def test_a_variation_that_does_not_fit_is_refused(start, variation, reproduction, message):
     with pytest.raises(ValueError, match=message):
         Evolution(None, start, seed=1, variation=Variation(**variation), reproduction=Reproduction(**reproduction))
+
+
+@pytest.mark.parametrize(
+    ("operators", "variation", "message"),
+    [
+        (
+            {"mutation": mutation.flip},
+            {"mutation_rates": [0.1] * 60},
+            "mutation_rates has no effect on the own mutation",
+        ),
+        ({"crossover": max}, {"exchange_rate": 0.1}, "exchange_rate has no effect on the own crossover builtins:max"),
+    ],
+)
+def test_a_setting_of_what_an_own_operator_replaces_is_refused(start, operators, variation, message):
+    uniform = Reproduction(crossover="uniform")
+    with pytest.raises(ValueError, match=message):
+        Evolution(
+            None,
+            start,
+            seed=1,
+            reproduction=uniform,
+            operators=Operators(**operators),
+            variation=Variation(**variation),
+        )
