@@ -82,6 +82,8 @@ class Snapshot:
         logbook = history.log_from_state(state["log"])
         history.check_log(logbook, so_far["generation"])
         estimates = Estimates.from_state(state["estimates"], population) if "estimates" in state else None
+        if pending is not None and pending.again is not None:
+            _check_again(pending.again, 0 if estimates is None else len(population))
         later: dict[str, Any] = {"front_stagnant": front_stagnant, "estimates": estimates, **so_far}
         return cls(population, numbers, pending, best, rng, logbook=logbook, **later)
 
@@ -118,6 +120,11 @@ def _best(state: State | None, population: Population, generation: int) -> Genot
     best.check_evaluated()
     _check_weights("the best", best, population.weights)
     return best[0]
+
+
+def _check_again(rows: Ints, count: int) -> None:
+    if ((rows < 0) | (rows >= count)).any():
+        raise ValueError(f"the rows evaluated again must be below {count}, got {rows.tolist()!r:.80}")
 
 
 def _check_weights(what: str, population: Population, weights: tuple[float, ...]) -> None:

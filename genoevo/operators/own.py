@@ -127,7 +127,9 @@ class Operators:
             hint = f"operators=Operators({slot}=...)"
             raise ValueError(f"this is the state of an evolution with the own {slot} {was}: give {hint}, got {got}")
 
-    def crossed(self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None) -> Any:
+    def crossed(
+        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None
+    ) -> Population:
         """Return the n children of two populations of n parents, unevaluated."""
         operator = self.crossover
         if isinstance(operator, PerGenotype):
@@ -172,7 +174,7 @@ def name_of(function: object) -> str:
         return name_of(function.function)
     if isinstance(function, partial):
         settings = [*map(repr, function.args), *(f"{name}={value!r}" for name, value in function.keywords.items())]
-        return _ADDRESS.sub("", f"{name_of(function.func)}({', '.join(settings)})")
+        return _ADDRESS.sub("", f"{name_of(function.func)}({' '.join(', '.join(settings).split())})")
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}:{named.__qualname__}"
 

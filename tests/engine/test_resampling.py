@@ -247,6 +247,21 @@ def test_a_damaged_estimate_is_refused(start):
             Evolution.from_state({**state, "estimates": {**state["estimates"], **change}})
 
 
+@pytest.mark.parametrize(("again", "estimates"), [([0, 12], True), ([-1, 0], True), ([0, 1], False)])
+def test_rows_that_cannot_be_evaluated_again_are_refused(start, again, estimates):
+    evolution = Evolution(
+        Vectorised(ones), start, seed=1, survival=Survival(elites=2), resampling=Resampling(evaluations=5)
+    )
+    evolution.run(2)
+    evolution.ask()
+    state = evolution.state_dict()
+    state["asked"] = {**state["asked"], "again": np.array(again)}
+    if not estimates:
+        del state["estimates"]
+    with pytest.raises(ValueError, match="the rows evaluated again must be below"):
+        Evolution.from_state(state)
+
+
 def test_another_population_begins_with_one_evaluation_each(start):
     evolution = Evolution(Vectorised(ones), start, seed=1, survival=PLUS, resampling=Resampling(evaluations=5))
     evolution.run(3)
