@@ -32,7 +32,7 @@ test-engine: .venv-engine/installed
 	$(ENGINE)/$(PYTEST) tests/engine
 
 test-rest: .venv/dev
-	$(BIN)/$(PYTEST) tests/mega tests/runs tests/cli tests/docs tests/examples tests/supply tests/same_as
+	$(BIN)/$(PYTEST) tests/mega tests/runs tests/scikit_learn tests/cli tests/docs tests/examples tests/supply tests/same_as
 
 # Run the tests that take minutes.
 test-slow: .venv/dev

@@ -11,12 +11,18 @@ import numpy.typing as npt
 from genoevo import Evolution, Population
 from genoevo.lineage import Lineage
 from genoevo.operators.reproduction import Origin
+from genoevo.state import State, check_array, check_state
 from genoevo_runs.report.page import ASSETS, register
 
 POINTS = 500
 """The most generations that a curve shows, evenly spaced and with the last."""
 
 Columns = dict[str, list[float | None]]
+
+_RECORDED = (
+    *("generation", "evaluations", "best", "lower", "median", "upper", "diversity", "distinct"),
+    *("shortest", "mean_length", "longest"),
+)
 
 register("evolution", ASSETS / "evolution.js")
 
@@ -41,11 +47,11 @@ class Course:
         self._rows: list[dict[str, float]] = []
 
     def record(self, evolution: Evolution) -> None:
-        """Record the present generation of a search, by its first objective; a callback of ``Evolution``."""
+        """Record the present generation, its fitness by the first objective; a callback of ``Evolution``."""
         assert evolution.best is not None
         population = evolution.population
-        first = population.fitness.reshape(len(population), -1)[:, 0]
-        finite = first[np.isfinite(first)]
+        fitness = population.fitness.reshape(len(population), -1)[:, 0]
+        finite = fitness[np.isfinite(fitness)]
         lower, median, upper = np.quantile(finite, [0.25, 0.5, 0.75]) if finite.size else [np.nan] * 3
         lengths = population.lengths
         self._rows.append(
@@ -58,17 +64,31 @@ class Course:
                 "upper": upper,
                 "diversity": diversity(population),
                 "distinct": len(np.unique(np.column_stack([lengths, population.words]), axis=0)) / len(population),
-                "shortest": lengths.min(),
-                "mean_length": lengths.mean(),
-                "longest": lengths.max(),
+                "shortest": int(lengths.min()),
+                "mean_length": float(lengths.mean()),
+                "longest": int(lengths.max()),
             }
         )
 
+    def state_dict(self) -> State:
+        """Return what was recorded, for the checkpoint of a search whose page shows all of it."""
+        return {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in _RECORDED}
+
+    def restore(self, state: State) -> None:
+        """Take what :meth:`state_dict` gave; ValueError says what is missing or does not fit."""
+        check_state("the course of a search", state, _RECORDED)
+        count = len(check_array("evaluations", state["evaluations"], np.float64, (None,)))
+        columns = [check_array(name, state[name], np.float64, (count,)).tolist() for name in _RECORDED]
+        self._rows = [dict(zip(_RECORDED, row, strict=True)) for row in zip(*columns, strict=True)]
+
     def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints."""
+        """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints.
+
+        The optimum may be None, and the seconds may be missing.
+        """
         spaced = np.linspace(0, len(self._rows) - 1, POINTS if self._rows else 0)
         shown = [self._rows[row] for row in np.unique(spaced.round().astype(int))]
-        columns: Columns = {name: [_finite(row[name]) for row in shown] for name in self._rows[0]}
+        columns: Columns = {name: [_finite(row[name]) for row in shown] for name in _RECORDED}
         return {
             "kind": "evolution",
             "title": f"{result['problem']}, size {result['size']}, seed {result['seed']}",

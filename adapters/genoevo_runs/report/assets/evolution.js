@@ -8,6 +8,7 @@ function chart(label, columns, { series, height = 260, format = plain, low, high
   return html("figure", {}, curves({ label, xName: "evaluations", height, format, low, high, cursor: slider, series: series.map((one) => ({ x: xs, ...one })) }), slider, legend(series.filter((one) => one.name)));
 }
 
+const known = (name, value) => (Number.isFinite(value) ? [[name, plain(value)]] : []);
 const numbers = (...lists) => lists.flat().filter((value) => value !== null);
 const rowsOf = (columns, names) => () => [names, ...columns.generation.map((_, i) => names.map((name) => columns[name][i]))];
 const valuesOf = (columns, names) => () => Object.fromEntries(names.map((name) => [name, columns[name]]));
@@ -15,7 +16,7 @@ const valuesOf = (columns, names) => () => Object.fromEntries(names.map((name) =
 function build(data) {
   const { columns, result, lineage } = data, name = `${result.problem}-${result.size}-${result.seed}`;
   const head = html("header", {}, html("h1", {}, data.title), html("p", { class: "summary" }, data.summary), facts([
-    ["best", plain(result.best)], ["optimum", plain(result.optimum)], ["generations", count(result.generations)], ["evaluations", count(result.evaluations)], ["seconds", plain(result.seconds)], ["seed", String(result.seed)]]));
+    ["best", plain(result.best)], ...known("optimum", result.optimum), ["generations", count(result.generations)], ["evaluations", count(result.evaluations)], ...known("seconds", result.seconds), ["seed", String(result.seed)]]));
   const sections = [convergence(columns, result, name), diversities(columns, name), lengths(columns, name), lineage && descentSection(lineage, result, name), bestSection(result, name)].filter(Boolean);
   return [head, html("nav", { "aria-label": "Parts of this page" }, sections.map((one) => html("a", { href: `#${one.id}` }, one.querySelector("h2").textContent))), html("main", {}, sections)];
 }
@@ -23,7 +24,7 @@ function build(data) {
 function convergence(columns, result, name) {
   const all = numbers(columns.best, columns.lower, columns.upper, [result.optimum]), low = Math.min(...all), high = Math.max(...all), names = ["generation", "evaluations", "best", "lower", "median", "upper"];
   const view = chart("Fitness over evaluations", columns, { low, high: high > low ? high : low + 1,
-    series: [...(result.optimum === null ? [] : [{ name: "optimum", colour: OPTIMUM_COLOUR, y: columns.best.map(() => result.optimum), dashed: true }]), { name: "best so far", colour: 1, y: columns.best, stepped: true }, { name: "population: median, with quartiles", colour: 0, y: columns.median, low: columns.lower, high: columns.upper }],
+    series: [...known("optimum", result.optimum).map(([name]) => ({ name, colour: OPTIMUM_COLOUR, y: columns.best.map(() => result.optimum), dashed: true })), { name: "best so far", colour: 1, y: columns.best, stepped: true }, { name: "population: median, with quartiles", colour: 0, y: columns.median, low: columns.lower, high: columns.upper }],
     read: (i) => `best ${plain(columns.best[i])}, median ${plain(columns.median[i])} (quartiles ${plain(columns.lower[i])} to ${plain(columns.upper[i])})` });
   return section("convergence", "Convergence", "The best fitness so far, and the population's median and quartiles.", view, name, rowsOf(columns, names), valuesOf(columns, names));
 }

@@ -1,0 +1,238 @@
+"""Search of parameters and architectures by a genetic algorithm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import indexable
+
+from genoevo import Selection, Stop, Survival
+from genoevo.operators.reproduction import Reproduction
+from genoevo_sklearn._private import BaseSearchCV
+from genoevo_sklearn.fits import Fits
+from genoevo_sklearn.metadata import routed, splits_of
+from genoevo_sklearn.results import columns_of, columns_of_parameters
+from genoevo_sklearn.searching import Search, Searching, text_of
+from genoevo_sklearn.space import Space
+from genoevo_sklearn.space.codes import Coding
+from genoevo_sklearn.trials import Trials
+
+
+class GeneticSearchCV(Searching, BaseSearchCV):  # type: ignore[misc]
+    """A search of an estimator's parameters, or of its architecture, by a genetic algorithm.
+
+    It is used as ``RandomizedSearchCV`` is. Different genotypes with the same parameters are fitted once.
+
+    Parameters
+    ----------
+    estimator
+        Any estimator. It is cloned for each fit.
+    param_space
+        A dimension for each parameter: :class:`Integer`, :class:`Float`, :class:`Categorical` or a list,
+        :class:`Choice`, :class:`ListOf`, :class:`Graph`.
+    scoring
+        As in ``RandomizedSearchCV``, but a function returns one number. Of several scores, *refit* names the one that
+        the search maximises.
+    n_jobs
+        Workers of the *pool*; None for 1, -1 for all cores.
+    pool
+        ``processes``, ``ray``, or a function that makes a pool as :class:`~genoevo.pools.ProcessPool` does. One
+        worker of ``processes`` is this process.
+    refit
+        As in ``RandomizedSearchCV``: whether to fit the best parameters to all data, the name of a score, or a
+        function of ``cv_results_`` that returns the row to refit.
+    cv
+        As in ``RandomizedSearchCV``. The splits are drawn once, so that all candidates have the same.
+    coding
+        ``gray``: neighbouring values differ in one bit (Gray code). ``binary``: plain binary numbers.
+    bits
+        Bits of a gene, 1 to 16; more if a dimension has more values. A Float has ``2**bits`` values.
+    population_size, generations
+        Candidates in a generation, and the number of generations.
+    stop
+        A :class:`~genoevo.Stop` that may end the search before.
+    reproduction, selection, survival
+        The rules of the engine. None for uniform crossover of whole genes, with an insertion, deletion or duplication
+        in one child of five if lengths vary; tournaments of 2; and survival of the best of parents and children.
+    random_state
+        A seed, a ``numpy.random.RandomState``, or None.
+    checkpoint
+        A file to save the search to; if it exists, the search in it is resumed. More *generations* continue it.
+    report
+        An HTML file to write about the search; None for none.
+    verbose
+        Above 0: show the progress.
+    error_score
+        The score of a fit that fails, or ``raise``.
+    return_train_score
+        Whether ``cv_results_`` has scores of the training rows.
+
+    Attributes
+    ----------
+    cv_results_ : dict
+        As in ``RandomizedSearchCV``, with a row for each candidate that was fitted.
+    best_estimator_, best_params_, best_score_, best_index_
+        As in ``RandomizedSearchCV``.
+    scorer_, refit_time_, n_splits_, multimetric_, n_features_in_, feature_names_in_, classes_
+        As in ``RandomizedSearchCV``.
+    logbook_ : deap.tools.Logbook
+        One record per generation, as in :class:`~genoevo.Evolution`.
+    n_generations_, n_candidates_, n_cached_ : int
+        Generations so far, candidates fitted, and genotypes whose candidate was known already.
+    stop_reason_ : str
+        The reason for the end, as :meth:`genoevo.Evolution.run` gives it.
+
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_space: Mapping[str, Any],
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        pool: str | Callable[..., Any] = "processes",
+        refit: bool | str | Callable[[dict[str, Any]], int] = True,
+        cv: Any = None,
+        coding: Coding = "gray",
+        bits: int = 8,
+        population_size: int = 20,
+        generations: int = 10,
+        stop: Stop | None = None,
+        reproduction: Reproduction | None = None,
+        selection: Selection | None = None,
+        survival: Survival | None = None,
+        random_state: Any = None,
+        checkpoint: str | PathLike[str] | None = None,
+        report: str | PathLike[str] | None = None,
+        verbose: int = 0,
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator=estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_space = param_space
+        self.pool = pool
+        self.coding = coding
+        self.bits = bits
+        self.population_size = population_size
+        self.generations = generations
+        self.stop = stop
+        self.reproduction = reproduction
+        self.selection = selection
+        self.survival = survival
+        self.random_state = random_state
+        self.checkpoint = checkpoint
+        self.report = report
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> GeneticSearchCV:  # noqa: N803
+        """Search parameters for *X* and *y*, and refit the best.
+
+        Parameters
+        ----------
+        X
+            (n_samples, n_features), or whatever *estimator* takes.
+        y
+            (n_samples,) or (n_samples, n_outputs), or None.
+        **params
+            Without metadata routing: ``groups`` for *cv*, and everything else for the estimator's ``fit``;
+            ``sample_weight`` is also for a scorer that takes it. With metadata routing: what was requested.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a setting that is not allowed, and if every fit fails.
+
+        """
+        self._check_settings()
+        space = Space(self.param_space, coding=self.coding, bits=self.bits)
+        scorer, metrics, metric = self._metrics()
+        X, y = indexable(X, y)  # noqa: N806
+        given = routed(self, scorer, params)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        fits = Fits(
+            estimator=self.estimator,
+            X=X,
+            y=y,
+            splits=splits_of(cv, X, y, given.splitter.split),
+            scorer=scorer,
+            metrics=metrics,
+            candidates=space,
+            fit_params=given.estimator.fit,
+            score_params=given.scorer.score,
+            train_score=self.return_train_score,
+            error_score=self.error_score,
+        )
+        self.n_splits_ = len(fits.splits)
+        trials = Trials(fits, metric, lambda genotype, score: (score,))
+        self._search(self._searched(trials, space))
+        trials.report()
+        self._keep_results(trials, space, metric)
+        self.scorer_ = getattr(scorer, "_scorers", scorer)
+        if self.refit:
+            self._refit(X, y, given.estimator.fit)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False  # of other arrays than numpy's nothing is tested
+        return tags
+
+    def _metrics(self) -> tuple[Any, tuple[str, ...], str]:
+        """Return the scorer, the names of its scores, and the name of the one that is maximised."""
+        scorer, metric = self._get_scorers()
+        self.multimetric_ = hasattr(scorer, "_scorers")
+        if not self.multimetric_:
+            return scorer, ("score",), "score"
+        names = tuple(scorer._scorers)
+        if metric not in names:
+            raise ValueError(f"refit must name the score to maximise, one of {', '.join(names)}, got {metric!r:.80}")
+        return scorer, names, metric
+
+    def _searched(self, trials: Trials, space: Space) -> Search:
+        return Search(
+            title="parameters",
+            trials=trials,
+            start=lambda rng: space.start(self.population_size, rng),
+            rules={
+                "reproduction": space.reproduction(self.reproduction),
+                "selection": self.selection or Selection(tournament_size=2),
+                "survival": self.survival or Survival(strategy="plus"),
+            },
+            layout=space.layout,
+            about={"space": text_of(space), "metric": trials.metric},
+        )
+
+    def _keep_results(self, trials: Trials, space: Space, metric: str) -> None:
+        candidates = [space.decoded(genotype).value for genotype in trials.genotypes]
+        columns = columns_of(trials.table(), trials.fits.columns)
+        self.cv_results_ = {**columns_of_parameters(candidates), "params": candidates, **columns}
+        self.best_index_ = int(self._select_best_index(self.refit, metric, self.cv_results_))
+        if not callable(self.refit):
+            self.best_score_ = float(columns[f"mean_test_{metric}"][self.best_index_])
+        self.best_params_ = candidates[self.best_index_]
+
+    def _refit(self, X: Any, y: Any, params: Mapping[str, Any]) -> None:  # noqa: N803
+        self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
+        began = time.perf_counter()
+        if y is None:
+            self.best_estimator_.fit(X, **params)
+        else:
+            self.best_estimator_.fit(X, y, **params)
+        self.refit_time_ = time.perf_counter() - began
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_

@@ -1,0 +1,173 @@
+"""The search itself, which both estimators share: pools, checkpoint, progress, page and rules of the engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from joblib import cpu_count, effective_n_jobs
+from sklearn.utils import check_random_state
+
+from genoevo import Evolution, Population, Record, Stop
+from genoevo._check import check_choice, check_type, check_whole
+from genoevo.checkpoint import Checkpoint
+from genoevo.evaluation import Evaluator
+from genoevo.evolution import Callback
+from genoevo.layout import Layout
+from genoevo.pools import ProcessPool, RayPool
+from genoevo.progress import ProgressBar
+from genoevo.state import State, check_state
+from genoevo.state.atomic import replacing
+from genoevo_runs.report.evolution import Course
+from genoevo_runs.report.page import render
+from genoevo_sklearn.fits import Fits
+from genoevo_sklearn.trials import Trials
+
+POOLS: dict[str, Callable[..., Any]] = {"processes": ProcessPool, "ray": RayPool}
+KIND = "genoevo_sklearn"
+_PARTS = ("evolution", "trials", "course")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched, and how: the trials, the first generation, the rules, the layout and own callbacks.
+
+    *title* heads the page, and *about* identifies the search beside what every search has.
+    """
+
+    title: str
+    trials: Trials
+    start: Callable[[np.random.Generator], Population]
+    rules: Mapping[str, Any]
+    layout: Layout
+    about: Mapping[str, Any]
+    callbacks: Sequence[Callback] = field(default=())
+
+
+class Searching:
+    """The settings that both estimators share, and the search by them. A mixin."""
+
+    def _check_settings(self) -> None:
+        """Raise ValueError or TypeError, which names it, for a setting of the search that is not allowed."""
+        check_whole("population_size", self.population_size, 2)
+        check_whole("generations", self.generations, 1)
+        check_whole("verbose", int(self.verbose), 0)
+        if self.stop is not None:
+            check_type("stop", self.stop, Stop)
+        if isinstance(self.pool, str):
+            check_choice("pool", self.pool, list(POOLS))
+        elif not callable(self.pool):
+            raise TypeError(f"pool must be one of {', '.join(POOLS)}, or make a pool, got {self.pool!r}")
+        if not (isinstance(self.error_score, int | float) or self.error_score == "raise"):
+            raise ValueError(f"error_score must be 'raise' or a number, got {self.error_score!r}")
+
+    def _search(self, search: Search) -> Evolution:
+        """Run the search, or resume it, and set the attributes that tell of it; return the evolution at its end."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        course = Course(wanted=self.report is not None)
+        with ExitStack() as context:
+            search.trials.workers = context.enter_context(self._workers(search.trials.fits))
+            checkpoint = self._checkpoint(search)
+            state = None if checkpoint is None else context.enter_context(checkpoint).load()
+            callbacks = [*search.callbacks, *course.callbacks]
+            if self.verbose:
+                callbacks.append(context.enter_context(ProgressBar(self.generations)))
+            if state is None:
+                start = search.start(np.random.default_rng([seed, 0]))
+                record = Record(lineage=self.report is not None)
+                evolution = Evolution(
+                    search.trials, start, seed=seed, layout=search.layout, record=record, **search.rules
+                )
+            else:
+                evolution = self._resumed(state, search, course)
+            if checkpoint is not None:
+                saved = _Saved(evolution, search.trials, course)
+                callbacks.append(lambda _: checkpoint(saved))
+            evolution.callbacks = tuple(callbacks)
+            self.stop_reason_ = evolution.run(max(0, self.generations - evolution.generation), stop=self.stop)
+        self.logbook_, self.n_generations_ = evolution.logbook, evolution.generation
+        self.n_candidates_, self.n_cached_ = len(search.trials), search.trials.cached
+        if self.report is not None:
+            self._write_page(search, evolution, course, seed)
+        return evolution
+
+    def _resumed(self, state: State, search: Search, course: Course) -> Evolution:
+        check_state("a search by scikit-learn", state, _PARTS, kind=KIND)
+        search.trials.restore(state["trials"])
+        course.restore(state["course"])
+        evolution = Evolution.from_state(state["evolution"], search.trials, layout=search.layout)
+        for name, rule in search.rules.items():  # a rule may be of a kind of its own, which a state does not know
+            setattr(evolution, name, rule)
+        return evolution
+
+    @contextmanager
+    def _workers(self, fits: Fits) -> Iterator[Evaluator]:
+        """Yield what fits candidates: this process, or a pool that ends with the block."""
+        count = effective_n_jobs(self.n_jobs)
+        if self.pool == "processes" and count == 1:
+            yield fits
+            return
+        make = POOLS[self.pool] if isinstance(self.pool, str) else self.pool
+        workers = None if self.pool == "ray" and self.n_jobs == -1 else count
+        # As many threads as a worker has cores: more would wait for each other.
+        with make(replace(fits, threads=max(1, cpu_count() // count)), workers=workers) as pool:
+            yield pool
+
+    def _checkpoint(self, search: Search) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        fits, random = search.trials.fits, self.random_state
+        about = {
+            "estimator": text_of(fits.estimator),
+            "scoring": text_of(self.scoring),
+            "error_score": str(self.error_score),
+            "data": joblib.hash([fits.X, fits.y, dict(fits.fit_params), dict(fits.score_params)]),
+            "splits": joblib.hash([[np.asarray(rows) for rows in split] for split in fits.splits]),
+            "columns": list(fits.columns),
+            "population_size": self.population_size,
+            "random_state": random if isinstance(random, int | np.integer) else None,
+            **{name: text_of(rule) for name, rule in search.rules.items()},
+            **search.about,
+        }
+        return Checkpoint(self.checkpoint, about=about)
+
+    def _write_page(self, search: Search, evolution: Evolution, course: Course, seed: int) -> None:
+        assert evolution.best is not None
+        result = {
+            "problem": search.title,
+            "size": len(evolution.best),
+            "seed": seed,
+            "best": evolution.best.fitness.values[0],
+            "optimum": None,
+            "solved": False,
+            "generations": evolution.generation,
+            "evaluations": evolution.evaluations,
+            "length": len(evolution.best),
+            "genotype": str(evolution.best),
+        }
+        with replacing(Path(self.report)) as file:
+            file.write(render(course.data(evolution, result)).encode())
+
+
+class _Saved:
+    """What a checkpoint of a search holds."""
+
+    def __init__(self, evolution: Evolution, trials: Trials, course: Course) -> None:
+        self._parts = dict(zip(_PARTS, (evolution, trials, course), strict=True))
+
+    def state_dict(self) -> State:
+        """Return the state of every part."""
+        return {"kind": KIND, **{name: part.state_dict() for name, part in self._parts.items()}}
+
+
+def text_of(value: Any) -> str:
+    """Return the repr of *value*, without addresses, and of an estimator in full."""
+    in_full = hasattr(value, "get_params") and not isinstance(value, type)
+    return _ADDRESS.sub("", value.__repr__(N_CHAR_MAX=10**9) if in_full else repr(value))

@@ -1,0 +1,121 @@
+"""Layouts of spaces with a list or a graph: genes that every genotype has, then a part of variable length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from genoevo import FlatLayout, Population
+from genoevo.layout import Layout
+from genoevo.operators import LengthPolicy, Reproduction
+from genoevo.operators.reproduction import Brood
+
+
+@dataclass(frozen=True, slots=True)
+class ListLayout:
+    """A flat layout whose genes form elements of *genes* each: a segment is an element, and its size their number."""
+
+    precision: int
+    genes: int
+
+    def length(self, size: int) -> int:
+        """Return the bits of a list of *size* elements; ValueError for none."""
+        return FlatLayout(self.precision).length(size) * self.genes
+
+    def stage(self, length: int) -> int:
+        """Return the number of elements in *length* bits; ValueError if it is not whole."""
+        elements, rest = divmod(length, self.precision * self.genes)
+        if rest or elements < 1:
+            raise ValueError(f"an element has {self.precision * self.genes} bits, got {length} bits for the list")
+        return elements
+
+    def segments(self, size: int) -> list[slice]:
+        """Return the bits of each element."""
+        return [slice(self.length(k) - self.length(1), self.length(k)) for k in range(1, size + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedLayout:
+    """Genes of *head*, which every genotype has, and then a genotype of *tail*, which gives the size."""
+
+    head: FlatLayout | None
+    tail: Layout
+
+    @property
+    def head_bits(self) -> int:
+        """The bits before the tail."""
+        return 0 if self.head is None or self.head.genes is None else self.head.length(self.head.genes)
+
+    @property
+    def precision(self) -> int:
+        """The bits per gene of the tail."""
+        return self.tail.precision
+
+    def length(self, size: int) -> int:
+        """Return the bits of a genotype whose tail has *size*."""
+        return self.head_bits + self.tail.length(size)
+
+    def stage(self, length: int) -> int:
+        """Return the size of the tail; ValueError if no genotype has that length."""
+        return self.tail.stage(length - self.head_bits)
+
+    def segments(self, size: int) -> list[slice]:
+        """Return the head, if there is one, and the segments of the tail."""
+        bits = self.head_bits
+        moved = [slice(one.start + bits, one.stop + bits) for one in self.tail.segments(size)]
+        return [slice(0, bits), *moved] if bits else moved
+
+
+class JoinedReproduction(Reproduction):
+    """Reproduction of head and tail apart, so that inserting and deleting elements leaves the head in its place.
+
+    Each part has its own draw between crossover and mutation [O]. The tail's units are its segments, which are whole
+    elements of a list.
+    """
+
+    __slots__ = ()
+
+    def children(
+        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
+    ) -> Brood:
+        """Return one child per pair of rows, and its origin by its tail, see :class:`Reproduction`."""
+        assert isinstance(layout, JoinedLayout)
+        bits = layout.head_bits
+        tails = self._of_tail(bits).children(_part(first, bits, None), _part(second, bits, None), rng, layout.tail)
+        if layout.head is None or not bits:
+            return tails
+        heads = self._of_head().children(_part(first, 0, bits), _part(second, 0, bits), rng, layout.head)
+        joined = np.concatenate([heads.population.bits(), tails.population.bits()], axis=1)
+        lengths = tails.population.lengths + bits
+        return Brood(Population.from_bits(joined, lengths, first.weights), tails.origins)
+
+    def _of_tail(self, bits: int) -> Reproduction:
+        lengths = self.lengths
+        if self.changes_lengths:
+            most = None if lengths.maximum is None else lengths.maximum - bits
+            lengths = LengthPolicy(minimum=max(1, lengths.minimum - bits), maximum=most, illegal=lengths.illegal)
+        return Reproduction(**{**settings_of(self), "granularity": "segment", "lengths": lengths})
+
+    def _of_head(self) -> Reproduction:
+        crossover = "points" if self.crossover == "cut_and_splice" else self.crossover
+        fixed = {"crossover": crossover, "resize_rate": 0.0, "lengths": LengthPolicy()}
+        return Reproduction(**{**settings_of(self), **fixed})
+
+
+def settings_of(rule: Reproduction) -> dict[str, object]:
+    """Return the settings of *rule* by name."""
+    return {one.name: getattr(rule, one.name) for one in fields(Reproduction)}
+
+
+def joined(rule: Reproduction, shortest: int, longest: int) -> JoinedReproduction:
+    """Return *rule* for joined layouts, with lengths of *shortest* to *longest* bits if it changes lengths."""
+    if rule.changes_lengths:
+        rule = replace(rule, lengths=LengthPolicy(minimum=shortest, maximum=longest, illegal=rule.lengths.illegal))
+    return JoinedReproduction(**settings_of(rule))
+
+
+def _part(population: Population, start: int, stop: int | None) -> Population:
+    bits = population.bits()[:, start:stop]
+    lengths = population.lengths - start if stop is None else np.full(len(population), stop - start)
+    return Population.from_bits(bits, lengths, population.weights)

@@ -1,0 +1,116 @@
+"""The space of a search: from a genotype to parameters of an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, get_args
+
+import numpy as np
+
+from genoevo import FlatLayout, Genotype, Population
+from genoevo._check import check_choice, check_whole
+from genoevo.decode import gene_values
+from genoevo.layout import Layout
+from genoevo.operators import Reproduction
+from genoevo_sklearn.space.codes import Codes, Coding, from_gray
+from genoevo_sklearn.space.layout import JoinedLayout, ListLayout, joined
+from genoevo_sklearn.space.structures import Graph, Group, ListOf, growing
+from genoevo_sklearn.space.values import Decoded
+
+MOST_BITS = 16
+
+
+class Space:
+    """The parameters of an estimator, encoded in genotypes of whole genes.
+
+    Single values and choices are genes of a :class:`~genoevo.FlatLayout`. A space may have one :class:`ListOf`, whose
+    elements follow them as genes of a flat layout, too, or one :class:`Graph`, which follows as a genotype of a
+    :class:`~genoevo.StagedLayout`. The length of the genotype is then the number of elements or nodes.
+
+    Parameters
+    ----------
+    parameters
+        A dimension for each parameter; a list stands for a :class:`Categorical`.
+    coding
+        ``gray`` or ``binary``: what the bits of a gene stand for.
+    bits
+        Bits of a gene, 1 to 16; more if a dimension has more values than they tell apart.
+
+    Raises
+    ------
+    ValueError
+        For something that is not a dimension, more than one list or graph, and more than 65,536 values.
+
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], *, coding: Coding = "gray", bits: int = 8) -> None:
+        check_choice("coding", coding, get_args(Coding))
+        check_whole("bits", bits, 1, MOST_BITS)
+        self._group = Group(parameters)
+        if not self._group.parameters:
+            raise ValueError("a space must have at least one parameter, got none")
+        varying = growing(self._group)
+        if len(varying) > 1:
+            raise ValueError(f"a space must have at most one ListOf or Graph, got {len(varying)}")
+        self.varying = varying[0] if varying else None
+        levels = max([self._group.levels, *(one.levels for one in varying)])
+        if levels > 1 << MOST_BITS:
+            raise ValueError(f"a dimension must have at most {1 << MOST_BITS:,} values, got {levels:,}")
+        self.coding, self.precision = coding, max(bits, (levels - 1).bit_length())
+        self.layout = self._layout()
+
+    def _layout(self) -> Layout:
+        genes = self._group.genes
+        head = FlatLayout(self.precision, genes) if genes else None
+        if self.varying is None:
+            assert head is not None
+            return head
+        if isinstance(self.varying, Graph):
+            return JoinedLayout(head, self.varying.layout)
+        return JoinedLayout(head, ListLayout(self.precision, self.varying.genes_each))
+
+    def decoded(self, genotype: Genotype) -> Decoded:
+        """Return the parameters that *genotype* means, and what is equal for equal parameters."""
+        head = self._group.genes * self.precision
+        bits = genotype.bits
+        codes = Codes(self._numbers(bits[:head]), (1 << self.precision) - 1)
+        if isinstance(self.varying, ListOf):
+            each = self.varying.genes_each
+            numbers = self._numbers(bits[head:])
+            codes.elements = [numbers[first : first + each] for first in range(0, len(numbers), each)]
+        elif isinstance(self.varying, Graph):
+            codes.graph = Genotype(bits[head:])
+        return self._group.decoded(codes)
+
+    def _numbers(self, bits: Any) -> list[int]:
+        if not len(bits):
+            return []
+        numbers: list[int] = gene_values(Population.from_bits(bits[None]), self.precision)[0].tolist()
+        return [from_gray(number) for number in numbers] if self.coding == "gray" else numbers
+
+    def key(self, genotype: Genotype) -> Hashable:
+        """Return what is equal for genotypes of equal parameters."""
+        return self.decoded(genotype).key
+
+    def applied(self, genotype: Genotype, X: Any) -> tuple[Any, dict[str, Any]]:  # noqa: N803
+        """Return the data as they are, and the parameters."""
+        return X, self.decoded(genotype).value
+
+    def start(self, n: int, rng: np.random.Generator) -> Population:
+        """Return *n* random genotypes; all numbers of elements or nodes have equal shares."""
+        if self.varying is None:
+            return Population.random(n, self.layout.length(self._group.genes), rng)
+        sizes = rng.permutation(np.resize(np.arange(self.varying.minimum, self.varying.maximum + 1), n))
+        return Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
+
+    def reproduction(self, rule: Reproduction | None) -> Reproduction:
+        """Return *rule* for this space; None for uniform crossover of whole genes and, for a list, of elements."""
+        if rule is None:
+            resize = 0.2 if self.varying is not None and self.varying.minimum < self.varying.maximum else 0.0
+            rule = Reproduction(crossover="uniform", granularity="gene", resize_rate=resize)
+        if self.varying is None:
+            return rule
+        return joined(rule, self.layout.length(self.varying.minimum), self.layout.length(self.varying.maximum))
+
+    def __repr__(self) -> str:
+        return f"Space({self._group}, coding={self.coding!r}, bits={self.precision})"
