@@ -19,11 +19,9 @@ from genoevo import Genotype, Selection, Stop, Survival
 from genoevo._check import check_choice, check_flag
 from genoevo.operators.reproduction import Reproduction
 from genoevo_sklearn.choice import CHOICES, Rule, chosen, pareto_front
-from genoevo_sklearn.fits import Doubles, Fits
-from genoevo_sklearn.metadata import routed, splits_of
 from genoevo_sklearn.results import columns_of
 from genoevo_sklearn.searching import Search, Searching
-from genoevo_sklearn.subsets import Mask, Subsets, masks_of
+from genoevo_sklearn.subsets import Mask, Subsets, masks_of, prices_of
 from genoevo_sklearn.trials import Trials
 
 
@@ -179,23 +177,9 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         self._check_choice()
         X, y = self._validated(X, y)  # noqa: N806
         scorer = check_scoring(self.estimator, scoring=self.scoring)
-        given = routed(self, scorer, params)
-        subsets = Subsets(self.n_features_in_, self.min_features, self.max_features, self._prices())
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        fits = Fits(
-            estimator=self.estimator,
-            X=X,
-            y=y,
-            splits=splits_of(cv, X, y, given.splitter.split),
-            scorer=scorer,
-            metrics=("score",),
-            candidates=subsets,
-            fit_params=given.estimator.fit,
-            score_params=given.scorer.score,
-            train_score=self.return_train_score,
-            error_score=self.error_score,
-        )
-        self.n_splits_ = len(fits.splits)
+        prices = prices_of(self.feature_cost, self.n_features_in_, counted=self.pareto)
+        subsets = Subsets(self.n_features_in_, self.min_features, self.max_features, prices)
+        fits = self._fits(X, y, params, scorer=scorer, metrics=("score",), candidates=subsets)
         trials = Trials(fits, "score", self._objectives(subsets))
         self._search(self._searched(trials, subsets))
         trials.report()
@@ -222,18 +206,6 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         if "skip_check_array" not in settings:
             settings["multi_output"] = True
         return validate_data(self, X, y, **settings)
-
-    def _prices(self) -> Doubles:
-        """Return the price of each feature, (n_features,) float64."""
-        cost, features = np.asarray(self.feature_cost), self.n_features_in_
-        if cost.dtype.kind not in "iuf" or cost.shape not in ((), (features,)) or not np.isfinite(cost).all():
-            raise ValueError(
-                f"feature_cost must be a finite number, or one for each of {features} features, "
-                f"got {self.feature_cost!r:.80}"
-            )
-        if cost.ndim == 0 and self.pareto:
-            cost = np.ones(())
-        return np.broadcast_to(cost, features).astype(np.float64)
 
     def _objectives(self, subsets: Subsets) -> Callable[[Genotype, float], tuple[float, ...]]:
         if self.pareto:

@@ -8,15 +8,12 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import check_cv
-from sklearn.utils import indexable
+from sklearn.base import clone
+from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
 from genoevo.operators.reproduction import Reproduction
 from genoevo_sklearn._private import BaseSearchCV
-from genoevo_sklearn.fits import Fits
-from genoevo_sklearn.metadata import routed, splits_of
 from genoevo_sklearn.results import columns_of, columns_of_parameters
 from genoevo_sklearn.searching import Search, Searching, text_of
 from genoevo_sklearn.space import Space
@@ -159,37 +156,25 @@ class GeneticSearchCV(Searching, BaseSearchCV):  # type: ignore[misc]
 
         """
         self._check_settings()
+        if y is None and self.__sklearn_tags__().target_tags.required:
+            raise ValueError(f"{type(self.estimator).__name__} requires y to be passed, but the target y is None")
         space = Space(self.param_space, coding=self.coding, bits=self.bits)
         scorer, metrics, metric = self._metrics()
         X, y = indexable(X, y)  # noqa: N806
-        given = routed(self, scorer, params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        fits = Fits(
-            estimator=self.estimator,
-            X=X,
-            y=y,
-            splits=splits_of(cv, X, y, given.splitter.split),
-            scorer=scorer,
-            metrics=metrics,
-            candidates=space,
-            fit_params=given.estimator.fit,
-            score_params=given.scorer.score,
-            train_score=self.return_train_score,
-            error_score=self.error_score,
-        )
-        self.n_splits_ = len(fits.splits)
+        fits = self._fits(X, y, params, scorer=scorer, metrics=metrics, candidates=space)
         trials = Trials(fits, metric, lambda genotype, score: (score,))
         self._search(self._searched(trials, space))
         trials.report()
         self._keep_results(trials, space, metric)
         self.scorer_ = getattr(scorer, "_scorers", scorer)
         if self.refit:
-            self._refit(X, y, given.estimator.fit)
+            self._refit(X, y, fits.fit_params)
         return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.array_api_support = False  # of other arrays than numpy's nothing is tested
+        tags.target_tags = get_tags(self.estimator).target_tags
+        tags.array_api_support = False  # nothing is tested with arrays other than numpy's
         return tags
 
     def _metrics(self) -> tuple[Any, tuple[str, ...], str]:

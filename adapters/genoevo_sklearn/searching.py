@@ -12,6 +12,8 @@ from typing import Any
 import joblib
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from genoevo import Evolution, Population, Record, Stop
@@ -27,6 +29,7 @@ from genoevo.state.atomic import replacing
 from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
 from genoevo_sklearn.fits import Fits
+from genoevo_sklearn.metadata import routed, splits_of
 from genoevo_sklearn.trials import Trials
 
 POOLS: dict[str, Callable[..., Any]] = {"processes": ProcessPool, "ray": RayPool}
@@ -67,6 +70,25 @@ class Searching:
             raise TypeError(f"pool must be one of {', '.join(POOLS)}, or make a pool, got {self.pool!r}")
         if not (isinstance(self.error_score, int | float) or self.error_score == "raise"):
             raise ValueError(f"error_score must be 'raise' or a number, got {self.error_score!r}")
+
+    def _fits(self, X: Any, y: Any, params: Mapping[str, Any], *, scorer: Any, **given: Any) -> Fits:  # noqa: N803
+        """Return the fits of candidates to these data, with the *params* of ``fit`` routed to where they belong."""
+        metadata = routed(self, scorer, params)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = splits_of(cv, X, y, metadata.splitter.split)
+        self.n_splits_ = len(splits)
+        return Fits(
+            estimator=self.estimator,
+            X=X,
+            y=y,
+            splits=splits,
+            scorer=scorer,
+            fit_params=metadata.estimator.fit,
+            score_params=metadata.scorer.score,
+            train_score=self.return_train_score,
+            error_score=self.error_score,
+            **given,
+        )
 
     def _search(self, search: Search) -> Evolution:
         """Run the search, or resume it, and set the attributes that tell of it; return the evolution at its end."""

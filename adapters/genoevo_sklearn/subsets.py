@@ -128,3 +128,14 @@ def _mask_of(number: int, subset: Any, features: int, names: Sequence[str] | Non
     mask = np.zeros(features, dtype=bool)
     mask[array] = True
     return mask
+
+
+def prices_of(cost: Any, features: int, *, counted: bool) -> Doubles:
+    """Return the price of each feature, (features,) float64; ValueError for a *cost* that is not one number or many.
+
+    If *counted*, a single number stands for 1: the price of a subset is then the number of its features.
+    """
+    prices = np.asarray(cost)
+    if prices.dtype.kind not in "iuf" or prices.shape not in ((), (features,)) or not np.isfinite(prices).all():
+        raise ValueError(f"feature_cost must be a finite number, or one for each of {features}, got {shown(cost)}")
+    return np.full(features, 1.0 if counted and prices.ndim == 0 else prices, dtype=np.float64)
