@@ -35,10 +35,12 @@ DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
 """The command of the run, the demo with more evaluations; it takes eleven minutes."""
 
 DRAWN = ("rooms", "report", "film")
-FOLDERS = {"genoevo": "", "genoevo_runs": "adapters/", "genoevo_mega": "adapters/", "genoevo_cli": "cli/"}
+FOLDERS = {"genoevo": "", "genoevo_cli": "cli/"}
+"""The folder of a room; of all others it is adapters/."""
 SUBJECTS = {
     "genoevo_cli": "commands and what they print",
     "genoevo_mega": "MEGA on Meta-World",
+    "genoevo_sklearn": "estimators of scikit-learn",
     "genoevo_runs": "what all runs share",
     "genoevo": "the engine",
 }
@@ -65,17 +67,22 @@ def imports() -> Any:
     return grimp.build_graph(*contracts()["root_packages"], include_external_packages=True, cache_dir=None)
 
 
+def layers() -> list[list[str]]:
+    """Return the layers of import-linter's first contract, highest first; rooms of one do not import each other."""
+    first = next(contract["layers"] for contract in contracts()["contracts"] if contract["type"] == "layers")
+    return [layer.split(" | ") for layer in first]
+
+
 def rooms() -> dict[str, list[str]]:
-    """Return the layers of import-linter's first contract, highest first, with what each imports from outside."""
-    layers = next(contract["layers"] for contract in contracts()["contracts"] if contract["type"] == "layers")
+    """Return the rooms of import-linter's first contract, highest first, with what each imports from outside."""
     known = {*contracts()["root_packages"], *sys.stdlib_module_names}
     found = {}
-    for layer in layers:
-        modules = {layer, *imports().find_descendants(layer)}
+    for room in (room for layer in layers() for room in layer):
+        modules = {room, *imports().find_descendants(room)}
         names = {
             one.partition(".")[0] for module in modules for one in imports().find_modules_directly_imported_by(module)
         }
-        found[layer] = sorted(names - known)
+        found[room] = sorted(names - known)
     return found
 
 
@@ -118,14 +125,20 @@ def draw_rooms() -> None:
     axes.text(7.2, total - 0.15, "imported from outside", va="center", color="#666666", style="italic")
     top = total - 0.4
     for place, (room, packages) in enumerate(outside.items()):
-        if place:
+        siblings = any({room, list(outside)[place - 1]} <= set(layer) for layer in layers())
+        if siblings:
+            axes.text(
+                3.55, top - 0.22, "beside, without imports of each other", ha="center", va="center", color="#666666"
+            )
+        elif place:
             arrow = {"arrowstyle": "-|>", "color": "#b5541c", "linewidth": 2}
             axes.annotate("", (3.5, top - 0.45), (3.5, top), arrowprops=arrow)
             axes.text(3.65, top - 0.22, "imports", va="center", color="#b5541c")
+        if place:
             top -= 0.45
         bottom = top - heights[room]
         axes.add_patch(plt.Rectangle((0.1, bottom), 6.9, heights[room], facecolor="#f4f1ea", edgecolor="#444444"))
-        title = f"{FOLDERS[room]}{room}: {SUBJECTS[room]}"
+        title = f"{FOLDERS.get(room, 'adapters/')}{room}: {SUBJECTS[room]}"
         axes.text(0.25, top - 0.24, title, weight="bold", va="center", color="#222222", fontsize=11)
         axes.text(7.2, (top + bottom) / 2, "\n".join(lines_of(packages)), va="center", color="#666666")
         for number, names in enumerate(floors(room)):

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "licences.rst"
-EXTRAS = ("cli", "mega", "plot", "graph", "examples", "export", "video", "dev")
+EXTRAS = ("cli", "mega", "plot", "graph", "examples", "export", "video", "sklearn", "dev")
 
 PERMISSIVE = {
     *(

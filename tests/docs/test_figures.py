@@ -16,7 +16,7 @@ def figures():
 
 def test_the_picture_of_the_rooms_is_that_of_the_contract_and_the_imports(figures):
     rooms = figures.rooms()
-    assert list(rooms) == ["genoevo_cli", "genoevo_mega", "genoevo_runs", "genoevo"]
+    assert list(rooms) == ["genoevo_cli", "genoevo_mega", "genoevo_sklearn", "genoevo_runs", "genoevo"]
     drawn = figures.ROOMS_SVG.read_text(encoding="utf-8")
     lines = [line for packages in rooms.values() for line in figures.lines_of(packages)]
     names = [name for room in rooms for floor in figures.floors(room) for name in floor]
