@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
+from inspect import isfunction, signature
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ def routed(owner: Any, scorer: Any, params: Mapping[str, Any]) -> Bunch:
 def _takes_weights(scorer: Any) -> bool:
     if hasattr(scorer, "_accept_sample_weight"):
         return bool(scorer._accept_sample_weight())
-    return "sample_weight" in signature(scorer).parameters
+    # Scorers of earlier versions do not say what their metric takes, and nothing passes weights to them there.
+    return isfunction(scorer) and "sample_weight" in signature(scorer).parameters
 
 
 def splits_of(cv: Any, X: Any, y: Any, params: Mapping[str, Any]) -> list[Split]:  # noqa: N803

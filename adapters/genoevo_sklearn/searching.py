@@ -17,7 +17,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from genoevo import Evolution, Population, Record, Stop
-from genoevo._check import check_choice, check_type, check_whole
+from genoevo._check import check_choice, check_type, check_whole, is_number
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback
@@ -61,14 +61,15 @@ class Searching:
         """Raise ValueError or TypeError, which names it, for a setting of the search that is not allowed."""
         check_whole("population_size", self.population_size, 2)
         check_whole("generations", self.generations, 1)
-        check_whole("verbose", int(self.verbose), 0)
+        if not isinstance(self.verbose, bool):
+            check_whole("verbose", self.verbose, 0)
         if self.stop is not None:
             check_type("stop", self.stop, Stop)
         if isinstance(self.pool, str):
             check_choice("pool", self.pool, list(POOLS))
         elif not callable(self.pool):
             raise TypeError(f"pool must be one of {', '.join(POOLS)}, or make a pool, got {self.pool!r}")
-        if not (isinstance(self.error_score, int | float) or self.error_score == "raise"):
+        if not is_number(self.error_score) and self.error_score != "raise":
             raise ValueError(f"error_score must be 'raise' or a number, got {self.error_score!r}")
 
     def _fits(self, X: Any, y: Any, params: Mapping[str, Any], *, scorer: Any, **given: Any) -> Fits:  # noqa: N803
