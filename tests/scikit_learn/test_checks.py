@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from genoevo_sklearn import Float, GeneticFeatureSelector, GeneticSearchCV, Integer, ListOf
+from genoevo_sklearn import Float, GeneticFeatureSelector, GeneticSearchCV
 
 SMALL = {"cv": 2, "population_size": 2, "generations": 1, "random_state": 0}
 ESTIMATORS = [
@@ -48,8 +48,3 @@ def test_the_check_that_needs_an_environment_variable_passes_in_a_process_that_h
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("passed") == len(ESTIMATORS)
-
-
-def test_all_lists_are_those_of_sets_of_settings_that_clone_and_compare():
-    space = {"hidden_layer_sizes": ListOf(Integer(1, 8), 1, 3)}
-    assert space == {"hidden_layer_sizes": ListOf(Integer(1, 8), 1, 3)}

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from genoevo.pools import ProcessPool
 from genoevo_sklearn import Choice, Float, GeneticFeatureSelector, GeneticSearchCV, Integer, ListOf, Option, searching
-from tests.scikit_learn.workers import Ending, Layered, Sleeping
+from tests.scikit_learn.workers import Ending, Interrupting, Layered, Sleeping
 
 SMALL = {"cv": 3, "population_size": 6, "random_state": 4}
 SPACE = {
@@ -47,6 +47,20 @@ def test_a_resumed_search_ends_as_an_uninterrupted_one(search, classes, tmp_path
         assert found.n_generations_ == generations
     assert outcome(found) == outcome(whole)
     assert (found.n_candidates_, found.n_cached_) == (whole.n_candidates_, whole.n_cached_)
+
+
+def test_ctrl_c_saves_the_generation_and_the_next_fit_resumes_it(classes, tmp_path, monkeypatch):
+    search = clone(SEARCHES["layers"]).set_params(estimator=Interrupting(), generations=5)
+    whole = clone(search).fit(*classes)
+    monkeypatch.setattr(Interrupting, "fits", 0)
+    monkeypatch.setattr(
+        Interrupting, "at", 30
+    )  # in the second generation: the first has six candidates of three fits
+    search.set_params(checkpoint=tmp_path / "search.npz")
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*classes)
+    assert Interrupting.fits == 36
+    assert outcome(search.fit(*classes)) == outcome(whole)
 
 
 def test_a_finished_search_is_not_searched_again(search, classes, tmp_path):
