@@ -21,7 +21,7 @@ from genoevo_sklearn.space.codes import Coding
 from genoevo_sklearn.trials import Trials
 
 
-class GeneticSearchCV(Searching, BaseSearchCV):  # type: ignore[misc]
+class GeneticSearchCV(Searching, BaseSearchCV):
     """A search of an estimator's parameters, or of its architecture, by a genetic algorithm.
 
     It is used as ``RandomizedSearchCV`` is. Different genotypes with the same parameters are fitted once.

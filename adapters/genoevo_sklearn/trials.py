@@ -62,10 +62,6 @@ class Trials:
         """Return all values, (candidates, splits, columns) float64."""
         return np.array(self.values).reshape(len(self), len(self.fits.splits), -1)
 
-    def place(self, genotype: Genotype) -> int:
-        """Return the number of the candidate that *genotype* means; KeyError if it was not evaluated."""
-        return self._places[self.fits.candidates.key(genotype)]
-
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Return the fitness of all genotypes; fit the candidates that are new."""
         keys = [self.fits.candidates.key(genotype) for genotype in population]
