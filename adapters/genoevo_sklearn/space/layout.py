@@ -9,7 +9,9 @@ import numpy as np
 from genoevo import FlatLayout, Population
 from genoevo.layout import Layout
 from genoevo.operators import LengthPolicy, Reproduction
+from genoevo.operators.own import GENOEVOS, Operators
 from genoevo.operators.reproduction import Brood
+from genoevo.operators.variation import PLAIN, Variation
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,19 @@ class JoinedReproduction(Reproduction):
     __slots__ = ()
 
     def children(
-        self, first: Population, second: Population, rng: np.random.Generator, layout: Layout | None = None
+        self,
+        first: Population,
+        second: Population,
+        rng: np.random.Generator,
+        layout: Layout | None = None,
+        *,
+        variation: Variation = PLAIN,
+        operators: Operators = GENOEVOS,
     ) -> Brood:
         """Return one child per pair of rows, and its origin by its tail, see :class:`Reproduction`."""
         assert isinstance(layout, JoinedLayout)
+        assert variation == PLAIN  # places of bits mean nothing in a part alone
+        assert operators == GENOEVOS
         bits = layout.head_bits
         tails = self._of_tail(bits).children(_part(first, bits, None), _part(second, bits, None), rng, layout.tail)
         if layout.head is None or not bits:
