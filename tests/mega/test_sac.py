@@ -280,16 +280,16 @@ def test_actor_and_critics_each_follow_a_routing_of_their_own():
     swapped = routing.map(lambda weights: weights.flip(0))
     assert not torch.equal(swapped.output, routing.output)
     shard, *_ = _inputs(agent, _batch(), routing)
-    alpha = agent._alpha()
+    terms, alpha = agent._terms(), agent.log_temperature.detach().exp()[:, None]
     action, log_prob = tanh_gaussian(agent.actor(shard.observations, swapped)[0], shard.noise)
     expected = alpha * log_prob - q_values(agent.critics, shard.observations, action, routing).amin(0)
-    assert torch.equal(actor_loss(agent.nets, shard, swapped, routing, alpha=alpha).per_transition(), expected)
+    assert torch.equal(actor_loss(agent.nets, shard, swapped, routing, terms).per_transition(), expected)
 
     next_action, next_log_prob = tanh_gaussian(agent.actor(shard.next_observations, swapped)[0], shard.next_noise)
     future = q_values(agent.target_critics, shard.next_observations, next_action, routing).amin(0)
     td_target = shard.rewards + shard.discounts * (future - alpha * next_log_prob)
     expected = (q_values(agent.critics, shard.observations, shard.actions, routing) - td_target).square()
-    losses = critic_loss(agent.nets, shard, swapped, routing, alpha=alpha, reward_scale=1.0)
+    losses = critic_loss(agent.nets, shard, swapped, routing, terms)
     assert torch.equal(losses.per_transition(), expected)
     assert torch.equal(agent.update(_batch(), swapped, routing)["critic_loss"], expected.sum() / (TASKS * BATCH))
 
@@ -366,7 +366,7 @@ def test_tasks_train_as_if_one_whose_loss_explodes_were_not_there(precision):
 def test_the_gradient_is_that_of_the_other_tasks_share_of_the_loss():
     (agent, routing), (twin, _) = (_agent(mask_loss_above=1e3, gradient_clip=1e9) for _ in range(2))
     batch = _exploding(1)
-    losses = critic_loss(twin.nets, *_inputs(twin, batch, routing), alpha=twin._alpha(), reward_scale=1.0)
+    losses = critic_loss(twin.nets, *_inputs(twin, batch, routing), twin._terms())
     of_task = losses.per_transition().mean(2).sum(0)[1]
     expected = torch.autograd.grad(of_task / TASKS, list(twin.critics.parameters()))
     agent.update(batch, routing, routing)

@@ -5,7 +5,7 @@
 """
 
 from genoevo_mega.agents.agent import Agent
-from genoevo_mega.agents.losses import Networks, actor_loss, critic_loss, temperature_loss
+from genoevo_mega.agents.losses import Networks, Terms, actor_loss, critic_loss, temperature_loss
 from genoevo_mega.agents.replay import Batch, Replay
 from genoevo_mega.agents.sac import SacAgent
 
@@ -15,6 +15,7 @@ __all__ = [
     "Networks",
     "Replay",
     "SacAgent",
+    "Terms",
     "actor_loss",
     "critic_loss",
     "temperature_loss",

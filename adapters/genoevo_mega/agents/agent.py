@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from genoevo_mega.agents.normalisation import Normaliser
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.networks import Routing
 
@@ -20,11 +21,14 @@ class Agent(Protocol):
         Gradient steps so far.
     device
         The device that computes updates.
+    normaliser
+        Counts the transitions of every vector step.
 
     """
 
     updates: int
     device: torch.device
+    normaliser: Normaliser
 
     @property
     def actor(self) -> Any:

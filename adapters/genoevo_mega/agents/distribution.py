@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+Bounds = tuple[float, float]
+"""The least and the largest logarithm of a standard deviation."""
+BOUNDS: Bounds = (LOG_STD_MIN, LOG_STD_MAX)
 MOST_ENTROPY = 0.68364
 """The largest entropy of one dimension, in nats: at mean 0 and standard deviation 0.874."""
 
 
-def gaussian(output: Tensor, log_std_min: float = LOG_STD_MIN) -> tuple[Tensor, Tensor]:
+def gaussian(output: Tensor, bounds: Bounds = BOUNDS) -> tuple[Tensor, Tensor]:
     """Split an actor's output into mean and log standard deviation, each (..., action_size)."""
     mean, log_std = output.chunk(2, dim=-1)
-    return mean, log_std.clamp(log_std_min, LOG_STD_MAX)
+    return mean, log_std.clamp(*bounds)
 
 
 def mean_action(output: Tensor) -> Tensor:
@@ -26,15 +29,15 @@ def mean_action(output: Tensor) -> Tensor:
     return torch.tanh(output.chunk(2, dim=-1)[0])
 
 
-def draw_action(output: Tensor, noise: Tensor, log_std_min: float = LOG_STD_MIN) -> Tensor:
+def draw_action(output: Tensor, noise: Tensor, bounds: Bounds = BOUNDS) -> Tensor:
     """Return the action (..., action_size) that standard normal *noise* of this shape draws."""
-    mean, log_std = gaussian(output, log_std_min)
+    mean, log_std = gaussian(output, bounds)
     return torch.tanh(mean + log_std.exp() * noise)
 
 
-def tanh_gaussian(output: Tensor, noise: Tensor, log_std_min: float = LOG_STD_MIN) -> tuple[Tensor, Tensor]:
+def tanh_gaussian(output: Tensor, noise: Tensor, bounds: Bounds = BOUNDS) -> tuple[Tensor, Tensor]:
     """Return the action of :func:`draw_action` and its log probability (...)."""
-    mean, log_std = gaussian(output, log_std_min)
+    mean, log_std = gaussian(output, bounds)
     raw = mean + log_std.exp() * noise
     density = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     # log(1 - tanh(x)^2), stable for large |x|.

@@ -11,25 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents.losses import Networks, Shard, actor_loss, critic_loss
+from genoevo_mega.agents.losses import Networks, Shard, Terms, actor_loss, critic_loss
 from genoevo_mega.networks import Routing
 
 
 def measure(
-    nets: Networks,
-    shard: Shard,
-    actor_routing: Routing,
-    critic_routing: Routing,
-    *,
-    alpha: Tensor,
-    reward_scale: float,
-    log_std_min: float,
+    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms
 ) -> dict[str, Tensor]:
     """Return the :func:`cosines` (tasks, tasks) of each loss, under ``critics`` and ``actor``; nothing is changed."""
-    routings = actor_routing, critic_routing
-    given = {"alpha": alpha, "log_std_min": log_std_min}
-    of_critics = critic_loss(nets, shard, *routings, reward_scale=reward_scale, **given).per_transition()
-    of_actor = actor_loss(nets, shard, *routings, **given).per_transition()
+    given = nets, shard, actor_routing, critic_routing, terms
+    of_critics, of_actor = critic_loss(*given).per_transition(), actor_loss(*given).per_transition()
     return {
         "critics": cosines(of_critics.mean(2).sum(0), list(nets.critics.parameters())),
         "actor": cosines(of_actor.mean(1), list(nets.actor.parameters())),

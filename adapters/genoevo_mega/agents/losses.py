@@ -6,26 +6,52 @@ Actor and critics each have a routing of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents.distribution import LOG_STD_MIN, tanh_gaussian
+from genoevo_mega.agents.distribution import BOUNDS, Bounds, tanh_gaussian
+from genoevo_mega.agents.value import SQUARED, Prediction
 from genoevo_mega.networks import Routing
+from genoevo_mega.networks.embedding import beside, task_vectors_of
 
 
 class Networks(NamedTuple):
     """The networks of an agent.
 
     The actor maps an observation to mean and log standard deviation of an action, a critic maps observation and
-    action to a value. ``target_critics`` and ``actor_ema`` are moving averages of ``critics`` and ``actor``.
+    action to the outputs of :class:`~genoevo_mega.agents.value.Prediction`. ``target_critics`` and ``actor_ema`` are
+    moving averages of ``critics`` and ``actor``.
     """
 
     actor: nn.Module
     critics: nn.Module
     target_critics: nn.Module
     actor_ema: nn.Module
+
+    def policy(self, observations: Tensor, routing: Routing, *, averaged: bool = False) -> Tensor:
+        """Return the output (tasks, n, 2 action_size) of the actor, or of its moving average.
+
+        Beside observations it reads the critics' vector of its task, if they have any, without gradient.
+        """
+        actor = self.actor_ema if averaged else self.actor
+        output: Tensor = actor(beside(observations, task_vectors_of(self.critics)), routing)[0]
+        return output
+
+
+class Terms(NamedTuple):
+    """What the losses need beside networks, transitions and routings.
+
+    ``alpha`` (tasks, 1) holds the temperatures. ``reward_scale`` is one factor of rewards, or one of each task
+    (tasks, 1). ``bounds`` are those of :func:`~genoevo_mega.agents.distribution.gaussian`.
+    """
+
+    alpha: Tensor
+    reward_scale: Tensor | float = 1.0
+    bounds: Bounds = BOUNDS
+    prediction: Prediction = SQUARED
 
 
 class Shard(NamedTuple):
@@ -47,64 +73,58 @@ class Shard(NamedTuple):
 class TaskLoss(NamedTuple):
     """A loss of every transition, before tasks are masked and transitions averaged.
 
-    ``values`` is (..., tasks, n); the loss is its square if ``squared``. ``info`` holds detached sums over the
-    transitions, which are added over shards.
+    The loss (..., tasks, n) is what ``combine`` makes of ``parts``, each (..., tasks, n). ``info`` holds detached
+    sums over the transitions, which are added over shards.
     """
 
-    values: Tensor
-    squared: bool
+    parts: tuple[Tensor, ...]
+    combine: Callable[..., Tensor]
     info: dict[str, Tensor]
 
     def per_transition(self, active: Tensor | None = None) -> Tensor:
         """Return the losses (..., tasks, n), with 0 for tasks that are not *active* (tasks,) bool.
 
-        Values are masked before they are squared: the derivative of an infinite square times 0 is not a number.
+        Parts are masked before they are combined: the derivative of an infinite square times 0 is not a number.
         """
-        values = mask_tasks(active, self.values)
-        return values.square() if self.squared else values
+        return self.combine(*(mask_tasks(active, part) for part in self.parts))
 
 
 def critic_loss(
-    nets: Networks,
-    shard: Shard,
-    actor_routing: Routing,
-    critic_routing: Routing,
-    *,
-    alpha: Tensor,
-    reward_scale: float,
-    log_std_min: float = LOG_STD_MIN,
+    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms
 ) -> TaskLoss:
-    """Return the squared TD error (2, tasks, n) of both critics against the clipped double-Q soft target.
+    """Return the loss (2, tasks, n) of both critics against the soft target of their joined target values.
 
-    *alpha* (tasks, 1) holds the temperatures. ``info["value"]`` is the sum of all predicted values.
+    ``info["value"]`` is the sum of all predicted values.
     """
+    prediction = terms.prediction
     with torch.no_grad():
-        output = nets.actor(shard.next_observations, actor_routing)[0]
-        next_action, next_log_prob = tanh_gaussian(output, shard.next_noise, log_std_min)
-        next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing).amin(0)
-        td_target = reward_scale * shard.rewards + shard.discounts * (next_q - alpha * next_log_prob)
-    q = q_values(nets.critics, shard.observations, shard.actions, critic_routing)
-    return TaskLoss(q - td_target, True, {"value": q.detach().sum()})
+        output = nets.policy(shard.next_observations, actor_routing)
+        next_action, next_log_prob = tanh_gaussian(output, shard.next_noise, terms.bounds)
+        next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing, prediction)
+        next_q = prediction.joined(next_q)
+        td_target = terms.reward_scale * shard.rewards + shard.discounts * (next_q - terms.alpha * next_log_prob)
+    outputs = q_outputs(nets.critics, shard.observations, shard.actions, critic_routing)
+    parts, combine = prediction.compared(outputs, td_target)
+    return TaskLoss(parts, combine, {"value": prediction.value(outputs.detach()).sum()})
 
 
 def actor_loss(
-    nets: Networks,
-    shard: Shard,
-    actor_routing: Routing,
-    critic_routing: Routing,
-    *,
-    alpha: Tensor,
-    log_std_min: float = LOG_STD_MIN,
+    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms
 ) -> TaskLoss:
-    """Return alpha log pi(a|s) - min Q(s, a), (tasks, n).
+    """Return alpha log pi(a|s) - Q(s, a), (tasks, n), for the joined value Q of both critics.
 
     Gradients reach the actor and, if its weights require grad, *actor_routing*. ``info["log_prob"]`` (tasks,) is the
     sum of log probabilities.
     """
-    output = nets.actor(shard.observations, actor_routing)[0]
-    action, log_prob = tanh_gaussian(output, shard.noise, log_std_min)
-    q = q_values(nets.critics, shard.observations, action, critic_routing).amin(0)
-    return TaskLoss(alpha * log_prob - q, False, {"log_prob": log_prob.detach().sum(1)})
+    output = nets.policy(shard.observations, actor_routing)
+    action, log_prob = tanh_gaussian(output, shard.noise, terms.bounds)
+    q = q_values(nets.critics, shard.observations, action, critic_routing, terms.prediction)
+    q = terms.prediction.joined(q)
+    return TaskLoss((terms.alpha * log_prob - q,), _as_it_is, {"log_prob": log_prob.detach().sum(1)})
+
+
+def _as_it_is(loss: Tensor) -> Tensor:
+    return loss
 
 
 def temperature_loss(log_alpha: Tensor | float, log_prob: Tensor, target_entropy: Tensor | float) -> Tensor:
@@ -116,10 +136,17 @@ def temperature_loss(log_alpha: Tensor | float, log_prob: Tensor, target_entropy
     return -log_alpha * (log_prob + target_entropy)
 
 
-def q_values(critics: nn.Module, observations: Tensor, actions: Tensor, routing: Routing) -> Tensor:
+def q_outputs(critics: nn.Module, observations: Tensor, actions: Tensor, routing: Routing) -> Tensor:
+    """Return both critics' outputs (2, tasks, n, outputs)."""
+    outputs: Tensor = critics(torch.cat([observations, actions], dim=-1), routing)
+    return outputs
+
+
+def q_values(
+    critics: nn.Module, observations: Tensor, actions: Tensor, routing: Routing, prediction: Prediction = SQUARED
+) -> Tensor:
     """Return both critics' values (2, tasks, n)."""
-    values: Tensor = critics(torch.cat([observations, actions], dim=-1), routing)[..., 0]
-    return values
+    return prediction.value(q_outputs(critics, observations, actions, routing))
 
 
 def mask_tasks(active: Tensor | None, x: Tensor) -> Tensor:

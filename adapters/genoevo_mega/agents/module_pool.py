@@ -8,6 +8,7 @@ import torch
 
 from genoevo_mega.agents.losses import Networks
 from genoevo_mega.agents.optimizers import ClippedAdam, Optimizers
+from genoevo_mega.networks.embedding import without_vectors
 
 
 class ModulePool(NamedTuple):
@@ -36,8 +37,9 @@ class ModulePool(NamedTuple):
 
 def module_pools(nets: Networks, optimizers: Optimizers) -> list[ModulePool]:
     """Return the pools of an agent's actor and critics, as far as they are modular."""
+    critics, targets = without_vectors(nets.critics), without_vectors(nets.target_critics)
     every = (
         ModulePool(nets.actor, nets.actor_ema, optimizers.actor),
-        ModulePool(nets.critics, nets.target_critics, optimizers.critics),
+        ModulePool(critics, targets, optimizers.critics),
     )
     return [pool for pool in every if hasattr(pool.network, "grow")]

@@ -24,13 +24,29 @@ class ClippedAdam(torch.optim.Adam):
         Largest norm of the gradient of all parameters together.
     device
         On CUDA a step can be part of a captured graph.
+    weight_decay
+        Share of the parameters, times the learning rate, that a step takes away first: AdamW (Loshchilov and Hutter
+        2019, arXiv 1711.05101). All parameters decay, biases too, as in BRC.
 
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], learning_rate: float, clip: float, device: torch.device
+        self,
+        parameters: Iterable[nn.Parameter],
+        learning_rate: float,
+        clip: float,
+        device: torch.device,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr=learning_rate, fused=True, capturable=device.type == "cuda")
+        capturable = device.type == "cuda"
+        super().__init__(
+            parameters,
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=True,
+            fused=True,
+            capturable=capturable,
+        )
         self.clip = clip
 
     def apply_gradients(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> Tensor:
@@ -73,12 +89,13 @@ class Optimizers(NamedTuple):
         *,
         learning_rate: float,
         clip: float,
+        weight_decay: float = 0.0,
     ) -> Optimizers:
-        """Make one for each; the temperatures' gradient is not clipped."""
+        """Make one for each; the temperatures' gradient is not clipped, and they do not decay."""
         device = log_temperature.device
         return cls(
-            ClippedAdam(actor.parameters(), learning_rate, clip, device),
-            ClippedAdam(critics.parameters(), learning_rate, clip, device),
+            ClippedAdam(actor.parameters(), learning_rate, clip, device, weight_decay),
+            ClippedAdam(critics.parameters(), learning_rate, clip, device, weight_decay),
             ClippedAdam([log_temperature], learning_rate, math.inf, device),
         )
 

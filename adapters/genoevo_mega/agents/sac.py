@@ -8,13 +8,15 @@
    to meet the target. With ``count_used_actions`` the target of such a task is that of its used dimensions, plus that
    largest value for each other one [O].
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
-3. Actor and critics are clipped to a gradient norm each [O].
+3. Actor and critics are clipped to a gradient norm each [O]. With ``weight_decay`` Adam is AdamW [O].
 4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by
    default [O].
 5. Rewards may be scaled and summed over several steps before the bootstrapped value (Sutton 1988), without the
    entropy of the steps between [O].
 6. Actor and critics, online and target, have a genotype's weights each; the trainer gives both the same [O]. Critics
-   of another network than the actor's may read none (:mod:`genoevo_mega.networks.residual`).
+   of another network than the actor's may read none (:mod:`genoevo_mega.networks.residual`). What critics predict is
+   in :mod:`genoevo_mega.agents.value`, their task vectors in :mod:`genoevo_mega.networks.embedding`, the scale of
+   observations and rewards in :mod:`genoevo_mega.agents.normalisation` [O].
 7. An optimizer whose gradient is not finite makes no step. The metrics of that update have ``skipped`` = 1.
 8. ``mask_loss_above`` leaves diverging tasks out, as PaCo (Sun et al. 2022) does. A task's critic loss is the mean
    over its transitions, summed over both critics. If it is above the limit, the task adds nothing to the gradients of
@@ -39,10 +41,10 @@ from torch import Tensor, nn
 from genoevo_mega.agents import gradient_conflict
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.agents.distribution import MOST_ENTROPY, draw_action, mean_action
-from genoevo_mega.agents.executor import Executor, Gradients
+from genoevo_mega.agents.executor import Executor
 from genoevo_mega.agents.losses import (
     Networks,
-    Shard,
+    Terms,
     actor_loss,
     critic_loss,
     mask_tasks,
@@ -50,9 +52,12 @@ from genoevo_mega.agents.losses import (
     temperature_loss,
 )
 from genoevo_mega.agents.module_pool import module_pools
+from genoevo_mega.agents.normalisation import Normaliser
+from genoevo_mega.agents.operations import per_transition
 from genoevo_mega.agents.optimizers import Optimizers, frozen, polyak_update
 from genoevo_mega.agents.replay import Batch
-from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult
+from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult, step_inputs
+from genoevo_mega.agents.value import SQUARED, Prediction
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.networks import Routing
 
@@ -76,6 +81,10 @@ class SacAgent:
         devices see the same numbers.
     critic_network
         Makes the critics likewise; None if *network* makes them too.
+    prediction
+        The meaning of the critics' outputs.
+    normaliser
+        The scale of observations and rewards; None to leave them as they are.
     used_actions
         Action dimensions of each task whose entropy counts towards the target; None for all.
     shards
@@ -95,15 +104,20 @@ class SacAgent:
         rng: torch.Generator,
         *,
         critic_network: Callable[[int, int, int], nn.Module] | None = None,
+        prediction: Prediction = SQUARED,
+        normaliser: Normaliser | None = None,
         used_actions: Sequence[int] | None = None,
         shards: int = 1,
         device: torch.device = _CPU,
     ) -> None:
         self.config, self.rng, self.device, self.action_size = config, rng, device, action_size
+        self.prediction, self.normaliser = prediction, normaliser or Normaliser()
+        self._bounds = config.log_std_min, config.log_std_max
         self.actor = network(observation_size, 2 * action_size, 1).to(device)
         of_critics = critic_network or network
-        self.critics = of_critics(observation_size + action_size, 1, 2).to(device)
-        self.target_critics = of_critics(observation_size + action_size, 1, 2).to(device).requires_grad_(False)
+        shape = observation_size + action_size, prediction.outputs, 2
+        self.critics = of_critics(*shape).to(device)
+        self.target_critics = of_critics(*shape).to(device).requires_grad_(False)
         self.target_critics.load_state_dict(self.critics.state_dict())
         self.actor_ema = network(observation_size, 2 * action_size, 1).to(device).requires_grad_(False)
         self.actor_ema.load_state_dict(self.actor.state_dict())
@@ -111,8 +125,10 @@ class SacAgent:
         self.log_temperature = nn.Parameter(first)
         used = torch.tensor(used_actions or [action_size] * tasks, device=device)
         self.target_entropy = config.target_entropy * used + MOST_ENTROPY * (action_size - used)
-        rate, clip = config.learning_rate, config.gradient_clip
-        self.optimizers = Optimizers.of(self.actor, self.critics, self.log_temperature, learning_rate=rate, clip=clip)
+        rates = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
+        self.optimizers = Optimizers.of(
+            self.actor, self.critics, self.log_temperature, clip=config.gradient_clip, **rates
+        )
         self.updates = 0
         self.executor = Executor(shards, config.mask_loss_above)
         captured = device.type == "cuda"
@@ -136,19 +152,18 @@ class SacAgent:
         return result.metrics
 
     def _gradient_step(self, step: StepInputs) -> StepResult:
-        nets, given = self.nets, {"alpha": self._alpha(), "log_std_min": self.config.log_std_min}
+        nets, terms = self.nets, self._terms()
         shards = self.executor.split(*step)
 
         # 1. Critics
         critic_weights = list(nets.critics.parameters())
-        loss = partial(critic_loss, nets, reward_scale=self.config.reward_scale, **given)
-        critics = self.executor.value_and_grad(loss, shards, critic_weights)
+        critics = self.executor.value_and_grad(partial(critic_loss, nets, terms=terms), shards, critic_weights)
         critic_norm = self.optimizers.critics.apply_gradients(critic_weights, critics.gradients)
 
         # 2. Actor, on the tasks whose critic loss is not above the limit
         actor_weights, routing_weights = list(nets.actor.parameters()), step.actor_routing.trainable()
         with frozen(nets.critics):
-            loss = partial(actor_loss, nets, **given)
+            loss = partial(actor_loss, nets, terms=terms)
             actor = self.executor.value_and_grad(loss, shards, actor_weights + routing_weights, critics.active)
         gradients, routing_gradients = actor.gradients[: len(actor_weights)], actor.gradients[len(actor_weights) :]
         actor_norm = self.optimizers.actor.apply_gradients(actor_weights, gradients)
@@ -172,7 +187,8 @@ class SacAgent:
             "entropy": -log_prob.mean(),
             "skipped": 1.0 - torch.isfinite(critic_norm + actor_norm + temperature_norm).float(),
         }
-        return StepResult(metrics | _masked(actor), routing_gradients)
+        masked = {} if actor.active is None else {"masked": 1.0 - actor.active.float()}
+        return StepResult(metrics | masked, routing_gradients)
 
     # ------------------------------------------------------------------------------------------------- around it
 
@@ -186,27 +202,22 @@ class SacAgent:
         """The number of threads that share an update."""
         return self.executor.shards
 
-    def _alpha(self) -> Tensor:
-        """Return the temperatures (tasks, 1)."""
-        return self.log_temperature.detach().exp()[:, None]
+    def _terms(self) -> Terms:
+        alpha, scale = self.log_temperature.detach().exp()[:, None], self.config.reward_scale
+        scale = scale * self.normaliser.reward_scale(alpha, self.target_entropy)
+        return Terms(alpha, scale, self._bounds, self.prediction)
+
+    def _observations(self, rows: Tensor) -> Tensor:
+        """Return observations (tasks, n, observation_size) as the networks see them, on the device."""
+        return self.normaliser.observations(self.to_device(rows))
 
     def _inputs(self, batch: Batch, noise: Tensor, actor_routing: Routing, critic_routing: Routing) -> StepInputs:
         """Return what a gradient step takes; *noise* (2, tasks, batch, action_size) is on the device already."""
-        shard = Shard(
-            self.to_device(batch.observations),
-            self.to_device(batch.actions),
-            self.to_device(batch.rewards),
-            self.to_device(batch.next_observations),
-            self.to_device(batch.discounts),
-            *noise,
+        seen = batch._replace(
+            observations=self._observations(batch.observations),
+            next_observations=self._observations(batch.next_observations),
         )
-        of_critics = critic_routing.detached().map(self.to_device)
-        of_actor = of_critics
-        if actor_routing is not critic_routing:
-            of_actor = actor_routing.detached().map(self.to_device)
-        if actor_routing.requires_grad:
-            of_actor = of_actor.leaves()
-        return StepInputs(shard, of_actor, of_critics)
+        return step_inputs(seen, noise, actor_routing, critic_routing, self.to_device)
 
     @torch.no_grad()
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
@@ -214,29 +225,33 @@ class SacAgent:
 
         Both are on the CPU. Greedy actions draw no noise and are those of the actor's moving average.
         """
-        rows, weights = self.to_device(observations[:, None]), routing.map(self.to_device)
         if greedy:
-            actions = mean_action(self.actor_ema(rows, weights)[0])
-        else:
-            actions = self._act(ActInputs(rows, weights, self._noise(len(observations), 1, self.action_size)))
+            return self.greedy_actions(observations[:, None], routing)[:, 0]
+        rows, weights = self._observations(observations[:, None]), routing.map(self.to_device)
+        actions = self._act(ActInputs(rows, weights, self._noise(len(observations), 1, self.action_size)))
         return actions[:, 0].cpu()
 
+    @torch.no_grad()
+    def greedy_actions(self, observations: Tensor, routing: Routing) -> Tensor:
+        """Return the moving average's actions (tasks, n, action_size) for (tasks, n, observation_size)."""
+        rows, weights = self._observations(observations), routing.map(self.to_device)
+        return mean_action(self.nets.policy(rows, weights, averaged=True)).cpu()
+
     def _draw_actions(self, inputs: ActInputs) -> Tensor:
-        output = self.actor(inputs.observations, inputs.routing)[0]
-        return draw_action(output, inputs.noise, self.config.log_std_min)
+        return draw_action(self.nets.policy(inputs.observations, inputs.routing), inputs.noise, self._bounds)
 
     @torch.no_grad()
     def values(self, observations: Tensor, actor_routing: Routing, critic_routing: Routing) -> Tensor:
-        """Return the smaller of both critics' values of the actor's greedy actions, (tasks, n) float32 on the CPU.
+        """Return the critics' joined values of the actor's greedy actions, (tasks, n) float32 on the CPU.
 
         *observations* are (tasks, n, observation_size) float32. A routing has one genotype for each task, or
         several for as many consecutive rows each. Nothing is drawn or changed. The actions are the actor's own, not
         its moving average's: the critics learn the values of the former.
         """
-        rows = self.to_device(observations)
+        rows = self._observations(observations)
         of_actor, of_critics = (routing.detached().map(self.to_device) for routing in (actor_routing, critic_routing))
-        actions = mean_action(self.actor(rows, of_actor)[0])
-        return q_values(self.critics, rows, actions, of_critics).amin(0).cpu()
+        actions = mean_action(self.nets.policy(rows, of_actor))
+        return self.prediction.joined(q_values(self.critics, rows, actions, of_critics, self.prediction)).cpu()
 
     def gradient_cosines(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
         """Return the cosines (tasks, tasks) between tasks' gradients, for ``critics`` and ``actor``.
@@ -248,8 +263,7 @@ class SacAgent:
         rng.set_state(self.rng.get_state())
         noise = self.to_device(torch.randn(2, *batch.actions.shape, generator=rng))
         step = self._inputs(batch, noise, actor_routing.detached(), critic_routing)
-        scale, least = self.config.reward_scale, self.config.log_std_min
-        return gradient_conflict.measure(self.nets, *step, alpha=self._alpha(), reward_scale=scale, log_std_min=least)
+        return gradient_conflict.measure(self.nets, *step, self._terms())
 
     def operations(self, stages: tuple[int, ...], of_critics: tuple[int, ...] | None = None) -> float:
         """Return the floating-point operations of the matrix products of one update.
@@ -257,18 +271,10 @@ class SacAgent:
         *stages* are the modules that each task uses, *of_critics* those in the critics; None means the same.
         """
         of_critics = stages if of_critics is None else of_critics
-        actor, critics = self.actor.operations(stages), self.critics.operations(of_critics)
-        # The actor: next actions, forward, weights' gradients. The critics: targets, forward, weights' gradients, and
-        # forward and back to the action for the actor's loss. Back through all layers but the first for either loss.
-        back = self.actor.operations(stages, first_layer=False)
-        back += self.critics.operations(of_critics, first_layer=False)
-        return self.config.batch_size * (3 * actor + 5 * critics + back)
+        return self.config.batch_size * per_transition(self.actor, self.critics, stages, of_critics)
 
     def grow(self) -> None:
-        """Add a module to actor, critics and their averages, with fresh optimizer state; all else is kept.
-
-        Critics that are not modular stay as they are.
-        """
+        """Add a module to actor, critics and their averages, as far as they are modular; all else is kept."""
         for pool in module_pools(self.nets, self.optimizers):
             pool.grow(self.rng, self.device)
 
@@ -291,7 +297,3 @@ class SacAgent:
 
     def _noise(self, *shape: int) -> Tensor:
         return self.to_device(torch.randn(shape, generator=self.rng))
-
-
-def _masked(actor: Gradients) -> dict[str, Tensor]:
-    return {} if actor.active is None else {"masked": 1.0 - actor.active.float()}

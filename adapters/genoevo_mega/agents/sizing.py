@@ -15,11 +15,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from genoevo_mega.agents.value import Prediction
 from genoevo_mega.config.code import is_code
+from genoevo_mega.config.networks import Mlp
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.networks import ARCHITECTURES, ResidualNetwork
 from genoevo_mega.networks.custom import make_custom
+from genoevo_mega.networks.embedding import EmbeddedCritics
+from genoevo_mega.networks.mtsac import MlpNetwork
 from genoevo_runs.errors import ConfigError
 
 TOLERANCE = 0.02
@@ -39,9 +43,10 @@ class Sizes:
     target: tuple[int, int | None] | None
 
 
-def network_shapes(suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (inputs, outputs) of actor and critic, the task one-hot not counted."""
-    return (suite.observation_size, 2 * suite.action_size), (suite.observation_size + suite.action_size, 1)
+def network_shapes(config: Config, suite: Suite) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return (inputs, outputs) of actor and critic, the critics' task embedding counted, the task one-hot not."""
+    observation, action = suite.observation_size + config.critic.task_embedding, suite.action_size
+    return (observation, 2 * action), (observation + action, Prediction(config.value).outputs)
 
 
 def make_network(
@@ -70,16 +75,30 @@ def make_network(
 def make_critics(
     config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
 ) -> nn.Module:
-    """Make a network of the kind that ``critic.kind`` names, in the given sizes."""
+    """Make critics of the kind that ``critic.kind`` names, in the given sizes.
+
+    The *shape*'s inputs count the task embedding; critics that have one do not.
+    """
+    network = _critics(config, settings, tasks, shape, ensemble, rng)
+    size = config.critic.task_embedding
+    return EmbeddedCritics(network, tasks, size, rng) if size else network
+
+
+def _critics(
+    config: Config, settings: Any, tasks: int, shape: tuple[int, int], ensemble: int, rng: torch.Generator
+) -> nn.Module:
     if config.critic.kind == "genotype":
         return make_network(config, settings, tasks, shape, ensemble, rng)
-    precision = PRECISIONS[config.sac.precision]
-    return ResidualNetwork(*shape, tasks=tasks, ensemble=ensemble, config=settings, rng=rng, precision=precision)
+    given = {"tasks": tasks, "ensemble": ensemble, "rng": rng, "precision": PRECISIONS[config.sac.precision]}
+    if config.critic.kind == "residual":
+        return ResidualNetwork(*shape, config=settings, **given)
+    layers = Mlp(layers=(settings.width,) * settings.layers)
+    return MlpNetwork(*shape, config=layers, layer_norm=config.layer_norm, **given)
 
 
 def sizes(config: Config, suite: Suite) -> Sizes:
     """Return the sizes of a run's networks; ConfigError if no widths come within 2 % of what is requested."""
-    shapes, tasks = network_shapes(suite), len(suite.names)
+    shapes, tasks = network_shapes(config, suite), len(suite.names)
     own = is_code(config.architecture)
     if own and config.match_parameters is not None:
         raise ConfigError(

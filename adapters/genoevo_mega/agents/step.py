@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
 from genoevo_mega.agents.losses import Shard
+from genoevo_mega.agents.replay import Batch
 from genoevo_mega.networks import Routing
 
 
@@ -35,3 +36,28 @@ class ActInputs(NamedTuple):
     observations: Tensor
     routing: Routing
     noise: Tensor
+
+
+def step_inputs(
+    batch: Batch,
+    noise: Tensor,
+    actor_routing: Routing,
+    critic_routing: Routing,
+    to_device: Callable[[Tensor], Tensor],
+) -> StepInputs:
+    """Return what a gradient step takes, moved by *to_device*; *noise* (2, tasks, n, action_size) is there."""
+    shard = Shard(
+        to_device(batch.observations),
+        to_device(batch.actions),
+        to_device(batch.rewards),
+        to_device(batch.next_observations),
+        to_device(batch.discounts),
+        *noise,
+    )
+    of_critics = critic_routing.detached().map(to_device)
+    of_actor = of_critics
+    if actor_routing is not critic_routing:
+        of_actor = actor_routing.detached().map(to_device)
+    if actor_routing.requires_grad:
+        of_actor = of_actor.leaves()
+    return StepInputs(shard, of_actor, of_critics)

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from genoevo.community import Candidates, Decoding, Frontier, Growth, Mating, Selection
 from genoevo.operators import Reproduction
 from genoevo_mega.config.code import is_code
-from genoevo_mega.config.critic import Critic
+from genoevo_mega.config.critic import Critic, Normalise, Value
 from genoevo_mega.config.evolution import EvolutionSettings, Genotypes
 from genoevo_mega.config.networks import ARCHITECTURES, D2r, Mlp, Moore, Network, Paco, SoftModules
 from genoevo_mega.config.presets import PRESETS
@@ -50,8 +50,8 @@ class Config(Settings):
     match_parameters: Annotated[str | int | None, _allowed("mega, mega:STAGE or 1 to 10,000,000,000")] = None
     """Size of the actor and of each critic, met within 2 % by the choice of the network's widths.
     ``mega`` is MEGA's size with the modules of its start stage, ``mega:5`` with a pool of 5 modules,
-    a number is the number of parameters; null for the widths as configured. Residual critics are
-    equal for every architecture and are not sized [O]."""
+    a number is the number of parameters; null for the widths as configured. Critics of another
+    ``critic.kind`` than ``genotype`` are equal for every architecture and are not sized [O]."""
     layer_norm: bool = False
     """Whether the networks have LayerNorm, without parameters, before every ReLU. ``mega`` has it before
     the head, too (``genoevo_mega.networks.modular_layers``). ``package.module:callable`` decides for
@@ -70,6 +70,8 @@ class Config(Settings):
     moore: Moore = Moore()
     d2r: D2r = D2r()
     critic: Critic = Critic()
+    value: Value = Value()
+    normalise: Normalise = Normalise()
     genotypes: Genotypes = Genotypes()
     decoding: Decoding = Decoding()
     reproduction: Reproduction = Reproduction(crossover_threshold=0.6, mutation_threshold=0.9)
@@ -131,6 +133,13 @@ class Config(Settings):
             self._check_hybrid()
         if self.sac.precision == "tf32" and self.compute.device != "cuda":
             raise ValueError("sac.precision = 'tf32': needs compute.device = 'cuda'; a CPU has fp32 and bf16")
+        if self.sac.log_std_min >= self.sac.log_std_max:
+            raise ValueError(
+                f"sac.log_std_min = {self.sac.log_std_min}: must be below sac.log_std_max, "
+                f"which is {self.sac.log_std_max}"
+            )
+        if self.normalise.rewards and self.sac.gamma == 1:
+            raise ValueError("normalise.rewards = true: needs sac.gamma below 1, so that returns are finite")
         self._check_selection()
         if self.reproduction.changes_lengths:
             raise ValueError(

@@ -22,6 +22,9 @@ class Sac(Settings):
     results are compared in fp32."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     """Learning rate of Adam, for actor, critics and temperatures."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the weights of actor and critics, times the learning rate, that each update takes away
+    (AdamW, Loshchilov and Hutter 2019); 0 for Adam."""
     batch_size: Count = 128
     """Transitions per task in an update."""
     buffer_size: Count = 1_000_000
@@ -65,7 +68,9 @@ class Sac(Settings):
     suite says how many. Each other dimension then adds its largest entropy, which it reaches without
     effect on the task."""
     log_std_min: Annotated[float, Field(lt=2)] = -20.0
-    """Least logarithm of the actor's standard deviation; the largest is 2."""
+    """Least logarithm of the actor's standard deviation."""
+    log_std_max: Annotated[float, Field(gt=-20, le=20)] = 2.0
+    """Largest logarithm of the actor's standard deviation, above ``log_std_min``."""
     conflict_every: Annotated[int, Field(ge=0)] = 0
     """Updates between two measurements of the cosine between the tasks' gradients, which take a
     backward pass per task; 0 for none."""

@@ -75,7 +75,8 @@ class Frontiers:
         network, outputs = agent.actor_ema, suite.action_size
         costs = Costs(config, suite)
         tasks = [costs.of(of_task) for of_task in members]
-        full = TaskPolicy.of_whole_pool(network, outputs).multiply_adds
+        ahead = agent.normaliser.input_map(0, agent.critics)
+        full = TaskPolicy.of_whole_pool(network, outputs, ahead).multiply_adds
         return cls(config, suite, agent, checkpoint.read_state(path)["steps"], tasks, full)
 
     @property

@@ -18,7 +18,7 @@ from genoevo_mega.envs.custom import is_other
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.suite import Suite
 from genoevo_mega.evolution.structure import Structure
-from genoevo_mega.networks import FixedNetwork, Routing
+from genoevo_mega.networks import FixedNetwork, InputMap, Routing
 from genoevo_mega.networks.module_graph import THRESHOLD, ModuleGraph
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training.memory_check import check_memory
@@ -108,7 +108,8 @@ def of_elites(config: Config, suite: Suite | Spaces, elites: Routing) -> PolicyS
         return None
     genotypes = config.genotypes.model_copy(update={"start_stage": max(elites.stages)})
     settings, _ = sizes(config, suite).settings
-    tasks, shape = len(suite.names), network_shapes(suite)[0]
+    # What is read beside the observation becomes part of the first layer.
+    tasks, shape = len(suite.names), (suite.observation_size, 2 * suite.action_size)
     found = []
     with torch.device("meta"):  # shapes without numbers
         grown = config.model_copy(update={"genotypes": genotypes})
@@ -126,15 +127,24 @@ def _fixed(config: Config, suite: Suite) -> PolicySize | None:
     settings, _ = sizes(config, suite).settings
     # A custom network may need numbers.
     with torch.device("cpu" if is_code(config.architecture) else "meta"):
-        shape = network_shapes(suite)[0]
+        shape, size = network_shapes(config, suite)[0], suite.observation_size
         network = make_network(config, settings, len(suite.names), shape, 1, torch.Generator("cpu"))
         if not isinstance(network, FixedNetwork):
             return None
         try:
-            policy = FixedPolicy(network, 0, suite.observation_size, suite.action_size, squash=True)
+            policy = FixedPolicy(network, 0, size, suite.action_size, squash=True, ahead=_ahead(config, size))
         except UserError:
             return None
         return PolicySize(parameters=policy.parameter_count, multiply_adds=policy.multiply_adds)
+
+
+def _ahead(config: Config, observation_size: int) -> InputMap | None:
+    """Return an input map of the right size."""
+    embedding, scaled = config.critic.task_embedding, config.normalise.observations
+    if not (embedding or scaled):
+        return None
+    zeros = torch.zeros(observation_size)
+    return InputMap((zeros, zeros) if scaled else None, torch.zeros(embedding) if embedding else None)
 
 
 def _start(directory: Path, origin: dict[str, Any], config: Config) -> StartSizes | None:

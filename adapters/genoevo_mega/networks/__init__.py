@@ -13,13 +13,14 @@ The pool of an architecture that does not evolve is empty, and it reads nothing 
 returns the tensors with which :class:`~genoevo_mega.networks.single_task.FixedPolicy` computes one task. These
 architectures are made of :class:`~genoevo_mega.networks.fixed.FixedNetwork` and the functions beside it. A custom
 network is named ``package.module:callable`` (:mod:`genoevo_mega.networks.custom`). Critics may have
-their own network, :mod:`genoevo_mega.networks.residual`.
+their own network, :mod:`genoevo_mega.networks.residual` or :mod:`genoevo_mega.networks.mtsac`.
 """
 
 from typing import Any, NamedTuple
 
 from genoevo_mega.networks.d2r import D2rNetwork
 from genoevo_mega.networks.fixed import FixedNetwork, task_heads, task_vectors
+from genoevo_mega.networks.input_map import InputMap
 from genoevo_mega.networks.layers import linear, normalised, shared
 from genoevo_mega.networks.modular import ModularNetwork
 from genoevo_mega.networks.moore import MooreNetwork
@@ -52,6 +53,7 @@ __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "FixedNetwork",
+    "InputMap",
     "ModularNetwork",
     "ResidualNetwork",
     "Routing",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from genoevo_mega.networks.fixed import FixedNetwork
+from genoevo_mega.networks.input_map import InputMap
 from genoevo_mega.networks.modular import ModularNetwork, hidden_layers
 from genoevo_mega.networks.modular_layers import Form
 from genoevo_mega.networks.module_graph import ModuleGraph
@@ -23,14 +24,25 @@ class TaskPolicy(nn.Module):
     """The first *outputs* outputs of an actor for one task: (batch, observation_size) -> (batch, outputs).
 
     Plain linear layers and additions in fp32, a static graph. With *squash* the outputs pass through tanh and are the
-    greedy action.
+    greedy action. *ahead*, what the actor sees of an observation, becomes part of the first layer.
     """
 
-    def __init__(self, network: ModularNetwork, task: int, graph: ModuleGraph, outputs: int, *, squash: bool) -> None:
+    def __init__(
+        self,
+        network: ModularNetwork,
+        task: int,
+        graph: ModuleGraph,
+        outputs: int,
+        *,
+        squash: bool,
+        ahead: InputMap | None = None,
+    ) -> None:
         super().__init__()
         task_bias, *core = [tensor.detach()[0] for tensor in network.core.tensors()]
         layers = [core[i : i + 2] for i in range(0, len(core), 2)]
         layers[0] = [layers[0][0], layers[0][1] + task_bias[task]]
+        if ahead is not None:
+            layers[0] = ahead.folded(*layers[0])
         self.graph, self.squash = graph, squash
         self.embedding = nn.Sequential(*(part for layer in layers[:-1] for part in _activated(network.form, *layer)))
         self.pool = nn.ModuleList(_module(network, k) for k in graph.inputs)
@@ -39,9 +51,9 @@ class TaskPolicy(nn.Module):
         self.before_head = nn.Sequential(*([] if network.form.is_plain else [_normal(self.head.in_features)]))
 
     @classmethod
-    def of_whole_pool(cls, network: ModularNetwork, outputs: int) -> TaskPolicy:
+    def of_whole_pool(cls, network: ModularNetwork, outputs: int, ahead: InputMap | None = None) -> TaskPolicy:
         """Return a greedy policy that uses every module of the pool and every edge: none costs more."""
-        return cls(network, 0, ModuleGraph.full(len(network.pool)), outputs, squash=True)
+        return cls(network, 0, ModuleGraph.full(len(network.pool)), outputs, squash=True, ahead=ahead)
 
     def hidden(self, observations: Tensor) -> dict[int, Tensor]:
         """Return the outputs of the embedding (number 0) and every module of the graph, (batch, width) each."""
@@ -85,15 +97,32 @@ class Residual(nn.Sequential):
 class FixedPolicy(nn.Module):
     """A :class:`TaskPolicy` for an architecture whose structure does not evolve.
 
-    UserError if the network still answers for several tasks: its ``by_task`` then names too few tensors.
+    It takes *inputs* numbers of an observation. UserError if the network still answers for several tasks: its
+    ``by_task`` then names too few tensors.
     """
 
-    def __init__(self, network: FixedNetwork, task: int, inputs: int, outputs: int, *, squash: bool) -> None:
+    def __init__(
+        self,
+        network: FixedNetwork,
+        task: int,
+        inputs: int,
+        outputs: int,
+        *,
+        squash: bool,
+        ahead: InputMap | None = None,
+    ) -> None:
         super().__init__()
         self.squash, self.inputs, self._outputs, self._compute = squash, inputs, outputs, network.compute
         for i, tensor in enumerate(network.alone(task)):
             self.register_buffer(f"tensor{i}", tensor)
-        answers = self._compute(torch.zeros(1, 1, 1, inputs), list(self.buffers()))
+        self._tensors = len(list(self.buffers()))
+        self.scaled, self.extended = (part is not None for part in ahead or (None, None))
+        if ahead is not None and ahead.scaled is not None:
+            self.register_buffer("mean", ahead.scaled[0])
+            self.register_buffer("scale", ahead.scaled[1])
+        if ahead is not None and ahead.constants is not None:
+            self.register_buffer("constants", ahead.constants[None])
+        answers = self._answers(torch.zeros(1, inputs))
         if answers.shape[1] != 1:
             raise UserError(
                 f"{type(network).__name__}: by_task must name every tensor whose second axis is the tasks"
@@ -101,8 +130,15 @@ class FixedPolicy(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         """See :class:`TaskPolicy`."""
-        out = self._compute(observations[None, None], list(self.buffers()))[0, 0, :, : self._outputs]
+        out = self._answers(observations)[0, 0, :, : self._outputs]
         return torch.tanh(out) if self.squash else out
+
+    def _answers(self, rows: Tensor) -> Tensor:
+        if self.scaled:
+            rows = (rows - self.mean) * self.scale
+        if self.extended:
+            rows = torch.cat([rows, self.constants.expand(rows.shape[0], -1)], dim=1)
+        return self._compute(rows[None, None], list(self.buffers())[: self._tensors])
 
     @property
     def parameter_count(self) -> int:

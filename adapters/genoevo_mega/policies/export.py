@@ -139,7 +139,7 @@ def _picked(trained: Trained, frontiers: dict[int, list[Costed]], limit: Limit) 
             raise UserError(f"{limit}: architecture = {trained.config.architecture!r} has one policy for each task")
         return {}
     names = {trained.suite.names[task]: task for task in frontiers}
-    full = TaskPolicy.of_whole_pool(network, trained.suite.action_size).multiply_adds
+    full = TaskPolicy.of_whole_pool(network, trained.suite.action_size, trained.ahead(0)).multiply_adds
     chosen = choose({name: frontiers[task] for name, task in names.items()}, limit, full)
     return {names[name]: one for name, one in chosen.items()}
 
@@ -164,7 +164,7 @@ class _Exporter:
             probes[:, space.observation_size :] = 0
         self.expected = trained.greedy(self.probes).numpy()
         network, modules = trained.agent.actor_ema, len(trained.agent.actor_ema.pool)
-        self.full = TaskPolicy.of_whole_pool(network, suite.action_size) if modules else None
+        self.full = TaskPolicy.of_whole_pool(network, suite.action_size, trained.ahead(0)) if modules else None
 
     def export(self, task: int, out: Path, frontier: list[dict[str, Any]]) -> Exported:
         name, space = self.trained.suite.names[task], self.spaces[task]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genoevo_mega.agents.distribution import gaussian, mean_action
+from genoevo_mega.agents.distribution import gaussian
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.registry import make_suite
@@ -27,7 +27,7 @@ from genoevo_mega.evolution.frontiers import Member
 from genoevo_mega.experiments import runs
 from genoevo_mega.experiments.costs import routing_of
 from genoevo_mega.experiments.history import naming_edits
-from genoevo_mega.networks import FixedNetwork, ModularNetwork, Routing
+from genoevo_mega.networks import FixedNetwork, InputMap, ModularNetwork, Routing
 from genoevo_mega.networks.module_graph import ModuleGraph
 from genoevo_mega.networks.single_task import FixedPolicy, TaskPolicy
 from genoevo_mega.training import checkpoint
@@ -94,18 +94,23 @@ class Trained:
         network, outputs = self.agent.actor_ema if greedy else self.agent.actor, self.suite.action_size
         outputs = outputs if greedy else 2 * outputs
         if isinstance(network, FixedNetwork):
-            return FixedPolicy(network, task, self.suite.observation_size, outputs, squash=greedy)
+            size, ahead = self.suite.observation_size, self.ahead(task)
+            return FixedPolicy(network, task, size, outputs, squash=greedy, ahead=ahead)
         if not isinstance(network, ModularNetwork):
             raise UserError(
                 f"architecture = {self.config.architecture!r}: one task's policy can be taken only "
                 "from a genoevo_mega.networks.FixedNetwork"
             )
-        return TaskPolicy(network, task, ModuleGraph.of_task(self.routing, task, threshold), outputs, squash=greedy)
+        graph = ModuleGraph.of_task(self.routing, task, threshold)
+        return TaskPolicy(network, task, graph, outputs, squash=greedy, ahead=self.ahead(task))
 
-    @torch.no_grad()
+    def ahead(self, task: int) -> InputMap | None:
+        """Return what the actor sees of a task's observation; None for the observation itself."""
+        return self.agent.normaliser.input_map(task, self.agent.critics)
+
     def greedy(self, observations: Tensor) -> Tensor:
         """Return actions (tasks, batch, action_size) of the whole network for (tasks, batch, observation_size)."""
-        return mean_action(self.agent.actor_ema(observations, self.routing)[0])
+        return self.agent.greedy_actions(observations, self.routing)
 
 
 class Policy:
@@ -125,7 +130,8 @@ class Policy:
     def __init__(self, trained: Trained, seed: int | None = None) -> None:
         self.tasks, self.spaces = tuple(trained.suite.names), spaces_of(trained.suite)
         self.observation_size, self.action_size = trained.suite.observation_size, trained.suite.action_size
-        self._rng, self._log_std_min = np.random.default_rng(seed), trained.config.sac.log_std_min
+        sac = trained.config.sac
+        self._rng, self._bounds = np.random.default_rng(seed), (sac.log_std_min, sac.log_std_max)
         self._network = functools.cache(trained.policy)  # made on first use: a suite may have many tasks
 
     @torch.no_grad()
@@ -164,7 +170,7 @@ class Policy:
         if deterministic:
             actions = self._network(index)(batch).numpy()
         else:
-            mean, log_std = gaussian(self._network(index, greedy=False)(batch), self._log_std_min)
+            mean, log_std = gaussian(self._network(index, greedy=False)(batch), self._bounds)
             noise = self._rng.standard_normal(mean.shape, np.float32)
             actions = np.tanh(mean.numpy() + log_std.exp().numpy() * noise)
         own = space.own_actions(actions)

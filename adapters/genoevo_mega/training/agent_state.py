@@ -14,6 +14,7 @@ from genoevo_runs import files
 
 RNG = "rng"
 _TEMPERATURE = "temperature/weight"
+_NORMALISER = "normalise/"
 _NETWORKS = {"actor": "actor", "averaged": "actor_ema", "critics": "critics", "targets": "target_critics"}
 """The agent's networks by their names in the file."""
 
@@ -27,6 +28,7 @@ def tensors(agent: SacAgent) -> dict[str, Tensor]:
     for optimizer, name, parameter in _optimized(agent):
         for key, value in getattr(agent.optimizers, optimizer).state[parameter].items():
             found[f"adam/{optimizer}/{name}/{key}"] = value
+    found |= {f"{_NORMALISER}{name}": torch.from_numpy(a) for name, a in agent.normaliser.state_arrays().items()}
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in found.items()}
 
 
@@ -61,6 +63,8 @@ def load(path: Path, agent: SacAgent) -> None:
             agent.rng.set_state(found[RNG])
         except RuntimeError as error:  # torch's own check
             raise ValueError(f"{RNG}: {error}") from None
+        own = {name: tensor.numpy() for name, tensor in found.items() if name.startswith(_NORMALISER)}
+        agent.normaliser.load_arrays({name.removeprefix(_NORMALISER): array for name, array in own.items()})
     agent.log_temperature.data.copy_(found[_TEMPERATURE])
     for in_file, network in _NETWORKS.items():
         prefix = f"{in_file}/"

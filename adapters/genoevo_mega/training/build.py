@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from genoevo_mega.agents.normalisation import Moments, Normaliser, Returns
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.sizing import make_critics, make_network, sizes
 from genoevo_mega.agents.threads import shards_for
+from genoevo_mega.agents.value import Prediction
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.suite import Suite
@@ -52,19 +54,38 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     """
     rng = torch.Generator().manual_seed(config.seed)
     of_actor, of_critics = sizes(config, suite).settings
+    embedding = config.critic.task_embedding
 
     def actor(inputs: int, outputs: int, ensemble: int) -> nn.Module:
-        return make_network(config, of_actor, len(suite.names), (inputs, outputs), ensemble, rng)
+        return make_network(config, of_actor, len(suite.names), (inputs + embedding, outputs), ensemble, rng)
 
     def critics(inputs: int, outputs: int, ensemble: int) -> nn.Module:
-        return make_critics(config, of_critics, len(suite.names), (inputs, outputs), ensemble, rng)
+        return make_critics(config, of_critics, len(suite.names), (inputs + embedding, outputs), ensemble, rng)
 
     device = make_device(config)
     shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
-    given = {"critic_network": critics, "used_actions": used, "shards": shards, "device": device}
-    return kind(actor, *shape, config.sac, rng, **given)
+    return kind(
+        actor,
+        *shape,
+        config.sac,
+        rng,
+        critic_network=critics,
+        prediction=Prediction(config.value, device),
+        normaliser=make_normaliser(config, suite, device),
+        used_actions=used,
+        shards=shards,
+        device=device,
+    )
+
+
+def make_normaliser(config: Config, suite: Suite, device: torch.device) -> Normaliser:
+    """Return the running statistics that a config asks for, before the first step."""
+    tasks, length = len(suite.names), config.environment.episode_length
+    moments = Moments(tasks, suite.observation_size) if config.normalise.observations else None
+    returns = Returns(tasks, length, config.sac.gamma) if config.normalise.rewards else None
+    return Normaliser(moments, returns, config.value.range, device)
 
 
 def route_price(config: Config, suite: Suite, threshold: float = THRESHOLD) -> RoutePrice | None:

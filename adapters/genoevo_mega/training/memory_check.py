@@ -93,9 +93,10 @@ def _by_themselves(config: Config) -> Iterator[tuple[str, int]]:
 def _of_critics(config: Config) -> Iterator[tuple[str, int]]:
     """Yield what :func:`_by_themselves` does for critics of their own."""
     if config.critic.kind != "genotype":
-        layers, width = 2 * config.critic.blocks, config.critic.width
-        yield "critic.blocks", 2 * _PARAMETER * layers
-        yield "critic.width", 2 * _PARAMETER * layers * width**2
+        residual, width = config.critic.kind == "residual", config.critic.width
+        name, layers = ("blocks", 2 * config.critic.blocks) if residual else ("layers", config.critic.layers - 1)
+        yield f"critic.{name}", 2 * _PARAMETER * layers
+        yield "critic.width", 2 * _PARAMETER * max(1, layers * width) * width
 
 
 def _too_large(config: Config, name: str, needs: int, has: int) -> ConfigError:

@@ -9,12 +9,14 @@ import numpy as np
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.envs.episodes import Episodes
+from genoevo_mega.envs.transition import Transition
 from genoevo_mega.evolution.structure import Structure
 from genoevo_mega.training.clock import training_clock
 from genoevo_mega.training.errors import diverged
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.losses import RunningMeans
 from genoevo_mega.training.throughput import Work
+from genoevo_runs.arrays import Flags, Floats, Ints
 from genoevo_runs.checkpoint_store import Loaded
 from genoevo_runs.clock import Clock
 
@@ -78,6 +80,19 @@ class TrainingState:
         if (skipped := self.losses.skipped) >= limit:
             made = f"{skipped} updates since the last round made no step, sac.max_skipped is {limit}"
             raise diverged("gradients", self.steps, made)
+
+    def remember(
+        self, observations: Floats, actions: Floats, transition: Transition, ended: Flags, genotypes: Ints
+    ) -> None:
+        """Add a transition of every task to the replay, as :meth:`Replay.add` does, and to the statistics."""
+        self.replay.add(observations, actions, transition, ended, genotypes)
+        self.agent.normaliser.observe(transition, ended)
+
+    def cut(self, lost: Flags) -> None:
+        """End the episodes under way of the tasks that *lost* (tasks,) marks, as :meth:`Replay.cut` does."""
+        tasks = np.flatnonzero(lost & (self.episodes.taken > 0))
+        self.replay.cut(tasks)
+        self.agent.normaliser.cut(tasks)
 
     def take_masked(self) -> list[int] | None:
         """Add the updates since the last round that left each task out to ``masked``, and return them."""

@@ -127,7 +127,7 @@ class Trainer:
         transition = self._simulate(lambda pool: pool.finish_step())
         ended = state.episodes.advance(actions, transition)
         with state.clock("replay"):
-            state.replay.add(observations, actions, transition, ended.mask, genotypes)
+            state.remember(observations, actions, transition, ended.mask, genotypes)
         state.steps += len(genotypes)
         if len(ended.tasks):
             # Random actions tell nothing about a genotype.
@@ -159,7 +159,7 @@ class Trainer:
     def _begin_episodes(self, pool: RolloutPool, ended: Flags) -> None:
         state, due = self.state, ended | pool.lost
         while due.any():  # a reset can lose episodes, too
-            state.replay.cut(np.flatnonzero(pool.lost & (state.episodes.taken > 0)))
+            state.cut(pool.lost)
             same_goal = state.evolver.start_episodes(np.flatnonzero(due))
             state.episodes.start(np.flatnonzero(due), pool, self._first_goal, same_goal)
             due = pool.lost.copy()
