@@ -143,8 +143,8 @@ def _ahead(config: Config, observation_size: int) -> InputMap | None:
     embedding, scaled = config.critic.task_embedding, config.normalise.observations
     if not (embedding or scaled):
         return None
-    zeros = torch.zeros(observation_size)
-    return InputMap((zeros, zeros) if scaled else None, torch.zeros(embedding) if embedding else None)
+    mean, scale, constants = (torch.zeros(size) for size in (observation_size, observation_size, embedding))
+    return InputMap((mean, scale) if scaled else None, constants if embedding else None)
 
 
 def _start(directory: Path, origin: dict[str, Any], config: Config) -> StartSizes | None:
