@@ -137,6 +137,44 @@ def test_captured_updates_of_residual_critics_need_no_host():
     assert (losses, graph.captures) == (expected, 1)
 
 
+LEARNER = {
+    "critic": {"width": 8, "blocks": 1, "layers": 2, "task_embedding": 3},
+    "value": {"bins": 7, "twins": "mean"},
+    "normalise": {"observations": True, "rewards": True},
+}
+
+
+@pytest.mark.parametrize("kind", ["genotype", "residual", "mlp"])
+@pytest.mark.parametrize("loss", ["two-hot", "hl-gauss"])
+def test_captured_updates_of_every_critic_and_prediction_need_no_host(kind, loss):
+    parts = {name: {**group, **({"kind": kind} if name == "critic" else {})} for name, group in LEARNER.items()}
+    parts["value"]["loss"] = loss
+    _, expected, _ = _updated(False, 5, **parts)
+    _, losses, [graph] = _updated(True, 5, **parts)
+    assert (losses, graph.captures) == (expected, 1)
+
+
+def test_a_graph_sees_statistics_that_change_after_its_capture():
+    ends = []
+    for captured in (False, True):
+        config = build_config(preset("smoke"), {"sac": {"batch_size": 16}}, LEARNER)
+        agent, found, places = make_agent(config, SUITE), [], set()
+        if captured:
+            agent._step = Captured(agent._gradient_step, RecordedGraph)
+            agent._act = Captured(agent._draw_actions, RecordedGraph)
+        routing = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()
+        for seed in range(8):
+            agent.normaliser._moments.add(_batch(seed).observations[:, 0].numpy(), np.ones(2, bool))
+            agent.normaliser._returns.largest += seed
+            agent.normaliser._publish()
+            places.add(tuple(getattr(agent.normaliser, name).data_ptr() for name in ("_mean", "_scale", "_largest")))
+            found.append(float(agent.update(_batch(seed), routing, routing)["critic_loss"]))
+            found += agent.act(_batch(seed).observations[:, 0], routing).flatten().tolist()
+        assert len(places) == 1  # a graph reads them there
+        ends.append(found)
+    assert ends[0] == ends[1]
+
+
 def test_captured_actions_are_the_same_actions():
     config = build_config(preset("smoke"), {"sac": {"batch_size": 16}})
     routing = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()._replace(stages=(1, 2))
@@ -187,11 +225,12 @@ def test_outputs_of_an_earlier_replay_are_not_overwritten():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("learner", [{}, {**LEARNER, "value": {"loss": "hl-gauss", "bins": 7}}], ids=["plain", "all"])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision):
+def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision, learner):
     settings = {"sac": {"batch_size": 64, "precision": precision}, "compute": {"device": "cuda"}}
-    there = make_agent(build_config(preset("smoke"), settings), SUITE)
-    config = build_config(preset("smoke"), {"sac": {"batch_size": 64}})
+    there = make_agent(build_config(preset("smoke"), settings, learner), SUITE)
+    config = build_config(preset("smoke"), {"sac": {"batch_size": 64}}, learner)
     here = make_agent(config, SUITE)
     routing = Evolver.fresh(config.evolution, list(SUITE.names), 1).acting_routing()._replace(stages=(1, 2))
     assert isinstance(there._step, Captured)

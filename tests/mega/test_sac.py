@@ -16,6 +16,7 @@ from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.training.build import make_agent
+from genoevo_runs.errors import ConfigError
 
 TASKS, BATCH = 2, 16
 SUITE = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
@@ -226,6 +227,21 @@ def test_losses_have_the_settings_least_standard_deviation(least, std):
     log_prob = (torch.distributions.Normal(mean, std).log_prob(raw) - squash).sum(-1)
     found = agent.update(_batch(), routing, routing)["entropy"]
     torch.testing.assert_close(found, -log_prob.mean(), rtol=1e-4, atol=1e-4)
+
+
+def test_actions_have_the_settings_largest_standard_deviation():
+    agent, routing = _agent(log_std_max=-3.0)
+    state, rows = agent.rng.get_state(), _batch().observations
+    drawn = agent.act(rows[:, 0], routing)
+    agent.rng.set_state(state)
+    output = agent.actor(rows, routing)[0]
+    assert output[..., 4:].min() > -3  # it asks for more
+    torch.testing.assert_close(drawn, torch.tanh(output[:, 0, :4] + math.exp(-3) * agent._noise(2, 1, 4)[:, 0]))
+
+
+def test_bounds_of_the_standard_deviation_are_in_order():
+    with pytest.raises(ConfigError, match=r"sac.log_std_min = -2.0: must be below sac.log_std_max, which is -3.0"):
+        build_config({"sac": {"log_std_min": -2.0, "log_std_max": -3.0}})
 
 
 def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():

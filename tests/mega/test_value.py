@@ -92,10 +92,7 @@ def test_the_critics_loss_is_the_written_out_one(loss, twins):
         action, log_prob = tanh_gaussian(output, shard.next_noise)
         both = agent.target_critics(torch.cat([batch.next_observations, action], -1), routing)
         own = agent.critics(torch.cat([batch.observations, batch.actions], -1), routing)
-    if loss == "squared":
-        values = both[..., 0]
-    else:
-        values = torch.softmax(both, -1) @ torch.tensor(numbers)
+    values = both[..., 0] if loss == "squared" else torch.softmax(both, -1) @ torch.tensor(numbers)
     joined = values.mean(0) if twins == "mean" else torch.minimum(values[0], values[1])
     target = (batch.rewards + 0.99 * (joined - alpha * log_prob)).detach()
     if loss == "squared":
