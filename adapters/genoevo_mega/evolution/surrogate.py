@@ -2,7 +2,8 @@
 
 No environment step is needed. All candidates of a task are valued on the same states, so that their differences do
 not depend on which states were drawn (common random numbers). Sources: SERL (Wang et al. 2022) scores an actor by
-the mean of Q(s, pi(s)) over recent states.
+the mean of Q(s, pi(s)) over recent states. Values are joined and scaled as the learner's are, see
+:mod:`genoevo_mega.agents.value` and :mod:`genoevo_mega.agents.normalisation`.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ and one trained shift of the first layer's normalised features for each task.
 
 Departures:
 
-1. BRC concatenates a trained task embedding of unit norm with the input, and has no FiLM. BRO reads no task.
+1. BRC concatenates a trained task embedding of unit norm with the input, and has no FiLM. BRO reads no task. With
+   ``critic.task_embedding`` the input has that vector, beside FiLM (:mod:`genoevo_mega.networks.embedding`).
 2. LN has no parameters: FiLM scales and shifts the first layer's features, and a linear layer follows the first LN
    of a block. The second LN of a block has nothing after it, so every block adds features of variance 1.
 3. Scales start at 1 and shifts at 0, each plus uniform noise of at most 0.1, so that tasks differ from the start.
 4. Initial weights are the same for every network here: He-uniform, bias 0, head a tenth of that. BRO and BRC draw
    orthogonal matrices.
-5. BRC's critics predict a categorical distribution and use weight decay. Losses and optimizer are the learner's here.
+5. Losses and optimizer are the learner's; :mod:`genoevo_mega.agents.value` says how BRC's differ.
 """
 
 from __future__ import annotations

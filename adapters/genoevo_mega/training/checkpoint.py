@@ -1,7 +1,7 @@
 """The content of a checkpoint: the exact state of a run, and its restoration.
 
 ``agent.safetensors``
-    Weights, their moving averages, temperatures, optimizer state and torch's generator.
+    Weights, their moving averages, temperatures, optimizer state, statistics and torch's generator.
 ``community.npz``
     Populations, stages, fitness and their generator.
 ``arrays.safetensors``
