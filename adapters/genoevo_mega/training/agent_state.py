@@ -63,8 +63,8 @@ def load(path: Path, agent: SacAgent) -> None:
             agent.rng.set_state(found[RNG])
         except RuntimeError as error:  # torch's own check
             raise ValueError(f"{RNG}: {error}") from None
-        own = {name: tensor.numpy() for name, tensor in found.items() if name.startswith(_NORMALISER)}
-        agent.normaliser.load_arrays({name.removeprefix(_NORMALISER): array for name, array in own.items()})
+        statistics = {name: tensor.numpy() for name, tensor in found.items() if name.startswith(_NORMALISER)}
+        agent.normaliser.load_arrays({name.removeprefix(_NORMALISER): array for name, array in statistics.items()})
     agent.log_temperature.data.copy_(found[_TEMPERATURE])
     for in_file, network in _NETWORKS.items():
         prefix = f"{in_file}/"
