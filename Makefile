@@ -65,7 +65,7 @@ test-browser: .venv/browser .browser/axe.min.js
 test-loggers: .venv/loggers
 	$(BIN)/python -m pytest tests/mega/test_loggers.py
 
-# Compare with exact theory over many runs, and with published running times on the PBO suite: a quarter of an hour on
+# Compare with exact theory over many runs, and with published running times on the PBO suite: some hours on
 # one free core.
 validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
@@ -74,6 +74,7 @@ validate: .venv-validate/installed
 # Measure ratios to other software and to the machine's own limits; the docstring of each file explains them.
 bench: .venv/bench
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/linkage.py
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/training.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -64,11 +64,16 @@ def check_limit(attempt: Attempt, asked: Population, log: list[dict[str, Any]], 
     failed = len(asked) + _failed_in_a_row(log)
     if log and failed < limit:
         return
+    refuse(attempt, asked, len(log) + 1, failed)
+
+
+def refuse(attempt: Attempt, asked: Population, generation: int, failed: int) -> NoReturn:
+    """Raise EvaluationError: all of *asked* failed, in *generation*, and so did the last *failed* evaluations."""
     genotype = asked[min(attempt.faults)]
     why = "; ".join(f"{number} {reason}" for reason, number in reasons_of(attempt.faults.values()).items())
     last = f"the last {failed} evaluations failed" if failed > len(asked) else "every evaluation failed"
     raise EvaluationError(
-        f"generation {len(log) + 1}: {last}. Of its {len(asked)} genotypes, beginning with {genotype}: {why}. "
+        f"generation {generation}: {last}. Of its {len(asked)} genotypes, beginning with {genotype}: {why}. "
         f"Failure(limit=None) continues all the same",
         genotype,
     ) from attempt.faults[min(attempt.faults)].cause

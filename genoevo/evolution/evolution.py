@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-from deap.tools import Logbook, MultiStatistics, Statistics
+from deap.tools import MultiStatistics, Statistics
 
-from genoevo._check import check_callable, check_flag, check_type, shown
+from genoevo._check import check_flag, check_type
 from genoevo._rows import Bitstring
-from genoevo._types import Ints
-from genoevo.evaluation import Evaluator, FitnessFunction, as_evaluator
+from genoevo.evaluation import Attempt, Evaluator, FitnessFunction
 from genoevo.evolution import attempts, history
 from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.generation import Generation
@@ -27,12 +24,10 @@ from genoevo.evolution.resampling import Resampling, check_record
 from genoevo.evolution.rule import RULES, rules_from_state, rules_of, rules_state
 from genoevo.evolution.rules import Selection, Survival
 from genoevo.evolution.snapshot import CHANGING, PARTS, Snapshot, check_layout, layout_name
-from genoevo.evolution.stops import Stop, run_until
-from genoevo.genotype import Genotype
 from genoevo.layout import Layout
 from genoevo.operators import Operators, Reproduction, Variation
 from genoevo.population import Population
-from genoevo.state import State, check_state, rebuild, seeded, settings_state
+from genoevo.state import State, check_state, rebuild, settings_state
 
 Callback = Callable[["Evolution"], object]
 
@@ -146,31 +141,14 @@ class Evolution(Generation):
         check_flag("reevaluate", reevaluate)
         start = population if isinstance(population, Population) else Population.from_genotypes(population)
         given = reproduction, selection, survival, islands, variation, constraints, resampling, operators
-        self._rules, self._layout, self._record = rules_of(start, layout, given), layout, record or memory or Record()
-        check_type("record", self._record, Record)
-        check_record(self._record, self.resampling)
-        if statistics is not None:
-            history.check_names(statistics, self._further(start, 0))
-        self.statistics = statistics
-        self.callbacks = _checked(callbacks)
+        self._rules, self._layout = rules_of(start, layout, given), layout
+        kept = memory if record is None else record
+        if kept is not None:
+            check_type("record", kept, Record)
+            check_record(kept, self.resampling)
         self._population = start.unevaluated() if reevaluate else start.copy()
-        self.numbers: Ints = np.arange(len(start))
-        self.rng = seeded(seed)
-        self.generation = 0
-        self.evaluations = 0
-        self.best: Genotype | None = None
-        self.stagnant = 0
-        self.front_stagnant: int | None = None
-        self.logbook = Logbook()
         self.estimates = None
-        self._keep(Recorded.empty(self.record, start.weights, self.operators.names))
-        self._pending: Pending | None = None
-        self._evaluator = None if evaluate is None else as_evaluator(evaluate)
-
-    def _keep(self, recorded: Recorded) -> None:
-        self._recorded = recorded
-        self.hall_of_fame, self.pareto_front = recorded.hall_of_fame, recorded.pareto_front
-        self.lineage, self.cache = recorded.lineage, recorded.cache
+        super().__init__(evaluate, start, seed=seed, record=kept, statistics=statistics, callbacks=callbacks)
 
     def ask(self) -> Population:
         """Return the genotypes to evaluate: first the initial population, then each generation's children.
@@ -181,19 +159,7 @@ class Evolution(Generation):
             self._pending = self._given() if self.generation == 0 else self._breed()
         return self._pending.population.copy()
 
-    def tell(self, fitness: npt.ArrayLike) -> None:
-        """Complete a generation by the fitness of the genotypes that :meth:`ask` returned, in their order.
-
-        *fitness* is (n,) or (n, objectives), and finite. Only a genotype whose evaluation failed may have the worst
-        infinity under its weight, as :class:`~genoevo.evaluation.Failure` gives it. Raises RuntimeError before
-        :meth:`ask`, and ValueError for a wrong shape, NaN, or another infinity. The state is unchanged then.
-        """
-        self._tell(fitness, {})
-
-    def _tell(self, fitness: npt.ArrayLike, reasons: dict[str, int]) -> None:
-        if self._pending is None:
-            raise RuntimeError("tell() before ask(): no genotypes are pending")
-        evaluated = self._pending.evaluated(fitness, self.constraints)
+    def _receive(self, evaluated: Pending, reasons: dict[str, int]) -> None:
         self.generation += 1
         new = self._resampled(evaluated)
         self._recorded.add(new, self.generation, self.constraints)
@@ -210,32 +176,12 @@ class Evolution(Generation):
         if self.resampling.is_on:
             self._settle()
         further = self._further(self._population, len(evaluated.population) - len(new.population))
-        history.record(self.logbook, self, evaluated.population, self.statistics, reasons, further)
+        history.record(self.logbook, self, history.failed(evaluated.population), self.statistics, reasons, further)
         for callback in self.callbacks:
             callback(self)
 
-    def step(self) -> None:
-        """Run one generation: ask, evaluate, tell.
-
-        If the evaluation raises, the generation is not lost: its genotypes stay pending, for the next call or for
-        :meth:`ask` and :meth:`tell`. Raises EvaluationError also at the limit of
-        :class:`~genoevo.evaluation.Failure`.
-        """
-        if self._evaluator is None:
-            raise RuntimeError("this evolution has no evaluate function; use ask() and tell()")
-        asked = self.ask()
-        attempt = attempts.attempt(self._evaluator, self.cache, asked)
-        attempts.check_limit(attempt, asked, self.logbook, self._evaluator.failure.limit)
-        self._tell(attempt.values, attempts.reasons_of(attempt.faults.values()))
-
-    def run(self, generations: int | Stop | None = None, *, stop: Stop | None = None) -> str:
-        """Run that many further generations, or fewer if *stop* ends the run before.
-
-        The first generation evaluates the initial population. Returns the reason of the end: ``generations`` or the
-        name of the :class:`Stop`'s condition. A stop may also be the only argument. Raises ValueError if there is
-        none or *generations* is not a whole number, and TypeError if *stop* is not a stop.
-        """
-        return run_until(self, generations, stop)
+    def _check_limit(self, attempt: Attempt, asked: Population, limit: int | None) -> None:
+        attempts.check_limit(attempt, asked, self.logbook, limit)
 
     def state_dict(self) -> State:
         """Return the whole state as nested dicts of arrays and JSON values; :func:`genoevo.state.save` writes it."""
@@ -284,14 +230,6 @@ class Evolution(Generation):
         evolution._pending = snapshot.pending
         evolution._keep(Recorded.from_state(state, evolution.record, evolution.population.weights))
         return evolution
-
-
-def _checked(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
-    if callable(callbacks):
-        raise TypeError(f"callbacks must be a sequence of functions: write [{shown(callbacks)}]")
-    for callback in callbacks:
-        check_callable("a callback", callback)
-    return tuple(callbacks)
 
 
 _FITS_ANY = Survival(strategy="plus")

@@ -105,18 +105,18 @@ def refill(hall: HallOfFame, state: State | None, weights: tuple[float, ...]) ->
 def record(
     logbook: Logbook,
     run: Progress,
-    evaluated: Population,
+    failed: int,
     statistics: Statistics | MultiStatistics | None,
     reasons: dict[str, int],
     further: dict[str, int],
 ) -> None:
-    """Add a generation to *logbook*, from the genotypes *evaluated* for it and the *reasons* why some failed.
+    """Add a generation to *logbook*, in which *failed* evaluations failed, for these *reasons*.
 
     *further* are columns of rules that not all runs have. A chapter gets its own statistics and the generation.
     """
     # The search is complete without its statistics: if one raises, it can still be saved and resumed.
     noted = {**further, REASONS: reasons} if reasons else further
-    logbook.append({**columns(run, run.population, evaluated), **noted})
+    logbook.append({**columns(run, failed), **noted})
     compiled = {} if statistics is None else plain(statistics.compile(run.population))
     chapters = {name: values for name, values in compiled.items() if isinstance(values, dict)}
     flat = {name: value for name, value in compiled.items() if name not in chapters}
@@ -135,9 +135,15 @@ def arrange(logbook: Logbook) -> None:
         logbook.header = sorted(set(logbook[0]) - {REASONS}) + sorted(logbook.chapters)
 
 
-def columns(run: Progress, population: Population, evaluated: Population) -> dict[str, float]:
-    """Return the :data:`COLUMNS` of a generation, from its *population* and the genotypes *evaluated* for it."""
+def failed(evaluated: Population) -> int:
+    """Return how many genotypes of *evaluated* have an infinite fitness."""
+    return int(np.isinf(evaluated.fitness.reshape(len(evaluated), -1)).any(axis=1).sum())
+
+
+def columns(run: Progress, failed: int) -> dict[str, float]:
+    """Return the :data:`COLUMNS` of the generation that *run* has completed, in which *failed* evaluations failed."""
     assert run.best is not None
+    population = run.population
     first = population.fitness.reshape(len(population), -1)[:, 0]
     finite = first[np.isfinite(first)]
     return {
@@ -146,7 +152,7 @@ def columns(run: Progress, population: Population, evaluated: Population) -> dic
         "best": run.best.fitness.values[0],
         "mean": float(finite.mean() if finite.size else first[0]),
         "length": float(population.lengths.mean()),
-        "failed": int(np.isinf(evaluated.fitness.reshape(len(evaluated), -1)).any(axis=1).sum()),
+        "failed": failed,
     }
 
 
@@ -182,11 +188,16 @@ def check_log(logbook: Logbook, generation: int) -> None:
         for name in COLUMNS:
             if not isinstance(record.get(name), int | float):
                 raise ValueError(f"a record of the log must have a number {name!r}, got {record.get(name)!r:.80}")
-        reasons = record.get(REASONS, {})
-        if not isinstance(reasons, dict):
-            raise ValueError(f"the reasons of failures must be a dict, got {shown(reasons)}")
-        for reason, number in reasons.items():
-            check_whole(f"the number of failures for {reason!r:.80}", number, 1)
+        checked_reasons(record.get(REASONS, {}))
+
+
+def checked_reasons(reasons: Any) -> dict[str, int]:
+    """Return a copy of *reasons*; ValueError unless it is a dict of whole numbers of at least 1."""
+    if not isinstance(reasons, dict):
+        raise ValueError(f"the reasons of failures must be a dict, got {shown(reasons)}")
+    for reason, number in reasons.items():
+        check_whole(f"the number of failures for {reason!r:.80}", number, 1)
+    return dict(reasons)
 
 
 def plain(value: Any) -> Any:

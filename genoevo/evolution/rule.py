@@ -6,20 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
-from deap.tools import Logbook
 
 from genoevo._check import check_type
-from genoevo._html import shortened, table
-from genoevo._types import Ints
-from genoevo.evolution import attempts
 from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.lineage import GIVEN
-from genoevo.evolution.pending import Pending
-from genoevo.evolution.record import Record
 from genoevo.evolution.resampling import Estimates, Resampling
 from genoevo.evolution.rules import Selection, Survival
-from genoevo.genotype import Genotype
+from genoevo.evolution.search import Search
 from genoevo.layout import Layout
 from genoevo.operators.own import Operators
 from genoevo.operators.reproduction import Reproduction
@@ -74,7 +68,7 @@ class Rule(Generic[R]):
         holder._rules = rules
 
 
-class Ruled:
+class Ruled(Search):
     """The part of an :class:`~genoevo.Evolution` that a user reads and may replace, checked as a whole."""
 
     reproduction = Rule(Reproduction, while_asked=True)
@@ -83,20 +77,10 @@ class Ruled:
     islands = Rule(Islands, while_asked=False)
     variation = Rule(Variation, while_asked=True)
 
-    generation: int
-    evaluations: int
-    best: Genotype | None
-    stagnant: int
-    front_stagnant: int | None
-    rng: np.random.Generator
-    numbers: Ints
-    logbook: Logbook
     estimates: Estimates | None
     _population: Population
-    _pending: Pending | None
     _rules: dict[str, Any]
     _layout: Layout | None
-    _record: Record
 
     @property
     def population(self) -> Population:
@@ -118,7 +102,6 @@ class Ruled:
         if self.estimates is not None:
             self.estimates = Estimates.first(population, self.estimates.repeats)
 
-    record = property(lambda self: self._record, doc="What is kept besides the population.")
     memory = property(lambda self: self._record, doc="The former name of *record*.")
     layout = property(lambda self: self._layout, doc="The layout, or None.")
 
@@ -133,37 +116,9 @@ class Ruled:
             return self.best is not None
         return bool(self.constraints.feasible(Population.from_genotypes([self.best]))[0])
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether genotypes that ``ask`` returned are waiting for their fitness."""
-        return self._pending is not None
-
-    @property
-    def failures(self) -> dict[str, int]:
-        """The number of evaluations that failed so far, for each reason, the most frequent reason first."""
-        return attempts.total(self.logbook)
-
-    def __repr__(self) -> str:
-        best = "" if self.best is None else f", best {_values(self.best)}"
-        done = f"generation {self.generation}, {self.evaluations} evaluations"
-        return f"{type(self).__name__}({done}{best}, {self._population})"
-
-    def _repr_html_(self) -> str:
-        rows: dict[str, object] = {"generation": self.generation, "evaluations": self.evaluations}
-        if self.best is not None:
-            rows |= {"best fitness": _values(self.best), "best genotype": shortened(str(self.best))}
-            rows |= {"generations without a better one": self.stagnant}
-        if self.failures:
-            rows["failed evaluations"] = sum(self.failures.values())
-        return table(type(self).__name__, rows | {"population": self._population})
-
     def _check_told(self, name: str) -> None:
         if self.is_asked and self.generation:
             raise RuntimeError(f"{name} cannot be replaced while children wait for their fitness: tell() first")
-
-
-def _values(genotype: Genotype) -> str:
-    return ", ".join(f"{value:g}" for value in genotype.fitness.values)
 
 
 def rules_of(population: Population, layout: Layout | None, given: Iterable[Any]) -> dict[str, Any]:

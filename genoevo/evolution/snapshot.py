@@ -75,7 +75,10 @@ class Snapshot:
             pending = Pending.from_state(state["asked"])
             _check_weights("pending genotypes", pending.population, population.weights)
         rng, so_far = generator_from_state(state["rng"]), counts(state, _COUNTS)
-        best = _best(state["best"], population, so_far["generation"])
+        this = f"an evolution of {so_far['generation']} generations"
+        best = best_from_state(this, state["best"], population.weights, begun=so_far["generation"] > 0)
+        if best is not None:
+            population.check_evaluated()
         front_stagnant = state.get("front_stagnant")  # a state of an earlier version has none
         if front_stagnant is not None:
             check_whole("front_stagnant", front_stagnant, 0)
@@ -110,15 +113,15 @@ def check_layout(state: State, layout: Layout | None) -> None:
         raise ValueError(f"this is the state of an evolution with layout {was}, got {layout_name(layout)}")
 
 
-def _best(state: State | None, population: Population, generation: int) -> Genotype | None:
-    if (state is None) != (generation == 0):
-        raise ValueError(f"an evolution of {generation} generations cannot have best {state!r:.80}")
+def best_from_state(what: str, state: State | None, weights: tuple[float, ...], *, begun: bool) -> Genotype | None:
+    """Return the best genotype in the state of *what*, which has one if it has *begun*; ValueError if not."""
+    if (state is None) == begun:
+        raise ValueError(f"{what} cannot have best {state!r:.80}")
     if state is None:
         return None
-    population.check_evaluated()
     best = population_from_state(state)
     best.check_evaluated()
-    _check_weights("the best", best, population.weights)
+    _check_weights("the best", best, weights)
     return best[0]
 
 

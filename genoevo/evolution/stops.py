@@ -22,14 +22,17 @@ class Progress(Protocol):
     """The progress of a run as far as a stop reads it. An :class:`~genoevo.Evolution` has all of it."""
 
     best: Genotype | None
-    population: Population
     stagnant: int
     front_stagnant: int | None
     evaluations: int
     generation: int
 
+    @property
+    def population(self) -> Population:
+        """The present genotypes."""
+
     def step(self) -> None:
-        """Run one generation."""
+        """Run one generation, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Operators as pure functions on packed populations. The random generator is always passed in."""
 
-from genoevo.operators import crossover, growth, lengths, mutation, selection
+from genoevo.operators import crossover, growth, heavy_tailed, lengths, mutation, selection
 from genoevo.operators.lengths import LengthPolicy
 from genoevo.operators.own import Operators, PerGenotype
 from genoevo.operators.reproduction import Brood, Origin, Reproduction
@@ -16,6 +16,7 @@ __all__ = [
     "Variation",
     "crossover",
     "growth",
+    "heavy_tailed",
     "lengths",
     "mutation",
     "selection",

@@ -3,7 +3,7 @@
 from genoevo.problems.binary import HIFF, LeadingOnes, MessyDeceptive, OneMax, Trap
 from genoevo.problems.knapsack import Knapsack
 from genoevo.problems.landscape import NKLandscape
-from genoevo.problems.problem import Problem
+from genoevo.problems.problem import Problem, ShuffledProblem
 from genoevo.problems.variable import SegmentTrap, VariableOneMax
 
 PROBLEMS: dict[str, type[Problem]] = {
@@ -28,6 +28,7 @@ __all__ = [
     "OneMax",
     "Problem",
     "SegmentTrap",
+    "ShuffledProblem",
     "Trap",
     "VariableOneMax",
 ]

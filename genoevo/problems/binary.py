@@ -7,7 +7,7 @@ import numpy as np
 from genoevo._check import check_whole
 from genoevo._types import Floats
 from genoevo.population import Population
-from genoevo.problems.problem import Problem
+from genoevo.problems.problem import Problem, ShuffledProblem
 
 _FULL = np.uint64(2**64 - 1)
 
@@ -36,40 +36,41 @@ class LeadingOnes(Problem):
         return np.asarray(leading.sum(axis=1))
 
 
-class Trap(Problem):
+class Trap(ShuffledProblem):
     """Concatenated deceptive traps of *order* bits. Optimum *size*, at all ones.
 
     A block of u ones has value *order* if u = order, else order - 1 - u: the slope leads away from the optimum.
-    *size* is a multiple of *order*, *order* at least 2.
+    *size* is a multiple of *order*, *order* at least 2. *shuffle* as in :class:`ShuffledProblem`.
 
     Source: Ackley 1987; Deb and Goldberg 1993, Analyzing deception in trap functions.
     """
 
-    def __init__(self, size: int = 100, order: int = 5) -> None:
-        super().__init__(size)
+    def __init__(self, size: int = 100, order: int = 5, shuffle: int = 0) -> None:
+        super().__init__(size, shuffle)
         check_whole("order", order, 2)
         if size % order:
             raise ValueError(f"size must be a multiple of order ({order}), got {size}")
         self.order = order
 
     def _values(self, population: Population) -> Floats:
-        ones = population.bits().reshape(len(population), -1, self.order).sum(axis=2, dtype=np.int64)
+        ones = self._bits(population).reshape(len(population), -1, self.order).sum(axis=2, dtype=np.int64)
         return np.asarray(
             np.where(ones == self.order, self.order, self.order - 1 - ones).sum(axis=1, dtype=np.float64)
         )
 
 
-class HIFF(Problem):
+class HIFF(ShuffledProblem):
     """Hierarchical if-and-only-if. Optimum size * (log2(size) + 1), at all ones and at all zeros.
 
     Every block of 1, 2, 4, ... *size* bits that are all equal has its length as value. Each level has two equally
-    good solutions per block, and only half of their combinations count on the next. *size* is a power of 2.
+    good solutions per block, and only half of their combinations count on the next. *size* is a power of 2. *shuffle*
+    as in :class:`ShuffledProblem`.
 
     Source: Watson, Hornby and Pollack 1998, Modeling building-block interdependency.
     """
 
-    def __init__(self, size: int = 64) -> None:
-        super().__init__(size)
+    def __init__(self, size: int = 64, shuffle: int = 0) -> None:
+        super().__init__(size, shuffle)
         if size & (size - 1):
             raise ValueError(f"size must be a power of 2, got {size}")
 
@@ -79,7 +80,7 @@ class HIFF(Problem):
         return float(self.size * self.size.bit_length())
 
     def _values(self, population: Population) -> Floats:
-        ones = population.bits()
+        ones = self._bits(population)
         zeros = 1 - ones
         values = np.full(len(population), float(self.size))
         block = 2

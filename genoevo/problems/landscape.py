@@ -10,7 +10,7 @@ import numpy as np
 from genoevo._check import check_choice, check_whole
 from genoevo._types import Floats, Ints
 from genoevo.population import Population
-from genoevo.problems.problem import Problem
+from genoevo.problems.problem import ShuffledProblem
 
 Neighbours = Literal["adjacent", "random"]
 
@@ -20,7 +20,7 @@ _PROGRAMMED = 2**30  # size * 4^k of the largest adjacent landscape: minutes
 _SEARCHED = 20  # bits of the largest landscape that is searched exhaustively
 
 
-class NKLandscape(Problem):
+class NKLandscape(ShuffledProblem):
     """An NK landscape: the mean over *size* loci of a random contribution that depends on the locus and *k* others.
 
     Parameters
@@ -35,6 +35,8 @@ class NKLandscape(Problem):
         all genotypes, of at most 20 loci.
     instance
         Seed of the contributions, uniform in [0, 1), and of the random neighbours.
+    shuffle
+        As in :class:`ShuffledProblem`.
 
     Notes
     -----
@@ -43,8 +45,10 @@ class NKLandscape(Problem):
 
     """
 
-    def __init__(self, size: int = 50, k: int = 4, neighbours: Neighbours = "adjacent", instance: int = 1) -> None:
-        super().__init__(size)
+    def __init__(
+        self, size: int = 50, k: int = 4, neighbours: Neighbours = "adjacent", instance: int = 1, shuffle: int = 0
+    ) -> None:
+        super().__init__(size, shuffle)
         check_whole("k", k, 0, min(size - 1, 10))
         check_whole("size", size, 1, _PROGRAMMED // 4**k)
         check_choice("neighbours", neighbours, get_args(Neighbours))
@@ -70,7 +74,7 @@ class NKLandscape(Problem):
         return np.asarray(self._totals(population) / (_SCALE * self.size))
 
     def _totals(self, population: Population) -> Ints:
-        bits = population.bits().astype(np.int64)
+        bits = self._bits(population).astype(np.int64)
         codes = sum(bits[:, link] << j for j, link in enumerate(self._links.T))
         return np.asarray(self._contributions[np.arange(self.size), codes].sum(axis=1))
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from genoevo._check import check_whole, shown
-from genoevo._types import Floats
+from genoevo._types import Bits, Floats
 from genoevo.layout import FlatLayout, Layout
 from genoevo.population import Population
 
@@ -64,3 +64,28 @@ class Problem(ABC):
     @abstractmethod
     def _values(self, population: Population) -> Floats:
         """Return (n,) float64 values of genotypes whose lengths are checked."""
+
+
+class ShuffledProblem(Problem):
+    """A problem whose loci may lie in a genotype in another order.
+
+    Parameters
+    ----------
+    size
+        The bits of every genotype.
+    shuffle
+        Seed of the random order of the loci, in which those that belong together do not lie side by side; 0 for the
+        order of the problem.
+
+    """
+
+    def __init__(self, size: int, shuffle: int) -> None:
+        super().__init__(size)
+        check_whole("shuffle", shuffle, 0)
+        self.shuffle = shuffle
+        self._places = np.random.default_rng(shuffle).permutation(size) if shuffle else None
+
+    def _bits(self, population: Population) -> Bits:
+        """Return the bits as a (n, *size*) uint8 matrix in the order of the problem."""
+        bits = population.bits()
+        return bits if self._places is None else bits[:, self._places]

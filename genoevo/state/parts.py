@@ -89,7 +89,7 @@ def generator_from_state(state: State) -> np.random.Generator:
     rng = np.random.default_rng(0)
     try:
         rng.bit_generator.state = state
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"the state of a generator is corrupt: {error!r:.200}") from error
     return rng
 

@@ -298,8 +298,8 @@ def test_evolve_gives_the_same_for_the_same_seed():
         (["--problem", "nk", "--set", "k=two"], "k must be a whole number, got 'two'"),
         (["--problem", "nk", "--set", "k=1_0"], "k must be a whole number, got '1_0'"),
         (["--problem", "nk", "--set", "k=\uff13"], "k must be a whole number, got '\uff13'"),
-        (["--problem", "nk", "--set", "j=3"], "takes k=..., neighbours=..., instance=..., got 'j=3'"),
-        (["--problem", "trap", "--set", "order"], "takes order=..., got 'order'"),
+        (["--problem", "nk", "--set", "j=3"], "takes k=..., neighbours=..., instance=..., shuffle=..., got 'j=3'"),
+        (["--problem", "trap", "--set", "order"], "takes order=..., shuffle=..., got 'order'"),
         (["--problem", "onemax", "--set", "order=3"], "takes nothing, got 'order=3'"),
         (["--problem", "knapsack", "--set", "infeasible=drop"], "must be one of penalty, repair, got 'drop'"),
         (

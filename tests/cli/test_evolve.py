@@ -157,7 +157,7 @@ def test_a_command_that_is_killed_goes_on_with_the_same_command(path, frozen, tm
         (["--problem", "onemax"], "belongs to a search with problem 'nk', got 'onemax'"),
         (["--crossover-rate", "0.5"], "belongs to a search with crossover_rate 0.9, got 0.5"),
         (["--mutation-rate", "0.5"], "belongs to a search with mutation_rate None, got 0.5"),
-        (["--set", "order=3"], "--set of nk takes k=..., neighbours=..., instance=..., got 'order=3'"),
+        (["--set", "order=3"], "--set of nk takes k=..., neighbours=..., instance=..., shuffle=..., got 'order=3'"),
     ],
 )
 def test_another_setting_than_the_file_has_is_refused_by_name(path, capsys, arguments, message):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import Population
+from genoevo.operators.heavy_tailed import heavy_tailed, power_law
 from genoevo.operators.mutation import flip
 
 # A batch draws each bit where its highest rate is above 1/4, and only the bits that flip where it is not.
@@ -170,3 +171,25 @@ def test_mutants_are_unevaluated_and_keep_the_weights(rng, rate):
 def test_a_rate_outside_0_to_1_is_refused(rng, rate):
     with pytest.raises(ValueError, match="rate must be between 0 and 1, got"):
         flip(Population.random(3, 10, rng), rng, rate=rate)
+
+
+def test_heavy_tailed_mutation_flips_a_mean_number_of_bits_drawn_from_a_power_law(rng):
+    limits = np.repeat([1, 4, 50], 20_000)
+    drawn = power_law(limits, rng, 1.5)
+    for limit in (1, 4, 50):
+        weights = np.arange(1, limit + 1) ** -1.5
+        shares = np.bincount(drawn[limits == limit], minlength=limit + 1)[1:] / 20_000
+        assert shares == pytest.approx(weights / weights.sum(), abs=0.015)
+    population = Population.random(20_000, 100, rng)
+    mutants = heavy_tailed(population, rng)
+    flips = np.bitwise_count(mutants.words ^ population.words).sum(axis=1)
+    weights = np.arange(1, 51) ** -1.5
+    assert flips.mean() == pytest.approx((weights * np.arange(1, 51)).sum() / weights.sum(), rel=0.05)
+    assert flips.max() > 30  # at rate 1/100 that does not happen
+    assert not mutants.evaluated.any()
+
+
+@pytest.mark.parametrize("beta", [1, 0.5, np.nan, np.inf, "two"])
+def test_a_heavy_tail_has_an_exponent_above_one(start, rng, beta):
+    with pytest.raises(ValueError, match="beta must be"):
+        heavy_tailed(start, rng, beta=beta)

@@ -145,6 +145,19 @@ def test_the_programme_finds_the_optimum_that_the_search_finds():
     assert problem._by_programming() == problem._by_search()
 
 
+@pytest.mark.parametrize("kind", [Trap, HIFF, NKLandscape])
+def test_shuffled_loci_are_the_problem_in_another_order(kind, rng):
+    plain, shuffled = kind(16 if kind is not Trap else 15), kind(16 if kind is not Trap else 15, shuffle=3)
+    start = plain.random(50, rng)
+    places = np.random.default_rng(3).permutation(plain.size)
+    moved = np.zeros_like(start.bits())
+    moved[:, places] = start.bits()
+    assert shuffled.optimum == plain.optimum
+    assert (shuffled(Population.from_bits(moved)) == plain(start)).all()
+    assert (shuffled(start) != plain(start)).any()
+    assert (kind(plain.size, shuffle=4)(start) != shuffled(start)).any()
+
+
 def knapsack_value(problem, text):
     items = [i for i, bit in enumerate(text) if bit == "1"]
     weight = sum(problem.weights[i] for i in items)
@@ -269,6 +282,7 @@ def test_a_segment_trap_refuses_a_length_that_its_layout_does_not_have(rng):
             (lambda s=size, o=order: Trap(s, o), rf"size must be a multiple of order \({order}\), got {size}")
             for size, order in [(7, 5), (4, 5)]
         ],
+        (lambda: Trap(10, shuffle=-1), "shuffle must be a whole number of at least 0, got -1"),
         (lambda: Trap(4, 1), "order must be a whole number of at least 2, got 1"),
         (lambda: Trap(4, 2.0), "order must be a whole number of at least 2, got 2.0"),
         (lambda: OneMax(10.5), "size must be a whole number of at least 1, got 10.5"),
