@@ -1,3 +1,4 @@
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -15,6 +16,14 @@ from genoevo_runs.settings import merge, parse_setting
 PAGE = Path(__file__).parents[2] / "docs/explanation/ablations.rst"
 DOCUMENTED = re.findall(r"``(--set [^`]*)``", PAGE.read_text())
 TASKS = ["a", "b"]
+FOR_BEFORE = {"rollback", "hybrid_rate"}  # extensions of the rules before selection by record
+BEFORE = re.search(r"The rules before are\n\n.. code-block:: console\n\n((?:   .*\n)+)", PAGE.read_text())[1]
+
+
+def _before():
+    """The settings of the page's command for the rules before selection by record."""
+    words = shlex.split(BEFORE.replace("\\\n", " "))
+    return [word for flag, word in itertools.pairwise(words) if flag == "--set"]
 
 
 def _evolver(*settings, seed=1):
@@ -38,12 +47,13 @@ def _texts(evolver):
 @pytest.mark.parametrize("command", DOCUMENTED)
 def test_documented_settings_are_legal_and_change_something(command):
     settings = merge(*[parse_setting(word) for word in shlex.split(command) if word != "--set"])
-    changed = build_config(settings)
-    assert changed != Config()
+    assert build_config(settings) != Config()
+    before = merge(*map(parse_setting, _before()) if FOR_BEFORE & set(settings.get("genotypes", {})) else [])
+    assert build_config(preset("demo"), before, settings) != build_config(preset("demo"), before)
 
 
 def test_there_are_as_many_documented_settings_as_ablations():
-    assert len(DOCUMENTED) == 20
+    assert len(DOCUMENTED) == 15
 
 
 def test_without_growth_every_task_stays_at_the_start_stage():
@@ -63,15 +73,23 @@ def test_without_evolution_the_genotypes_of_the_start_stay_and_all_of_them_drive
 
 
 def test_at_decimal_scale_0_all_weights_are_uniform():
-    routing = _evolver("decoding.decimal_scale=0").acting_routing()
+    routing = _evolver("decoding.kind=dense", "decoding.decimal_scale=0").acting_routing()
     assert torch.allclose(routing.output[:, 0, :4], torch.tensor(0.25))
     assert torch.allclose(routing.inputs[:, 0, 1, :3], torch.tensor(1 / 3))
 
 
+def test_the_rules_before_are_the_defaults_of_their_settings():
+    changed = merge(*map(parse_setting, _before()))
+    assert build_config(preset("mt10"), changed) != build_config(preset("mt10"))
+    defaults = Config().model_dump()
+    for group, values in changed.items():
+        for name, value in values.items() if isinstance(values, dict) else [(None, values)]:
+            assert (defaults[group] if name is None else defaults[group][name]) == value
+
+
 def test_random_search_keeps_the_elite_and_draws_everything_else_anew():
-    evolver = _evolver(
-        "reproduction.crossover_threshold=0", "reproduction.mutation_threshold=0", "growth.max_modules=3"
-    )
+    no_parents = "reproduction.crossover_threshold=0", "reproduction.mutation_threshold=0"
+    evolver = _evolver(*_before(), *no_parents, "growth.max_modules=3")
     bits = []
     for _ in range(60):
         before = _texts(evolver)

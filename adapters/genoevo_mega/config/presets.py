@@ -15,10 +15,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from genoevo_runs.settings import merge
+
 # The paper's numbers for the agent, the same for every suite [P].
 _PAPER: dict[str, Any] = {
     "environment": {"episode_length": 200},
     "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
+}
+# How genotypes begin, are searched for and judged, and the form of modules [O]: chosen by studies/selection.yaml, see
+# docs/explanation/findings.rst. The defaults of the settings themselves are the rules before that study.
+_EVOLUTION: dict[str, Any] = {
+    "layer_norm": True,
+    "network": {"modules": "residual"},
+    "genotypes": {"start": "sparse", "shared_goals": True},
+    "decoding": {"kind": "sparse"},
+    "selection": {"rule": "record"},
+    "candidates": {"children": 20, "distinct": True},
+    "reproduction": {"crossover": "segments"},
 }
 # The learner of MT10 [O].
 _MT10_SAC: dict[str, Any] = {
@@ -30,44 +43,53 @@ _MT10_SAC: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "mt10": {
-        "suite": "mt10",
-        "steps": 20_000_000,
-        **_PAPER,
-        "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
-        "sac": _MT10_SAC,
-    },
-    "mt50": {
-        "suite": "mt50",
-        "steps": 100_000_000,
-        **_PAPER,
-        "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
-        "sac": {**_MT10_SAC, "buffer_size": 5_000_000, "random_steps": 80},
-        "evaluation": {"episodes": 10},
-    },
-    "demo": {
-        "suite": "drawer-close-v3,door-close-v3,button-press-v3,handle-press-v3,pick-place-v3,peg-insert-side-v3",
-        "steps": 360_000,
-        "network": {"width": 64, "hidden": 32},
-        "growth": {"warmup_rounds": 8, "patience": 8},
-        "reproduction": {"crossover_threshold": 0.7, "mutation_threshold": 1.0, "mutation_rate": 0.02},
-        "sac": {
-            "batch_size": 48,
-            "buffer_size": 400_000,
-            "learning_rate": 7e-4,
-            "n_step": 8,
-            "reward_scale": 0.1,
-            "gamma": 0.97,
-            "tau": 0.01,
-            "actor_ema_tau": 0.002,
-            "gradient_clip": 10.0,
-            "random_steps": 1000,
-            "random_action_repeat": 20,
-            "initial_temperature": 0.02,
+    "mt10": merge(
+        _EVOLUTION,
+        {
+            "suite": "mt10",
+            "steps": 20_000_000,
+            **_PAPER,
+            "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
+            "sac": _MT10_SAC,
         },
-        "compute": {"threads": 1},
-        "schedule": {"time_limit_minutes": 11},
-    },
+    ),
+    "mt50": merge(
+        _EVOLUTION,
+        {
+            "suite": "mt50",
+            "steps": 100_000_000,
+            **_PAPER,
+            "genotypes": {"precision": 4, "population_size": 4, "start_stage": 3},
+            "sac": {**_MT10_SAC, "buffer_size": 5_000_000, "random_steps": 80},
+            "evaluation": {"episodes": 10},
+        },
+    ),
+    "demo": merge(
+        _EVOLUTION,
+        {
+            "suite": "drawer-close-v3,door-close-v3,button-press-v3,handle-press-v3,pick-place-v3,peg-insert-side-v3",
+            "steps": 360_000,
+            "network": {"width": 64, "hidden": 32},
+            "growth": {"warmup_rounds": 8, "patience": 8},
+            "reproduction": {"crossover_threshold": 0.7, "mutation_threshold": 1.0, "mutation_rate": 0.02},
+            "sac": {
+                "batch_size": 48,
+                "buffer_size": 400_000,
+                "learning_rate": 7e-4,
+                "n_step": 8,
+                "reward_scale": 0.1,
+                "gamma": 0.97,
+                "tau": 0.01,
+                "actor_ema_tau": 0.002,
+                "gradient_clip": 10.0,
+                "random_steps": 1000,
+                "random_action_repeat": 20,
+                "initial_temperature": 0.02,
+            },
+            "compute": {"threads": 1},
+            "schedule": {"time_limit_minutes": 11},
+        },
+    ),
     "synthetic": {
         "suite": "synthetic",
         "steps": 200_000,
