@@ -20,7 +20,8 @@ nitpick_ignore_regex = [
     # Type aliases, type variables, and public names that are not part of the reference.
     (
         "py:class",
-        r"genoevo\.(state\.parts\.T|evolution\.stops\.Progress)|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
+        r"genoevo\.(state\.parts\.T|decode\.Weights|evolution\.stops\.Progress)"
+        r"|Tensor|Floats|Origins|(genoevo\.genotype\.)?Fitness",
     ),
     ("py:class", r"genoevo_mega\.(config|training|experiments|agents\.(replay|executor|optimizers|step))\..*"),
     ("py:class", r"genoevo_mega\.networks\.\w+\.\w+Network"),

@@ -193,7 +193,7 @@ class FitnessRecord:
 
     @property
     def task_success(self) -> Estimate:
-        """The success rate of each task over all of its genotypes, (tasks,): a Beta posterior, uniform prior."""
+        """The success rate (tasks,) of each task over all of its genotypes, a Beta posterior with a uniform prior."""
         return _rate(self.task_successes, self.task_episodes, 0.5)
 
     @property

@@ -24,7 +24,8 @@ class Generation(Ruled):
 
         By Student's t from the genotype's own evaluations; infinite after one. The best of many is better in its
         evaluations than in truth, and the interval does not correct that. Raises RuntimeError without
-        :class:`Resampling` or before the first generation, and ValueError for a confidence outside [0, 0.9999].
+        :class:`~genoevo.evolution.Resampling` or before the first generation, and ValueError for a confidence outside
+        [0, 0.9999].
         """
         if self.estimates is None:
             raise RuntimeError("interval() needs resampling=Resampling(evaluations=...) and an evaluated generation")

@@ -1,6 +1,6 @@
-"""Settings of variation past those of :class:`~genoevo.operators.Reproduction`: bits of their own, and no duplicates.
+"""Settings of variation past those of :class:`~genoevo.operators.reproduction.Reproduction`.
 
-The settings are data, so a state holds them.
+Bits have rates of their own, and duplicates are bred again. The settings are data, so a state holds them.
 """
 
 from __future__ import annotations

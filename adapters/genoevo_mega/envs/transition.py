@@ -13,16 +13,16 @@ class Transition:
 
     Attributes
     ----------
-    observations : (tasks, observation_size) float32
-        The true next observations: a step resets nothing.
-    rewards : (tasks,) float32
-        The rewards of the step.
-    terminated : (tasks,) bool
-        Whether the environment terminated the episode.
-    success : (tasks,) bool
-        Whether this step succeeded.
-    lost : (tasks,) bool
-        Whether the episode was lost to a fault. The other arrays are 0 in these rows, which mean nothing.
+    observations : float32
+        (tasks, observation_size): the true next observations, as a step resets nothing.
+    rewards : float32
+        (tasks,): the rewards of the step.
+    terminated : bool
+        (tasks,): whether the environment terminated the episode.
+    success : bool
+        (tasks,): whether this step succeeded.
+    lost : bool
+        (tasks,): whether the episode was lost to a fault. The other arrays are 0 in these rows, which mean nothing.
 
     """
 
