@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from deap.tools import Statistics
 
 from genoevo import Evolution
+from genoevo.algorithms import ALGORITHMS as KINDS
+from genoevo.algorithms import LTGA
+from genoevo.algorithms.linkage import LinkageLearner
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback, Record
 from genoevo.operators import Reproduction
@@ -30,7 +34,9 @@ class Search(Protocol):
     @property
     def seed(self) -> int: ...  # noqa: D102
     @property
-    def population(self) -> int: ...  # noqa: D102
+    def algorithm(self) -> str: ...  # noqa: D102
+    @property
+    def population(self) -> int | None: ...  # noqa: D102
     @property
     def crossover_rate(self) -> float: ...  # noqa: D102
     @property
@@ -62,23 +68,29 @@ class Algorithm:
         does not match the settings.
     options : frozenset of str
         The settings of OPTIONS that this algorithm has. Giving another one is an error.
+    population : int or None
+        The default number of genotypes; None if the algorithm has no population of a fixed size.
 
     """
 
     begin: Callable[[Search, Parts], Any]
     resume: Callable[[Search, Parts, State], Any]
     options: frozenset[str]
+    population: int | None = 100
 
 
 OPTIONS = frozenset({"population", "crossover_rate", "mutation_rate", "resize_rate"})
 """All settings that only some algorithms have."""
+
+MOST_LINKED = 5_000
+"""Limit on the bits of an algorithm that learns linkage: it takes about 50 bytes for each pair of bits."""
 
 
 def _begin_ga(search: Search, parts: Parts) -> Evolution:
     problem = search.posed
     return Evolution(
         parts.evaluate,
-        problem.random(search.population, np.random.default_rng([search.seed, 0])),
+        problem.random(search.population or 1, np.random.default_rng([search.seed, 0])),
         seed=search.seed,
         reproduction=Reproduction(
             crossover_threshold=search.crossover_rate,
@@ -110,5 +122,47 @@ def _rules(evolution: Evolution) -> tuple[object, ...]:
     return *rules, len(e.population), e.population.weights, e.is_asked
 
 
-ALGORITHMS: dict[str, Algorithm] = {"ga": Algorithm(_begin_ga, _resume_ga, OPTIONS)}
-"""The algorithms by the name that ``--algorithm`` takes; ``ga`` is the genetic algorithm of ``Evolution``."""
+def _begin(search: Search, parts: Parts) -> Any:
+    """Begin a search by an algorithm of ``genoevo.algorithms``."""
+    kind, problem = KINDS[search.algorithm], search.posed
+    if problem.varies:
+        raise ValueError(
+            f"--algorithm {search.algorithm} keeps the length of each genotype, which the problem lets vary: use ga"
+        )
+    if issubclass(kind, LinkageLearner) and problem.size > MOST_LINKED:
+        raise ValueError(f"--algorithm {search.algorithm} takes at most {MOST_LINKED:,} bits, got {problem.size:,}")
+    # Populations that double without end would take all memory on a problem whose optimum nobody knows.
+    make: Callable[..., Any] = partial(kind, interleaved=False) if issubclass(kind, LTGA) else kind
+    return make(
+        parts.evaluate,
+        problem.random(search.population or 1, np.random.default_rng([search.seed, 0])),
+        seed=search.seed,
+        record=Record(lineage=parts.lineage),
+        statistics=parts.statistics,
+        callbacks=parts.callbacks,
+    )
+
+
+def _resume(search: Search, parts: Parts, state: State) -> Any:
+    new = _begin(search, parts)
+    found = KINDS[search.algorithm].from_state(
+        state, parts.evaluate, statistics=parts.statistics, callbacks=parts.callbacks
+    )
+    if _outline(found) != _outline(new) or found.record not in (Record(), Record(lineage=True)):
+        raise ValueError("the algorithm in the state does not match its settings")
+    return found
+
+
+def _outline(algorithm: Any) -> tuple[object, ...]:
+    settings = [getattr(algorithm, name) for name in algorithm.SETTINGS]
+    start = algorithm.start
+    return settings, start.lengths.tolist(), start.words.tolist(), start.weights, algorithm.is_asked
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "ga": Algorithm(_begin_ga, _resume_ga, OPTIONS),
+    **{name: Algorithm(_begin, _resume, frozenset(), population=None) for name in KINDS},
+    LTGA.KIND: Algorithm(_begin, _resume, frozenset({"population"})),
+}
+"""The algorithms by the name that ``--algorithm`` takes: ``ga``, the genetic algorithm of ``Evolution``, and those
+of ``genoevo.algorithms``."""

@@ -22,7 +22,7 @@ from genoevo.progress import ProgressBar
 from genoevo.state import State
 from genoevo_cli.evolve import convergence, search
 from genoevo_cli.evolve.algorithms import ALGORITHMS
-from genoevo_cli.evolve.outcome import result_of, spread
+from genoevo_cli.evolve.outcome import ended_within, result_of, spread
 from genoevo_cli.evolve.problems import SETTING, is_code, parse_settings
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
@@ -77,14 +77,13 @@ class _Problem(_Named):
     type=_Named(sorted(ALGORITHMS)),
     default="ga",
     show_default=True,
-    help="Algorithm; ga is the genetic algorithm.",
+    help="Algorithm; ga is the genetic algorithm, which takes all options. ltga takes --population, the others take "
+    "neither --population nor rates.",
 )
 @click.option(
     "--population",
     type=click.IntRange(2, MOST_GENOTYPES),
-    default=100,
-    show_default=True,
-    help="Number of genotypes.",
+    help="Number of genotypes, for ga and ltga.  [default: 100]",
 )
 @click.option(
     "--generations", type=click.IntRange(1), default=1000, show_default=True, help="Maximum number of generations."
@@ -143,7 +142,7 @@ def evolve(
     report: Path | None,
     **options: Any,
 ) -> None:
-    """Run the genetic algorithm on a problem until its optimum or the last generation.
+    """Run an algorithm on a problem until its optimum or the last generation.
 
     With --state, Ctrl-C (or SIGTERM) saves after the current generation and prints the command that resumes the
     search. A resumed search continues exactly as if it had not been interrupted. To continue a finished search,
@@ -155,6 +154,8 @@ def evolve(
         genoevo evolve --problem nk --set k=2 --set instance=5 --json
 
         genoevo evolve --problem hiff --population 400 --plot hiff.png
+
+        genoevo evolve --problem trap --size 30 --algorithm p3
 
         genoevo evolve --problem segment-trap --report evolution.html
 
@@ -190,13 +191,18 @@ def evolve(
         began = time.perf_counter()
         with progress:
             ended = _run(evolution, Stop(target=optimum, generations=settings.generations))
-        if state is not None and evolution.generation == state["generation"]:
+        if state is not None and evolution.evaluations == state["evaluations"]:
             console.note(f"{path} already has {evolution.generation:,} generations, or the optimum.")
+        elif checkpoint is not None and ended_within(evolution):
+            checkpoint.save(evolution)  # it saves after whole generations by itself
     result = result_of(settings, evolution, ended, time.perf_counter() - began)
     if plot is not None:
-        title = f"{settings.problem}, size {settings.size}, {settings.population} genotypes, seed {settings.seed}"
-        convergence.plot(evolution.logbook, plot, title, optimum)
+        by = settings.algorithm if settings.population is None else f"{settings.population} genotypes"
+        title = f"{settings.problem}, size {settings.size}, {by}, seed {settings.seed}"
+        convergence.plot(evolution, plot, title, optimum)
     if report is not None:
+        if ended_within(evolution):
+            course.record(evolution)
         write_page(report, render(course.data(evolution, result)))
     if as_json:
         click.echo(json.dumps(result))

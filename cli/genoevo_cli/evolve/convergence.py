@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from deap.tools import Logbook
@@ -27,8 +28,10 @@ def check(log: Logbook) -> None:
             raise ValueError(f"generation {record['generation']} of the log has {_QUARTILES} {values!r:.80}")
 
 
-def plot(log: Logbook, path: Path, title: str, optimum: float | None) -> None:
+def plot(evolution: Any, path: Path, title: str, optimum: float | None) -> None:
     """Write the curve to *path*, in the format of its suffix; *optimum* is None if nobody knows it.
+
+    It ends at the present best, which a search may have found within a generation that has no record yet.
 
     Raises ImportError without matplotlib.
     """
@@ -36,11 +39,12 @@ def plot(log: Logbook, path: Path, title: str, optimum: float | None) -> None:
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    evaluations, best = log.select("evaluations", "best")
-    lower, median, upper = np.array(log.select(_QUARTILES)).T
+    evaluations, best = evolution.logbook.select("evaluations", "best")
+    lower, median, upper = np.array(evolution.logbook.select(_QUARTILES)).reshape(-1, 3).T
     if optimum is not None:
         axes.axhline(optimum, color="0.4", linestyle="--", linewidth=1, label=f"optimum {optimum:g}")
-    axes.plot(evaluations, best, color="#d1495b", drawstyle="steps-post", label="best so far")
+    last = evolution.evaluations, evolution.best.fitness.values[0]
+    axes.plot([*evaluations, last[0]], [*best, last[1]], color="#d1495b", drawstyle="steps-post", label="best so far")
     axes.plot(evaluations, median, color="#00798c", label="population: median")
     axes.fill_between(
         evaluations, lower, upper, color="#00798c", alpha=0.25, linewidth=0, label="population: quartiles"

@@ -47,6 +47,12 @@ def _decoded(posed: Posed, genotype: Genotype) -> dict[str, Any]:
         return {"decoded": str(value)}
 
 
+def ended_within(evolution: Any) -> bool:
+    """Return whether a search ended within a generation, which then has no record in the log."""
+    log = evolution.logbook
+    return bool(evolution.evaluations > (log[-1]["evaluations"] if log else 0))
+
+
 def result_of(settings: Search, evolution: Any, ended: str, seconds: float) -> dict[str, Any]:
     """Return what the command prints of a search that has *ended*, as JSON values."""
     values = evolution.best.fitness.values

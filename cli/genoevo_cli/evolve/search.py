@@ -28,14 +28,15 @@ MOST_BITS = 100_000_000
 class Search:
     """The settings of a search. Raises ValueError, which names a setting that is not allowed.
 
-    *size*, entries of *settings* and *resize_rate* default to the values of the problem.
+    *size*, entries of *settings* and *resize_rate* default to the values of the problem, *population* to the
+    algorithm's.
     """
 
     problem: str
     size: int | None = None
     settings: ProblemSettings
     algorithm: str = "ga"
-    population: int = 100
+    population: int | None = None
     generations: int = 1000
     crossover_rate: float = 0.9
     mutation_rate: float | None = None
@@ -46,7 +47,13 @@ class Search:
         if not is_code(self.problem):
             check_choice("problem", self.problem, list(PROBLEMS))
         check_choice("algorithm", self.algorithm, list(ALGORITHMS))
-        check_whole("population", self.population, 2, MOST_GENOTYPES)
+        algorithm = ALGORITHMS[self.algorithm]
+        if self.population is None:
+            object.__setattr__(self, "population", algorithm.population)
+        elif algorithm.population is None:
+            raise ValueError(f"population must be None for algorithm {self.algorithm}, got {self.population!r:.80}")
+        if self.population is not None:
+            check_whole("population", self.population, 2, MOST_GENOTYPES)
         check_whole("generations", self.generations, 1)
         check_whole("seed", self.seed, 0)
         for name in ("crossover_rate", "mutation_rate", "resize_rate"):
@@ -54,7 +61,7 @@ class Search:
         if self.size is not None:
             check_whole("size", self.size, 1, MOST_SIZE)
         posed = self.posed
-        if self.population * posed.size > MOST_BITS:
+        if self.population is not None and self.population * posed.size > MOST_BITS:
             got = f"{self.population:,} times {posed.size:,}"
             raise ValueError(f"population times size must be at most {MOST_BITS:,}, got {got}")
         if self.resize_rate and not posed.varies:
@@ -62,7 +69,7 @@ class Search:
                 f"resize-rate must be 0 if all genotypes have {posed.size} bits, got {self.resize_rate:g}"
             )
         filled = {"size": posed.size, "settings": {**defaults(self.problem), **self.settings}}
-        if self.resize_rate is None:
+        if self.resize_rate is None and "resize_rate" in algorithm.options:
             filled["resize_rate"] = 0.1 if posed.varies else 0.0
         for name, value in filled.items():
             object.__setattr__(self, name, value)
@@ -99,11 +106,14 @@ class Search:
 
 def new_search(given: Mapping[str, Any]) -> Search:
     """Return a new search with the options *given*; ValueError for one that the algorithm does not have."""
-    algorithm = given.get("algorithm", "ga")
+    _check_options(given.get("algorithm", "ga"), given)
+    return Search(**{"settings": {}, **given})
+
+
+def _check_options(algorithm: str, given: Mapping[str, Any]) -> None:
     for name in sorted(OPTIONS & set(given)):
         if name not in ALGORITHMS[algorithm].options:
             raise ValueError(f"--{name.replace('_', '-')} has no meaning for --algorithm {algorithm}")
-    return Search(**{"settings": {}, **given})
 
 
 def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search:
@@ -114,6 +124,8 @@ def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search
     problem_of(path, state)
     about, settings = {"algorithm": "ga", **state["about"]}, given.get("settings", {})
     same = {name: value for name, value in given.items() if name not in ("generations", "settings")}
+    check_choice(f"the algorithm of {path}", about["algorithm"], list(ALGORITHMS))
+    _check_options(about["algorithm"], given)
     check_about(path, {"about": about}, same)
     check_about(path, {"about": about["settings"]}, settings)
     try:
