@@ -25,6 +25,7 @@ from genoevo_mega.experiments import runs
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_runs.errors import UserError
+from genoevo_runs.statistics import Mean, mean_of_runs
 
 
 def measure(run: Path, episodes: int) -> dict[str, Any]:
@@ -72,8 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(str(error))
     of_runs = [[d for d in one["elite_minus_others"] if d is not None] for one in measured]
     means = np.array([np.mean(differences) for differences in of_runs if differences])
-    error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
-    summary = {"runs": len(means), "mean": float(means.mean()) if len(means) else None, "standard_error": error}
+    mean = mean_of_runs(means) if len(means) else Mean(np.nan, None, 0)
+    summary = {"runs": mean.runs, "mean": mean.value if len(means) else None, "standard_error": mean.error}
     print(json.dumps({"elite_minus_others": summary, "measured": measured}, indent=1))
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from genoevo_runs.statistics import mean_of_runs
+
 MEASURES = {
     "at the end": lambda run: np.mean(list(run["success"].values())),
     "over evaluations": lambda run: np.mean(run["curve"]["mean_success"]),
@@ -31,7 +33,8 @@ def points(values: list[float]) -> str:
     """Return the mean of *values* and its standard error in percentage points."""
     if len(values) < 2:
         return "-"
-    return f"{100 * np.mean(values):+.1f} ± {100 * np.std(values, ddof=1) / np.sqrt(len(values)):.1f}"
+    mean = mean_of_runs(np.array(values))
+    return f"{100 * mean.value:+.1f} ± {100 * mean.error:.1f}"
 
 
 def row(name: str, method: dict[str, Any], reference: dict[str, Any] | None) -> list[str]:

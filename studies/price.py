@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from genoevo_runs.statistics import mean_of_runs
+
 COSTS = {
     "multiply-adds for one action": lambda method: method["sizes"]["multiply_adds"],
     "trained parameters of the actor": lambda method: method["sizes"]["actor"],
@@ -55,8 +57,8 @@ def difference(method: dict[str, Any], family: list[dict[str, Any]], factor: flo
     of_seeds = np.array([mine - theirs for mine, theirs in pairs if theirs is not None])
     if len(of_seeds) < 2:
         return None
-    error = of_seeds.std(ddof=1) / np.sqrt(len(of_seeds))
-    return {"difference": round(of_seeds.mean(), 4), "error": round(error, 4), "seeds": len(of_seeds)}
+    mean = mean_of_runs(of_seeds)
+    return {"difference": round(mean.value, 4), "error": round(mean.error, 4), "seeds": mean.runs}
 
 
 def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:

@@ -26,6 +26,7 @@ from genoevo_mega.run_kind import KIND
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.trainer import Trainer
 from genoevo_runs.errors import UserError
+from genoevo_runs.statistics import Mean, mean_of_runs
 from genoevo_runs.sweep import PlannedRun, plan, read_sweep
 
 
@@ -105,11 +106,11 @@ def summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
             found[name] += [float(np.mean(differences))] if differences else []
     result: dict[str, Any] = {"deviation_between_genotypes_of_a_task": round(float(np.sqrt(np.mean(deviations))), 4)}
     for name, means in found.items():
-        error = float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
+        mean = mean_of_runs(np.array(means)) if means else Mean(np.nan, None, 0)
         result[f"elite minus {name}"] = {
-            "mean": round(float(np.mean(means)), 4) if means else None,
-            "error": None if error is None else round(error, 4),
-            "runs": len(means),
+            "mean": round(mean.value, 4) if means else None,
+            "error": None if mean.error is None else round(mean.error, 4),
+            "runs": mean.runs,
             "pairs": counts[name],
         }
     return result
