@@ -1,18 +1,21 @@
 """Compare P3 and LTGA with published numbers of evaluations, and with plain Python and GOMEA in speed.
 
-    python benchmarks/linkage.py [--quick] [--json]
+    python benchmarks/linkage.py [--sizes all|hiff_64|...] [--quick] [--json]
 
 Evaluations: the median over 20 runs to the optimum, each on an instance of its own with shuffled loci. The problems
 are traps of 7 bits, HIFF, and NK landscapes of the next 5 loci, as in Goldman and Punch 2015, Fast and efficient
 black box optimization using the parameter-less population pyramid. The size of LTGA's population is, as there, the
 least that finds the optimum in every run, by bisection; "LTGA, no size" is the interleaved one, which needs none. A
-ratio ``p3_hiff_64`` is ours over the published median. ``--quick`` makes 5 runs on the smallest problem.
+ratio ``p3_hiff_64`` is ours over the published median. ``--sizes`` chooses one problem; ``--quick`` makes 5 runs on
+the smallest. Standard error gets the figures of a problem as soon as they are measured.
 
 Speed: CPU time for each evaluation, all of the run divided by its evaluations. The plain form is the one that the
 tests compare with (tests/engine/plain_linkage.py), on lists, with Python's generator. PyPI's ``gomea`` takes part if
 it is installed. Each has a fitness function in Python: ours a vectorised one in numpy, the others one in plain
 Python, whose own time is shown. A ratio ``speed_p3_hiff_128`` says how many times longer plain Python takes than P3
-with 64 genotypes at once; ``..._alone`` is P3 as published, one evaluation after the other.
+with 512 genotypes at once; ``..._few`` is with 64, ``..._alone`` is P3 as published, one evaluation after the other.
+``..._python`` has the same plain function of one genotype on both sides. It cannot exceed ``..._most``: the plain
+form's time over that of the fitness function alone.
 """
 
 from __future__ import annotations
@@ -29,13 +32,14 @@ from reporting import Measured, report
 
 from genoevo import Population, Stop
 from genoevo.algorithms import LTGA, P3, Algorithm
-from genoevo.evaluation import Vectorised
+from genoevo.evaluation import InProcess, Vectorised
 from genoevo.problems import HIFF, NKLandscape, ShuffledProblem, Trap
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.engine import plain_linkage as plain
 
-AT_ONCE = 64
+AT_ONCE, MANY = 64, 512
+MORE = 5  # so many times the evaluations for forms that take many at once: the first climb alone is not P3
 LIMIT = 20_000_000
 Value = Callable[[Any], float]
 
@@ -188,16 +192,20 @@ def _plain_nk(links: list[list[int]], contributions: list[list[int]], scale: int
 
 
 def speed(name: str, budget: int, size: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Return ratios, and microseconds of CPU for each of *budget* evaluations; *size* is of LTGA's population."""
+    """Return ratios, and microseconds of CPU for each of *budget* evaluations or more; *size* is of LTGA's."""
     problem, draws = CASES[name].problem(1), plain.PythonDraws(1)
     value = plain_value(problem)
     start = [draws.bits(problem.size) for _ in range(size)]
     batch = Population.from_bits(start[:AT_ONCE])
     np.testing.assert_allclose(problem(batch), [value(bits) for bits in start[:AT_ONCE]], rtol=1e-12)
 
-    def ours(kind: type[Algorithm], genotypes: int, **settings: Any) -> float:
+    def ours(kind: type[Algorithm], genotypes: int, *, python: bool = False, **settings: Any) -> float:
         search, _ = started(kind, problem, genotypes, 1, **settings)
-        return _each(lambda: search.run(stop=Stop(evaluations=budget)), lambda: search.evaluations)
+        most = budget if settings.get("at_once") is None and kind is P3 else MORE * budget
+        if python:
+            begin = problem.random(genotypes, np.random.default_rng([1, 0]))
+            search = kind(InProcess(lambda genotype: value(genotype.bits.tolist())), begin, seed=1, **settings)
+        return _each(lambda: search.run(stop=Stop(evaluations=most)), lambda: search.evaluations)
 
     def theirs(search: Callable[..., Any], begin: Any) -> float:
         counted = plain.Counted(value, float("inf"), budget)
@@ -206,17 +214,26 @@ def speed(name: str, budget: int, size: int) -> tuple[dict[str, float], dict[str
     row = {
         "P3": ours(P3, 1),
         f"P3, {AT_ONCE} at once": ours(P3, 1, at_once=AT_ONCE),
+        f"P3, {MANY} at once": ours(P3, 1, at_once=MANY),
+        f"P3, {MANY} at once, Python fitness": ours(P3, 1, python=True, at_once=MANY),
         "plain P3": theirs(plain.p3, start[0]),
         "LTGA": ours(LTGA, size, interleaved=False),
+        "LTGA, Python fitness": ours(LTGA, size, python=True, interleaved=False),
         "plain LTGA": theirs(plain.ltga, start),
         "gomea": gomea(value, problem, budget),
         "its fitness": _each(lambda: [value(bits) for bits in start], lambda: len(start)),
         "our fitness": _each(lambda: [problem(batch) for _ in range(100)], lambda: 100 * len(batch)),
+        "our fitness, one": _each(lambda: [problem(batch[:1]) for _ in range(1000)], lambda: 1000),
     }
     ratios = {
-        f"speed_p3_{name}": row["plain P3"] / row[f"P3, {AT_ONCE} at once"],
+        f"speed_p3_{name}": row["plain P3"] / row[f"P3, {MANY} at once"],
+        f"speed_p3_{name}_few": row["plain P3"] / row[f"P3, {AT_ONCE} at once"],
         f"speed_p3_{name}_alone": row["plain P3"] / row["P3"],
+        f"speed_p3_{name}_python": row["plain P3"] / row[f"P3, {MANY} at once, Python fitness"],
+        f"speed_p3_{name}_most": row["plain P3"] / row["its fitness"],
         f"speed_ltga_{name}": row["plain LTGA"] / row["LTGA"],
+        f"speed_ltga_{name}_python": row["plain LTGA"] / row["LTGA, Python fitness"],
+        f"speed_ltga_{name}_most": row["plain LTGA"] / row["its fitness"],
     }
     return ratios, row
 
@@ -255,18 +272,25 @@ def gomea(value: Value, problem: ShuffledProblem, budget: int) -> float:
     return _each(search.run, lambda: Function.calls)
 
 
-def measure(quick: bool) -> Measured:
-    """Measure everything."""
+def measure(quick: bool, problem: str) -> Measured:
+    """Measure everything, on one *problem* or on ``all``."""
     ratios: dict[str, float] = {}
     figures: dict[str, Any] = {}
-    for name in ["hiff_64"] if quick else list(CASES):
+
+    def add(name: str, more: dict[str, float], row: dict[str, float]) -> None:
+        print(name, more | row, file=sys.stderr, flush=True)
+        ratios.update(more)
+        figures[name] = row
+
+    chosen = list(CASES) if problem == "all" else [problem]
+    for name in ["hiff_64"] if quick else chosen:
         more, row = evaluations(name, 5 if quick else 20)
-        ratios, figures = ratios | more, figures | {f"evaluations_{name}": row}
+        add(f"evaluations_{name}", more, row)
         if quick or name in ("trap_105", "hiff_128", "nk_100"):
-            more, spent = speed(name, 10_000 if quick else 60_000, int(row["LTGA's size"]))
-            ratios, figures = ratios | more, figures | {f"microseconds_{name}": spent}
+            budget = 10_000 if quick else 60_000
+            add(f"microseconds_{name}", *speed(name, budget, int(row["LTGA's size"])))
     return ratios, figures
 
 
 if __name__ == "__main__":
-    report(__doc__.partition("\n")[0], measure)
+    report(__doc__.partition("\n")[0], measure, ["all", *CASES])

@@ -30,8 +30,8 @@ def as_floats(name: str, value: object) -> Floats:
 
 
 def _floats(value: Any) -> Floats:
-    if type(value) is float:
-        return np.array(value)  # what most functions return, at once
+    if type(value) is float or (type(value) is np.ndarray and value.dtype == np.float64):
+        return np.asarray(value)  # what most functions return, at once
     if callable(getattr(value, "detach", None)):  # a tensor
         value = value.detach().tolist()
     try:

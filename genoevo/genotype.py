@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from deap import base
 
-from genoevo._bits import pack, stray_bits, unpack, word_count
+from genoevo._bits import pack, stray_bits, word_count
 from genoevo._check import check_type, check_whole, shown
 from genoevo._numbers import are_bits, as_array, as_floats, as_weights
 from genoevo._types import AnyArray, Bits, Words
@@ -139,7 +139,7 @@ class Genotype(Sequence[int]):
     def unchecked(cls, words: Words, length: int, fitness: Fitness) -> Genotype:
         """Return a genotype of packed words, which are copied, and of its fitness; nothing is checked."""
         genotype = cls.__new__(cls)
-        genotype._assign(np.array(words[: word_count(length)], dtype=np.uint64), length, fitness)
+        genotype._assign(words[: word_count(length)].astype(np.uint64), length, fitness)
         return genotype
 
     @property
@@ -150,7 +150,8 @@ class Genotype(Sequence[int]):
     @property
     def bits(self) -> Bits:
         """The bits as a read-only (length,) uint8 array; ``bits.copy()`` can be written."""
-        bits = np.asarray(unpack(self._words[None], self._length)[0])
+        as_bytes = self._words.astype("<u8", copy=False).view(np.uint8)
+        bits = np.unpackbits(as_bytes, count=self._length, bitorder="little")
         bits.flags.writeable = False
         return bits
 

@@ -1,5 +1,5 @@
-"""Statistics of a run that take the whole population at once."""
+"""The log of a run, and statistics that take the whole population at once."""
 
-from genoevo.evolution.history import PopulationStatistics
+from genoevo.evolution.history import Log, PopulationStatistics
 
-__all__ = ["PopulationStatistics"]
+__all__ = ["Log", "PopulationStatistics"]

@@ -33,6 +33,8 @@ def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
         If the directory is not a run.
     ValueError
         If its ``run.json`` is corrupt.
+    UserError
+        Of :mod:`genoevo_runs.errors`, if it is an address such as ``s3://bucket``, or has no such checkpoint.
     ModuleNotFoundError
         If no installed package reads such a run.
 

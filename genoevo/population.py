@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import isnan
 from typing import Any, overload
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from genoevo._bits import pack, random_words, unpack, word_count
 from genoevo._check import check_generator, is_whole, shown
+from genoevo._frame import data_frame, fitness_columns
 from genoevo._html import shortened, table
 from genoevo._numbers import all_or_none, are_bits, as_array, as_lengths, as_weights
 from genoevo._rows import Bitstring, as_genotype, as_values, check_packed, known_values
@@ -211,7 +213,7 @@ class Population:
 
     def check_evaluated(self) -> None:
         """Raise ValueError if a genotype is unevaluated."""
-        if not self.evaluated.all():
+        if np.isnan(self._values[:, 0]).any():
             raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
 
     def merit(self) -> Floats:
@@ -220,15 +222,23 @@ class Population:
         Ties are equal. Raises ValueError if a genotype is unevaluated.
         """
         self.check_evaluated()
-        weighted = self._values * self.weights
-        if weighted.shape[1] == 1:
-            return weighted[:, 0]
-        _, rank = np.unique(weighted, axis=0, return_inverse=True)
+        if len(self.weights) == 1:
+            return np.asarray(self._values[:, 0] * self.weights[0])
+        _, rank = np.unique(self._values * self.weights, axis=0, return_inverse=True)
         return rank.reshape(-1).astype(np.float64)
 
     def bits(self) -> Bits:
         """Return the bits as a (n, longest) uint8 matrix, zero past each row's length."""
         return unpack(self.words, int(self.lengths.max()))
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row for each genotype: its bits as text, length and fitness.
+
+        The fitness is NaN for an unevaluated genotype; of several objectives it is ``fitness_1``, ``fitness_2``, ...
+        Raises ImportError if pandas is not installed.
+        """
+        columns = {"genotype": [str(genotype) for genotype in self], "length": self.lengths.copy()}
+        return data_frame("a population", columns | fitness_columns(self._values.copy()), "row")
 
     def copy(self) -> Population:
         """Return a copy that shares nothing."""
@@ -238,7 +248,9 @@ class Population:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[Genotype]:
-        return (self[i] for i in range(len(self)))
+        for words, length, values in zip(self.words, self.lengths.tolist(), self._values.tolist(), strict=True):
+            fitness = Fitness.unchecked(() if isnan(values[0]) else values, self.weights)
+            yield Genotype.unchecked(words, length, fitness)
 
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> Genotype: ...
@@ -251,7 +263,8 @@ class Population:
             values = () if np.isnan(self._values[index, 0]) else self._values[index].tolist()
             fitness = Fitness.unchecked(values, self.weights)
             return Genotype.unchecked(self.words[index], int(self.lengths[index]), fitness)
-        rows = np.arange(len(self))[index]
+        plain = type(index) is np.ndarray and index.dtype == np.int64 and index.ndim == 1
+        rows = index if plain else np.arange(len(self))[index]
         return Population.unchecked(
             self.words.take(rows, axis=0), self.lengths.take(rows), self._values.take(rows, axis=0), self.weights
         )

@@ -8,8 +8,8 @@ numbers as it was then, and the fitness told since. To resume is to run the gene
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, ClassVar, Self, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from deap.tools import MultiStatistics, Statistics
@@ -18,6 +18,7 @@ from genoevo._bits import random_words
 from genoevo._check import check_flag
 from genoevo._rows import Bitstring
 from genoevo._types import Floats
+from genoevo.algorithms.options import Course, Options
 from genoevo.algorithms.solutions import Answer, Solutions, check_merit
 from genoevo.evaluation import Attempt, Evaluator, FitnessFunction
 from genoevo.evolution import attempts, history
@@ -38,20 +39,6 @@ from genoevo.state import (
     rebuild,
     settings_state,
 )
-
-MOST = 10_000
-"""The most genotypes at once that a setting may ask for: a state must not make a search take all memory."""
-
-Course = Generator[Pending, Answer, None]
-
-
-class Options(TypedDict, total=False):
-    """The arguments of every algorithm's constructor that have a default."""
-
-    record: Record | None
-    statistics: Statistics | MultiStatistics | None
-    callbacks: Sequence[Callable[[Any], object]]
-    reevaluate: bool
 
 
 class Algorithm(Search):
@@ -83,6 +70,8 @@ class Algorithm(Search):
 
     KIND: ClassVar[str]
     SETTINGS: ClassVar[tuple[str, ...]] = ()
+    LATER: ClassVar[dict[str, Any]] = {}
+    """What settings stand for that states of earlier versions do not have."""
 
     def __init__(
         self,
@@ -149,13 +138,21 @@ class Algorithm(Search):
     def _show(self, solutions: Solutions) -> None:
         self._population, self.numbers = solutions.population(), solutions.numbers
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to evaluate, which ends a run; only an algorithm with a limit of its own can be."""
+        if self._course is None:
+            self._begin()
+        return self._next is None
+
     def ask(self) -> Population:
         """Return the next genotypes to evaluate; their number may differ each time.
 
-        A second call before :meth:`tell` returns the same genotypes and draws nothing.
+        A second call before :meth:`tell` returns the same genotypes and draws nothing. Raises RuntimeError if the
+        search is :attr:`exhausted`.
         """
-        if self._course is None:
-            self._begin()
+        if self.exhausted:
+            raise RuntimeError(f"this {type(self).__name__} is exhausted: nothing is left to evaluate")
         self._pending = self._next
         assert self._pending is not None
         return self._pending.population.copy()
@@ -163,17 +160,18 @@ class Algorithm(Search):
     def _begin(self) -> None:
         self._rng_before = generator_state(self.rng)
         self._course = self._generation()
-        self._next = next(self._course)
+        self._next = next(self._course, None)
 
     def _receive(self, evaluated: Pending, reasons: dict[str, int]) -> None:
         self._recorded.add(evaluated, self.generation + 1, self.constraints)
-        top = evaluated.population[int(evaluated.population.merit().argmax())]
-        if self.best is None or top.fitness > self.best.fitness:
-            self.best, self._improved = top, True
+        merit = evaluated.population.fitness * self.sign
+        top = int(merit.argmax())
+        if self.best is None or merit[top] > self.best.fitness.values[0] * self.sign:
+            self.best, self._improved = evaluated.population[top], True
         if reasons:
             self._reasons = attempts.total([{attempts.REASONS: self._reasons}, {attempts.REASONS: reasons}])
         self._pending = None
-        if self._answer(evaluated.population.fitness * self.sign):
+        if self._answer(merit):
             self._complete()
 
     def _answer(self, merit: Floats) -> bool:
@@ -241,6 +239,8 @@ class Algorithm(Search):
         """
         check_state(f"a {cls.__name__}", state, _PARTS, kind=cls.KIND)
         settings = state["settings"]
+        check_state(f"the settings of {cls.__name__}", settings, ())
+        settings = {**cls.LATER, **settings}
         check_state(f"the settings of {cls.__name__}", settings, cls.SETTINGS)
         algorithm = cls(
             evaluate,

@@ -10,8 +10,8 @@ import numpy as np
 from genoevo._check import check_whole
 from genoevo._rows import Bitstring
 from genoevo._types import Words
-from genoevo.algorithms.algorithm import MOST, Course, Options
 from genoevo.algorithms.one import OneParent
+from genoevo.algorithms.options import MOST, Course, Options
 from genoevo.algorithms.solutions import Solutions
 from genoevo.evaluation import Evaluator, FitnessFunction
 from genoevo.operators.heavy_tailed import check_beta, heavy_tailed

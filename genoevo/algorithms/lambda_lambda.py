@@ -11,8 +11,8 @@ from genoevo._bits import bernoulli_words, flip_bits
 from genoevo._check import check_between
 from genoevo._rows import Bitstring
 from genoevo._types import Words
-from genoevo.algorithms.algorithm import Course, Options
 from genoevo.algorithms.one import OneParent
+from genoevo.algorithms.options import Course, Options
 from genoevo.algorithms.solutions import Solutions
 from genoevo.evaluation import Evaluator, FitnessFunction
 from genoevo.population import Population

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from genoevo._check import check_flag, check_whole
 from genoevo._rows import Bitstring
-from genoevo.algorithms.algorithm import Course, Options
 from genoevo.algorithms.linkage import LinkageLearner
 from genoevo.algorithms.mixing import mix
+from genoevo.algorithms.options import Course, Options
 from genoevo.algorithms.solutions import Answer, Solutions, fresh, keys
 from genoevo.evaluation import Evaluator, FitnessFunction
 from genoevo.evolution.pending import Pending
 from genoevo.population import Population
 from genoevo.state import State, check_state
+
+LARGEST = 65_536
+"""The default limit on the genotypes of a population that is begun by itself."""
 
 INTERVAL = 4
 """Generations of a population from one generation of the next larger one to the next."""
@@ -49,6 +52,11 @@ class LTGA(LinkageLearner):
         large, have one, and so on. A population ends when it no longer changes, or when a larger one has the higher
         mean fitness. False: there is one population of the size of *population*. When it no longer changes, another
         random one of the same size takes its place.
+    largest
+        The most genotypes of a population, at least those of *population*; None for 65,536, or for those of
+        *population* if they are more. No larger population is begun. When all have ended then, nothing is left to
+        evaluate, and ``run`` returns ``exhausted`` [O]. To learn and to mix takes 1.5 bytes for each
+        bit of a population, measured with 512 bits.
 
     Attributes
     ----------
@@ -66,7 +74,8 @@ class LTGA(LinkageLearner):
     """
 
     KIND = "ltga"
-    SETTINGS = ("interleaved",)
+    SETTINGS = ("interleaved", "largest")
+    LATER: ClassVar[dict[str, Any]] = {"largest": None}
 
     def __init__(
         self,
@@ -75,6 +84,7 @@ class LTGA(LinkageLearner):
         *,
         seed: int,
         interleaved: bool = True,
+        largest: int | None = None,
         **options: Unpack[Options],
     ) -> None:
         check_flag("interleaved", interleaved)
@@ -82,12 +92,19 @@ class LTGA(LinkageLearner):
         self.populations: tuple[Mixed, ...] = ()
         self._last = 0
         super().__init__(evaluate, population, seed=seed, **options)
-        check_whole("the size of LTGA's population", len(self.start), 2)
+        size = len(self.start)
+        check_whole("the size of LTGA's population", size, 2)
+        if largest is not None:
+            check_whole("largest", largest, size)
+        self.largest = int(max(LARGEST, size) if largest is None else largest)
 
     def _generation(self) -> Course:
         populations, last, before = list(self.populations), self._last, self.evaluations
         while self.evaluations == before:  # a population that has converged asks for nothing
-            last = self._turn(populations, last)
+            turn = self._turn(populations, last)
+            if turn is None:
+                return
+            last = turn
             if last == len(populations) or (populations[last].ended and not self.interleaved):
                 begun = self._begun(last)
                 answer = yield begun
@@ -98,14 +115,16 @@ class LTGA(LinkageLearner):
         self.populations, self._last = tuple(populations), last
         self._show(populations[last].solutions)
 
-    def _turn(self, populations: list[Mixed], last: int) -> int:
-        """Return the number of the population whose turn it is after *last*'s."""
+    def _turn(self, populations: list[Mixed], last: int) -> int | None:
+        """Return the number of the population whose turn it is after *last*'s; None if all have ended for good."""
         if not populations or not self.interleaved:
             return 0
         if populations[last].generations % INTERVAL == 0 or all(it.ended for it in populations):
             left = (i for i in range(last + 1, len(populations)) if not populations[i].ended)
-            return next(left, len(populations))
-        return next(i for i, it in enumerate(populations) if not it.ended)
+            larger = next(left, len(populations))
+            if larger < len(populations) or self._size(larger) <= self.largest:
+                return larger
+        return next((i for i, it in enumerate(populations) if not it.ended), None)
 
     def _begun(self, number: int) -> Pending:
         if not self.populations and number == 0:

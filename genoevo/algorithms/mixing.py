@@ -12,6 +12,9 @@ from genoevo.evolution.pending import Pending
 
 Steps = Generator[Pending, Answer, Solutions]
 _ONE = np.uint64(1)
+_FEW_PAIRS = 4_096  # of a solution and a donor: up to so many, to compare all is as fast as to draw
+_MOST_PAIRS = 1 << 20  # compared at once
+_TRIES = 4
 
 
 def climb(start: Solutions, rng: np.random.Generator) -> Steps:
@@ -23,30 +26,36 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
     Source: Goldman and Punch 2014, Parameter-less population pyramid.
     """
     words, merit, numbers = start.words.copy(), start.merit.copy(), start.numbers.copy()
+    current = Solutions(words, start.lengths, merit, numbers, start.weight)  # changes with the arrays
     places = np.arange(int(start.lengths.max()))
-    order = np.zeros((len(start), len(places)), dtype=np.int64)
+    order = np.zeros((len(start), len(places)), dtype=np.int64)  # bits of the present pass
     tried = np.zeros(order.shape, dtype=np.bool_)  # by bit
-    due = np.zeros(order.shape, dtype=np.bool_)  # by place in the order of the present pass
+    due = np.zeros(
+        order.shape, dtype=np.int64
+    )  # places in the order whose bits the pass tries, from *turn* to *last*
+    turn, last = np.zeros(len(start), dtype=np.int64), np.zeros(len(start), dtype=np.int64)
     improved = np.ones(len(start), dtype=np.bool_)
     rows = np.arange(len(start))
     while True:
-        at = due[rows].argmax(axis=1)
-        ended = ~due[rows, at]
+        turns = turn[rows]
+        ended = turns >= last[rows]
         if ended.any():
             again, rows = rows[ended & improved[rows]], rows[~ended | improved[rows]]
             if not len(rows):
-                return Solutions(words, start.lengths, merit, numbers, start.weight)
+                return current
             for row in again:
                 bits = rng.permutation(start.lengths[row])
-                order[row, : len(bits)], due[row, : len(bits)] = bits, ~tried[row, bits]
+                untried = np.flatnonzero(~tried[row, bits])
+                order[row, : len(bits)], due[row, : len(untried)] = bits, untried
+                turn[row], last[row] = 0, len(untried)
             improved[again] = False
             continue
+        at = due[rows, turns]
         bits = order[rows, at]
         changed = words[rows]
         changed[np.arange(len(rows)), bits >> 6] ^= _ONE << (bits & 63).astype(np.uint64)
-        current = Solutions(words, start.lengths, merit, numbers, start.weight)
         answer = yield current.children(changed, rows)
-        due[rows, at], tried[rows, bits] = False, True
+        turn[rows], tried[rows, bits] = turns + 1, True
         better = answer.merit > merit[rows]
         if better.any():
             risen = rows[better]
@@ -54,7 +63,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
             numbers[risen], improved[risen] = answer.numbers[better], True
             tried[risen] = False
             tried[risen, bits[better]] = True
-            due[risen] = (places > at[better][:, None]) & (places < start.lengths[risen][:, None])
+            due[risen], turn[risen], last[risen] = places, at[better] + 1, start.lengths[risen]
 
 
 def mix(
@@ -80,29 +89,53 @@ def mix(
 
     """
     words, merit, numbers = start.words.copy(), start.merit.copy(), start.numbers.copy()
+    current = Solutions(words, start.lengths, merit, numbers, start.weight)  # changes with the arrays
     choose = _different if until_different else _any
     for cluster in clusters:
         rows, chosen = choose(words, donors.words, cluster, rng)
         if not len(rows):
             continue
         changed = words[rows] ^ ((words[rows] ^ donors.words[chosen]) & cluster)
-        current = Solutions(words, start.lengths, merit, numbers, start.weight)
         answer = yield current.children(changed, rows, donors.numbers[chosen])
         kept = answer.merit >= merit[rows]
         rows = rows[kept]
         words[rows], merit[rows], numbers[rows] = changed[kept], answer.merit[kept], answer.numbers[kept]
-    return Solutions(words, start.lengths, merit, numbers, start.weight)
+    return current
 
 
 def _different(words: Words, donors: Words, cluster: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    # The rows for which a donor differs in the cluster, and one such donor of each.
-    differs = np.any((words[:, None] ^ donors) & cluster, axis=2)
-    rows = np.flatnonzero(np.any(differs, axis=1))
-    if not len(rows):
-        return rows, rows
-    upto = differs[rows].cumsum(axis=1)
-    wanted = (rng.random(len(rows)) * upto[:, -1]).astype(np.int64)
-    return rows, (upto > wanted[:, None]).argmax(axis=1)
+    # The rows for which a donor differs in the cluster, and one such donor of each. Of few pairs all are compared. Of
+    # many, donors are drawn until one differs, which is the same distribution, and the rows that are left compared.
+    own, theirs = words & cluster, donors & cluster
+    if len(own) * len(theirs) <= _FEW_PAIRS:
+        return _compared(np.arange(len(own)), own, theirs, rng)
+    if (theirs == theirs[0]).all():
+        rows = np.flatnonzero((own != theirs[0]).any(axis=1))
+        return rows, rng.integers(0, len(theirs), len(rows))
+    chosen, left = np.zeros(len(own), dtype=np.int64), np.arange(len(own))
+    for _ in range(_TRIES):
+        chosen[left] = rng.integers(0, len(theirs), len(left))
+        left = left[(own[left] == theirs[chosen[left]]).all(axis=1)]
+        if not len(left):
+            return np.arange(len(own)), chosen
+    found = np.ones(len(own), dtype=np.bool_)
+    found[left] = False
+    block = max(1, _MOST_PAIRS // len(theirs))
+    for first in range(0, len(left), block):
+        rows, donors_of = _compared(left[first : first + block], own, theirs, rng)
+        found[rows], chosen[rows] = True, donors_of
+    rows = np.flatnonzero(found)
+    return rows, chosen[rows]
+
+
+def _compared(rows: Ints, own: Words, theirs: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    differs = (own[rows][:, None] != theirs).any(axis=2)
+    some = np.flatnonzero(differs.any(axis=1))
+    if not len(some):
+        return some, some
+    upto = differs[some].cumsum(axis=1)
+    wanted = (rng.random(len(some)) * upto[:, -1]).astype(np.int64)
+    return rows[some], (upto > wanted[:, None]).argmax(axis=1)
 
 
 def _any(words: Words, donors: Words, cluster: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:

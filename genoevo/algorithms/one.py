@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from genoevo.algorithms.algorithm import Algorithm, Course
+from genoevo.algorithms.algorithm import Algorithm
+from genoevo.algorithms.options import Course
 from genoevo.algorithms.solutions import Solutions
 from genoevo.evolution.pending import Pending
 from genoevo.state import State, check_state

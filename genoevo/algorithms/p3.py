@@ -9,9 +9,9 @@ from typing import Unpack
 from genoevo._check import check_whole
 from genoevo._rows import Bitstring
 from genoevo._types import Words
-from genoevo.algorithms.algorithm import MOST, Course, Options
 from genoevo.algorithms.linkage import LinkageLearner
 from genoevo.algorithms.mixing import climb, mix
+from genoevo.algorithms.options import MOST, Course, Options
 from genoevo.algorithms.solutions import Key, Solutions, fresh, keys
 from genoevo.evaluation import Evaluator, FitnessFunction
 from genoevo.evolution.pending import Pending

@@ -16,6 +16,7 @@ from genoevo.population import Population
 from genoevo.state import State, check_array, check_state
 
 Key = tuple[int, bytes]
+_CROSSOVER, _MUTATION = int(Origin.CROSSOVER), int(Origin.MUTATION)  # a name of an enumeration is slow to look up
 
 
 class Answer(NamedTuple):
@@ -67,11 +68,10 @@ class Solutions:
 
     def children(self, words: Words, rows: Ints, donors: Ints | None = None) -> Pending:
         """Return genotypes of *words*, made of the solutions at *rows*, and of *donors* (their numbers) if given."""
-        parents = np.full((len(rows), 2), GIVEN)
+        parents = np.empty((len(rows), 2), dtype=np.int64)
         parents[:, 0] = self.numbers[rows]
-        if donors is not None:
-            parents[:, 1] = donors
-        origin = Origin.MUTATION if donors is None else Origin.CROSSOVER
+        parents[:, 1] = GIVEN if donors is None else donors
+        origin = _MUTATION if donors is None else _CROSSOVER
         population = Population.unchecked(words, self.lengths[rows], weights=(self.weight,))
         return Pending(population, parents, np.full(len(rows), origin, dtype=np.int8))
 

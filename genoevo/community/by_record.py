@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoevo._types import Flags, Floats, Ints, Origins
-from genoevo.community.fitness import Estimate, FitnessRecord, Selection
+from genoevo.community.fitness import Estimate, FitnessRecord
+from genoevo.community.settings import Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,51 +7,16 @@ ones with less weight, and two genotypes count as different only if their interv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from genoevo._check import check_at_least, check_between, check_choice
 from genoevo._types import Flags, Floats, Ints
+from genoevo.community.settings import Selection
 from genoevo.state import State, check_array, check_state
 
-Rule = Literal["round", "record"]
+_LATER = ("round_episodes", "round_successes")  # states of genoevo before them are read
 _SPREAD_EPISODES = 20  # over which a task's mean return and its spread are averaged
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The choice of a task's elite, and of the genotypes that stay; every number is our choice [O].
-
-    Parameters
-    ----------
-    rule
-        ``round``: the elite is the best of the round's own episodes, and all other genotypes are replaced by
-        children. ``record``: genotypes keep a record of all their episodes, the elite goes only if another's record
-        is better by more than its noise, and genotypes that are clearly worse are replaced.
-    memory : in [0, 1]
-        Share of an episode's weight that is left after each round, under ``record``.
-    confidence : >= 0
-        Standard errors, under ``record``: its own, by which a challenger must be better than the elite, and those of
-        the difference, by which a genotype must be worse than the elite to be replaced.
-    resolution : in [0, 1]
-        Standard error of a success rate below which two genotypes that cannot be told apart count as equal: then
-        the one that uses fewer modules is better.
-
-    """
-
-    rule: Rule = "round"
-    memory: float = 0.95
-    confidence: float = 1.0
-    resolution: float = 0.05
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
-
-    def __post_init__(self) -> None:
-        check_choice("rule", self.rule, get_args(Rule))
-        check_between("memory", self.memory, 0, 1)
-        check_at_least("confidence", self.confidence, 0)
-        check_between("resolution", self.resolution, 0, 1)
 
 
 class Estimate(NamedTuple):
@@ -63,7 +28,7 @@ class Estimate(NamedTuple):
 
 @dataclass(slots=True)
 class FitnessRecord:
-    """The record of each genotype, arrays (tasks, size), and of each task, arrays (tasks,).
+    """The record of each genotype, and of each task.
 
     Attributes
     ----------
@@ -78,6 +43,8 @@ class FitnessRecord:
         (tasks,): weighted sums over all episodes of the task.
     task_count : int64
         (tasks,): the episodes of the task, none forgotten.
+    round_episodes, round_successes : float64
+        (tasks,): those of the task since the last round.
     mean_return, squared_spread : float64
         (tasks,): running mean of the task's returns and of their squared deviations from it; NaN before the first
         episode.
@@ -92,6 +59,8 @@ class FitnessRecord:
     task_episodes: Floats
     task_successes: Floats
     task_count: Ints
+    round_episodes: Floats
+    round_successes: Floats
     mean_return: Floats
     squared_spread: Floats
     _present: Flags  # genotypes with an episode since the last round
@@ -109,6 +78,8 @@ class FitnessRecord:
             task_episodes=np.zeros(tasks),
             task_successes=np.zeros(tasks),
             task_count=np.zeros(tasks, np.int64),
+            round_episodes=np.zeros(tasks),
+            round_successes=np.zeros(tasks),
             mean_return=np.full(tasks, np.nan),
             squared_spread=np.full(tasks, np.nan),
             _present=np.zeros(each, np.bool_),
@@ -134,6 +105,8 @@ class FitnessRecord:
         self.task_episodes[tasks] += 1
         self.task_successes[tasks] += success
         self.task_count[tasks] += 1
+        self.round_episodes[tasks] += 1
+        self.round_successes[tasks] += success
         # The first episodes count alike, later ones by an exponential average.
         share = 1 / np.minimum(self.task_count[tasks], _SPREAD_EPISODES)
         self.mean_return[tasks] = mean + share * deviation
@@ -151,12 +124,13 @@ class FitnessRecord:
         if not np.isfinite(returns).all():
             raise ValueError(f"returns must be finite, got {returns.tolist()!r:.80}")
 
-    def count_round(self) -> Flags:
-        """Count the round in the age of every genotype that had an episode in it; return which tasks had any."""
+    def count_round(self) -> tuple[Floats, Floats]:
+        """Age the genotypes that had an episode; return each task's episodes and successes of the round, (tasks,)."""
         self.age += self._present
-        seen = self._present.any(axis=1)
         self._present[:] = False
-        return np.asarray(seen)
+        counted = self.round_episodes, self.round_successes
+        self.round_episodes, self.round_successes = np.zeros_like(counted[0]), np.zeros_like(counted[1])
+        return counted
 
     def fade(self, memory: float) -> None:
         """Let *memory* of the weight of all episodes so far remain."""
@@ -207,7 +181,7 @@ class FitnessRecord:
 
         Success decides first, then return: the lower bound of one must pass the mean of the other. If neither tells
         them apart, and both are known to within the resolution, the one with fewer *used* (tasks, size) modules is
-        better. A genotype without an episode is not better than any.
+        better. A genotype of fewer than ``rule.min_rounds`` rounds is not better than any.
         """
         tasks = np.arange(len(self.age))
         won, lost = self._apart(challenger, incumbent, rule.confidence, both=False)
@@ -215,16 +189,17 @@ class FitnessRecord:
         error = _rate(self.successes, self.episodes, 0.5).error
         known = np.maximum(error[tasks, challenger], error[tasks, incumbent]) <= rule.resolution
         thriftier = used[tasks, challenger] < used[tasks, incumbent]
-        return np.asarray((won | (~lost & known & thriftier)) & (self.age[tasks, challenger] > 0))
+        return np.asarray((won | (~lost & known & thriftier)) & (self.age[tasks, challenger] >= rule.min_rounds))
 
     def clearly_worse(self, place: int, rule: Selection) -> Flags:
         """Return for each task whether the genotype at *place* is worse than the first, by the noise of both.
 
-        Usage does not count. A genotype without an episode is not worse than any.
+        Usage does not count. A genotype of fewer than ``rule.min_rounds`` rounds is not worse than any, and none is
+        worse than an elite without an episode.
         """
         here = np.full(len(self.age), place)
         _, lost = self._apart(here, np.zeros_like(here), rule.confidence, both=True)
-        return np.asarray(lost & (self.age[:, 0] > 0) & (self.age[:, place] > 0))
+        return np.asarray(lost & (self.age[:, 0] > 0) & (self.age[:, place] >= rule.min_rounds))
 
     def _apart(self, ours: Ints, theirs: Ints, confidence: float, *, both: bool) -> tuple[Flags, Flags]:
         """Return for each task whether the genotype at *ours* is better than that at *theirs*, and whether worse.
@@ -251,9 +226,9 @@ class FitnessRecord:
     @classmethod
     def from_state(cls, state: State, tasks: int, size: int) -> FitnessRecord:
         """Return what :meth:`as_arrays` gave; ValueError names an array that is missing or does not fit."""
-        names = [name.removeprefix("_") for name in cls.__slots__]
-        check_state("a fitness record", state, names)
         fresh, arrays = cls.fresh(tasks, size).as_arrays(), {}
+        check_state("a fitness record", state, [name for name in fresh if name not in _LATER])
+        state = {**{name: fresh[name] for name in _LATER}, **state}
         for name, empty in fresh.items():
             arrays[name] = check_array(name, state[name], empty.dtype.type, empty.shape)
         _check_sums(arrays)
@@ -264,9 +239,10 @@ class FitnessRecord:
 def _check_sums(arrays: dict[str, Any]) -> None:
     """Raise ValueError unless the arrays of a record are what episodes can add up to."""
     unknown = np.isnan(arrays["mean_return"])  # the task had no episode yet
-    for name in ("episodes", "relative_returns", "task_episodes"):
+    for name in ("episodes", "relative_returns", "task_episodes", "round_episodes"):
         _check_record(name, np.isfinite(arrays[name]), "finite")
-    for name, most in (("successes", "episodes"), ("task_successes", "task_episodes")):
+    sums = ("successes", "episodes"), ("task_successes", "task_episodes"), ("round_successes", "round_episodes")
+    for name, most in sums:
         # Both sums are rounded alike, so that this holds exactly.
         _check_record(name, (arrays[name] >= 0) & (arrays[name] <= arrays[most]), f"from 0 to {most}")
     for name in ("age", "task_count"):

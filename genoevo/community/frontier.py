@@ -9,12 +9,12 @@ child goes on trial. All of this is [O].
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from genoevo._check import check_between, check_count, check_whole
+from genoevo._check import check_between, check_choice, check_count, check_whole
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.fitness import FitnessRecord
 from genoevo.layout import StagedLayout
@@ -22,10 +22,11 @@ from genoevo.operators.reproduction import Reproduction
 from genoevo.operators.routes import prune
 from genoevo.operators.selection import nsga2
 from genoevo.population import Population
-from genoevo.state import State, check_array, check_state, population_from_state, population_state
+from genoevo.state import LATER, State, check_array, check_state, population_from_state, population_state
 
 Price = Callable[[Population], Floats | Ints]
 """Returns the price of each of n genotypes, (n,)."""
+FirstTrial = Literal["module", "elite"]
 Routes = Callable[[Population], list[bytes]]
 """Returns a key of the route of each genotype, see :func:`genoevo.operators.routes.route_keys`."""
 _ATTEMPTS = 8  # to find a child of a route that the archive does not have
@@ -45,12 +46,16 @@ class Frontier:
     update_share : in [0, 1]
         Share of the gradient steps, task by task, that train a genotype of the archive; none if a step trains the
         genotypes that produced its transitions.
+    first_trial
+        The first genotype on trial: the elite cut to its strongest ``module``, so that a frontier has a cheap end
+        from the start, or the ``elite``.
 
     """
 
     size: int = 0
     trial_rounds: int = 3
     update_share: float = 0.25
+    first_trial: FirstTrial = field(default="module", metadata=LATER)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -60,6 +65,7 @@ class Frontier:
         check_count("size", self.size, 0)
         check_count("trial_rounds", self.trial_rounds, 1)
         check_between("update_share", self.update_share, 0, 1)
+        check_choice("first_trial", self.first_trial, get_args(FirstTrial))
 
 
 @dataclass(slots=True)
@@ -87,13 +93,13 @@ class Archive:
     turns: Ints
 
     @classmethod
-    def fresh(cls, elites: Population, rule: Frontier) -> Archive:
-        """Return archives that hold nothing but each task's elite, on trial."""
+    def fresh(cls, trials: Population, rule: Frontier) -> Archive:
+        """Return archives that hold nothing but a genotype of each task, on trial."""
         places = rule.size + 1
-        rows = np.repeat(np.arange(len(elites)), places)
-        shape = len(elites), places
+        rows = np.repeat(np.arange(len(trials)), places)
+        shape = len(trials), places
         none = np.zeros(shape, np.int64)
-        return cls(elites.unevaluated()[rows], np.zeros(shape, np.bool_), np.full(shape, np.nan), none)
+        return cls(trials.unevaluated()[rows], np.zeros(shape, np.bool_), np.full(shape, np.nan), none)
 
     @property
     def places(self) -> int:

@@ -28,7 +28,8 @@ class Growth:
         The least improvement that counts: of the best score, or, while performance is 0, of the mean return as a
         fraction of its own running range [O]. Not for genotypes that keep a record: there an interval decides.
     patience : >= 1
-        Rounds without improvement before a task grows [O].
+        Rounds without improvement before a task grows [O]. For genotypes that keep a record, success must also not
+        have risen within them.
     warmup_rounds : >= 0
         Rounds before which no task grows [O].
     fill
@@ -38,7 +39,7 @@ class Growth:
         The stage past which no task grows [O].
     shrink
         Whether a mastered task above its start stage gives one module back if it has fewer effective modules than
-        its stage [O]. Genotypes that keep a record (:class:`~genoevo.community.fitness.Selection`) lose their newest
+        its stage [O]. Genotypes that keep a record (:class:`~genoevo.community.Selection`) lose their newest
         module alone, so there it is that one which the elite must not use.
     unused_patience : >= 1
         Rounds after which a task gives its newest module back if its elite does not use it, for genotypes that keep
@@ -130,16 +131,18 @@ def stage_changes(
     start_stage: int,
     rounds: int,
     held: Flags,
+    rising: Flags | bool = False,
     budget: int | None,
 ) -> tuple[list[int], list[int]]:
     """Return the tasks that grow and the tasks that give a module back; every array is (tasks,).
 
     *stagnant* are the rounds without improvement, *unused* those in a row in which the task's elite did not use the
     newest module. The elite of a *spare* task can do without a module. Tasks that are *held* neither grow nor give a
-    module back for being mastered. If the *budget* for the sum of *stages* has no room for every task that would
-    grow, the tasks without improvement for longest come first. Modules given back make room in the same round.
+    module back for being mastered; those that are *rising* do not grow. If the *budget* for the sum of *stages* has
+    no room for every task that would grow, the tasks without improvement for longest come first. Modules given back
+    make room in the same round.
     """
-    insufficient = ~held & ~mastered & (stagnant >= rule.patience)
+    insufficient = ~(held | mastered | rising) & (stagnant >= rule.patience)
     grows = insufficient & (stages < rule.max_modules) & (rounds >= rule.warmup_rounds)
     above_start = stages > start_stage
     overdue = above_start & (unused >= (np.inf if rule.unused_patience is None else rule.unused_patience))

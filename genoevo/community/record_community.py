@@ -12,7 +12,7 @@ from genoevo._check import check_choice, check_whole
 from genoevo._types import Flags, Floats, Ints
 from genoevo.community.by_record import RecordRound, choose_elites, rejections, replacements
 from genoevo.community.candidates import Candidates, Judge, Ranked, Search
-from genoevo.community.fitness import Estimate, FitnessRecord, Selection
+from genoevo.community.fitness import Estimate, FitnessRecord
 from genoevo.community.frontier import Archive, Frontier, Price, children
 from genoevo.community.growth_by_record import RecordHistory
 from genoevo.community.growth_rule import Growth, resized, stage_changes
@@ -20,11 +20,11 @@ from genoevo.community.overlap import mean_overlap
 from genoevo.community.populations import TaskPopulations
 from genoevo.community.rollback import WEIGHTS
 from genoevo.community.round import elite_first
-from genoevo.community.settings import Decoding, Mating
+from genoevo.community.settings import Decoding, Mating, Selection
 from genoevo.decode import output_shares, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.operators.reproduction import Reproduction
-from genoevo.operators.routes import disjoint, route_keys, sparse
+from genoevo.operators.routes import disjoint, route_keys, sparse, strongest_alone
 from genoevo.population import Population
 from genoevo.state import State, check_state, rebuild, settings_state
 
@@ -92,7 +92,7 @@ class RecordCommunity(TaskPopulations):
 
     def _begin(self) -> None:
         n = len(self.tasks)
-        self._history = RecordHistory.fresh(n)
+        self._history = RecordHistory.fresh(n, self.growth.patience)
         stages = np.full(n * self.size, self.start_stage)
         if self._start == "sparse":
             apart = 1 + (np.repeat(np.arange(n), self.size) + np.tile(np.arange(self.size), n) * n) % self.start_stage
@@ -104,7 +104,9 @@ class RecordCommunity(TaskPopulations):
             self.population = self._search().settle(self.population, n)
         self.archive = None
         if self.frontier.size:
-            self.archive = Archive.fresh(self.population[:: self.size], self.frontier)
+            elites, cut = self.population[:: self.size], self.frontier.first_trial == "module"
+            first = strongest_alone(elites, self.layout, self.weights) if cut else elites
+            self.archive = Archive.fresh(first, self.frontier)
         self.record = FitnessRecord.fresh(n, self.size + (self.archive.places if self.archive else 0))
 
     def _replace_all(self, population: Population) -> None:
@@ -140,8 +142,8 @@ class RecordCommunity(TaskPopulations):
     ) -> RecordRound:
         """Run one round for every task: elites, rejected genotypes, candidates, growth.
 
-        Add the round's episodes to :attr:`record` before. A genotype without any can neither become the elite nor be
-        rejected.
+        Add the round's episodes to :attr:`record` before. A genotype of fewer rounds than ``selection.min_rounds``
+        can neither become the elite nor be rejected.
 
         Parameters
         ----------
@@ -158,7 +160,7 @@ class RecordCommunity(TaskPopulations):
         """
         tasks, record = len(self.tasks), self.record
         effective, stages = self.effective_modules(), self.stages
-        seen = record.count_round()
+        counted = record.count_round()
         own = slice(None, self.size)
         success, relative_return = (
             Estimate(e.mean[:, own], e.error[:, own]) for e in (record.success, record.relative_return)
@@ -174,7 +176,7 @@ class RecordCommunity(TaskPopulations):
         chosen = search.members(self.population, tasks)
         usages = chosen.usage[:, 0]
         self.rounds += 1
-        grown, shrunk = self._stage_changes(stages, seen, module_budget)
+        grown, shrunk = self._stage_changes(stages, counted, module_budget)
         if not breed:  # nobody will come who tries a new module
             self._history.waiting[:] = False
         if breed and self.candidates.children:
@@ -234,13 +236,15 @@ class RecordCommunity(TaskPopulations):
     def _archive_child(self, parents: Population) -> Population:
         return children(parents, self.reproduction, self.layout, self.weights, self.rng)
 
-    def _stage_changes(self, stages: Ints, seen: Flags, budget: int | None) -> tuple[list[int], list[int]]:
-        """Add the round to the history of *seen* tasks; return those that grow, and that give a module back."""
+    def _stage_changes(
+        self, stages: Ints, counted: tuple[Floats, Floats], budget: int | None
+    ) -> tuple[list[int], list[int]]:
+        """Add the *counted* episodes and successes to the history; return the tasks that grow, and that shrink."""
         mastered = self.record.task_success.mean >= self.growth.mastery
         shares = output_shares(self.weights(), stages_of(self.population, self.layout))
         newest = shares[np.arange(len(shares)), np.repeat(stages, self.size)].reshape(-1, self.size)
         confidence, threshold = self.selection.confidence, self.mating.usage_threshold
-        self._history.update(self.record, seen, mastered, confidence, newest, threshold)
+        self._history.update(self.record, counted, mastered, confidence, newest, threshold)
         grown, shrunk = stage_changes(
             self.growth,
             stagnant=self._history.stagnant,
@@ -251,6 +255,7 @@ class RecordCommunity(TaskPopulations):
             start_stage=self.start_stage,
             rounds=self.rounds,
             held=self._history.waiting,
+            rising=self._history.rising(confidence),
             budget=budget,
         )
         self._history.forget(grown, shrunk)
@@ -291,5 +296,5 @@ class RecordCommunity(TaskPopulations):
             highest = int(stages_of(community.archive.population, community.layout).max())
             check_whole("stage of a frontier's genotype", highest, 1, community.growth.max_modules)
         community.record = FitnessRecord.from_state(state["record"], tasks, community.record.age.shape[1])
-        community._history = RecordHistory.from_state(state["memory"], tasks)
+        community._history = RecordHistory.from_state(state["memory"], tasks, community.growth.patience)
         return community

@@ -1,13 +1,15 @@
-"""The rules of decoding and mating in a community."""
+"""The rules of decoding, mating and selection in a community."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
-from genoevo._check import check_at_least, check_between, check_count
+from genoevo._check import check_at_least, check_between, check_choice, check_count
 from genoevo.decode import OFFSET, Kind, check_kind, check_offset
 from genoevo.state import LATER
+
+Rule = Literal["round", "record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +74,43 @@ class Mating:
         check_between("community_rate", self.community_rate, 0, 1)
         check_between("usage_cost", self.usage_cost, 0, 1)
         check_between("usage_threshold", self.usage_threshold, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The choice of a task's elite, and of the genotypes that stay; every number is our choice [O].
+
+    Parameters
+    ----------
+    rule
+        ``round``: the elite is the best of the round's own episodes, and all other genotypes are replaced by
+        children. ``record``: genotypes keep a record of all their episodes, the elite goes only if another's record
+        is better by more than its noise, and genotypes that are clearly worse are replaced.
+    memory : in [0, 1]
+        Share of an episode's weight that is left after each round, under ``record``.
+    confidence : >= 0
+        Standard errors, under ``record``: its own, by which a challenger must be better than the elite, and those of
+        the difference, by which a genotype must be worse than the elite to be replaced.
+    resolution : in [0, 1]
+        Standard error of a success rate below which two genotypes that cannot be told apart count as equal: then
+        the one that uses fewer modules is better.
+    min_rounds : >= 1
+        Rounds with an episode before which a genotype, under ``record``, neither becomes the elite nor is replaced
+        for its record.
+
+    """
+
+    rule: Rule = "round"
+    memory: float = 0.95
+    confidence: float = 1.0
+    resolution: float = 0.05
+    min_rounds: int = field(default=1, metadata=LATER)
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, get_args(Rule))
+        check_between("memory", self.memory, 0, 1)
+        check_at_least("confidence", self.confidence, 0)
+        check_between("resolution", self.resolution, 0, 1)
+        check_count("min_rounds", self.min_rounds, 1)

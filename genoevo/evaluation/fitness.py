@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -135,6 +136,9 @@ class InProcess:
             result = self.function(genotype)
         except Exception as error:
             return Fault(f"raised {_described(error)}", error)
+        if type(result) is float and target.size == 1 and isfinite(result):  # what most functions return, at once
+            target[0] = result
+            return None
         numbers = "one finite number" if target.size == 1 else f"{target.size} finite numbers"
         try:
             array = as_floats("fitness", result)
@@ -177,7 +181,7 @@ class Vectorised:
 
     def attempt(self, population: Population, *, hasty: bool = False) -> Attempt:
         """Evaluate every genotype, in order."""
-        values, n = _unknown(population), len(population)
+        n, objectives = len(population), len(population.weights)
         try:
             result = self.function(population)
         except Exception as error:
@@ -189,12 +193,14 @@ class Vectorised:
             what = f"returned {shown(result)}, not numbers,"
             kind = f"returned fitness of type {type(result).__name__}, not numbers,"
             return self._in_halves(population, Fault(what, error.__cause__, kind), hasty=hasty)
-        shapes = [values.shape, *([values.shape[:1]] if values.shape[1] == 1 else [])]
+        shapes = [(n, objectives), *([(n,)] if objectives == 1 else [])]
         if array.shape not in shapes:
             what = f"returned fitness of shape {array.shape}, not of shape {' or '.join(map(str, shapes))},"
             fault = Fault(what, None, "returned fitness of a wrong shape")
-            return Attempt(values, dict.fromkeys(range(n), fault))
-        values[:] = array.reshape(values.shape)
+            return Attempt(_unknown(population), dict.fromkeys(range(n), fault))
+        values = np.array(array).reshape(n, objectives)
+        if np.isfinite(values).all():
+            return Attempt(values, {})
         finite = np.isfinite(values).all(axis=1)
         bad = {int(row): Fault(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
         return Attempt(values, bad)
@@ -209,6 +215,9 @@ class Vectorised:
         return Attempt(np.concatenate([values, found]), faults | {n // 2 + row: it for row, it in others.items()})
 
 
+_CHECKED = InProcess, Vectorised  # their attempts need no check
+
+
 def evaluated(evaluator: Evaluator, population: Population) -> Floats:
     """Evaluate *population*: (n,) float64 with one objective, else (n, objectives).
 
@@ -221,17 +230,19 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
 def attempted(evaluator: Evaluator, population: Population) -> Attempt:
     """Evaluate as :func:`evaluated` does, and return also the fault of each genotype that failed under ``worst``."""
     rule = evaluator.failure
-    values = _unknown(population)
-    rows, part = np.arange(len(population)), population
+    part, values, rows = population, np.empty(0), np.empty(0, dtype=np.int64)
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
         found, faults = tried(evaluator, part, hasty=hasty)
-        values[rows] = found
+        if part is population:
+            values = np.array(found)
+        else:
+            values[rows] = found
         if not faults:
             return Attempt(values, {})
         failed = sorted(faults)
         first = faults[failed[0]]
-        rows = rows[failed]
+        rows = (np.arange(len(population)) if part is population else rows)[failed]
         part = population[rows]
     if rule.action == "raise":
         genotype = part[0]
@@ -245,6 +256,8 @@ def attempted(evaluator: Evaluator, population: Population) -> Attempt:
 def tried(evaluator: Evaluator, population: Population, *, hasty: bool = False) -> Attempt:
     """Return what ``evaluator.attempt`` returns; TypeError if that is not an attempt at *population*."""
     found, faults = evaluator.attempt(population, hasty=hasty)
+    if type(evaluator) in _CHECKED:
+        return Attempt(found, faults)
     name, expected = type(evaluator).__name__, (len(population), len(population.weights))
     values = as_floats(f"the values of {name}.attempt", found)
     if values.shape != expected:

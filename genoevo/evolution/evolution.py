@@ -87,11 +87,12 @@ class Evolution(Generation):
     front_stagnant : int or None
         Generations since a genotype was last evaluated that no genotype of the population weakly dominated. None
         without NSGA-II survival or with one objective.
-    logbook : deap.tools.Logbook
-        One record per generation: generation, evaluations, best, mean (both of the first objective, the mean over
-        finite values), length (mean), failed (evaluated genotypes whose fitness is infinite), and the statistics. If
-        evaluations failed, also reasons, a dict with the number of failures for each. With constraints, feasible
-        (genotypes of the population); with resampling, resampled (genotypes evaluated again).
+    logbook : genoevo.history.Log
+        DEAP's ``Logbook``. One record per generation: generation, evaluations, best, mean (both of the first
+        objective, the mean over finite values), length (mean), failed (evaluated genotypes whose fitness is
+        infinite), and the statistics. If evaluations failed, also reasons, a dict with the number of failures for
+        each. With constraints, feasible (genotypes of the population); with resampling, resampled (genotypes
+        evaluated again).
     hall_of_fame : deap.tools.HallOfFame or None
     pareto_front : deap.tools.ParetoFront or None
     lineage : Lineage or None

@@ -131,7 +131,10 @@ class Generation(Ruled):
             known = tuple(before.fitness.reshape(-1))
         else:
             evaluated = constraints.ranked(evaluated)
-        top = int(evaluated.merit().argmax())
+        merit = evaluated.merit()
+        top = int(merit.argmax())
+        if len(evaluated.weights) == 1:
+            return top if known is None or merit[top] > known[0] else None
         weighted = evaluated.fitness.reshape(len(evaluated), -1)[top] * evaluated.weights
         return top if known is None or tuple(weighted) > known else None
 
@@ -148,7 +151,7 @@ class Generation(Ruled):
         if self.estimates is not None:
             self.estimates.take(stay)
             self.estimates.append(children)
-        if not np.array_equal(order, np.arange(len(self.population))):
+        if len(order) != len(self._population) or (order != np.arange(len(order))).any():
             self._take_rows(order)
 
     def _take_rows(self, rows: Ints) -> None:

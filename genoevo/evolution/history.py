@@ -9,6 +9,7 @@ import numpy as np
 from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statistics
 
 from genoevo._check import check_whole, shown
+from genoevo._frame import data_frame
 from genoevo.evolution.attempts import REASONS
 from genoevo.evolution.stops import Progress
 from genoevo.population import Population
@@ -38,6 +39,29 @@ class PopulationStatistics(Statistics):  # type: ignore[misc]
         """Return the value of each registered function of the key's array."""
         values = self.key(data)
         return {name: function(values) for name, function in self.functions.items()}
+
+
+class Log(Logbook):  # type: ignore[misc]
+    """DEAP's ``Logbook`` of a search, which can become a data frame."""
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row for each generation.
+
+        The columns are those of the log. Column ``min`` of a chapter ``size`` is ``size.min``; the number of failures
+        for each reason is ``reasons.`` and the reason, 0 if there were none. Raises ImportError if pandas is not
+        installed.
+        """
+        names = dict.fromkeys(name for record in self for name in record if name != REASONS)
+        columns = {name: [record.get(name) for record in self] for name in names}
+        for chapter, records in self.chapters.items():
+            by_generation = {record["generation"]: record for record in records}
+            for name in dict.fromkeys(name for record in records for name in record if name != "generation"):
+                found = [by_generation.get(generation, {}).get(name) for generation in columns["generation"]]
+                columns[f"{chapter}.{name}"] = found
+        for reason in dict.fromkeys(reason for record in self for reason in record.get(REASONS, {})):
+            columns[f"{REASONS}.{reason}"] = [record.get(REASONS, {}).get(reason, 0) for record in self]
+        frame = data_frame("a log", columns, "row")
+        return frame.set_index("generation") if len(frame) else frame
 
 
 def check_names(statistics: Statistics | MultiStatistics, further: Iterable[str] = ()) -> None:
@@ -150,8 +174,8 @@ def columns(run: Progress, failed: int) -> dict[str, float]:
         "generation": run.generation,
         "evaluations": run.evaluations,
         "best": run.best.fitness.values[0],
-        "mean": float(finite.mean() if finite.size else first[0]),
-        "length": float(population.lengths.mean()),
+        "mean": float(finite.sum() / finite.size if finite.size else first[0]),
+        "length": float(population.lengths.sum() / len(population)),
         "failed": failed,
     }
 
@@ -164,10 +188,10 @@ def log_state(logbook: Logbook) -> State:
     }
 
 
-def log_from_state(state: State) -> Logbook:
+def log_from_state(state: State) -> Log:
     """Return the logbook of what :func:`log_state` gave; ValueError names what is missing."""
     check_state("a log", state, ("records", "chapters"))
-    logbook = Logbook()
+    logbook = Log()
     records, chapters = state["records"], state["chapters"]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("the records of a log must be a list of dicts")

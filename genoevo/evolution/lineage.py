@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from genoevo._check import check_between, check_integer, shown
+from genoevo._frame import data_frame, fitness_columns
 from genoevo._optional import optional
 from genoevo._types import AnyArray, Floats, Ints, Origins
 from genoevo.operators.reproduction import Origin
@@ -101,6 +102,23 @@ class Lineage:
         child, side = np.nonzero(self.parents >= 0)
         graph.add_edges_from(zip(self.parents[child, side].tolist(), child.tolist(), strict=True))
         return graph
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row for each genotype, by its number.
+
+        The columns are generation, origin (``given``, ``crossover``, ``mutation`` or ``fresh``), parent_1 and
+        parent_2 (-1 for none), operators (the names of own operators, joined by commas), and the fitness; of several
+        objectives it is ``fitness_1``, ``fitness_2``, ... Raises ImportError if pandas is not installed.
+        """
+        origins = self.origins.tolist()
+        columns = {
+            "generation": self.generations.copy(),
+            "origin": [_NAMES[origin] for origin in origins],
+            "parent_1": self.parents[:, 0].copy(),
+            "parent_2": self.parents[:, 1].copy(),
+            "operators": [", ".join(self.made_by(origin)) for origin in origins],
+        }
+        return data_frame("a lineage", columns | fitness_columns(self.fitness.copy()), "number")
 
     def made_by(self, origin: int) -> tuple[str, ...]:
         """Return the names of the own operators that genotypes of that origin come from, in their order."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from genoevo._rows import as_values
 from genoevo._types import Ints, Origins
 from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.lineage import GIVEN
 from genoevo.operators.reproduction import Brood, Origin
 from genoevo.population import Population
 from genoevo.state import State, check_array, check_state, population_from_state, population_state
+
+_CROSSOVER, _FRESH = int(Origin.CROSSOVER), int(Origin.FRESH)  # a name of an enumeration is slow to look up
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,10 @@ class Pending:
     @classmethod
     def bred(cls, brood: Brood, first: Ints, second: Ints) -> Pending:
         """Return children whose parents have the numbers *first* and *second*, (n,) each."""
-        parents = np.stack([first, second], axis=1)
-        parents[brood.origins != Origin.CROSSOVER, 1] = GIVEN
-        parents[brood.origins == Origin.FRESH, 0] = GIVEN
+        parents = np.empty((len(first), 2), dtype=np.int64)
+        parents[:, 0], parents[:, 1] = first, second
+        parents[brood.origins != _CROSSOVER, 1] = GIVEN
+        parents[brood.origins == _FRESH, 0] = GIVEN
         return cls(brood.population, parents, brood.origins)
 
     def replaced(self, rows: Ints, others: Pending, taken: Ints) -> Pending:
@@ -62,9 +66,12 @@ class Pending:
 
     def evaluated(self, fitness: npt.ArrayLike, constraints: Constraints) -> Pending:
         """Return a copy with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
-        population = self.population.copy()
-        population.fitness = fitness
-        _check_infinities(population)
+        asked = self.population
+        values = as_values(fitness, len(asked), len(asked.weights))
+        population = Population.unchecked(asked.words.copy(), asked.lengths.copy(), values, asked.weights)
+        if not np.isfinite(values).all():
+            population.fitness = values  # which refuses NaN
+            _check_infinities(population)
         if constraints.count:
             constraints.clip(population)
         return Pending(population, self.parents, self.origins, self.again)

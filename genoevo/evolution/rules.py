@@ -174,7 +174,7 @@ class Survival:
         count = {"plus": size, "comma": 0}.get(self.strategy, size - self.children(size))
         if count in (0, size):
             return rows[: islands * count]
-        return self._best(parents[:0], parents, rows.reshape(islands, -1), count).reshape(-1)
+        return self._best(None, parents, rows.reshape(islands, -1), count).reshape(-1)
 
     def survivors(
         self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
@@ -191,8 +191,8 @@ class Survival:
             return self._best(children, parents, np.concatenate([young, old], axis=1), size, own).reshape(-1)
         if self.strategy == "comma":
             return self._best(children, parents, young, size, own).reshape(-1)
-        kept = self._best(children, parents, old, size - young.shape[1], own)
-        return np.concatenate([kept, young], axis=1).reshape(-1)
+        kept = self._best(None, parents, old - n, size - young.shape[1], own)
+        return np.concatenate([kept + n, young], axis=1).reshape(-1)
 
     def succession(
         self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
@@ -206,16 +206,18 @@ class Survival:
         return stay, order
 
     def _best(
-        self, children: Population, parents: Population, rows: Ints, count: int, own: Survivors | None = None
+        self, children: Population | None, parents: Population, rows: Ints, count: int, own: Survivors | None = None
     ) -> Ints:
+        # Rows count the children first, if there are any, and then the parents.
         if not count:
             return rows[:, :0]
         if own is None and self.method == "best":
-            merit = _merit(children, parents)[rows]
+            merit = (parents.merit() if children is None else _merit(children, parents))[rows]
             if count == 1:
                 return np.asarray(rows[np.arange(len(rows)), merit.argmax(axis=1)][:, None])
             return np.take_along_axis(rows, np.argsort(-merit, axis=1, kind="stable")[:, :count], axis=1)
-        pool, choose = Population.concatenate([children, parents]), own or SURVIVORS[self.method]
+        pool = parents if children is None else Population.concatenate([children, parents])
+        choose = own or SURVIVORS[self.method]
         return np.stack([island[choose(pool[island], count)] for island in rows])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from deap.tools import Logbook, MultiStatistics, Statistics
+from deap.tools import MultiStatistics, Statistics
 
 from genoevo._check import check_callable, check_type, shown
 from genoevo._html import shortened, table
@@ -16,6 +16,7 @@ from genoevo._types import Ints
 from genoevo.evaluation import Attempt, Evaluator, FitnessFunction, as_evaluator
 from genoevo.evolution import attempts, history
 from genoevo.evolution.constraints import Constraints
+from genoevo.evolution.history import Log
 from genoevo.evolution.pending import Pending
 from genoevo.evolution.record import Record, Recorded
 from genoevo.evolution.stops import Stop, run_until
@@ -23,6 +24,8 @@ from genoevo.genotype import Genotype
 from genoevo.operators.own import Operators
 from genoevo.population import Population
 from genoevo.state import State, seeded
+
+_NO_CONSTRAINTS, _NO_OPERATORS = Constraints(), Operators()
 
 
 class Search(ABC):
@@ -34,7 +37,7 @@ class Search(ABC):
     stagnant: int
     front_stagnant: int | None
     numbers: Ints
-    logbook: Logbook
+    logbook: Log
     rng: np.random.Generator
     _pending: Pending | None
 
@@ -61,7 +64,7 @@ class Search(ABC):
         self.best = None
         self.stagnant = 0
         self.front_stagnant = None
-        self.logbook = Logbook()
+        self.logbook = Log()
         self._keep(Recorded.empty(self._record, start.weights, self.operators.names))
         self._pending = None
         self._evaluator = None if evaluate is None else as_evaluator(evaluate)
@@ -76,8 +79,8 @@ class Search(ABC):
     def population(self) -> Population:
         """The genotypes that the search works with at present."""
 
-    constraints = property(lambda self: Constraints(), doc="The constraints.")
-    operators = property(lambda self: Operators(), doc="The own operators.")
+    constraints = property(lambda self: _NO_CONSTRAINTS, doc="The constraints.")
+    operators = property(lambda self: _NO_OPERATORS, doc="The own operators.")
     record = property(lambda self: self._record, doc="What is kept besides the population.")
 
     @property
@@ -126,7 +129,7 @@ class Search(ABC):
         self._check_limit(attempt, asked, self._evaluator.failure.limit)
         assert self._pending is not None
         evaluated = self._pending.evaluated(attempt.values, self.constraints)
-        self._receive(evaluated, attempts.reasons_of(attempt.faults.values()))
+        self._receive(evaluated, attempts.reasons_of(attempt.faults.values()) if attempt.faults else {})
 
     @abstractmethod
     def _check_limit(self, attempt: Attempt, asked: Population, limit: int | None) -> None:
@@ -135,9 +138,10 @@ class Search(ABC):
     def run(self, generations: int | Stop | None = None, *, stop: Stop | None = None) -> str:
         """Run that many further generations, or fewer if *stop* ends the run before.
 
-        The first generation evaluates the initial population. Returns the reason of the end: ``generations`` or the
-        name of the stop's condition. A stop may also be the only argument. Raises ValueError if there is none or
-        *generations* is not a whole number, and TypeError if *stop* is not a :class:`~genoevo.Stop`.
+        The first generation evaluates the initial population. Returns the reason of the end: ``generations``, the
+        name of the stop's condition, or ``exhausted`` if nothing is left to evaluate. A stop may also be the only
+        argument. Raises ValueError if there is none or *generations* is not a whole number, and TypeError if *stop*
+        is not a :class:`~genoevo.Stop`.
         """
         return run_until(self, generations, stop)
 

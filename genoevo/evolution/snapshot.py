@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from deap.tools import Logbook
 
 from genoevo._check import check_whole
 from genoevo._types import Ints
@@ -46,7 +45,7 @@ class Snapshot:
     evaluations: int
     stagnant: int
     front_stagnant: int | None
-    logbook: Logbook
+    logbook: history.Log
     estimates: Estimates | None
 
     def as_state(self) -> State:

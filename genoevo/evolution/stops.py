@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from genoevo._check import check_at_least, check_choice, check_count, check_flag, check_number, is_whole, shown
+from genoevo.evolution.constraints import Constraints
+from genoevo.evolution.pareto import as_reference, hypervolume
 from genoevo.genotype import Genotype
 from genoevo.population import Population
 
@@ -47,6 +49,9 @@ class Stop:
         At least that many so far. No generation is cut short.
     target
         The best genotype's first objective is at least this good under its weight, and it keeps all constraints.
+    hypervolume, reference
+        The population dominates at least that volume above *reference*, one value for each objective; see
+        :func:`~genoevo.pareto.hypervolume`. For several objectives.
     stagnation
         Generations without progress.
     progress
@@ -69,6 +74,8 @@ class Stop:
 
     target: float | None = None
     predicate: Callable[[Any], bool] | None = None
+    hypervolume: float | None = None
+    reference: Sequence[float] | None = None
     stagnation: int | None = None
     evaluations: int | None = None
     generations: int | None = None
@@ -76,7 +83,8 @@ class Stop:
     progress: Progressing | None = None
 
     def __post_init__(self) -> None:
-        if all(getattr(self, field.name) is None for field in fields(self) if field.name != "progress"):
+        conditions = (field.name for field in fields(self) if field.name not in ("progress", "reference"))
+        if all(getattr(self, name) is None for name in conditions):
             raise ValueError("a stop needs at least one condition")
         for name in ("stagnation", "evaluations", "generations"):
             if getattr(self, name) is not None:
@@ -85,6 +93,10 @@ class Stop:
             check_at_least("seconds", self.seconds, 0)
         if self.target is not None:
             check_number("target", self.target)
+        if self.hypervolume is not None:
+            check_at_least("hypervolume", self.hypervolume, 0)
+        if (self.hypervolume is None) != (self.reference is None):
+            raise ValueError("a stop takes both hypervolume and reference, or none of them")
         if self.predicate is not None and not callable(self.predicate):
             raise TypeError(f"predicate must be a function of the evolution, got {shown(self.predicate)}")
         if self.progress is not None:
@@ -99,6 +111,8 @@ class Stop:
             fitness = evolution.best.fitness
             if fitness.wvalues[0] >= self.target * fitness.weights[0]:
                 return "target"
+        if self.hypervolume is not None and self._dominated(evolution) >= self.hypervolume:
+            return "hypervolume"
         if self.predicate is not None and self._holds(evolution):
             return "predicate"
         if self.stagnation is not None and self._stagnant(evolution) >= self.stagnation:
@@ -110,6 +124,14 @@ class Stop:
         if self.seconds is not None and time.monotonic() - began >= self.seconds:
             return "seconds"
         return None
+
+    def _dominated(self, evolution: Progress) -> float:
+        assert self.reference is not None
+        constraints = getattr(evolution, "constraints", Constraints())
+        if evolution.best is None:  # before the first generation, but a reference that is wrong is one already
+            as_reference(self.reference, len(constraints.objectives(evolution.population.weights)))
+            return -np.inf
+        return hypervolume(evolution.population, self.reference, constraints=constraints)
 
     def _holds(self, evolution: Progress) -> bool:
         assert self.predicate is not None
@@ -153,6 +175,8 @@ def run_until(evolution: Progress, generations: int | Stop | None, stop: Stop | 
             return reason
         if evolution.generation >= last:
             return "generations"
+        if getattr(evolution, "exhausted", False):
+            return "exhausted"
         evolution.step()
 
 

@@ -211,6 +211,14 @@ def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
     # exchanged, so its cuts lie strictly inside; an even number may begin at 0 and end at `common`, or the first
     # and the last unit would never move. A column that has no cut left holds `common`: that cut changes nothing.
     low, places = (1, common - 1) if points % 2 else (0, common + 1)
+    if places.min(initial=points) >= points:  # every column has all its cuts
+        cuts = np.empty((points, len(common)), dtype=np.int64)
+        for i in range(points):
+            last = places - (points - i)
+            cuts[i] = drawn = below(last + 1, rng)
+            if i:
+                np.copyto(cuts[i], last, where=(cuts[:i] == drawn).any(axis=0))
+        return (cuts + low if low else cuts).T
     chosen = np.full((points, len(common)), -1, dtype=np.int64)
     for i, cut in enumerate(chosen):
         last = places - points + i

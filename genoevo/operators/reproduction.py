@@ -30,6 +30,9 @@ class Origin(IntEnum):
     FRESH = 2
 
 
+_CROSSOVER, _FRESH = int(Origin.CROSSOVER), int(Origin.FRESH)  # a name of an enumeration is slow to look up
+
+
 class Brood(NamedTuple):
     """The children of one generation: an unevaluated ``population`` of n, and ``origins``, (n,) int8 of `Origin`."""
 
@@ -189,7 +192,7 @@ class Reproduction:
         u = rng.random(len(first))
         origins = (u >= self.crossover_threshold).astype(np.int8)
         origins += u >= self.mutation_threshold
-        mated = origins == Origin.CROSSOVER
+        mated = origins == _CROSSOVER
         if operators.crossover is None:
             bred = self._crossed(first, second, mated, rng, layout, variation.exchange_rate)
         else:
@@ -198,11 +201,11 @@ class Reproduction:
                 bred = bred.replaced(rows, operators.crossed(first[rows], second[rows], rng, layout))
         if self.resize_rate:
             bred = self._resized(bred, rng, layout)
-        fresh = np.flatnonzero(origins == Origin.FRESH)
+        fresh = np.flatnonzero(origins == _FRESH)
         if operators.mutation is None:
             bred = self._mutated(bred, fresh, rng, layout, variation)
         elif fresh.size < len(bred):
-            rows = np.flatnonzero(origins != Origin.FRESH)
+            rows = np.flatnonzero(origins != _FRESH)
             bred = bred.replaced(rows, operators.mutated(bred[rows], rng, layout))
         if fresh.size:
             random = Population.random(fresh.size, first.lengths[fresh], rng, first.weights)

@@ -12,7 +12,7 @@ import numpy as np
 
 from genoevo._check import check_generator
 from genoevo._types import Floats, Ints
-from genoevo.decode import from_gene_values, gene_values, reached_modules, stages_of
+from genoevo.decode import from_gene_values, gene_values, output_shares, reached_modules, stages_of
 from genoevo.layout import StagedLayout
 from genoevo.population import Population
 
@@ -92,6 +92,40 @@ def prune(
         )
         if len(live):
             values[row, rng.choice(live)] = 0
+    return from_gene_values(values, population.lengths, layout.precision, population.weights)
+
+
+def strongest_alone(
+    population: Population, layout: StagedLayout, decode: Callable[[Population], Floats]
+) -> Population:
+    """Return the genotypes with a route of one module: the one that passes the largest share of the output.
+
+    It reads the initial input, and the output reads it alone. Other modules keep their codes.
+
+    Parameters
+    ----------
+    population
+        Genotypes of any legal stages. They are not changed.
+    layout
+        The layout of the genotypes.
+    decode
+        Returns the weights of genotypes, (n, G) float64, in which a code of 0 is no connection.
+
+    Returns
+    -------
+    A new, unevaluated population. A genotype whose output reads no module stays as it is.
+
+    """
+    values, stages = gene_values(population, layout.precision), stages_of(population, layout)
+    shares = output_shares(decode(population), stages)[:, 1:]
+    strongest = 1 + shares.argmax(axis=1)
+    for row in np.flatnonzero(shares.max(axis=1) > 0):
+        parts = [slice(p.start // layout.precision, p.stop // layout.precision) for p in layout.segments(stages[row])]
+        module = strongest[row]
+        values[row, parts[-1]] = 0
+        values[row, parts[-1].start + module] = (1 << layout.precision) - 1
+        if module > 1:
+            values[row, parts[module - 2]] = 0
     return from_gene_values(values, population.lengths, layout.precision, population.weights)
 
 

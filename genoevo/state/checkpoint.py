@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 from genoevo._check import check_at_least, check_whole, shown
 from genoevo.state.file import load, save
-from genoevo.state.lock import InUseError, held
+from genoevo.state.lock import Held, InUseError, held
 from genoevo.state.parts import State
 from genoevo.state.values import json_value
 
@@ -97,6 +97,7 @@ class Checkpoint:
         self._unsaved: Stateful | None = None
         self._since, self._saved_at = 0, time.monotonic()
         self._context = ExitStack()
+        self._lock: Held | None = None
 
     @property
     def about(self) -> dict[str, Any] | None:
@@ -131,7 +132,9 @@ class Checkpoint:
             raise Interrupted
 
     def save(self, search: Stateful) -> None:
-        """Save *search* now."""
+        """Save *search* now; InUseError if a process of another machine has taken the file in the meantime."""
+        if self._lock is not None:
+            self._lock.check()
         about = {} if self.about is None else {"about": self.about}
         save(self.path, {**search.state_dict(), **about})
         self._unsaved, self._since, self._saved_at = None, 0, time.monotonic()
@@ -139,11 +142,11 @@ class Checkpoint:
     def __enter__(self) -> Self:
         with ExitStack() as context:
             lock = self.path.with_name(f"{self.path.name}.lock")
-            context.enter_context(held(lock, f"{self.path} is in use"))
+            held_lock = context.enter_context(held(lock, f"{self.path} is in use"))
             for left in self.path.parent.glob(f"{_escaped(self.path.name)}.*.tmp"):
                 left.unlink()  # left by a process that was killed while it saved
             context.enter_context(self._signals())
-            self._context = context.pop_all()
+            self._context, self._lock = context.pop_all(), held_lock
         self._saved_at = time.monotonic()
         return self
 
@@ -151,6 +154,7 @@ class Checkpoint:
         with self._context:
             if kind is None and self._unsaved is not None:
                 self.save(self._unsaved)
+        self._lock = None
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

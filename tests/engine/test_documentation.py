@@ -9,7 +9,14 @@ README = pages.OF_THE_ENGINE[0]
 
 
 @pytest.mark.parametrize(
-    "module", ["genoevo.layout", "genoevo.evolution.evolution", "genoevo.evolution.history", "genoevo.algorithms.p3"]
+    "module",
+    [
+        "genoevo.layout",
+        "genoevo.evolution.evolution",
+        "genoevo.evolution.history",
+        "genoevo.evolution.pareto",
+        "genoevo.algorithms.p3",
+    ],
 )
 def test_examples_in_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(module))

@@ -325,6 +325,21 @@ def test_one_success_or_one_failure_of_a_newborn_decides_nothing(rate):
     assert choose_elites(record, np.array([[2, 1, 1]]), RULE).tolist() == [0]
 
 
+def test_a_genotype_of_too_few_rounds_neither_becomes_the_elite_nor_is_rejected():
+    record = known([10, 20, 0], [20, 20, 20])
+    record.age[0] = 1
+    for rounds, elite, rejected in ((1, 1, True), (2, 0, False)):
+        rule = Selection(rule="record", min_rounds=rounds)
+        assert choose_elites(record, np.zeros((1, 3), int), rule).tolist() == [elite]
+        assert rejections(record, 3, rule)[0, 2] == rejected
+
+
+def test_a_genotype_of_enough_rounds_may_replace_an_elite_of_fewer():
+    record = known([10, 20], [20, 20])
+    record.age[0] = [1, 2]
+    assert better(record, min_rounds=2)
+
+
 def test_a_difference_must_exceed_its_own_error():
     rules = [Selection(rule="record", confidence=c) for c in (2.2, 2.4)]
     record = known([15, 8], [20, 20])  # 16/22 and 9/22, errors 0.093 and 0.103: 2.3 errors of the difference apart
@@ -412,7 +427,15 @@ def test_the_arrays_of_a_record_are_copies(frozen):
     assert frozen(arrays) == before
 
 
-@pytest.mark.parametrize("name", sorted(FitnessRecord.fresh(1, 1).as_arrays()))
+def test_a_record_from_before_episodes_were_counted_by_round_is_read():
+    arrays = of_some_episodes().as_arrays()
+    del arrays["round_episodes"], arrays["round_successes"]
+    assert FitnessRecord.from_state(arrays, 2, 2).round_episodes.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(FitnessRecord.fresh(1, 1).as_arrays()) - {"round_episodes", "round_successes"})
+)
 def test_a_record_without_one_of_its_arrays_is_refused_by_name(name):
     arrays = of_some_episodes().as_arrays()
     del arrays[name]

@@ -163,6 +163,14 @@ def test_a_community_settles_genotypes_of_different_routes_at_the_price_of_their
         assert archive.prices[task, archive.settled[task]].tolist() == one._effective(settled).tolist()
 
 
+def test_a_frontier_begins_with_the_elites_strongest_module_or_with_the_elite():
+    for first_trial, most in (("module", 1), ("elite", 3)):
+        one = _community(frontier=Frontier(size=2, first_trial=first_trial), start="random")
+        trials = one.archive.population[one.archive.places - 1 :: one.archive.places]
+        assert max(one._effective(trials)) <= most
+        assert (_routes(trials) == _routes(one.population[:: one.size])) == (first_trial == "elite")
+
+
 def test_a_community_with_frontiers_goes_on_bit_for_bit(tmp_path):
     one = _community()
     _play(one, 9)

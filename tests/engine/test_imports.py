@@ -38,6 +38,7 @@ def loaded(run_python):
         "yaml",
         "scipy",
         "networkx",
+        "pandas",
         "ray",
         "genoevo_mega",
         "genoevo_cli",

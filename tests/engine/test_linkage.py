@@ -8,10 +8,11 @@ import pytest
 
 from genoevo import Population, Record, Stop
 from genoevo._bits import random_words, unpack, word_count
-from genoevo.algorithms import LTGA, P3
+from genoevo.algorithms import LTGA, P3, mixing
 from genoevo.algorithms.tree import distances, linkage_tree
 from genoevo.evaluation import Vectorised
 from genoevo.problems import HIFF, NKLandscape, Trap
+from genoevo.state import load, save
 from tests.engine import plain_linkage as plain
 
 
@@ -201,3 +202,75 @@ def test_ltga_of_one_size_begins_again_when_it_no_longer_changes():
     assert [len(it.solutions) for it in search.populations] == [4]
     assert search.populations[0].generations < 30
     assert search.logbook[-1]["mean"] < max(record["mean"] for record in search.logbook)
+
+
+def exhausted(**settings):
+    """LTGA on few bits, whose populations up to 16 genotypes end soon."""
+    problem = HIFF(8)
+    start = problem.random(4, np.random.default_rng(1))
+    return LTGA(Vectorised(lambda it: -problem(it)), start, seed=1, largest=16, **settings)
+
+
+def test_ltga_begins_no_population_larger_than_the_largest_and_ends_with_the_last():
+    search = exhausted()
+    assert search.run(stop=Stop(evaluations=1_000_000)) == "exhausted"
+    assert [len(it.solutions) for it in search.populations] == [4, 8, 16]
+    spent = search.evaluations
+    assert search.run(5) == "exhausted"
+    assert search.evaluations == spent
+    with pytest.raises(RuntimeError, match="this LTGA is exhausted: nothing is left to evaluate"):
+        search.step()
+
+
+def test_an_exhausted_search_is_one_after_a_save_and_a_load(tmp_path):
+    search = exhausted()
+    search.run(stop=Stop(evaluations=1_000_000))
+    save(tmp_path / "a.npz", search.state_dict())
+    again = LTGA.from_state(load(tmp_path / "a.npz"), sum)
+    assert again.exhausted
+    assert (again.evaluations, again.largest) == (search.evaluations, 16)
+
+
+def test_a_population_of_one_size_is_never_exhausted():
+    assert exhausted(interleaved=False).run(50) == "generations"
+
+
+def test_the_largest_is_checked_and_has_a_default():
+    start = Population.random(10, 8, np.random.default_rng(1))
+    assert LTGA(sum, start, seed=1).largest == 65_536
+    with pytest.raises(ValueError, match="largest must be a whole number of at least 10, got 9"):
+        LTGA(sum, start, seed=1, largest=9)
+
+
+def test_a_state_without_the_largest_has_its_default():
+    search = LTGA(sum, Population.random(10, 8, np.random.default_rng(1)), seed=1)
+    state = search.state_dict()
+    del state["settings"]["largest"]
+    assert LTGA.from_state(state, sum).largest == 65_536
+
+
+@pytest.mark.parametrize("few", [0, mixing._FEW_PAIRS], ids=["drawn", "compared"])
+def test_a_donor_is_drawn_uniformly_from_those_that_differ(few, monkeypatch, rng):
+    monkeypatch.setattr(mixing, "_FEW_PAIRS", few)
+    donors = Population.from_genotypes(["0011"] * 12 + ["0111", "1011", "0001"]).words
+    words = Population.from_genotypes(["0010", "0000", "1100"] * 2000).words
+    cluster = Population.from_genotypes(["1100"]).words[0]  # the first two bits
+    rows, chosen = mixing._different(words, donors, cluster, rng)
+    assert np.bincount(rows % 3, minlength=3).tolist() == [2000] * 3
+    for kind, differing in ((0, {12, 13}), (1, {12, 13}), (2, set(range(15)))):
+        drawn = np.bincount(chosen[rows % 3 == kind], minlength=15)
+        assert set(np.flatnonzero(drawn)) == differing
+        expected = 2000 / len(differing)
+        assert ((drawn[sorted(differing)] - expected) ** 2 / expected).sum() < 45  # beyond chi-squared of 14 by far
+
+
+@pytest.mark.parametrize("few", [0, mixing._FEW_PAIRS], ids=["drawn", "compared"])
+@pytest.mark.parametrize("donors", [["0011", "0001"], ["0011", "1101", "0111"]], ids=["equal", "different"])
+def test_a_solution_that_no_donor_differs_from_gets_none(few, donors, monkeypatch, rng):
+    monkeypatch.setattr(mixing, "_FEW_PAIRS", few)
+    donors = Population.from_genotypes(donors)
+    cluster = Population.from_genotypes(["1000" if len(donors) == 2 else "0001"]).words[0]
+    words = Population.from_genotypes(["0011", "1010"] * 50).words
+    rows, chosen = mixing._different(words, donors.words, cluster, rng)
+    assert rows.tolist() == list(range(1, 100, 2))
+    assert ((words[rows] ^ donors.words[chosen]) & cluster).any(axis=1).all()

@@ -40,6 +40,21 @@ def test_a_task_whose_success_rises_does_not_grow():
     assert growths(community(growth=impatient()), rising) == []
 
 
+def test_a_task_whose_success_rises_again_below_its_best_does_not_grow_until_it_stays():
+    success = [0.9] * 6 + [0.0] * 5 + [0.5] * 20
+    falls_and_stays = [0.9] * 6 + [0.0] * 25
+    assert growths(community(growth=impatient(patience=10)), falls_and_stays)[0] == 16
+    assert 19 < growths(community(growth=impatient(patience=10)), success)[0] < 25
+
+
+def test_what_rose_is_judged_by_episodes_and_not_by_rounds_without_any():
+    one = community(growth=impatient(patience=4))
+    play(one, [0.0, 0.0, 0.9])
+    for _ in range(6):
+        one.step()
+    assert growths(one, [0.9] * 8) == []
+
+
 def test_a_task_whose_success_stays_where_it_is_grows():
     assert growths(community(growth=impatient(patience=8)), [1 / 3] * 60) != []
 

@@ -6,7 +6,7 @@ import pytest
 from genoevo import Genotype, Population, StagedLayout
 from genoevo.community.overlap import BYPASS_LOAD, crowding, load, mean_overlap, usage
 from genoevo.decode import decode_population, gene_values, output_shares, reached_modules, stages_of
-from genoevo.operators.routes import disjoint, sparse
+from genoevo.operators.routes import disjoint, sparse, strongest_alone
 from tests.engine.communities import BOTH_MODULES, INPUT_ALONE, LAYOUT, MODULE_1_ALONE, MODULE_2_ALONE
 
 # --- sparse genotypes
@@ -147,3 +147,25 @@ def test_the_embedding_is_no_overlap_and_one_task_has_none():
 def test_a_route_that_all_tasks_take_alike_is_as_crowded_as_even_use():
     found = used(*[BOTH_MODULES] * 3)
     assert crowding(found, load(found, 0, 2)).tolist() == pytest.approx([1] * 3)
+
+
+# --- a route of one module
+
+
+def test_a_route_is_cut_to_the_module_that_passes_most_of_the_output():
+    def decode(population):
+        return decode_population(population, LAYOUT, kind="sparse")
+
+    texts = {
+        BOTH_MODULES: MODULE_1_ALONE[:4] + "001100",  # module 2 reads module 1: both pass all
+        "0100" + "000111": "0000" + "000011",
+        MODULE_2_ALONE: "0000" + "000011",
+        INPUT_ALONE: INPUT_ALONE,
+    }
+    population = Population.from_genotypes([Genotype(text) for text in texts])
+    cut = strongest_alone(population, LAYOUT, decode)
+    reached = reached_modules(decode(cut), stages_of(cut, LAYOUT))
+    assert reached.sum(axis=1).tolist() == [1, 1, 1, 0]
+    for text, expected, found in zip(texts, texts.values(), cut, strict=True):
+        read = gene_values(Population.from_genotypes([Genotype(expected)]), 2)[0, 2:]
+        assert gene_values(Population.from_genotypes([found]), 2)[0, 2:].tolist() == read.tolist(), text

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo import Community, Evolution
+from genoevo import Community, Evolution, Population
+from genoevo.algorithms import ALGORITHMS
 from genoevo.community import RecordCommunity
+from genoevo.evaluation import Vectorised
 from genoevo.state import VERSION, load
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -32,6 +34,7 @@ def test_every_version_of_every_kind_has_a_fixture_that_is_tested():
     assert files == set(EXPECTED)
     found = {re.match(r"(\w+)-v(\d+)", name).groups() for name in files}
     first = {"evolution": 1, "community": 1, "record_community": 2}  # there were no records before
+    first |= {name.replace("-", "_"): 2 for name in ALGORITHMS}
     assert found == {(kind, str(v)) for kind, earliest in first.items() for v in range(earliest, VERSION + 1)}
 
 
@@ -68,3 +71,13 @@ def test_a_community_with_records_keeps_what_it_knew():
     assert (record.age[:, : community.size] > 0).any(axis=1).all()
     assert record.as_arrays()["present"][:, : community.size].all()  # the round's episodes
     assert not np.isnan(record.surrogate[:, : community.size]).all()
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_algorithm_keeps_what_it_knew(write, name):
+    search = ALGORITHMS[name].from_state(load(FIXTURES / f"{name.replace('-', '_')}-v2.npz"), Vectorised(write.traps))
+    assert search.evaluations >= 300
+    assert search.is_asked
+    assert len(search.lineage) == search.evaluations
+    assert search.best.fitness.values[0] == write.traps(Population.from_genotypes([search.best]))[0]
+    assert search.population.fitness.tolist() == write.traps(search.population).tolist()

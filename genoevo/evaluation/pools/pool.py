@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -36,6 +36,10 @@ class WorkerLost(Exception):  # noqa: N818
     """A worker ended before it answered."""
 
 
+class NodeLost(WorkerLost):
+    """The machine of a worker is gone, which is not the fault of the genotypes that it evaluated."""
+
+
 class Worker(ABC):
     """A worker, which takes one batch at a time."""
 
@@ -62,6 +66,9 @@ class Worker(ABC):
 
 W = TypeVar("W", bound=Worker)
 
+_NODES = 3
+"""The number of lost machines after which a genotype, or a new worker, counts as their reason."""
+
 
 class Pool(ABC, Generic[W]):
     """The base of all pools: batches, deadlines, and the replacement of workers."""
@@ -85,6 +92,7 @@ class Pool(ABC, Generic[W]):
         self.batch, self.timeout, self.failure = batch, timeout, checked(failure)
         self._idle: list[W] = []
         self._busy: dict[W, tuple[Ints, float]] = {}  # the rows of each, and its deadline
+        self._nodes_lost: Counter[int] = Counter()  # by row
         self._prepare()
         self.workers = self._cores() if workers is None else workers
 
@@ -111,6 +119,7 @@ class Pool(ABC, Generic[W]):
         batch = self.batch or -(-len(population) // (4 * self.workers))
         queue = deque(np.split(np.arange(len(population)), range(batch, len(population), batch)))
         self._drop_ended()
+        self._nodes_lost.clear()
         try:
             while queue or self._busy:
                 if hasty and faults:
@@ -147,8 +156,8 @@ class Pool(ABC, Generic[W]):
         try:
             for _ in range(count):
                 fresh.append(self._start())
-            for worker in fresh:
-                worker.wait_until_ready()
+            for place in range(count):
+                fresh[place] = self._ready(fresh[place])
         except BaseException as error:
             for worker in fresh:
                 worker.kill()
@@ -156,6 +165,19 @@ class Pool(ABC, Generic[W]):
                 raise RuntimeError(f"a worker could not start: it {error}") from error
             raise
         return fresh
+
+    def _ready(self, worker: W) -> W:
+        """Return the worker, or one in its place, once it can take work."""
+        for _ in range(_NODES - 1):
+            try:
+                worker.wait_until_ready()
+            except NodeLost:
+                worker.kill()
+                worker = self._start()
+            else:
+                return worker
+        worker.wait_until_ready()
+        return worker
 
     def _answered(self) -> list[tuple[W, Ints]]:
         """Return the workers that have answered, ended or hung, and their rows. Those that hang are killed."""
@@ -175,7 +197,9 @@ class Pool(ABC, Generic[W]):
             found, failed = worker.receive()
         except WorkerLost as lost:
             worker.kill()
-            if len(rows) > 1:
+            if isinstance(lost, NodeLost) and self._may_move(rows):
+                queue.appendleft(rows)
+            elif len(rows) > 1:
                 queue.extend(np.split(rows, len(rows)))
             else:
                 faults[int(rows[0])] = Fault(str(lost))
@@ -184,6 +208,11 @@ class Pool(ABC, Generic[W]):
         values[rows] = found
         for row, (what, trace, kind) in failed.items():
             faults[int(rows[row])] = Fault(what, RuntimeError(f"in a worker:\n{trace}") if trace else None, kind)
+
+    def _may_move(self, rows: Ints) -> bool:
+        """Count a lost machine for each of the rows; False if it was the last that one of them may have lost."""
+        self._nodes_lost.update(rows.tolist())
+        return max(self._nodes_lost[row] for row in rows.tolist()) < _NODES
 
     def close(self) -> None:
         """End all workers. A later evaluation starts new ones."""
