@@ -14,7 +14,7 @@ DEMO =
 # Two processes run the tests, with all tests of a file in one process: they share fixtures that are slow to make.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test lint test-engine test-rest test-slow same-as torture torture-engine soak validate bench pins audit licences test-browser test-loggers docs linkcheck figures try-wheel clean
+.PHONY: demo test lint test-engine test-rest test-slow same-as torture torture-engine soak validate bench gpu pins audit licences test-browser test-loggers test-ray docs linkcheck figures try-wheel clean
 
 demo: .venv/mega
 	$(BIN)/genoevo mega train --preset demo --run-dir $(RUN) $(DEMO)
@@ -35,7 +35,7 @@ test-rest: .venv/dev
 	$(BIN)/$(PYTEST) tests/mega tests/runs tests/scikit_learn tests/cli tests/docs tests/examples tests/supply tests/same_as
 
 # Run the tests that take minutes.
-test-slow: .venv/dev
+test-slow: .venv/ray
 	$(BIN)/python -m pytest tests -m slow
 
 # Test whether this checkout trains and searches as the commit REV does, bit for bit. This takes five minutes on two
@@ -71,16 +71,28 @@ validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
 	.venv-validate/bin/python validation/pbo.py --write validation/pbo.rst
 
+# Test what needs Ray, most of it on a cluster of several nodes on this machine.
+test-ray: .venv/ray
+	$(BIN)/python -m pytest -rs -m "ray and not slow" tests/cluster tests/engine/test_evaluation.py tests/examples tests/mega/test_sweep.py
+
 # Measure ratios to other software and to the machine's own limits; the docstring of each file explains them.
 bench: .venv/bench
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/linkage.py
 	$(BIN)/python benchmarks/rollouts.py
+	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/evolving.py
+	$(BIN)/python benchmarks/one_learner.py
 	$(BIN)/python benchmarks/checkpoint.py
 	$(BIN)/python benchmarks/report.py
+
+# Measure learner and runs on a CUDA device and compare them with the CPU; writes gpu.json. Meant for under eight
+# minutes with the installation. GPU_PYTHON=python3 uses a Python that has CUDA's torch and MEGA's other packages.
+GPU_PYTHON ?= .venv-gpu/bin/python
+gpu: $(if $(filter .venv-gpu/%,$(GPU_PYTHON)),.venv-gpu/installed)
+	PYTHONPATH=.:adapters:cli $(GPU_PYTHON) benchmarks/gpu.py --out gpu.json
 
 # Regenerate requirements/*.txt from pyproject.toml and constraints.txt.
 pins: .venv-pins/installed
@@ -123,12 +135,17 @@ figures: .venv/browser
 	$(BIN)/pip check
 	touch $@
 
-.venv/bench: .venv/mega
+.venv/bench: .venv/ray
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@
 
 .venv/loggers: .venv/dev
 	$(INSTALL) $(BIN)/pip install --quiet --editable '.[loggers]'
+	touch $@
+
+.venv/ray: .venv/dev requirements/ray.txt
+	$(BIN)/pip install $(HASHED) -r requirements/ray.txt
+	$(BIN)/pip check
 	touch $@
 
 .venv/browser: .venv/dev
@@ -158,6 +175,14 @@ figures: .venv/browser
 	$(INSTALL) .venv-validate/bin/pip install --quiet --editable '.[validate]' pytest hypothesis
 	touch $@
 
+# The build of torch for CUDA takes gigabytes, which are worth nothing without a device.
+.venv-gpu/installed: pyproject.toml requirements/mega.txt requirements/torch.txt
+	@command -v nvidia-smi >/dev/null || { echo "nvidia-smi is missing: there is no CUDA device to measure" >&2; exit 2; }
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install $(HASHED) -r requirements/torch.txt -r requirements/mega.txt
+	.venv-gpu/bin/pip install $(THIS)
+	touch $@
+
 .venv-pins/installed:
 	$(PYTHON) -m venv .venv-pins
 	.venv-pins/bin/pip install --quiet --disable-pip-version-check uv
@@ -169,4 +194,4 @@ figures: .venv/browser
 	touch $@
 
 clean:
-	rm -rf .venv .venv-engine .venv-validate .venv-pins .venv-audit .browser
+	rm -rf .venv .venv-engine .venv-validate .venv-gpu .venv-pins .venv-audit .browser

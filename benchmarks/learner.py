@@ -1,11 +1,12 @@
 """Compare the updates of the learner with a plain per-module implementation, and with matrix products alone.
 
-    python benchmarks/learner.py [--quick] [--json]
+    python benchmarks/learner.py [--sizes mt10|demo|laptop|preset-mt10] [--quick] [--json]
 
 The plain learner below is the same soft actor-critic, written module by module. Every module runs for all tasks,
 every sum of inputs is stacked and multiplied, each critic and target runs separately, and autograd does the rest. The
 learners take turns. Each makes updates of 10 x 128 transitions, with the sizes of the preset mt10. The rate of matrix
-products is measured with 2048 x 2048 fp32 matrices in the same run.
+products is measured with 2048 x 2048 fp32 matrices in the same run. With other sizes, updates of this learner by
+torch's operations and by compiled functions take turns instead (``sizes.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import sizes as small
 import torch
 from reporting import Measured, fastest, report
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.threads import shards_for
 from genoevo_mega.config.networks import Network
 from genoevo_mega.config.sac import Sac
+from genoevo_mega.config.training import Compute
 from genoevo_mega.evolution.genotype_store import routing_weights
 from genoevo_mega.networks import ModularNetwork, Routing
 from genoevo_mega.training.process import keep_freed_memory
@@ -163,7 +166,7 @@ def updater(
     stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
 ) -> Callable[[], Any]:
     """Return a function that makes our update for tasks of these stages."""
-    shards = shards_for(CORES, transitions_per_task)
+    shards = shards_for(CORES, transitions_per_task, Compute().smallest_shard)
     agent = ours(len(stages), max(stages), precision, shards)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
 
@@ -228,8 +231,10 @@ def on_gpu(stages: list[int], updates: int) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(quick: bool) -> Measured:
+def measure(quick: bool, sizes: str) -> Measured:
     """Measure everything, on all cores."""
+    if sizes != "mt10":
+        return small.measure(quick, sizes)
     torch.set_num_threads(CORES)
     keep_freed_memory()
     turns = 6 if quick else 15
@@ -279,4 +284,4 @@ def table(cases: list[list[int]], peak: float) -> list[dict[str, float]]:
 
 
 if __name__ == "__main__":
-    report(__doc__.partition("\n")[0], measure)
+    report(__doc__.partition("\n")[0], measure, ("mt10", *small.SIZES))

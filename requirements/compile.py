@@ -19,6 +19,7 @@ SETS = {
     "engine": [*PROJECT, "graph", "--extra", "notebook", "requirements/engine.in"],
     "mega": [*PROJECT, "mega"],
     "dev": [*PROJECT, "dev"],
+    "ray": [*PROJECT, "dev", "--extra", "ray"],
     "docs": [*PROJECT, "docs"],
     "audit": ["requirements/audit.in"],
 }
@@ -46,12 +47,18 @@ def write(name: str, entries: list[str]) -> None:
 
 
 def main() -> int:
-    """Compile every set; torch and CUDA, the same in all sets, go into a file of their own."""
+    """Compile every set; torch and CUDA, the same in all sets, go into a file of their own.
+
+    The file of Ray adds to the file of the tests.
+    """
     torch: list[str] = []
+    dev: list[str] = []
     for name, sources in SETS.items():
         entries = compiled(sources, PYTHON.get(name, "3.11"))
         torch = [entry for entry in entries if TORCH.match(entry)] or torch
-        write(name, [entry for entry in entries if entry not in torch])
+        elsewhere = [*torch, *dev] if name == "ray" else torch
+        write(name, [entry for entry in entries if entry not in elsewhere])
+        dev = entries if name == "dev" else dev
     write("torch", torch)
     hashes = " \\\n".join(f"    --hash=sha256:{found}" for found in CPU_BUILDS.values())
     write("torch-cpu", [f"torch=={CPU_VERSION} \\\n{hashes}\n"])

@@ -1,6 +1,7 @@
 import io
 import json
 import resource
+import tempfile
 import zipfile
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from tests.cluster.cluster import end_shared, shared
 
 SPARE = 256 * 2**20  # bytes that tests of corrupt files of some KiB may take in total
 
@@ -23,6 +26,23 @@ ARRAYS = hnp.arrays(
 )
 SHAPES = st.lists(st.sampled_from([-1, 0, 1, 2, 18, 10**6, 2**31, 2**62, 10**12, 10**30]), max_size=4).map(tuple)
 DTYPES = st.sampled_from(["<u8", "<i8", "<f8", "|O", "|V8", "<U1000000", "|S0", "<U0", "[('a', '<i8')]", "|b1", "x"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_ray():
+    """Give Ray a directory for this process: with a common one, it would join the cluster of another process."""
+    # Not under tmp_path: the paths of its sockets may have 107 characters at most.
+    own = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+    with own as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", directory)
+        yield
+        end_shared()
+
+
+@pytest.fixture
+def three_nodes():
+    """A Ray cluster of a head without cores and three nodes of two, for tests that leave the nodes as they are."""
+    return shared()
 
 
 @pytest.fixture(scope="session")

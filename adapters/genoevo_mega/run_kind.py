@@ -44,6 +44,7 @@ class MegaRuns:
     """MEGA's :class:`~genoevo_runs.run_kind.RunKind`, which documents the methods."""
 
     format, requirement, default_preset = "genoevo-mega-run", "genoevo[mega]", "mt10"
+    packages = "genoevo", "deap", "numpy", "scipy", "torch", "gymnasium", "metaworld", "mujoco"
 
     def preset(self, name: str) -> dict[str, Any]:  # noqa: D102
         from genoevo_mega.config.run import preset
@@ -84,10 +85,10 @@ class MegaRuns:
 
         return MegaTraining(create(directory, config, command, observer))
 
-    def resume(self, directory: Path, observer: Observer) -> MegaTraining:  # noqa: D102
+    def resume(self, directory: Path, observer: Observer, tell: Tell = silent) -> MegaTraining:  # noqa: D102
         from genoevo_mega.experiments.runs import resume
 
-        return MegaTraining(resume(directory, observer))
+        return MegaTraining(resume(directory, observer, tell))
 
     def load_policy(self, directory: Path, **options: Any) -> Policy:
         """Return the policies of all tasks; options are ``seed``, for actions that are drawn, and ``checkpoint``."""

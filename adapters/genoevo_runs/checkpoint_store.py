@@ -11,7 +11,7 @@ import itertools
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +22,9 @@ from safetensors.numpy import save_file as save_arrays
 from genoevo import state as engine_state
 from genoevo_runs import files, manifest
 from genoevo_runs.arrays import Arrays, Ints
-from genoevo_runs.errors import CorruptFileError, StorageError, UserError
+from genoevo_runs.errors import RunError, StorageError, UserError
 from genoevo_runs.manifest import CHECKPOINTS, REPLAY, File, Format, Manifest, Score, Segment
 from genoevo_runs.metrics import METRICS
-from genoevo_runs.run_kind import Tell
 
 
 @dataclass(frozen=True)
@@ -71,25 +70,6 @@ class Loaded:
     on_continue: list[Callable[[], None]] = field(default_factory=list)
 
 
-def newest_whole(
-    paths: Iterable[Path], read: Callable[[Path], object], tell: Tell
-) -> tuple[Path | None, dict[Path, CorruptFileError]]:
-    """Return the first of *paths*, newest first, that *read* accepts, and the errors of those before it.
-
-    *tell* is called with a line about each of these.
-    """
-    damaged: dict[Path, CorruptFileError] = {}
-    for path in paths:
-        try:
-            read(path)
-        except CorruptFileError as error:
-            damaged[path] = error
-            tell(f"{path.name} is passed over: {error}")
-        else:
-            return path, damaged
-    return None, damaged
-
-
 class CheckpointStore:
     """A writer of the checkpoints of one run, one at a time, that removes old ones.
 
@@ -108,6 +88,8 @@ class CheckpointStore:
     earlier
         Returns the checkpoints of a run directory that earlier versions wrote in other places. They are removed after
         the first new checkpoint.
+    check_lock
+        Raises a RunError if this process has lost its lock. Nothing is written then.
 
     Raises
     ------
@@ -127,11 +109,13 @@ class CheckpointStore:
         loaded: Loaded,
         resume: str,
         earlier: Callable[[Path], list[Path]] = lambda directory: [],
+        check_lock: Callable[[], None] = lambda: None,
     ) -> None:
         for folder in (CHECKPOINTS, REPLAY):  # files there will be removed
             files.inside(directory, directory / folder)
         self.directory, self._kind, self._keep = directory, kind, keep
         self._loaded, self._resume, self._earlier = loaded, resume, earlier
+        self._check_lock = check_lock
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
         found = [*manifest.newest_first(directory), *earlier(directory)]
@@ -146,8 +130,12 @@ class CheckpointStore:
                 loaded.on_continue.pop()()
             # The number of a segment is never reused, so that no segment can be taken for another.
             folder = directory / REPLAY
-            names = [path.name.partition(".")[0] for path in folder.iterdir()] if folder.is_dir() else []
-            self._number = max((int(name) for name in names if name.isdigit()), default=0)
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            names += [
+                segment.name for content in manifest.read_all(directory, kind).values() for segment in content.replay
+            ]
+            numbers = (name.partition(".")[0] for name in names)
+            self._number = max((int(number) for number in numbers if number.isdigit()), default=0)
         except OSError as error:
             raise self._error(error) from None
 
@@ -175,9 +163,10 @@ class CheckpointStore:
         return max((score.success for score in scores if score and score.evaluated), default=-1.0)
 
     def check(self) -> None:
-        """Raise StorageError if the writing thread has failed."""
+        """Raise StorageError if the writing thread has failed, RunError if the lock is lost."""
         if self._failed is not None:
             raise self._error(self._failed) from self._failed
+        self._check_lock()
 
     def wait(self) -> None:
         """Wait until the last checkpoint is on the disk."""
@@ -186,7 +175,9 @@ class CheckpointStore:
             self._thread = None
         self.check()
 
-    def _error(self, error: BaseException) -> StorageError:
+    def _error(self, error: BaseException) -> RunError:
+        if isinstance(error, RunError):
+            return error
         reason = (
             error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         )
@@ -255,6 +246,7 @@ class CheckpointStore:
         manifest.write(beside, written)
         for item in [*beside.iterdir(), beside, self.directory / METRICS]:
             files.sync(item)
+        self._check_lock()
         beside.rename(path)
         files.sync(folder)
         return path

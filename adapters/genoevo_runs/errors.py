@@ -1,5 +1,6 @@
 """The errors that a user can act on; the command line prints them as one line."""
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,17 @@ class RunError(Exception):
 
 class StorageError(RunError):
     """A run that cannot be written any more, for example because the disk is full."""
+
+
+def refuse_address(name: str, path: str | Path) -> None:
+    """Raise ConfigError if *path*, the value of the option *name*, is an address such as ``s3://bucket/runs``.
+
+    As a path it would be a folder ``s3:`` here. A ``Path`` has lost one of the slashes.
+    """
+    address = re.match(r"([A-Za-z][A-Za-z0-9+.-]+:)/+(.*)", str(path))
+    if address:
+        given = f"{address[1]}//{address[2]}"
+        raise ConfigError(f"{name} = {given!r}: must be a path, not an address; mount it and give its folder")
 
 
 def nearest(name: str, known: list[str]) -> str:

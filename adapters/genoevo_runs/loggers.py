@@ -92,6 +92,8 @@ class _TensorBoard:
         self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
         self._summaries = importlib.import_module("tensorboard.compat.proto.summary_pb2")
         writer = importlib.import_module("tensorboard.summary.writer.event_file_writer")
+        while list(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
+            time.sleep(0.05)  # TensorBoard reads files in the order of their names, which have whole seconds
         self._writer = writer.EventFileWriter(str(folder))
         if step:  # TensorBoard then drops what an interrupted run had logged after this step
             start = self._events.SessionLog(status=self._events.SessionLog.START)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genoevo_runs import files
 from genoevo_runs.errors import CorruptFileError, UserError, abbreviated
+from genoevo_runs.run_kind import Tell
 
 CHECKPOINTS, REPLAY, MANIFEST = "checkpoints", "replay", "manifest.json"
+LEFT_OUT = "replay-left-out"
+"""An empty file beside the manifest of a checkpoint that was archived without its replay."""
 LATEST, BEST = "latest", "best"
 Which = str | int
 """The checkpoint that is asked for: :data:`LATEST`, :data:`BEST` or a step."""
@@ -114,7 +117,7 @@ class Manifest(Record):
 def write(path: Path, manifest: Manifest) -> None:
     """Write the manifest of a checkpoint, with a checksum of its own."""
     content = manifest.model_dump()
-    (path / MANIFEST).write_text(json.dumps({**content, "checksum": _checksum(content)}), encoding="utf-8")
+    (path / MANIFEST).write_text(json.dumps({**content, "checksum": checksum(content)}), encoding="utf-8")
 
 
 def read(path: Path, kind: Format) -> Manifest:
@@ -122,7 +125,7 @@ def read(path: Path, kind: Format) -> Manifest:
     file = path / MANIFEST
     content = files.read_json(files.inside(path.parent, file), kind.name, kind.version)
     with files.reading(file):
-        if content.pop("checksum", None) != _checksum(content):
+        if content.pop("checksum", None) != checksum(content):
             raise ValueError("its checksum differs")
         manifest = parse(Manifest, content)
         if manifest.version != kind.version:
@@ -155,7 +158,7 @@ def check(directory: Path, path: Path, manifest: Manifest, *, replay: bool = Tru
 def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = True) -> Iterable[CorruptFileError]:
     """Yield an error for every file that is missing or differs from its manifest."""
     entries: list[tuple[Path, File | Segment]] = [(path / entry.name, entry) for entry in manifest.files]
-    if replay:
+    if replay and not left_out(path):
         entries += [(directory / REPLAY / entry.name, entry) for entry in manifest.replay]
     # Sizes first: they cost nothing.
     wrong = [(file, entry, _wrong_size(directory, file, entry)) for file, entry in entries]
@@ -170,6 +173,11 @@ def problems(directory: Path, path: Path, manifest: Manifest, *, replay: bool = 
                 yield error
 
 
+def left_out(path: Path) -> bool:
+    """Whether the replay of the checkpoint *path* was left out of an archive."""
+    return (path / LEFT_OUT).is_file()
+
+
 def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> CorruptFileError | None:
     try:
         with files.reading(files.inside(directory, file)):
@@ -182,7 +190,8 @@ def _wrong_size(directory: Path, file: Path, entry: File | Segment) -> CorruptFi
     return None
 
 
-def _checksum(content: dict[str, Any]) -> str:
+def checksum(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of JSON values."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -195,6 +204,25 @@ def newest_first(directory: Path) -> list[Path]:
             if match := _CHECKPOINT.fullmatch(path.name):
                 found[int(match[1]), int(match[2] or 1)] = files.inside(directory, path)
     return [found[key] for key in sorted(found, reverse=True)]
+
+
+def newest_whole(
+    paths: Iterable[Path], read: Callable[[Path], object], tell: Tell
+) -> tuple[Path | None, dict[Path, CorruptFileError]]:
+    """Return the first of *paths*, newest first, that *read* accepts, and the errors of those before it.
+
+    *tell* is called with a line about each of these.
+    """
+    damaged: dict[Path, CorruptFileError] = {}
+    for path in paths:
+        try:
+            read(path)
+        except CorruptFileError as error:
+            damaged[path] = error
+            tell(f"{path.name} is passed over: {error}")
+        else:
+            return path, damaged
+    return None, damaged
 
 
 def name_after(directory: Path, step: int) -> str:

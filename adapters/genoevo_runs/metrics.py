@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class MetricsWriter:
         Environment steps at that checkpoint.
     resume
         The command that resumes the run, for messages.
+    check_lock
+        Raises a RunError if this process has lost its lock. Nothing is appended then.
 
     Raises
     ------
@@ -56,7 +58,9 @@ class MetricsWriter:
         step: int = 0,
         *,
         resume: str,
+        check_lock: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check_lock = check_lock
         self._directory, self._size, self._resume = directory, offset, resume
         self._names = tuple(loggers)
         with self._storing():
@@ -75,6 +79,7 @@ class MetricsWriter:
 
     def write(self, record: dict[str, Any]) -> None:
         """Append *record* as a line; ``record["step"]`` is the position of its numbers in the loggers."""
+        self._check_lock()
         with self._storing():
             written = _append(self._metrics, record)
             self._digest.update(written)
@@ -86,6 +91,7 @@ class MetricsWriter:
 
     def write_time(self, record: dict[str, Any]) -> None:
         """Append *record*, wall times, as a line of ``time.jsonl``."""
+        self._check_lock()
         with self._storing():
             _append(self._time, record)
 

@@ -7,11 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from genoevo_runs.errors import refuse_address
 from genoevo_runs.run_kind import find
 
 
 def load_policy(directory: str | PathLike[str], **options: Any) -> Any:
     """Return the trained policies of a run directory; :func:`genoevo.load_policy` documents it."""
+    refuse_address("directory", directory)
     origin = Path(directory) / "run.json"
     if not origin.is_file():
         raise FileNotFoundError(f"{directory} is not a run directory: run.json is missing")

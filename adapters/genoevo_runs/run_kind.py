@@ -70,6 +70,8 @@ class RunKind(Protocol):
     """The requirement to install for such runs, for example ``genoevo[mega]``."""
     default_preset: str
     """The preset of a sweep that names none."""
+    packages: tuple[str, ...]
+    """The packages whose versions decide the bits of a run: all machines of a sweep must have the same ones."""
 
     def preset(self, name: str) -> dict[str, Any]:
         """Return the settings that a preset changes; ConfigError for an unknown name."""
@@ -99,8 +101,11 @@ class RunKind(Protocol):
     def create(self, directory: Path, config: Any, command: list[str], observer: Observer) -> Training:
         """Begin a run in a new directory, made by :mod:`genoevo_runs.rundir`; *command* goes into ``run.json``."""
 
-    def resume(self, directory: Path, observer: Observer) -> Training:
-        """Resume a run from its newest checkpoint; UserError if no checkpoint can be read."""
+    def resume(self, directory: Path, observer: Observer, tell: Tell = ...) -> Training:
+        """Resume a run from its newest checkpoint; UserError if no checkpoint can be read.
+
+        *tell* is called with a line for each thing that is not as it was, for example another machine.
+        """
 
     def load_policy(self, directory: Path, **options: Any) -> Any:
         """Return the trained policies of a run, see :func:`genoevo.load_policy`."""

@@ -10,12 +10,12 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from genoevo_runs import files
-from genoevo_runs.errors import ConfigError, UserError
+from genoevo_runs.errors import ConfigError, UserError, refuse_address
+from genoevo_runs.machine import installed
 
 CONFIG, ORIGIN = "config.yaml", "run.json"
 _BEGUN = ".begun"
@@ -28,12 +28,17 @@ def is_run(directory: Path) -> bool:
 
 def check_run(directory: Path) -> None:
     """Raise UserError if *directory* is not a run directory."""
+    refuse_address("run-dir", directory)
     if not is_run(directory):
         raise UserError(f"{directory} is not a run directory: {ORIGIN} is missing")
 
 
 def check_vacant(directory: Path) -> None:
-    """Raise ConfigError unless *directory* is missing, empty, or left by a :func:`create` that was killed."""
+    """Raise ConfigError unless *directory* is missing, empty, or left by a :func:`create` that was killed.
+
+    ConfigError, too, for the address of something that is not mounted.
+    """
+    refuse_address("run-dir", directory)
     vacant = not directory.exists() or (directory / _BEGUN).is_dir()
     if not vacant and (not directory.is_dir() or any(directory.iterdir())):
         more = " or resume it" if is_run(directory) else ""
@@ -82,7 +87,7 @@ def new_origin(
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "machine": platform.platform(),
-        "versions": {name: _version(name) for name in packages},
+        "versions": {name: installed(name) for name in packages},
     }
 
 
@@ -90,13 +95,6 @@ def read_origin(directory: Path, format: str, version: int) -> dict[str, Any]:
     """Return the content of ``run.json``; UserError if it is not of that *format*, or of a later *version*."""
     check_run(directory)
     return files.read_json(files.inside(directory, directory / ORIGIN), format, version)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git_commit() -> str | None:

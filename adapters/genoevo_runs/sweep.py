@@ -29,7 +29,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from genoevo_runs import yaml_text
-from genoevo_runs.errors import ConfigError, UserError, abbreviated, nearest
+from genoevo_runs.errors import ConfigError, UserError, abbreviated, nearest, refuse_address
 from genoevo_runs.run_kind import RunKind, Tell, silent
 from genoevo_runs.rundir import is_run
 from genoevo_runs.settings import Count, Settings, comparable, explain, merge, nested, read_config
@@ -146,11 +146,12 @@ def plan(kind: RunKind, sweep: SweepFile, file: Path, directory: Path, tell: Tel
     Raises
     ------
     ConfigError
-        If the settings of a run are not allowed; the message names the run.
+        If the settings of a run are not allowed; the message names the run. Or if *directory* is an address.
     UserError
         If the file names code that the user did not allow.
 
     """
+    refuse_address("dir", directory)
     seeds = sweep.seeds if isinstance(sweep.seeds, list) else list(range(1, sweep.seeds + 1))
     if len(set(seeds)) != len(seeds):
         raise ConfigError(f"seeds = {seeds}: each may be named once")

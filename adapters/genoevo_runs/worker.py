@@ -37,7 +37,7 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
     run
         The run's ``format``, ``directory``, ``config`` and ``command``.
     tell
-        Called with the event ``steps``, at most once a second.
+        Called with the event ``steps``, at most once a second, and with ``told`` for each line of a resumed run.
     stop
         Asked as often whether to save and stop.
 
@@ -57,7 +57,7 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
 
     try:
         if is_run(directory):
-            training = kind.resume(directory, observe)
+            training = kind.resume(directory, observe, lambda line: tell({"event": "told", "text": line}))
             finished = training.run()
         else:
             training = kind.create(directory, kind.build_config(run["config"]), run["command"], observe)
@@ -68,6 +68,19 @@ def train(run: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Cal
     except (UserError, RunError, OSError) as error:
         return {"event": "failed", "steps": steps, "text": str(error)}
     return {"event": "done" if finished else "stopped", "steps": training.steps}
+
+
+def train_silently(run: dict[str, Any], stop: Callable[[], bool]) -> dict[str, Any]:
+    """Train as :func:`train` does; the ``text`` of the last event begins with the lines that the run told."""
+    told: list[str] = []
+
+    def note(message: dict[str, Any]) -> None:
+        if message["event"] == "told":
+            told.append(message["text"])
+
+    event = train(run, note, stop)
+    text = "; ".join([*told, *filter(None, [event.get("text")])])
+    return {**event, "text": text} if text else event
 
 
 def _serve() -> None:

@@ -237,6 +237,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
                 "pareto": self.pareto,
                 "initial_subsets": [mask.tolist() for mask in given],
             },
+            objectives=("score", "cost") if self.pareto else (),
             callbacks=[subsets.keep_repaired],
         )
 

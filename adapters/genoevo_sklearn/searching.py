@@ -42,7 +42,8 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 class Search:
     """What is searched, and how: the trials, the first generation, the rules, the layout and own callbacks.
 
-    *title* heads the page, and *about* identifies the search beside what every search has.
+    *title* heads the page, which names several *objectives*. *about* identifies the search beside what every search
+    has.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Search:
     rules: Mapping[str, Any]
     layout: Layout
     about: Mapping[str, Any]
+    objectives: Sequence[str] = ()
     callbacks: Sequence[Callback] = field(default=())
 
 
@@ -174,6 +176,7 @@ class Searching:
             "evaluations": evolution.evaluations,
             "length": len(evolution.best),
             "genotype": str(evolution.best),
+            "objectives": list(search.objectives),
         }
         with replacing(Path(self.report)) as file:
             file.write(render(course.data(evolution, result)).encode())

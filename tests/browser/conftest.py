@@ -113,10 +113,20 @@ _TRAIN = [
 ]
 
 
-def _genoevo(*arguments):
+def _genoevo(*arguments, cwd=None):
     return subprocess.Popen(
-        [sys.executable, "-m", "genoevo_cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "genoevo_cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True, cwd=cwd
     )
+
+
+_OBJECTIVES = """
+class Three:
+    size = 12
+    fitness_weights = (1.0, -1.0, 1.0)
+
+    def __call__(self, genotype):
+        return sum(genotype), genotype[0] + 2 * sum(genotype[3:]), 12 - sum(genotype[6:])
+"""
 
 
 @pytest.fixture(scope="session")
@@ -162,16 +172,18 @@ def trained_with_frontiers(tmp_path_factory):
 def pages(trained, trained_on_50, trained_with_frontiers, tmp_path_factory):
     """Addresses of reports, a comparison, and the engine's pages with lengths that vary and that do not."""
     folder = tmp_path_factory.mktemp("pages")
+    (folder / "objectives.py").write_text(_OBJECTIVES)
     commands = {
         "report": ("mega", "report", trained[0], "--out"),
         "frontier": ("mega", "report", trained_with_frontiers, "--out"),
         "fifty": ("mega", "report", trained_on_50, "--out"),
         "comparison": ("mega", "report", *trained, "--out"),
         "evolution": ("evolve", "--problem", "segment-trap", "--report"),
+        "front": ("evolve", "--problem", "objectives:Three", "--generations", 30, "--report"),
         "onemax": ("evolve", "--problem", "onemax", "--size", 60, "--report"),
     }
     for name, command in commands.items():
-        process = _genoevo(*command, folder / f"{name}.html")
+        process = _genoevo(*command, folder / f"{name}.html", cwd=folder)
         _, error = process.communicate(timeout=500)
         assert process.returncode == 0, error
     return {name: (folder / f"{name}.html").as_uri() for name in commands}

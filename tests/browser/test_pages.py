@@ -9,7 +9,7 @@ from genoevo_mega.report.content import data_of
 from genoevo_mega.report.reader import RunReader
 from genoevo_runs.report.page import render
 
-NAMES = ("report", "frontier", "comparison", "evolution", "onemax")
+NAMES = ("report", "frontier", "comparison", "evolution", "front", "onemax")
 MALICIOUS = "<img src=x onerror=alert(1)>\"'&"
 
 
@@ -231,3 +231,23 @@ def test_a_page_asks_for_nothing_but_itself(pages, visit):
     page = visit(pages["report"])
     entries = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
     assert entries == []
+
+
+def test_a_slider_chooses_a_solution_of_the_front_in_both_pictures(pages, visit):
+    page = visit(pages["front"])
+    slider = page.get_by_role("slider", name="Solution of the front")
+    slider.focus()
+    chosen = page.locator("#front svg circle[fill=none]"), page.locator("#front svg path[stroke-width='3']")
+    before = [one.evaluate("one => one.outerHTML") for one in chosen]
+    slider.press("Home")
+    page.wait_for_function(
+        "before => document.querySelector('#front svg circle[fill=none]').outerHTML !== before", arg=before[0]
+    )
+    assert all(one.evaluate("one => one.outerHTML") != old for one, old in zip(chosen, before, strict=True))
+    assert page.locator("#front output").inner_text().startswith("solution 1 of ")
+
+
+def test_other_objectives_can_be_drawn_against_each_other(pages, visit):
+    page = visit(pages["front"])
+    page.locator("#front-upwards").select_option(label="objective 3")
+    assert page.locator("#front svg").first.get_by_text("objective 3, more is better").count() == 1

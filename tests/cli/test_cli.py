@@ -16,6 +16,7 @@ from genoevo import Population
 from genoevo.problems import PROBLEMS, Trap
 from genoevo_cli import missing
 from genoevo_cli.main import cli
+from genoevo_cli.terminal.tables import match_line
 from genoevo_mega.training.clock import CATEGORIES
 
 GENOEVO = [sys.executable, "-m", "genoevo_cli"]
@@ -80,18 +81,30 @@ def test_the_size_chosen_is_said_at_the_start_and_in_info(tmp_path):
         "evaluation.at_end=false",
     ]
     result = _run("mega", "train", "--preset", "smoke", "--run-dir", tmp_path / "run", *arguments)
-    assert "mtmhsac sized to mega:4: actor 2,196 (-0.2%) and each critic 2,141 (-0.2%) parameters" in result.stderr
+    assert "mtmhsac sized to mega:4: actor 2,196 of 2,200 (-0.2%) and each critic 2,141 of " in result.stderr
+    assert "(-0.2%) parameters; a task's policy, on average: " in result.stderr
     match = _info(tmp_path / "run")["match_parameters"]
     assert match["actor"] == {"target": 2200, "parameters": 2196}
 
 
-def test_train_ends_with_a_table_and_the_wall_time(finished):
+def test_mega_beside_mega_with_more_modules_says_how_far_it_is_from_it():
+    actor, critic = {"target": 8240, "parameters": 5044}, {"target": None, "parameters": 9}
+    match = {"to": "mega:6", "actor": actor, "critic": critic}
+    assert match_line("mega", match) == (
+        "mega keeps its widths beside mega:6: actor 5,044 of 8,240 (-38.8%) and each critic 9 (not sized) parameters "
+        "at the start"
+    )
+
+
+def test_train_ends_with_a_table_the_sizes_and_the_wall_time(finished):
     _, result = finished
     for part in (
         "task",
         "95 % interval",
         "effective modules",
         "reach-v3",
+        "parameters: actor",
+        "multiply-adds per action",
         "wall time",
         *CATEGORIES,
         "Done: 600 steps",
@@ -155,6 +168,10 @@ def test_verify_tells_a_sound_run_from_a_damaged_one(finished, tmp_path):
 def test_evaluate_prints_success_with_its_interval(evaluated):
     tasks = json.loads(evaluated[0].stdout)["tasks"]
     assert all(t["low"] <= t["success"] <= t["high"] and t["episodes"] == 3 for t in tasks.values())
+
+
+def test_evaluate_gives_the_sizes_of_info(finished, evaluated):
+    assert json.loads(evaluated[0].stdout)["sizes"] == _info(finished[0])["sizes"]
 
 
 def test_evaluate_changes_nothing_in_the_run(finished, evaluated):
@@ -455,3 +472,25 @@ def test_the_suite_picks_its_preset_wherever_it_is_given(tmp_path, monkeypatch):
         with pytest.raises(SystemExit):
             cli.main(["mega", "train", "--run-dir", str(tmp_path / "run"), *arguments])
     assert [config.genotypes.precision for config in seen] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["train", "--preset", "smoke", "--run-dir"], "run-dir"),
+        (["sweep", "s.yaml", "--dir"], "dir"),
+        (["resume"], "run-dir"),
+        (["info"], "run-dir"),
+        (["compare"], "paths"),
+        (["unpack", "a.tar"], "directory"),
+        (["pack", "runs/a", "--out"], "out"),
+        (["export", "runs/a", "--out"], "out"),
+    ],
+)
+def test_an_address_is_refused_and_no_folder_is_made_of_it(words, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["mega", *words, "s3://bucket/x"])
+    told = f"genoevo: {name} = 's3://bucket/x': must be a path, not an address; mount it and give its folder\n"
+    assert (stop.value.code, capsys.readouterr().err) == (2, told)
+    assert not [*tmp_path.iterdir()]

@@ -4,7 +4,10 @@ import pytest
 from rich.console import Console
 
 from genoevo_cli.terminal import console, live
+from genoevo_mega.run_kind import KIND
 from genoevo_mega.training.status import Status
+from genoevo_runs.pools import RunEvent
+from genoevo_runs.sweep import SweepFile, plan
 
 NAMES = [f"push-button-{i:02}-v3" for i in range(50)]
 
@@ -58,3 +61,10 @@ def test_figures_stand_beside_their_task(frame):
         text = " ".join(frame(50, 120, height)).replace("│", " ")
         assert f"{NAMES[1]} 50%" in " ".join(text.split())
         assert f"{NAMES[2]} -" in " ".join(text.split())
+
+
+def test_what_a_run_of_a_sweep_tells_is_a_line_with_its_name(tmp_path, capsys):
+    (run,) = plan(KIND, SweepFile(preset="smoke", seeds=1), tmp_path / "s.yaml", tmp_path)
+    with live.SweepView(1, 0) as view:
+        view.update(RunEvent(run, "told", text="the run moves at step 400"))
+    assert capsys.readouterr().err.splitlines()[0] == "run/1: the run moves at step 400"

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from genoevo import Evolution, Population
-from genoevo.evaluation import Failure, InProcess
+from genoevo import Evolution, Population, Selection, Survival
+from genoevo.evaluation import Failure, InProcess, Vectorised
 from genoevo.evolution import Record
+from genoevo.operators import Operators, mutation
 from genoevo.operators.reproduction import Origin
+from genoevo.pareto import hypervolume
 from genoevo_cli.main import cli
 from genoevo_runs.report.evolution import Course, diversity
+from genoevo_runs.report.page import render
 
 RESULT = {
     "problem": "onemax",
@@ -157,3 +160,98 @@ def test_the_page_tells_why_evaluations_failed():
     failed = sum(evolution.logbook.select("failed"))
     told = f" {failed} evaluations failed: {failed} returned None, not one finite number."
     assert course.data(evolution, RESULT)["summary"].endswith(told)
+
+
+def _two_objectives(generations, **more):
+    """Near two points at once, both minimised."""
+    course = Course(wanted=True)
+
+    def evaluate(population):
+        x = population.bits() @ 2.0 ** np.arange(12) / 4095
+        return np.stack([abs(x - 0.25), abs(x - 0.6)], axis=1)
+
+    evolution = Evolution(
+        Vectorised(evaluate),
+        Population.random(20, 12, np.random.default_rng(3), weights=(-1.0, -1.0)),
+        seed=4,
+        selection=Selection(method="crowded", tournament_size=2),
+        survival=Survival(strategy="plus", method="nsga2"),
+        callbacks=course.callbacks,
+        **more,
+    )
+    evolution.run(generations)
+    return evolution, course
+
+
+def test_with_several_objectives_the_page_has_the_front():
+    evolution, course = _two_objectives(20, record=Record(pareto_front=True))
+    data = course.data(evolution, {**RESULT, "objectives": ["near", "far"]})
+    front = data["front"]
+    assert front["objectives"] == [{"name": "near", "more": False}, {"name": "far", "more": False}]
+    found = sorted({genotype.fitness.values for genotype in evolution.pareto_front})
+    assert [tuple(values) for values in front["front"]] == found
+    assert front["found"] == len(found) == len(front["genotypes"])
+    for other in front["others"]:
+        assert (np.array(found) <= other).all(axis=1).any()
+    assert '"front":' in render(data)
+
+
+def test_a_large_front_is_thinned_out_to_both_ends(monkeypatch):
+    monkeypatch.setattr("genoevo_runs.report.front.POINTS", 5)
+    evolution, course = _two_objectives(20)
+    front = course.data(evolution, RESULT)["front"]
+    values = evolution.population.fitness
+    assert front["found"] > len(front["front"]) == 5
+    assert (front["front"][0][0], front["front"][-1][1]) == (values[:, 0].min(), values[:, 1].min())
+
+
+def test_its_hypervolume_counts_from_the_worst_of_the_first_generation():
+    first, _ = _two_objectives(1)
+    evolution, course = _two_objectives(20)
+    data = course.data(evolution, RESULT)
+    assert data["reference"] == first.population.fitness.max(axis=0).tolist()
+    volume = data["columns"]["hypervolume"]
+    assert volume[-1] == pytest.approx(hypervolume(evolution.population, data["reference"]), abs=1e-6)
+    assert volume[-1] > volume[0] > 0
+
+
+def test_a_course_resumes_with_its_reference_and_reads_what_had_none():
+    evolution, course = _two_objectives(5)
+    again, older = Course(wanted=True), Course(wanted=True)
+    again.restore(course.state_dict())
+    assert again.data(evolution, RESULT) == course.data(evolution, RESULT)
+    older.restore({name: it for name, it in course.state_dict().items() if name not in ("hypervolume", "reference")})
+    assert older.data(evolution, RESULT)["columns"]["hypervolume"] == [None] * 5
+
+
+def test_with_one_objective_there_is_no_front():
+    data = _evolved(3)[1]
+    assert (data["front"], data["columns"]["hypervolume"]) == (None, [None] * 3)
+
+
+def test_the_lineage_names_own_operators():
+    def mine(population, rng):
+        return mutation.flip(population, rng)
+
+    course = Course(wanted=True)
+    start = Population.random(20, 12, np.random.default_rng(3))
+    evolution = Evolution(sum, start, seed=4, record=Record(lineage=True), operators=Operators(mutation=mine))
+    evolution.run(3)
+    told = course.data(evolution, RESULT)["lineage"]["operators"]
+    name = evolution.lineage.operators["mutation"]
+    assert name.endswith("mine")
+    assert [one["own"] for one in told] == [[name], [name], []]
+    assert [one["own"] for one in _evolved(3)[1]["lineage"]["operators"]] == [[], [], []]
+
+
+def test_under_a_negative_weight_less_is_better_than_the_parent():
+    course = Course(wanted=True)
+    start = Population.random(20, 12, np.random.default_rng(3), weights=(-1.0,))
+    evolution = Evolution(sum, start, seed=4, record=Record(lineage=True), callbacks=course.callbacks)
+    evolution.run(10)
+    lineage, told = evolution.lineage, course.data(evolution, RESULT)["lineage"]
+    last = max(row[0] for row in told["births"])
+    assert last == lineage.generations[lineage.fitness[:, 0].argmin()]
+    made = np.flatnonzero(lineage.origins == Origin.CROSSOVER)
+    gains = lineage.fitness[made, 0] - lineage.fitness[lineage.parents[made, 0], 0]
+    assert told["operators"][0]["better"] == (gains < 0).sum() > 0

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from genoevo_cli.main import cli
+from genoevo_cli.mega.train import _resolve
 from genoevo_cli.terminal import console
 from genoevo_mega.config import setting_names
 
@@ -80,3 +81,14 @@ def test_an_unknown_name_is_one_line_and_exit_code_2(capsys):
     assert stop.value.code == 2
     line = "genoevo: 'sac.tao' is not a setting or a group (did you mean sac.tau?)\n"
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "kernels"),
+    [((), 1, "compiled"), (("compute.kernels=torch",), 0, "torch"), (("compute.device=cuda",), 0, "torch")],
+)
+def test_a_compiler_is_looked_for_only_if_the_user_left_the_kernels_open(monkeypatch, settings, asked, kernels):
+    calls = []
+    monkeypatch.setattr("genoevo_mega.training.build.kernels_or_reason", lambda: calls.append(1))
+    assert _resolve("smoke", None, settings, {}, {}, {}).compute.kernels == kernels
+    assert len(calls) == asked

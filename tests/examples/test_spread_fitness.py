@@ -29,6 +29,7 @@ def test_worker_processes_find_what_one_process_finds(alone):
     assert _output("--by", "processes", "--workers", "2") == alone
 
 
+@pytest.mark.ray
+@pytest.mark.usefixtures("three_nodes")
 def test_a_ray_cluster_finds_what_one_process_finds(alone):
-    pytest.importorskip("ray")
     assert _output("--by", "ray", "--workers", "2") == alone

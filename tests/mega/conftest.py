@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genoevo_mega.config.run import Config, build_config, preset
-from genoevo_mega.envs import rollout, worker
+from genoevo_mega.envs import local_workers
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
@@ -24,11 +24,10 @@ def _quick_workers():
     """Start rollout workers from a server that has imported their modules; the command line's tests spawn them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["genoevo_mega.envs.worker", "genoevo_mega.envs.fast_metaworld", "metaworld.env_dict"]
+        ["genoevo_mega.envs.local_workers", "genoevo_mega.envs.fast_metaworld", "metaworld.env_dict"]
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "SPAWN", context)
-        patch.setattr(rollout, "SPAWN", context)
+        patch.setattr(local_workers, "SPAWN", context)
         yield
 
 

@@ -146,6 +146,7 @@ RECORD: dict[str, Any] = {
     "growth": {"patience": 1, "warmup_rounds": 1, "fill": "explore", "unused_patience": 2},
     "sac": {"updates_per_step": 0.1},
     "evaluation": {"at_end": False},
+    "schedule": {"action_lag": 2},
 }
 
 
@@ -275,7 +276,7 @@ class Fuzzer:
             for entry in entries:
                 file = folder / entry["name"]
                 entry |= {"size": file.stat().st_size, "sha256": files.sha256(file)}
-        (path / "manifest.json").write_text(json.dumps({**content, "checksum": manifest._checksum(content)}))
+        (path / "manifest.json").write_text(json.dumps({**content, "checksum": manifest.checksum(content)}))
 
     def new_values(self, draw: st.DrawFn) -> None:
         self._values(draw, self.new, draw(st.sampled_from(NAMES)), "checkpoint values")
@@ -305,7 +306,7 @@ class Fuzzer:
                 content.pop("checksum", None)
                 content = edited(draw, content)
                 if name == "manifest.json" and isinstance(content, dict):
-                    content["checksum"] = manifest._checksum(content)
+                    content["checksum"] = manifest.checksum(content)
                 file.write_text(json.dumps(content))
             if name != "manifest.json":
                 self._reseal(run, path)

@@ -97,3 +97,44 @@ class FaultyTask(CountingTask):
         if due and self.suite.fault == "hanging":
             time.sleep(1000)
         return observation
+
+
+@dataclass(frozen=True)
+class StrictSuite:
+    """A suite whose observations are task, goal, steps taken and the sum of all actions.
+
+    Episodes of its tasks, but for the first, terminate after three to five steps, by task and goal. A step after that
+    raises.
+    """
+
+    names: tuple[str, ...] = ("zero", "one", "two", "three")
+    observation_size: int = 4
+    action_size: int = 4
+    goals: int = 2
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        return (1.0,) * len(self.names)
+
+    def make(self, task: int) -> "StrictTask":
+        return StrictTask(task)
+
+
+class StrictTask:
+    def __init__(self, task: int) -> None:
+        self.task = task
+
+    def reset(self, goal: int, *, evaluation: bool) -> np.ndarray:
+        self.goal, self.steps, self.total, self.over = goal, 0, 0.0, False
+        return self._observe()
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+        if self.over:
+            raise RuntimeError("a step after the end")
+        self.steps += 1
+        self.total += float(action.sum())
+        self.over = self.task > 0 and self.steps == 3 + (self.task + self.goal) % 3
+        return self._observe(), self.total, self.over, self.total > 1
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.task, self.goal, self.steps, self.total])

@@ -326,7 +326,11 @@ def test_mega_is_sized_to_a_number_and_otherwise_left_as_it_is():
     config = build_config(preset("mt10"), {"match_parameters": 300_000})
     assert sizes(config, make_suite(config)).parameters == pytest.approx((300_000, 300_000), rel=0.02)
     config = build_config(preset("mt10"), {"match_parameters": "mega:6"})
-    assert sizes(config, make_suite(config)).settings[0] == config.network
+    found, start = sizes(config, make_suite(config)), build_config(preset("mt10"))
+    assert found.settings[0] == config.network
+    assert found.parameters == sizes(start, make_suite(start)).parameters
+    grown = build_config(preset("mt10"), {"genotypes": {"start_stage": 6}})
+    assert found.target == sizes(grown, make_suite(grown)).parameters
 
 
 def test_a_size_out_of_reach_names_the_nearest():

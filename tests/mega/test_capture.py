@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -173,6 +175,13 @@ def test_a_graph_sees_statistics_that_change_after_its_capture():
         assert len(places) == 1  # a graph reads them there
         ends.append(found)
     assert ends[0] == ends[1]
+
+
+def test_what_is_on_the_device_already_is_not_copied():
+    agent = make_agent(build_config(preset("smoke")), SUITE)
+    agent.device = torch.device("cuda")
+    there = SimpleNamespace(device=torch.device("cuda", 0))  # as tensors on "cuda" name their device
+    assert agent.to_device(there) is there
 
 
 def test_captured_actions_are_the_same_actions():

@@ -56,7 +56,37 @@ def test_a_task_without_a_policy_within_the_limit_is_named_with_its_cheapest(tas
     with pytest.raises(UserError) as refused:
         choose(dict.fromkeys(tasks, FRONTIER), Limit(budget=0.1), FULL)
     assert message in str(refused.value)
-    assert str(refused.value).endswith("0.20 of the whole pool's, and 0 modules")
+    assert "0.20 of the whole pool's, and 0 modules; every task has one within budget = 0.2" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "least"),
+    [
+        (Limit(budget=0.1), "budget = 0.58"),
+        (Limit(max_modules=0), "max_modules = 1"),
+        (Limit(budget=0.1, max_modules=0), "budget = 0.58, max_modules = 2"),
+    ],
+    ids=str,
+)
+def test_the_smallest_limit_that_all_tasks_meet_is_named(limit, least):
+    tasks = {"reach": FRONTIER, "push": [_costed(571, 2, 0.1), _costed(600, 1, 0.3), ELITE]}
+    with pytest.raises(UserError, match=f"; every task has one within {least}$"):
+        choose(tasks, limit, FULL)
+
+
+def test_every_task_has_a_policy_within_the_budget_that_is_named():
+    for cost in range(1, 1001):
+        task = {"reach": [_costed(cost, 1, 0.1)]}
+        with pytest.raises(UserError) as refused:
+            choose(task, Limit(budget=1e-6), FULL)
+        named = float(str(refused.value).rpartition("budget = ")[2])
+        assert choose(task, Limit(budget=named), FULL)
+        assert named <= cost / FULL + 0.02
+
+
+def test_a_run_without_frontiers_is_advised_to_have_them():
+    with pytest.raises(UserError, match=r"frontier\.size = 0, so elites are all there is: train with frontier\.size"):
+        choose({"reach": [ELITE]}, Limit(budget=0.1), FULL, frontiers=False)
 
 
 @pytest.mark.parametrize(

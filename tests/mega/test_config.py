@@ -25,6 +25,13 @@ def test_paper_presets_train_as_their_closest_relatives(name, steps, buffer):
     assert (sac.learning_rate, sac.gamma, sac.tau, sac.gradient_clip) == (3e-4, 0.99, 0.005, 1.0)
 
 
+def test_the_preset_for_two_cores_searches_and_grows_as_mt10_does():
+    laptop, mt10 = build_config(preset("laptop")), build_config(preset("mt10"))
+    assert laptop.suite == "mt10"
+    assert laptop.evolution == mt10.evolution
+    assert (laptop.layer_norm, laptop.network.modules) == (mt10.layer_norm, mt10.network.modules)
+
+
 def test_later_layers_win_and_leave_the_rest():
     config = build_config(preset("smoke"), {"sac": {"gamma": 0.5}}, {"sac": {"gamma": 0.7}})
     assert (config.sac.gamma, config.sac.batch_size) == (0.7, 8)
@@ -125,7 +132,7 @@ def test_a_config_file_runs_no_code(tmp_path):
 
 
 def test_every_preset_is_valid_and_dumps_to_plain_yaml():
-    for name in ("mt10", "mt50", "demo", "smoke"):
+    for name in ("mt10", "mt50", "laptop", "demo", "smoke"):
         assert isinstance(yaml.safe_load(dump_config(build_config(preset(name)))), dict)
 
 

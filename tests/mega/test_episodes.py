@@ -4,6 +4,7 @@ import pytest
 from genoevo_mega.envs.episodes import Episodes
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import PHASE
+from genoevo_mega.envs.transition import Transition
 from tests.mega.suites import FaultySuite
 
 
@@ -103,3 +104,80 @@ def test_goals_that_the_suite_does_not_have_are_refused(counting_pool, goal):
     arrays = {**episodes.state_arrays(), "goals": np.array([0, goal])}
     with pytest.raises(ValueError, match="goals must be from 0 to 4"):
         episodes.load_arrays(arrays)
+
+
+# ------------------------------------------------------------------------------------------------------ under way
+
+
+def _sent(episodes, *active):
+    for each in active:
+        episodes.sent(np.full((2, 2), 0.5, np.float32), np.array(each), np.array([3, 4]))
+
+
+def test_a_task_takes_no_more_steps_than_its_time_limit(counting_pool):
+    episodes = _episodes(counting_pool, length=5)
+    episodes.taken[:] = 3, 2
+    _sent(episodes, [True, True], [True, True])
+    assert episodes.unfinished.tolist() == [False, True]
+
+
+def test_an_episode_runs_from_the_step_that_was_sent_first(counting_pool):
+    episodes = _episodes(counting_pool)
+    episodes.taken[:] = 0
+    _sent(episodes, [False, True])
+    assert episodes.running.tolist() == [False, True]
+
+
+def test_a_new_episode_makes_void_what_is_under_way(counting_pool):
+    episodes = _episodes(counting_pool)
+    episodes.restore(counting_pool)
+    _sent(episodes, [True, True])
+    episodes.start(np.array([1]), counting_pool)
+    assert episodes.under_way.counts.tolist() == [1, 0]
+    (sent,) = episodes.under_way
+    flags = np.zeros(2, np.bool_)
+    result = sent.result(Transition(np.ones((2, 4), np.float32), np.ones(2, np.float32), flags, flags, flags))
+    assert result.lost.tolist() == [False, True]
+    assert result.observations.tolist() == [[1] * 4, [0] * 4]
+
+
+def test_steps_under_way_are_saved_and_restored(counting_pool):
+    episodes = _episodes(counting_pool)
+    assert not any("under_way" in name for name in episodes.state_arrays())
+    _sent(episodes, [True, False], [True, True])
+    again = _episodes(counting_pool, seed=9)
+    again.load_arrays(episodes.state_arrays())
+    assert len(again.under_way) == 2
+    assert all(
+        np.array_equal(a, b) for a, b in zip(*(e.state_arrays().values() for e in (episodes, again)), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("actions", np.zeros((2, 2, 3), np.float32), r"under_way/actions is float32\(2, 2, 3\)"),
+        ("actions", np.full((2, 2, 2), np.nan, np.float32), "under_way/actions is not finite"),
+        ("active", np.ones((2, 2), np.int64), "under_way/active is int64"),
+        ("active", np.array(True), "of 1 to 8 steps"),
+        ("active", np.ones((9, 2), np.bool_), "of 1 to 8 steps"),
+        ("active", np.ones((0, 2), np.bool_), "of 1 to 8 steps"),
+        ("active", None, "of 1 to 8 steps"),
+        ("genotypes", np.array([[0, 1], [-1, 0]]), "under_way/genotypes must be from 0 to 2147483647"),
+        ("genotypes", np.array([[0, 1], [2**31, 0]]), "under_way/genotypes must be from 0 to 2147483647"),
+    ],
+)
+def test_steps_under_way_that_do_not_fit_are_refused(counting_pool, name, value, message):
+    episodes = _episodes(counting_pool)
+    _sent(episodes, [True, True], [True, True])
+    arrays = {**episodes.state_arrays(), f"under_way/{name}": value}
+    with pytest.raises(ValueError, match=message):
+        episodes.load_arrays({key: array for key, array in arrays.items() if array is not None})
+
+
+def test_more_steps_under_way_than_the_episode_has_left_are_refused(counting_pool):
+    episodes = _episodes(counting_pool, length=5)
+    episodes.taken[:] = 3, 2
+    _sent(episodes, [True] * 2, [True] * 2, [True] * 2)
+    with pytest.raises(ValueError, match=r"under_way/active: \[3, 3\] steps exceed the \[2, 3\] that are left"):
+        episodes.load_arrays(episodes.state_arrays())

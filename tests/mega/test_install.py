@@ -8,8 +8,8 @@ def _names(requirements):
     return {requirement.split(">")[0].split("[")[0] for requirement in requirements}
 
 
-def test_the_plain_install_needs_deap_and_numpy_alone():
-    assert _names(PROJECT["dependencies"]) == {"deap", "numpy"}
+def test_the_plain_install_needs_deap_with_its_moocore_and_numpy_alone():
+    assert _names(PROJECT["dependencies"]) == {"deap", "moocore", "numpy"}
 
 
 def test_packaging_is_asked_for_because_gymnasium_imports_it_without_asking():

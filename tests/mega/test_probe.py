@@ -199,6 +199,9 @@ class Replaying:
         self.lost = np.zeros(2, bool)
         self.rng = np.random.default_rng(1)
 
+    def drop(self):
+        pass
+
     def reset(self, goals, chosen):
         return np.zeros((2, 1), np.float32)
 

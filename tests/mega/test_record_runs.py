@@ -148,12 +148,30 @@ def test_a_round_tells_what_selection_saw(whole):
             assert {len(column) for column in columns.values()} == {3}
             assert all(0 < rate < 1 for rate in columns["success"])
             assert all(0 <= rate <= 1 for rate in columns["round_success"])
+        assert _episodes_of_genotypes(record) == record["episodes"]
     last = _rounds(whole)[-1]
     assert last["round"] == community.rounds
     correlations = [record["selection"]["surrogate_correlation"] for record in _rounds(whole)]
     assert correlations[0] is None
     assert all(-1 <= value <= 1 for value in correlations if value is not None)
     assert any(value is not None for value in correlations)
+
+
+def _episodes_of_genotypes(record):
+    return {task: sum(columns["episodes"]) for task, columns in record["selection"]["genotypes"].items()}
+
+
+def test_a_round_without_records_tells_what_its_episodes_were(tmp_path):
+    by_round = {"selection": {"rule": "round"}, "genotypes": {"start": "random"}, "frontier": {"size": 0}}
+    alone = {"candidates": {"children": 0}, "growth": {"unused_patience": None}}
+    rounds = _rounds(train(tmp_path / "run", by_round, alone, until=200))
+    assert rounds
+    for record in rounds:
+        assert _episodes_of_genotypes(record) == record["episodes"]
+        for task, columns in record["selection"]["genotypes"].items():
+            assert set(columns) == {"episodes", "round_success", "round_return"}
+            for name, mean in (("round_success", "success"), ("round_return", "return")):
+                assert np.mean(columns[name]) == pytest.approx(record[mean][task], abs=1e-3)
 
 
 def test_age_rises_by_one_a_round_and_starts_anew_for_new_genotypes(whole):

@@ -64,6 +64,11 @@ def test_a_run_is_read_as_it_was_written(run):
     assert read.info == runs.info(run)
 
 
+def test_a_page_has_the_sizes_of_the_run(run):
+    [part] = data_of([RunReader(run).read()])["runs"]
+    assert part["info"]["sizes"] == runs.info(run)["sizes"]
+
+
 def test_a_reader_takes_up_what_is_new(copied):
     lines = (copied / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     (copied / "metrics.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:40])

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoevo_mega.envs import rollout
+from genoevo_mega.envs import shares
 from genoevo_mega.envs.errors import RolloutError
 from genoevo_mega.envs.metaworld import MetaWorldSuite, metaworld_names
 from genoevo_mega.envs.rollout import RolloutPool
-from tests.mega.suites import FaultySuite
+from tests.mega.suites import FaultySuite, StrictSuite
 
 
 def test_tasks_are_spread_so_that_workers_have_equal_work():
-    shares = rollout._spread([3, 1, 1, 1, 2, 2], 2)
-    assert sorted(shares[0] + shares[1]) == list(range(6))
-    assert [sum([3, 1, 1, 1, 2, 2][task] for task in share) for share in shares] == [5, 5]
+    dealt = shares.spread([3, 1, 1, 1, 2, 2], 2)
+    assert sorted(dealt[0] + dealt[1]) == list(range(6))
+    assert [sum([3, 1, 1, 1, 2, 2][task] for task in share) for share in dealt] == [5, 5]
 
 
 def test_mt50_is_spread_over_three_workers_to_a_few_percent():
     costs = MetaWorldSuite(metaworld_names("mt50"), seed=1).costs
-    loads = [sum(costs[task] for task in share) for share in rollout._spread(costs, 3)]
+    loads = [sum(costs[task] for task in share) for share in shares.spread(costs, 3)]
     assert max(loads) < 1.06 * min(loads)
 
 
@@ -103,13 +103,13 @@ def test_workers_do_not_load_torch():
 
 def test_halves_are_spread_over_all_workers_with_equal_work():
     suite = MetaWorldSuite(metaworld_names("mt50"), seed=1)
-    for share in rollout._spread(suite.costs, 3):
-        loads = [sum(suite.costs[task] for task in half) for half in rollout._deal(share, suite.costs, 2, 0)]
+    for share in shares.spread(suite.costs, 3):
+        loads = [sum(suite.costs[task] for task in half) for half in shares.deal(share, suite.costs, 2, 0)]
         assert max(loads) < 1.15 * min(loads)
 
 
 def test_with_a_task_per_worker_both_halves_have_tasks():
-    dealt = [rollout._deal([task], [1.0] * 4, 2, task) for task in range(4)]
+    dealt = [shares.deal([task], [1.0] * 4, 2, task) for task in range(4)]
     assert [[len(half) for half in halves] for halves in dealt] == [[1, 0], [0, 1], [1, 0], [0, 1]]
 
 
@@ -162,6 +162,110 @@ def test_a_step_is_not_begun_twice_nor_reset_under_way(halved_pool):
     with pytest.raises(RuntimeError, match="call finish_step first"):
         halved_pool.reset(np.zeros(4, np.int64))
     halved_pool.finish_step()
+
+
+# ------------------------------------------------------------------------------------- several steps under way
+
+
+@pytest.fixture(scope="module")
+def early_pool():
+    """A pool of tasks of which all but the first terminate, with room for three steps under way."""
+    with RolloutPool(StrictSuite(), workers=2, ahead=2) as pool:
+        yield pool
+
+
+def test_steps_under_way_together_give_what_they_give_one_by_one(early_pool):
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, 4, 4)).astype(np.float32)
+    seen = []
+    for together in (False, True):
+        early_pool.reset(np.zeros(4, np.int64))
+        if together:
+            for taken in actions:
+                early_pool.begin_step(taken)
+            seen.append([early_pool.finish_step() for _ in actions])
+        else:
+            seen.append([early_pool.step(taken) for taken in actions])
+    for one, other in zip(*seen, strict=True):
+        assert all(np.array_equal(array, vars(other)[name]) for name, array in vars(one).items())
+
+
+def test_a_reset_waits_for_the_steps_under_way_and_keeps_their_results(early_pool):
+    early_pool.reset(np.zeros(4, np.int64))
+    for _ in range(2):
+        early_pool.begin_step(np.ones((4, 4)), np.array([True, True, False, False]))
+    begun = early_pool.reset(np.ones(4, np.int64), np.array([True, False, False, False]))
+    assert begun[0].tolist() == [0, 1, 0, 0]
+    assert [early_pool.finish_step().observations[:2, 2].tolist() for _ in range(2)] == [[1, 1], [2, 2]]
+    assert early_pool.step(np.ones((4, 4))).observations[:, 2].tolist() == [1, 3, 1, 1]
+
+
+def test_a_task_that_terminated_takes_none_of_the_steps_under_way(early_pool):
+    early_pool.reset(np.zeros(4, np.int64))
+    for _ in range(2):
+        early_pool.step(np.ones((4, 4)))
+    for _ in range(3):
+        early_pool.begin_step(np.ones((4, 4)))
+    terminated = [early_pool.finish_step().terminated.tolist() for _ in range(3)]
+    assert terminated[0][3]
+    assert early_pool.reset(np.zeros(4, np.int64), np.arange(4) == 3)[3].tolist() == [3, 0, 0, 0]
+    assert early_pool.take_faults() == []
+
+
+def test_dropped_steps_leave_nothing_behind(early_pool):
+    early_pool.reset(np.zeros(4, np.int64))
+    early_pool.begin_step(np.ones((4, 4)))
+    early_pool.begin_step(np.ones((4, 4)))
+    early_pool.drop()
+    early_pool.reset(np.zeros(4, np.int64))
+    assert early_pool.step(np.ones((4, 4))).observations[:, 2].tolist() == [1] * 4
+
+
+def test_no_more_steps_are_begun_than_there_is_room_for_nor_finished_than_were_begun(early_pool):
+    early_pool.reset(np.zeros(4, np.int64))
+    for _ in range(3):
+        early_pool.begin_step(np.zeros((4, 4)))
+    for more in (
+        lambda: early_pool.begin_step(np.zeros((4, 4))),
+        lambda: early_pool.step(np.zeros((4, 4))),
+        lambda: early_pool.reset(np.zeros(4, np.int64)),
+    ):
+        with pytest.raises(RuntimeError, match="call finish_step first"):
+            more()
+    early_pool.drop()
+    with pytest.raises(RuntimeError, match="no step is under way: call begin_step first"):
+        early_pool.finish_step()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_is_told_when_its_step_is_finished_and_not_by_a_reset_before(workers):
+    with RolloutPool(FaultySuite("exception", step=2), workers, ahead=2) as pool:
+        pool.reset(np.zeros(4, np.int64))
+        for _ in range(3):
+            pool.begin_step(np.ones((4, 2)))
+        assert not pool.finish_step().lost.any()
+        pool.reset(np.zeros(4, np.int64), np.arange(4) == 0)
+        assert not pool.lost.any()
+        assert pool.take_faults() == []
+        assert pool.finish_step().lost.tolist() == [False, True, False, False]
+        assert [fault.tasks for fault in pool.take_faults()] == [("one",)]
+
+
+def test_a_worker_that_is_killed_with_steps_under_way_loses_all_of_them():
+    with RolloutPool(StrictSuite(), workers=2, ahead=2) as pool:
+        pool.reset(np.zeros(4, np.int64))
+        process = pool._workers[1].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        mine = sorted(pool._workers[1].tasks)
+        for _ in range(3):
+            pool.begin_step(np.ones((4, 4)))
+        first = pool.finish_step()
+        assert np.flatnonzero(first.lost).tolist() == mine
+        assert pool.reset(np.zeros(4, np.int64), pool.lost)[mine, 2].tolist() == [0, 0]
+        others = [task for task in range(4) if task not in mine]
+        assert [pool.finish_step().observations[others, 2].tolist() for _ in range(2)] == [[2, 2], [3, 3]]
+        assert not pool.lost.any()
+        assert len(pool.take_faults()) == 1
 
 
 # ------------------------------------------------------------------------------------------------------ faults

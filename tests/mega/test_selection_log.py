@@ -57,6 +57,11 @@ def test_under_the_rule_of_rounds_survival_by_chance_is_warned_of(chance, warned
         assert "of 598 rounds of a task, by chance it would be 33.3% (up to 37.1%)" in found["warning"]
 
 
+def test_rounds_that_tell_no_ages_say_nothing_of_wins():
+    told = {"a": {"episodes": [1, 1, 1], "round_success": [1, 0, 0], "round_return": [1, 0, 0]}}
+    assert _summary([_record(genotypes=told)] * 3, "round")["wins"] is None
+
+
 def test_few_rounds_are_no_reason_for_a_warning():
     assert _summary([_record((1,))] * 20, "round")["warning"] is None
     assert _summary(_played(0.5, 20, np.random.default_rng(1)), "record")["warning"] is None

@@ -370,20 +370,10 @@ def test_the_command_that_retries_a_sweep_can_be_copied(tmp_path, monkeypatch):
     assert shlex.split(command)[3:] == given
 
 
-@pytest.fixture(scope="module")
-def ray():
-    ray = pytest.importorskip("ray")
-    # Its workers are nice by 15, which on a busy machine is never.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_worker_niceness", "0")
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
+@pytest.mark.ray
+def test_ray_trains_the_same_runs_and_tells_of_one_that_fails(three_nodes, swept, tmp_path):
+    import ray
 
-
-@pytest.mark.slow
-def test_ray_trains_the_same_runs_and_tells_of_one_that_fails(ray, swept, tmp_path):
     planned = _plan(tmp_path, grid={"genotypes.start_stage": [1]})
     planned[2].directory.mkdir(parents=True)
     (planned[2].directory / "run.json").write_text("{}")
@@ -395,8 +385,8 @@ def test_ray_trains_the_same_runs_and_tells_of_one_that_fails(ray, swept, tmp_pa
     assert ray.is_initialized()  # whoever had started it goes on with it
 
 
-@pytest.mark.slow
-def test_a_stop_reaches_runs_on_ray_and_they_can_be_gone_on_with(ray, swept, tmp_path):
+@pytest.mark.ray
+def test_a_stop_reaches_runs_on_ray_and_they_can_be_gone_on_with(three_nodes, swept, tmp_path):
     planned = _plan(tmp_path, seeds=1, grid={"genotypes.start_stage": [1]})
     pool = RayPool(tmp_path, 1, ["test"])
     pool.stop_requested = True
@@ -404,6 +394,18 @@ def test_a_stop_reaches_runs_on_ray_and_they_can_be_gone_on_with(ray, swept, tmp
     assert not (tmp_path / pools.STOP).exists()
     assert [progress.event for progress in RayPool(tmp_path, 1, ["test"]).run(planned)] == ["done"]
     assert runs.info(planned[0].directory)["digest"] == runs.info(swept[1][0].directory)["digest"]
+
+
+def test_a_run_of_a_sweep_that_moves_tells_what_is_no_longer_exact(tmp_path):
+    (run,) = _plan(tmp_path, seeds=1)
+    KIND.create(run.directory, run.config, ["test"], lambda status: None)
+    origin = json.loads((run.directory / "run.json").read_text())
+    origin["machines"][0]["facts"]["processor"] = "another"
+    (run.directory / "run.json").write_text(json.dumps(origin))
+    told = []
+    KIND.resume(run.directory, lambda status: None, told.append)
+    *_, line = told
+    assert "the run is not bit for bit what it would have been: processor another -> " in line
 
 
 def test_a_sweep_on_ray_says_what_is_missing(tmp_path, monkeypatch):

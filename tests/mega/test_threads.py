@@ -31,10 +31,11 @@ def test_an_error_in_another_thread_is_raised():
 
 
 @pytest.mark.parametrize(
-    ("threads", "rows", "shards"), [(1, 128, 1), (2, 128, 2), (16, 128, 4), (2, 48, 1), (4, 8, 1)]
+    ("threads", "rows", "smallest", "shards"),
+    [(1, 128, 32, 1), (2, 128, 32, 2), (16, 128, 32, 4), (2, 48, 32, 1), (4, 8, 32, 1), (2, 24, 12, 2)],
 )
-def test_no_shard_is_so_small_that_its_products_are(threads, rows, shards):
-    assert shards_for(threads, rows) == shards
+def test_no_shard_is_smaller_than_asked(threads, rows, smallest, shards):
+    assert shards_for(threads, rows, smallest) == shards
 
 
 @pytest.mark.parametrize("update_with", ["sample", "stored"])
@@ -58,3 +59,7 @@ def test_the_config_decides_the_shards():
     suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
     settings = {"compute": {"threads": 2}, "sac": {"batch_size": 64}}
     assert make_agent(build_config(preset("smoke"), settings), suite).shards == 2
+    few = settings | {"sac": {"batch_size": 24}}
+    assert make_agent(build_config(preset("smoke"), few), suite).shards == 1
+    few["compute"] = {"threads": 2, "smallest_shard": 12}
+    assert make_agent(build_config(preset("smoke"), few), suite).shards == 2

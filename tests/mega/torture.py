@@ -3,11 +3,11 @@
     python tests/mega/torture.py [--runs 100] [--jobs 2] [--seed 1]
 
 Two runs of a tiny configuration (two Meta-World tasks that grow, a checkpoint at every third step) are never killed:
-one selects by round, one by record with candidates that a critic judges, and keeps statistics of rewards and
-observations. Every other run is a process that gets SIGKILL one to three times: half of the kills at a moment drawn
-uniformly over the time that a run takes, half just before one of the calls that change the disk, most of which are of
-checkpoints. Each is resumed until it ends; weights, optimiser state, populations, fitness, generators and
-``metrics.jsonl`` must then be those of the run of its kind that nobody killed.
+one selects by round, one by record with frontiers and with candidates that a critic judges, and keeps statistics of
+rewards and observations. Every other run is a process that gets SIGKILL one to three times: half of the kills at a
+moment drawn uniformly over the time that a run takes, half just before one of the calls that change the disk, most
+of which are of checkpoints. Each is resumed until it ends; weights, optimiser state, populations, fitness,
+generators and ``metrics.jsonl`` must then be those of the run of its kind that nobody killed.
 
 A server that has imported everything forks the processes, and they fork their rollout workers, so that a start costs
 no imports. Nothing in genoevo knows of this.
@@ -43,9 +43,12 @@ SETTINGS = {
 RULES: dict[str, dict[str, Any]] = {
     "round": {"genotypes": {"update_with": "stored"}},
     "record": {
+        "steps": 144,  # two rounds, of four episodes a task
         "genotypes": {"population_size": 3, "shared_goals": True, "surrogate_states": 4},
         "selection": {"rule": "record"},
-        "candidates": {"children": 3, "first_generations": 2, "surrogate": 1.0, "inertia": 1.0},
+        "decoding": {"kind": "sparse"},
+        "candidates": {"children": 3, "first_generations": 2, "surrogate": 1.0, "inertia": 1.0, "distinct": True},
+        "frontier": {"size": 2, "trial_rounds": 1},
         "growth": {"fill": "explore", "unused_patience": 1},
         "critic": {"kind": "residual", "width": 8, "blocks": 1, "task_embedding": 2},
         "value": {"loss": "hl-gauss", "bins": 5},

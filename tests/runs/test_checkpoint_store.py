@@ -7,9 +7,9 @@ import pytest
 
 from genoevo import state
 from genoevo_runs import files, manifest
-from genoevo_runs.checkpoint_store import CheckpointStore, Loaded, Snapshot, newest_whole
+from genoevo_runs.checkpoint_store import CheckpointStore, Loaded, Snapshot
 from genoevo_runs.errors import CorruptFileError, StorageError, UserError
-from genoevo_runs.manifest import Format, Score
+from genoevo_runs.manifest import Format, Score, newest_whole
 from genoevo_runs.metrics import METRICS
 
 TOY = Format("toy-checkpoint", 2, ("weights.safetensors", "search.npz", "counters.json"), "toy-rows", 1)

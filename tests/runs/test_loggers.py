@@ -38,6 +38,13 @@ def test_tensorboard_forgets_what_an_interrupted_run_logged_after_its_checkpoint
     assert [event.step for event in events.Scalars("score")] == [20, 40, 50]
 
 
+def test_event_files_of_one_second_are_never_written(tmp_path):
+    for step in range(3):
+        _log(tmp_path, step, step + 1)
+    seconds = [path.name.split(".")[3] for path in (tmp_path / "tensorboard").iterdir()]
+    assert len(set(seconds)) == len(seconds) == 3
+
+
 def test_tensorboard_needs_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()

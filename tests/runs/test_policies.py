@@ -3,11 +3,18 @@ import json
 import pytest
 
 import genoevo
+from genoevo_runs.errors import ConfigError
 
 
 def test_a_directory_that_is_no_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is not a run directory: run\.json is missing"):
         genoevo.load_policy(tmp_path)
+
+
+def test_an_address_is_refused():
+    message = "^directory = 's3://bucket/x': must be a path, not an address; mount it and give its folder$"
+    with pytest.raises(ConfigError, match=message):
+        genoevo.load_policy("s3://bucket/x")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])

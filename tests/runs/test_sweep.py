@@ -1,11 +1,16 @@
+import itertools
 import json
+import re
 import sys
+import time
+from importlib import metadata
 
 import pytest
 import yaml
 
-from genoevo_runs import pools
+from genoevo_runs import pools, worker
 from genoevo_runs.errors import ConfigError, UserError
+from genoevo_runs.lock import await_lock, locked
 from genoevo_runs.pools import LocalPool
 from genoevo_runs.sweep import FINISHED, SweepFile, plan, read_sweep
 from genoevo_runs.user_code import allow
@@ -133,3 +138,69 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_fails_its_run_alone(toy, 
         "a/1": ("failed", "its process died (exit code 9)"),
         "b/1": ("done", ""),
     }
+
+
+def _on_ray(planned, directory, patience=0.0):
+    """Train a run as a node of a Ray cluster does."""
+    (directory / "proof").touch()
+    run = pools._as_json(planned, ["test"])
+    return pools._ray_task(run, str(directory / pools.STOP), str(directory / "proof"), patience)
+
+
+def _stopped_and_moved(toy, tmp_path):
+    (run,) = _plan(toy, tmp_path, seeds=1)
+    training = toy.create(run.directory, run.config, [], lambda progress: training.stop())
+    training.run()
+    (run.directory / "moved").touch()
+    return run
+
+
+def test_what_a_resumed_run_tells_is_an_event_of_it(toy, tmp_path):
+    run = _stopped_and_moved(toy, tmp_path)
+    events = [(event.event, event.text) for event in LocalPool(1, ["test"]).run([run])]
+    assert [event for event in events if event[0] != "steps"] == [
+        ("began", ""),
+        ("told", "the run moves"),
+        ("done", ""),
+    ]
+
+
+def test_what_a_run_tells_on_a_node_comes_with_its_last_event(toy, tmp_path):
+    event = _on_ray(_stopped_and_moved(toy, tmp_path), tmp_path)
+    assert (event["event"], event["text"]) == ("done", "the run moves")
+
+
+def test_a_node_with_another_version_is_refused_in_one_line(toy, tmp_path, monkeypatch):
+    (run,) = _plan(toy, tmp_path, seeds=1)
+    as_json = pools._as_json
+    monkeypatch.setattr(pools, "_as_json", lambda *given: as_json(*given) | {"versions": {"numpy": "1.0"}})
+    event = _on_ray(run, tmp_path)
+    assert event["event"] == "failed"
+    here = metadata.version("numpy")
+    message = rf"\S+ has numpy {re.escape(here)} instead of 1\.0: install the same version"
+    assert re.fullmatch(message, event["text"])
+    assert run.state == "new"
+
+
+def test_a_run_whose_node_is_gone_saves_and_stops(toy, tmp_path, monkeypatch):
+    (planned,) = _plan(toy, tmp_path, preset="long", seeds=1)
+    monkeypatch.setattr(worker, "_INTERVAL", 0.0)
+    parents = itertools.chain([7, 7, 7], itertools.repeat(1))
+    monkeypatch.setattr(pools.os, "getppid", lambda: next(parents))
+    event = _on_ray(planned, tmp_path)
+    assert event["event"] == "stopped"
+    assert 0 < event["steps"] < planned.config.steps
+    assert json.loads((planned.directory / "state.json").read_text())["steps"] == event["steps"]
+
+
+def test_a_resumed_run_waits_for_the_lock_of_the_node_that_was_lost(toy, tmp_path):
+    (planned,) = _plan(toy, tmp_path, preset="short", seeds=1)
+    planned.directory.mkdir(parents=True)
+    (planned.directory / "run.json").write_text("{}")
+    with locked(planned.directory):
+        began = time.monotonic()
+        await_lock(planned.directory, 1.5)
+        assert time.monotonic() - began >= 1.5
+    began = time.monotonic()
+    await_lock(planned.directory, 60.0)
+    assert time.monotonic() - began < 30

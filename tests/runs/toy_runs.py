@@ -62,6 +62,7 @@ class Adding:
 
 class ToyRuns:
     format, requirement, default_preset = "toy-run", "genoevo-toy", "short"
+    packages = ("numpy",)
 
     def preset(self, name):
         if name not in PRESETS:
@@ -97,8 +98,10 @@ class ToyRuns:
         rundir.create(directory, config.model_dump_json(), origin)
         return Adding(directory, config, observer)
 
-    def resume(self, directory, observer):
+    def resume(self, directory, observer, tell=None):
         state = json.loads((directory / "state.json").read_text())
+        if (directory / "moved").exists():
+            tell("the run moves")
         return Adding(directory, self.open_config(directory), observer, **state)
 
     def load_policy(self, directory, *, factor=1):

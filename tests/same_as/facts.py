@@ -17,11 +17,11 @@ from safetensors import deserialize
 Facts = dict[str, str]
 """Values by slash-separated name: JSON text of scalars and short lists, dtype, shape and SHA-256 of arrays."""
 
-VERSION = 1
+VERSION = 2
 """Of what is read and under which names: one more where that changes, so that nothing older is taken for the same."""
 
 MEASURED = {
-    "info": ("time", "budget", "checkpoint"),
+    "info": ("time", "budget", "checkpoint", "machines"),
     "state": (
         "format",
         "version",
@@ -32,8 +32,8 @@ MEASURED = {
         "metrics_sha256",
     ),
 }
-"""What of ``info --json`` and of a checkpoint's ``state.json`` is measured time, a file's name or version, or is
-compared value by value elsewhere."""
+"""What of ``info --json`` and of a checkpoint's ``state.json`` is measured time, a fact of the machine, a file's name
+or version, or is compared value by value elsewhere."""
 
 _LONGEST = 100  # characters of a value that is shown as it is
 

@@ -12,6 +12,9 @@ from tests.same_as.facts import Facts
 SETTINGS: dict[str, str] = {new: old for old, new in RENAMED.items()}
 """Renamed settings: dotted name here -> dotted name before."""
 
+BEFORE: dict[str, object] = {"compute.kernels": "torch", "frontier.first_trial": "elite"}
+"""Settings that earlier revisions lack -> the only value that is what these do."""
+
 NAMES: dict[str, str] = {}
 """Renamed parts of what a run writes: ``info``, ``state``, ``metrics``, tensors ... -> before, as
 :func:`tests.same_as.compare.renamed` takes them."""
@@ -28,13 +31,16 @@ ADDED: tuple[str, ...] = (
 def translated(settings: Mapping[str, Any], known: Collection[str], table: Mapping[str, str]) -> dict[str, Any]:
     """*settings* under the names that a revision with the settings *known* has for them.
 
-    ValueError for one that it has under no name of *table*: a setting is never dropped.
+    ValueError for one that it has under no name of *table*: a setting is dropped only if all earlier revisions do
+    what its value says.
     """
     found = {}
     for name, value in settings.items():
         old = name
         while old not in known and old in table:
             old = table[old]
+        if old not in known and BEFORE.get(name) == value:
+            continue
         if old not in known:
             raise ValueError(f"setting {name} is unknown there, under this name and every earlier one")
         found[old] = value
@@ -123,6 +129,7 @@ class Search:
 
 
 SYNTHETIC = {
+    "compute.kernels": "torch",
     "suite": "point,pendulum-flip,reacher-2goals",
     "steps": 480,
     "environment.episode_length": 12,
@@ -150,6 +157,7 @@ RECORD = {
     "candidates.inertia": 0.2,
     "frontier.size": 2,
     "frontier.trial_rounds": 1,
+    "frontier.first_trial": "elite",
     "critic.kind": "residual",
     "growth.fill": "explore",
     "steps": 1000,

@@ -125,6 +125,12 @@ def test_the_longest_earlier_name_counts():
     assert renamed({"a/b/c": "1", "a/d": "2"}, {"x": "a", "y": "a/b"}) == {"y/c": "1", "x/d": "2"}
 
 
+def test_a_setting_is_dropped_only_with_the_value_that_is_what_was_done_before():
+    assert translated({"compute.kernels": "torch", "steps": 5}, {"steps"}, {}) == {"steps": 5}
+    with pytest.raises(ValueError, match=r"setting compute\.kernels is unknown there"):
+        translated({"compute.kernels": "compiled"}, {"steps"}, {})
+
+
 def test_a_renamed_setting_is_translated_and_one_that_was_renamed_twice_too():
     table = {"compute.workers": "hardware.workers", "hardware.workers": "machine.workers"}
     settings = {"compute.workers": 2, "steps": 5}

@@ -40,7 +40,7 @@ def test_every_entry_has_a_version_and_hashes(path):
     assert len(pins(path)) == len(lines) > 0
 
 
-@pytest.mark.parametrize("name", ["engine", "mega", "dev", "docs"])
+@pytest.mark.parametrize("name", ["engine", "mega", "dev", "ray", "docs"])
 def test_versions_are_those_of_the_constraints(name):
     known = constraints()
     wrong = {n: (v, known.get(n)) for n, (v, _) in pins(REQUIREMENTS / f"{name}.txt").items() if known.get(n) != v}
@@ -57,7 +57,7 @@ def test_torch_stands_apart_as_pypis_build_with_cuda_and_as_the_cpu_build():
     assert pypi["torch"][1] >= 20
     assert "nvidia-cublas" in pypi
     assert set(cpu) == {"torch"}
-    for name in ("engine", "mega", "dev", "docs"):
+    for name in ("engine", "mega", "dev", "ray", "docs"):
         assert not [pin for pin in pins(REQUIREMENTS / f"{name}.txt") if re.match(r"torch$|nvidia|cuda|triton", pin)]
 
 

@@ -15,6 +15,7 @@ from genoevo_mega.networks import Routing
 Work = tuple[Shard, Routing, Routing]
 """A shard with the routings of actor and critics for its transitions."""
 Loss = Callable[..., TaskLoss]
+Direct = Callable[..., tuple[dict[Any, Tensor | None], Tensor, dict[str, Tensor]]]
 
 
 class Gradients(NamedTuple):
@@ -58,13 +59,19 @@ class Executor:
         return [(Shard(*chunk), *pair) for chunk, *pair in zip(chunks, *routings, strict=True)]  # type: ignore[misc]
 
     def value_and_grad(
-        self, loss: Loss, shards: Sequence[Work], parameters: Sequence[Tensor], active: Tensor | None = None
+        self,
+        loss: Loss,
+        shards: Sequence[Work],
+        parameters: Sequence[Tensor],
+        active: Tensor | None = None,
+        direct: Direct | None = None,
     ) -> Gradients:
         """Return *loss* of all *shards*, and its gradients with respect to *parameters*.
 
         *active* (tasks,) bool are the tasks that are not yet masked, None for all. The sum over active tasks is
         divided by the number of all transitions: a task's gradient does not depend on how many others are masked.
         Gradients are added in the order of the shards, so that results do not depend on the threads' timing.
+        *direct* differentiates the loss without autograd (:mod:`genoevo_mega.agents.direct`). It cannot mask tasks.
         """
         count = sum(shard.rewards.numel() for shard, *_ in shards)
 
@@ -73,7 +80,14 @@ class Executor:
             gradients = torch.autograd.grad(mean, parameters, allow_unused=True)
             return gradients, mean.detach(), task_loss.info
 
-        if self.limit is None:  # each shard forward and back at once
+        def directly(work: Work) -> tuple[Sequence[Tensor | None], Tensor, dict[str, Tensor]]:
+            assert direct is not None
+            found, mean, info = direct(*work, count=count)
+            return [found.get(parameter) for parameter in parameters], mean, info
+
+        if direct is not None and self.limit is None:
+            results = self.pool.map(directly, shards)
+        elif self.limit is None:  # each shard forward and back at once
             results = self.pool.map(lambda shard: backward(loss(*shard)), shards)
         else:  # all forward, to see whose loss is above the limit, then all back
             losses = self.pool.map(lambda shard: loss(*shard), shards)

@@ -45,13 +45,15 @@ class Terms(NamedTuple):
     """What the losses need beside networks, transitions and routings.
 
     ``alpha`` (tasks, 1) holds the temperatures. ``reward_scale`` is one factor of rewards, or one of each task
-    (tasks, 1). ``bounds`` are those of :func:`~genoevo_mega.agents.distribution.gaussian`.
+    (tasks, 1). ``bounds`` are those of :func:`~genoevo_mega.agents.distribution.gaussian`. ``draw`` is
+    :func:`~genoevo_mega.agents.distribution.tanh_gaussian`, or a function that computes the same.
     """
 
     alpha: Tensor
     reward_scale: Tensor | float = 1.0
     bounds: Bounds = BOUNDS
     prediction: Prediction = SQUARED
+    draw: Callable[[Tensor, Tensor, Bounds], tuple[Tensor, Tensor]] = tanh_gaussian
 
 
 class Shard(NamedTuple):
@@ -99,7 +101,7 @@ def critic_loss(
     prediction = terms.prediction
     with torch.no_grad():
         output = nets.policy(shard.next_observations, actor_routing)
-        next_action, next_log_prob = tanh_gaussian(output, shard.next_noise, terms.bounds)
+        next_action, next_log_prob = terms.draw(output, shard.next_noise, terms.bounds)
         next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing, prediction)
         next_q = prediction.joined(next_q)
         td_target = terms.reward_scale * shard.rewards + shard.discounts * (next_q - terms.alpha * next_log_prob)
@@ -117,7 +119,7 @@ def actor_loss(
     sum of log probabilities.
     """
     output = nets.policy(shard.observations, actor_routing)
-    action, log_prob = tanh_gaussian(output, shard.noise, terms.bounds)
+    action, log_prob = terms.draw(output, shard.noise, terms.bounds)
     q = q_values(nets.critics, shard.observations, action, critic_routing, terms.prediction)
     q = terms.prediction.joined(q)
     return TaskLoss((terms.alpha * log_prob - q,), _as_it_is, {"log_prob": log_prob.detach().sum(1)})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+CompiledStep = Callable[[torch.optim.Optimizer, Sequence[nn.Parameter], Sequence[Tensor | None], float], Tensor]
 
 
 class ClippedAdam(torch.optim.Adam):
@@ -27,6 +29,11 @@ class ClippedAdam(torch.optim.Adam):
     weight_decay
         Share of the parameters, times the learning rate, that a step takes away first: AdamW (Loshchilov and Hutter
         2019, arXiv 1711.05101). All parameters decay, biases too, as in BRC.
+
+    Attributes
+    ----------
+    compiled
+        A compiled function that makes the step (:func:`genoevo_mega.agents.compiled.adam_step`); None for torch's.
 
     """
 
@@ -48,6 +55,7 @@ class ClippedAdam(torch.optim.Adam):
             capturable=capturable,
         )
         self.clip = clip
+        self.compiled: CompiledStep | None = None
 
     def apply_gradients(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> Tensor:
         """Make one step and return the gradient's norm, 0-d, before it was clipped.
@@ -55,6 +63,8 @@ class ClippedAdam(torch.optim.Adam):
         A gradient that is not finite changes nothing. *parameters* are all of the optimizer's, in the order of
         *gradients*: the order decides the last bits of the norm.
         """
+        if self.compiled is not None:
+            return self.compiled(self, parameters, gradients, self.clip)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         norm = nn.utils.clip_grad_norm_(parameters, self.clip)

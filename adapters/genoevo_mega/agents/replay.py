@@ -81,8 +81,11 @@ class Replay:
         """Return the number of transitions of all tasks together."""
         return int(self.valid.sum())
 
-    def ready(self, newest: int = 0) -> bool:
-        """Return whether every task has a transition before its *newest* ones; a task may have lost its episodes."""
+    def ready(self, newest: int = 0, least: int = 0) -> bool:
+        """Return whether every task has had *least* rows, or all, and has a transition before its *newest* ones."""
+        # A task may have lost its episodes; a run may have been resumed with an empty replay.
+        if (self.written < min(least, self.valid.shape[1])).any():
+            return False
         # At most every other row begins no transition: most calls need not count.
         return bool((self.filled > 2 * newest + 1).all() or (self.valid.sum(axis=1) > newest).all())
 

@@ -38,23 +38,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents import gradient_conflict
+from genoevo_mega.agents import gradient_conflict, losses
+from genoevo_mega.agents.arithmetic import BY_TORCH, by_kernels
+from genoevo_mega.agents.compiled import compiled_prediction
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.agents.distribution import MOST_ENTROPY, draw_action, mean_action
 from genoevo_mega.agents.executor import Executor
-from genoevo_mega.agents.losses import (
-    Networks,
-    Terms,
-    actor_loss,
-    critic_loss,
-    mask_tasks,
-    q_values,
-    temperature_loss,
-)
+from genoevo_mega.agents.losses import Networks, Terms, mask_tasks, q_values, temperature_loss
 from genoevo_mega.agents.module_pool import module_pools
 from genoevo_mega.agents.normalisation import Normaliser
 from genoevo_mega.agents.operations import per_transition
-from genoevo_mega.agents.optimizers import Optimizers, frozen, polyak_update
+from genoevo_mega.agents.optimizers import Optimizers, frozen
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult, step_inputs
 from genoevo_mega.agents.value import SQUARED, Prediction
@@ -129,7 +123,7 @@ class SacAgent:
         self.optimizers = Optimizers.of(
             self.actor, self.critics, self.log_temperature, clip=config.gradient_clip, **rates
         )
-        self.updates = 0
+        self.updates, self.arithmetic = 0, BY_TORCH
         self.executor = Executor(shards, config.mask_loss_above)
         captured = device.type == "cuda"
         self._step: Callable[[StepInputs], StepResult] = (
@@ -154,17 +148,19 @@ class SacAgent:
     def _gradient_step(self, step: StepInputs) -> StepResult:
         nets, terms = self.nets, self._terms()
         shards = self.executor.split(*step)
+        of_critics, of_actor = self.arithmetic.direct(nets, step, terms)
 
         # 1. Critics
         critic_weights = list(nets.critics.parameters())
-        critics = self.executor.value_and_grad(partial(critic_loss, nets, terms=terms), shards, critic_weights)
+        loss = partial(losses.critic_loss, nets, terms=terms)
+        critics = self.executor.value_and_grad(loss, shards, critic_weights, direct=of_critics)
         critic_norm = self.optimizers.critics.apply_gradients(critic_weights, critics.gradients)
 
         # 2. Actor, on the tasks whose critic loss is not above the limit
         actor_weights, routing_weights = list(nets.actor.parameters()), step.actor_routing.trainable()
         with frozen(nets.critics):
-            loss = partial(actor_loss, nets, terms=terms)
-            actor = self.executor.value_and_grad(loss, shards, actor_weights + routing_weights, critics.active)
+            loss, wanted = partial(losses.actor_loss, nets, terms=terms), actor_weights + routing_weights
+            actor = self.executor.value_and_grad(loss, shards, wanted, critics.active, of_actor)
         gradients, routing_gradients = actor.gradients[: len(actor_weights)], actor.gradients[len(actor_weights) :]
         actor_norm = self.optimizers.actor.apply_gradients(actor_weights, gradients)
 
@@ -175,8 +171,8 @@ class SacAgent:
         temperature_norm = self.optimizers.temperature.apply_gradients([self.log_temperature], [of_temperature])
 
         # 4. Moving averages
-        polyak_update(nets.target_critics, nets.critics, self.config.tau)
-        polyak_update(nets.actor_ema, nets.actor, self.config.actor_ema_tau)
+        self.arithmetic.polyak_update(nets.target_critics, nets.critics, self.config.tau)
+        self.arithmetic.polyak_update(nets.actor_ema, nets.actor, self.config.actor_ema_tau)
 
         metrics = {
             "critic_loss": critics.loss,
@@ -205,7 +201,7 @@ class SacAgent:
     def _terms(self) -> Terms:
         alpha, scale = self.log_temperature.detach().exp()[:, None], self.config.reward_scale
         scale = scale * self.normaliser.reward_scale(alpha, self.target_entropy)
-        return Terms(alpha, scale, self._bounds, self.prediction)
+        return Terms(alpha, scale, self._bounds, self.prediction, self.arithmetic.draw)
 
     def _observations(self, rows: Tensor) -> Tensor:
         """Return observations (tasks, n, observation_size) as the networks see them, on the device."""
@@ -273,6 +269,11 @@ class SacAgent:
         of_critics = stages if of_critics is None else of_critics
         return self.config.batch_size * per_transition(self.actor, self.critics, stages, of_critics)
 
+    def use_kernels(self) -> None:
+        """Compute by compiled functions whatever they can; :mod:`genoevo_mega.kernels` must be available."""
+        self.arithmetic = by_kernels(self.nets, self.optimizers)
+        self.prediction = compiled_prediction(self.prediction)
+
     def grow(self) -> None:
         """Add a module to actor, critics and their averages, as far as they are modular; all else is kept."""
         for pool in module_pools(self.nets, self.optimizers):
@@ -291,7 +292,7 @@ class SacAgent:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Return *tensor* on the agent's device; nothing waits for the copy."""
-        if tensor.device == self.device:
+        if tensor.device.type == self.device.type:  # tensors on "cuda" say "cuda:0"
             return tensor
         return tensor.pin_memory().to(self.device, non_blocking=True)
 

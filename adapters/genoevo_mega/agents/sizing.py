@@ -34,8 +34,8 @@ PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat
 class Sizes:
     """The settings of actor and critics, and the parameters of the actor and of one critic.
 
-    ``target`` holds the numbers of parameters that ``match_parameters`` requests. It is None if nothing is requested,
-    or if MEGA is to match MEGA. A critic of its own kind has no target.
+    ``target`` holds the numbers of parameters that ``match_parameters`` requests; None if it requests nothing. A
+    critic of its own kind has no target. MEGA keeps its widths beside a target that is MEGA with more modules.
     """
 
     settings: tuple[Any, Any]
@@ -106,19 +106,24 @@ def sizes(config: Config, suite: Suite) -> Sizes:
         )
     plain = None if own else getattr(config, ARCHITECTURES[config.architecture].sizes)
     target: tuple[int, int | None] | None = _target(config, tasks, shapes)
-    actor, of_actor = _sized(config, plain, tasks, shapes[0], target and target[0])
+    wanted = target if sized_to_target(config) else None
+    actor, of_actor = _sized(config, plain, tasks, shapes[0], wanted and wanted[0])
     if config.critic.kind == "genotype":
-        critic, of_critic = _sized(config, plain, tasks, shapes[1], target and target[1])
+        critic, of_critic = _sized(config, plain, tasks, shapes[1], wanted and wanted[1])
     else:
         target = target and (target[0], None)
         critic, of_critic = config.critic, _count(make_critics, config, config.critic, tasks, shapes[1])
     return Sizes((actor, critic), (of_actor, of_critic), target)
 
 
+def sized_to_target(config: Config) -> bool:
+    """Return whether ``match_parameters`` chooses widths; MEGA beside MEGA keeps its own."""
+    requested = config.match_parameters
+    return requested is not None and not (config.architecture == "mega" and isinstance(requested, str))
+
+
 def _target(config: Config, tasks: int, shapes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int] | None:
     requested = config.match_parameters
-    if config.architecture == "mega" and isinstance(requested, str):
-        return None  # MEGA itself
     if requested is None or isinstance(requested, int):
         return requested and (requested, requested)
     stage = int(requested.partition(":")[2] or config.genotypes.start_stage)

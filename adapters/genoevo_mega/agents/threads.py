@@ -9,12 +9,10 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_SMALLEST_SHARD = 32
 
-
-def shards_for(threads: int, rows: int) -> int:
-    """Return how many shards *threads* make of a batch of *rows*: none so small that its products are."""
-    return max(1, min(threads, rows // _SMALLEST_SHARD))
+def shards_for(threads: int, rows: int, smallest: int) -> int:
+    """Return how many shards *threads* make of a batch of *rows*: each has at least *smallest* rows."""
+    return max(1, min(threads, rows // smallest))
 
 
 class ShardPool:

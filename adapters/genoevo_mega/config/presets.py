@@ -5,6 +5,9 @@ embedding 2 x 400, module dimension 400, module size 128, start stage 3, precisi
 population 3 and 4. Learning rate, batch and buffer size, gamma, tau, clipping and the number of steps
 are the values that MEGA's closest relatives publish [O]. Everything else is [O].
 
+``laptop`` is MT10 in an evening on two cores: precision, population and start stage of ``mt10`` [P], with smaller
+networks and the critics of BRC (Nauman et al. 2025, arXiv 2505.23150), see docs/explanation/critics.rst [O].
+
 ``pathnet`` is PathNet (Fernando et al. 2017), MEGA's nearest ancestor, as a configuration: modules are in
 or out, children are mutants of the winners of binary tournaments, and nothing grows. It departs from the
 paper: modules may read any earlier one, not the layer below; the path of a task does not stay fixed for
@@ -23,23 +26,25 @@ _PAPER: dict[str, Any] = {
     "network": {"width": 400, "embedding_layers": 2, "hidden": 128},
 }
 # How genotypes begin, are searched for and judged, and the form of modules [O]: chosen by studies/selection.yaml, see
-# docs/explanation/findings.rst. The defaults of the settings themselves are the rules before that study.
+# docs/explanation/findings.rst; usage_cost by studies/lean.yaml, growth by studies/growth.yaml; goals and crossover
+# by studies/recipe.yaml. The settings' defaults are the rules before.
 _EVOLUTION: dict[str, Any] = {
     "layer_norm": True,
     "network": {"modules": "residual"},
-    "genotypes": {"start": "sparse", "shared_goals": True},
+    "genotypes": {"start": "sparse"},
     "decoding": {"kind": "sparse"},
     "selection": {"rule": "record"},
-    "candidates": {"children": 20, "distinct": True},
-    "reproduction": {"crossover": "segments"},
+    "candidates": {"children": 20, "usage_cost": 1.0},
+    "growth": {"fill": "explore", "unused_patience": 5},
 }
-# The learner of MT10 [O].
+# The learner of MT10 [O]; actor_ema_tau was chosen by studies/actor_ema.yaml.
 _MT10_SAC: dict[str, Any] = {
     "batch_size": 128,
     "buffer_size": 1_000_000,
     "learning_rate": 3e-4,
     "gamma": 0.99,
     "tau": 0.005,
+    "actor_ema_tau": 0.05,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -64,6 +69,28 @@ PRESETS: dict[str, dict[str, Any]] = {
             "evaluation": {"episodes": 10},
         },
     ),
+    "laptop": merge(
+        _EVOLUTION,
+        {
+            "suite": "mt10",
+            "steps": 3_000_000,
+            "environment": {"episode_length": 200},
+            "network": {"width": 96, "embedding_layers": 2, "hidden": 48},
+            "critic": {"kind": "residual", "width": 256, "blocks": 2, "task_embedding": 32},
+            "value": {"loss": "hl-gauss", "bins": 101, "twins": "mean"},
+            "normalise": {"rewards": True},
+            "genotypes": {"precision": 2, "population_size": 3, "start_stage": 3},
+            "sac": {
+                **_MT10_SAC,
+                "batch_size": 24,
+                "weight_decay": 1e-4,
+                "target_entropy": -0.5,
+                "log_std_min": -10.0,
+            },
+            "compute": {"workers": 2, "threads": 2, "smallest_shard": 12},
+            "schedule": {"time_limit_minutes": 180},
+        },
+    ),
     "demo": merge(
         _EVOLUTION,
         {
@@ -80,7 +107,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "reward_scale": 0.1,
                 "gamma": 0.97,
                 "tau": 0.01,
-                "actor_ema_tau": 0.002,
+                "actor_ema_tau": 0.05,
                 "gradient_clip": 10.0,
                 "random_steps": 1000,
                 "random_action_repeat": 20,

@@ -140,6 +140,10 @@ class Config(Settings):
             )
         if self.normalise.rewards and self.sac.gamma == 1:
             raise ValueError("normalise.rewards = true: needs sac.gamma below 1, so that returns are finite")
+        if self.schedule.action_lag and self.schedule.double_buffering:
+            raise ValueError(
+                f"schedule.action_lag = {self.schedule.action_lag}: must be 0 with schedule.double_buffering = true"
+            )
         self._check_selection()
         if self.reproduction.changes_lengths:
             raise ValueError(

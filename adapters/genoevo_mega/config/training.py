@@ -8,6 +8,9 @@ from pydantic import Field
 
 from genoevo_runs.settings import Count, Settings
 
+MOST_LAG = 8
+"""The largest ``schedule.action_lag``."""
+
 
 class Environment(Settings):
     """The simulated episodes."""
@@ -37,15 +40,27 @@ class Evaluation(Settings):
 
 
 class Compute(Settings):
-    """The hardware that a run uses [O]. Results depend on device and threads in their last bits."""
+    """The hardware that a run uses [O]. The last bits of results depend on device, threads, shards, kernels."""
 
     compared: ClassVar = False
     device: Literal["cpu", "cuda"] = "cpu"
     """Device of the networks, and of the replay buffer if it fits."""
     workers: Count = 1
-    """Rollout processes. The command line takes one per core unless told otherwise."""
+    """Rollout workers. The command line takes one per core of this machine unless told otherwise."""
+    rollouts: Literal["local", "ray"] = "local"
+    """Where the rollout workers run: processes of this machine, or actors of a Ray cluster, spread
+    over its nodes, with a core each. The number of workers being equal, the results are the same bits
+    if all machines have processors of one kind."""
     threads: Count = 1
     """Threads of the learner. The command line takes one per core unless told otherwise."""
+    smallest_shard: Count = 32
+    """Least number of transitions per task in the part of an update's batch that one thread computes. If
+    the batch is too small for all threads, some are left to torch's operations."""
+    kernels: Literal["torch", "compiled"] = "torch"
+    """What computes residual critics and residual modules on a CPU in fp32: torch's operations, or functions
+    that a C compiler makes of ``genoevo_mega/kernels`` when they are first needed. Updates of
+    small networks take a third to two thirds of the time, and numbers agree within rounding. ``mega
+    train`` takes ``compiled`` if it can, unless told otherwise."""
 
 
 class Schedule(Settings):
@@ -56,6 +71,11 @@ class Schedule(Settings):
     """Vector steps that an update's data are behind. With 0, updates follow each step. With 1 or
     more, they are made while the next step is simulated, whose actions do not know of them yet.
     Every lag is as reproducible as strict alternation."""
+    action_lag: Annotated[int, Field(ge=0, le=MOST_LAG)] = 0
+    """Vector steps that are under way beyond the present one. With L, the action of a step is chosen
+    from the observation of L steps before, so that simulators need not wait for messages, acting and
+    learning. After each episode a task misses L vector steps, which count as steps. Evaluation acts
+    without a lag. Every lag is reproducible; a change at resume changes the bits from there on."""
     double_buffering: bool = False
     """Whether one half of the tasks steps while the actions of the other half are computed. It pays
     if acting takes longer than a message to the workers and there are cores to spare."""
@@ -78,11 +98,11 @@ class Checkpoints(Settings):
 
 
 class Faults(Settings):
-    """Which faults of rollout processes a run survives [O]."""
+    """Which faults of rollout workers a run survives [O]."""
 
     compared: ClassVar = False
     worker_timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds that a rollout process may take for one answer. After that it is replaced and its
+    """Seconds that a rollout worker may take for one answer. After that it is replaced and its
     episodes are discarded."""
     limit: Count = 10
-    """Faults of one task that end the run: its process died or hung, or its simulator failed."""
+    """Faults of one task that end the run: its worker died or hung, or its simulator failed."""

@@ -12,6 +12,7 @@ import numpy as np
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import PHASE
 from genoevo_mega.envs.transition import Transition
+from genoevo_mega.envs.under_way import SentStep, UnderWay
 from genoevo_runs.arrays import Arrays, Doubles, Flags, Floats, Ints, restore_array
 
 
@@ -74,9 +75,11 @@ class Episodes:
     success : (tasks,) bool
         Whether any step so far succeeded.
     last_actions : (tasks, action_size) float32
-        The actions of the last step.
+        The actions that were sent last.
     observations : (tasks, observation_size) float32
         The present observations; (tasks, 0) before :meth:`restore`.
+    under_way : UnderWay
+        The steps that were sent and are not finished yet.
 
     """
 
@@ -88,14 +91,16 @@ class Episodes:
         self.success = np.zeros(tasks, np.bool_)
         self.last_actions = np.zeros((tasks, action_size), np.float32)
         self._actions = np.zeros((length, tasks, action_size), np.float32)
+        self.under_way = UnderWay(tasks, action_size)
         self.observations: Floats = np.zeros((tasks, 0), np.float32)
         self._diverged, self._told = np.zeros(tasks, np.bool_), np.zeros(tasks, np.bool_)
 
     def restore(self, pool: RolloutPool) -> None:
         """Bring the environments of *pool* to the state of these episodes, which is their start in a new run.
 
-        :meth:`take_diverged` tells the tasks for which that was not possible.
+        Then send the steps under way again. :meth:`take_diverged` tells the tasks for which that was not possible.
         """
+        pool.drop()
         chosen = np.ones(len(self.taken), np.bool_)
         while chosen.any():
             self.observations = pool.reset(self.goals, chosen)
@@ -108,6 +113,8 @@ class Episodes:
                 success |= given.success & active
             self._diverged |= chosen & ~pool.lost & ((returns != self.returns) | (success != self.success))
             chosen = pool.lost.copy()
+        for sent in self.under_way:
+            pool.begin_step(sent.actions, sent.active)
 
     def take_diverged(self) -> Ints:
         """Return the tasks, (n,) int64, whose episodes were not the same when :meth:`restore` played them again.
@@ -118,25 +125,42 @@ class Episodes:
         self._told |= fresh
         return np.flatnonzero(fresh)
 
+    @property
+    def running(self) -> Flags:
+        """The tasks whose episode has a step already, finished or under way, (tasks,) bool."""
+        return (self.taken > 0) | (self.under_way.counts > 0)
+
+    @property
+    def unfinished(self) -> Flags:
+        """The tasks that may take one more step, (tasks,) bool: those under way do not reach the time limit."""
+        return self.taken + self.under_way.counts < self.length
+
+    def sent(self, actions: Floats, active: Flags, genotypes: Ints) -> None:
+        """Note that a step is under way; see :class:`~genoevo_mega.envs.under_way.SentStep`."""
+        self.last_actions = actions
+        self.under_way.add(SentStep(actions, active, genotypes))
+
     def advance(self, actions: Floats, transition: Transition) -> FinishedEpisodes:
         """Count a step with *actions*, (tasks, action_size) float32, for every task that is not lost.
 
         Returns the episodes that the step ended, by termination or by the time limit.
         """
         tasks = np.arange(len(self.taken))
-        self._actions[self.taken, tasks] = self.last_actions = actions
+        self._actions[self.taken, tasks] = actions
         self.taken += ~transition.lost
         self.returns += transition.rewards
         self.success |= transition.success
-        self.observations = transition.observations
+        self.observations = np.where(transition.lost[:, None], self.observations, transition.observations)
         mask = (transition.terminated | (self.taken >= self.length)) & ~transition.lost
         return FinishedEpisodes(mask, np.flatnonzero(mask), self.returns[mask], self.success[mask])
 
     def start(self, tasks: Ints, pool: RolloutPool, first_goal: int = 0, same_goal: Flags | None = None) -> None:
         """Start the next episodes of *tasks*, (n,) int64; draw a goal for each, numbered from *first_goal*.
 
-        *same_goal* (n,) marks the tasks that meet the number of their last goal again.
+        *same_goal* (n,) marks the tasks that meet the number of their last goal again. The tasks take none of the
+        steps under way.
         """
+        self.under_way.void(tasks)
         number = self._rng.integers(0, self._goal_count, len(tasks))
         if same_goal is not None:
             number = np.where(same_goal, self.goals[tasks] % PHASE, number)
@@ -144,7 +168,7 @@ class Episodes:
         self.taken[tasks], self.returns[tasks], self.success[tasks] = 0, 0.0, False
         mask = np.zeros(len(self.taken), np.bool_)
         mask[tasks] = True
-        self.observations = pool.reset(self.goals, mask)
+        self.observations = np.where(mask[:, None], pool.reset(self.goals, mask), self.observations)
 
     def state_arrays(self) -> Arrays:
         """Return everything but the generator, as arrays by name."""
@@ -156,6 +180,7 @@ class Episodes:
             "success": self.success,
             "last_actions": self.last_actions,
             "actions": actions,
+            **self.under_way.state_arrays(),
         }
 
     def load_arrays(self, arrays: Arrays) -> None:
@@ -174,3 +199,4 @@ class Episodes:
         if ((self.taken < 0) | (self.taken >= self.length)).any():
             raise ValueError(f"taken must be from 0 to {self.length - 1} steps, got {self.taken.tolist()}")
         restore_array("actions", self._actions[: int(self.taken.max(initial=0))], arrays["actions"])
+        self.under_way.load_arrays(arrays, self.length - self.taken)

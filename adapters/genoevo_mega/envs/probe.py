@@ -69,17 +69,18 @@ def probe(config: Config, suite: Suite) -> Findings:
     """
     if not is_other(config.suite):
         return Findings()
-    compute, timeout = config.compute, config.faults.worker_timeout
+    workers, rollouts = config.compute.workers, config.compute.rollouts
+    given = {"rollouts": rollouts, "timeout": config.faults.worker_timeout, "fault_limit": _NO_LIMIT}
     shape = 3, min(_MOST, config.environment.episode_length), len(suite.names), suite.action_size
     actions, *others = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     try:
-        with RolloutPool(suite, compute.workers, timeout=timeout, fault_limit=_NO_LIMIT) as pool:
+        with RolloutPool(suite, workers, **given) as pool:
             first = _play(config.suite, pool, 0, actions, _SECONDS)
             steps = len(first) - 1
             second = _play(config.suite, pool, suite.goals - 1, others[0][:steps])
             _play(config.suite, pool, 0, actions[:1], evaluation=True)
             again = _play(config.suite, pool, 0, actions[:steps])
-        with RolloutPool(suite, compute.workers, timeout=timeout, fault_limit=_NO_LIMIT) as pool:
+        with RolloutPool(suite, workers, **given) as pool:
             elsewhere = _play(config.suite, pool, 0, actions[:steps])
             third = _play(config.suite, pool, suite.goals // 2, others[1][:steps])
     except RolloutError as error:

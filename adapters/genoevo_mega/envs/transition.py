@@ -9,7 +9,7 @@ from genoevo_runs.arrays import Flags, Floats
 
 @dataclass(frozen=True)
 class Transition:
-    """The result of one vector step, as copies with a row per task; rows of inactive tasks keep their last values.
+    """The result of one vector step, as copies with a row per task; rows of inactive tasks mean nothing.
 
     Attributes
     ----------
@@ -22,7 +22,8 @@ class Transition:
     success : bool
         (tasks,): whether this step succeeded.
     lost : bool
-        (tasks,): whether the episode was lost to a fault. The other arrays are 0 in these rows, which mean nothing.
+        (tasks,): whether the episode was lost to a fault, or the task took no step. The other arrays are 0 in these
+        rows, which mean nothing.
 
     """
 
@@ -31,3 +32,11 @@ class Transition:
     terminated: Flags
     success: Flags
     lost: Flags
+
+    def without(self, tasks: Flags) -> Transition:
+        """Return a copy in which the rows that *tasks* (tasks,) marks are those of lost episodes."""
+        rows = {name: array.copy() for name, array in vars(self).items()}
+        for array in rows.values():
+            array[tasks] = 0
+        rows["lost"][tasks] = True
+        return Transition(**rows)

@@ -9,6 +9,7 @@ next one finishes it, so it counts for neither.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +148,7 @@ class Evolver:
         *under_way* (tasks,) marks the tasks in the middle of an episode; None means no task. *judge* scores
         candidates without episodes.
         """
-        episodes, stages = self.statistics.episodes.sum(axis=1), self.community.stages
+        episodes, stages = self.statistics.episodes.copy(), self.community.stages
         performance, mean_return = (each[:, : self.community.size] for each in self.statistics.take())
         rewritten = self._write_back()
         community = self.community
@@ -171,7 +172,7 @@ class Evolver:
         self.acting_genotype[:] = 0
         self._spans_rounds[:] = False if under_way is None else under_way
         self._store.extend()
-        seen = selection(done, community.tasks, performance, mean_return)
+        seen = selection(done, community.tasks, episodes[:, : community.size], performance, mean_return)
         if isinstance(done, RecordRound) and done.settled:
             names = [community.tasks[task] for task in done.settled]
             seen["frontier"] = frontier(names, [self.members(task) for task in done.settled])
@@ -187,7 +188,7 @@ class Evolver:
             grown=done.grown,
             shrunk=done.shrunk,
             restored=done.restored,
-            episodes=episodes,
+            episodes=episodes.sum(axis=1),
             descent=descent,
         )
 
@@ -284,7 +285,7 @@ class Evolver:
         if self._relaxed and "relaxed_codes" in arrays:  # a run that started without them starts from its codes
             self._relaxed.load_arrays(arrays)
 
-    def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
+    def check_stored(self, genotypes: npt.NDArray[np.integer[Any]]) -> None:
         """Raise ValueError if transitions name *genotypes* (n,) whose weights are not stored."""
         if self._update_with == "stored" and len(genotypes):
             self._store.check(int(genotypes.min()), int(genotypes.max()))

@@ -24,20 +24,28 @@ def genealogy(done: Round | RecordRound) -> dict[str, Any]:
 
 
 def selection(
-    done: Round | RecordRound, tasks: list[str], performance: Doubles, mean_return: Doubles
+    done: Round | RecordRound, tasks: list[str], episodes: Ints, performance: Doubles, mean_return: Doubles
 ) -> dict[str, Any]:
-    """Return what selection saw and did; *performance* and *mean_return* (tasks, size) are of the round's episodes.
+    """Return what selection saw and did.
 
-    ``survived``: the share of tasks whose elite stays. For genotypes with a record also ``overlap`` between the
-    elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, ``surrogate_correlation``, the
-    rank correlation within tasks of the scores without episodes and the returns of this round, which came after them
-    (null without), and ``genotypes``: by task lists with an entry for each genotype, the former elite first:
-    ``success``, ``error`` (its standard error), ``relative_return``, ``age``, ``surrogate`` (only if candidates were
-    judged), ``rejected``, and ``round_success`` and ``round_return``, the means of the round's own episodes.
+    *episodes* (tasks, size) counts the round's episodes, *performance* and *mean_return* (tasks, size) are their
+    means. ``survived``: the share of tasks whose elite stays. ``genotypes``: by task lists with an entry for each
+    genotype, the former elite first: ``episodes``, ``round_success`` and ``round_return``, of the round alone.
+
+    For genotypes with a record these also have ``success``, ``error`` (its standard error), ``relative_return``,
+    ``age``, ``rejected`` and ``surrogate`` (only if candidates were judged). Then there are ``overlap`` between the
+    elites of two tasks, ``kept``, the mean number of genotypes that stay in a task, and ``surrogate_correlation``,
+    the rank correlation within tasks of the scores without episodes and the returns of this round, which came after
+    them (null without).
     """
     found: dict[str, Any] = {"survived": float(np.mean(done.elites == 0))}
+    of_round = {
+        "episodes": episodes,
+        "round_success": performance.round(4),
+        "round_return": mean_return.round(4),
+    }
     if isinstance(done, Round):
-        return found
+        return {**found, "genotypes": _by_task(tasks, of_round)}
     found["overlap"] = round(done.overlap, 6)
     found["kept"] = float(done.kept.mean())
     found["surrogate_correlation"] = rank_correlation(done.surrogate, mean_return, done.age)
@@ -47,16 +55,16 @@ def selection(
         "relative_return": done.relative_return.mean.round(4),
         "age": done.age,
         "rejected": done.rejected,
-        "round_success": performance.round(4),
-        "round_return": mean_return.round(4),
+        **of_round,
     }
     unknown = np.isnan(done.surrogate)
     if not unknown.all():
         columns["surrogate"] = np.where(unknown, None, done.surrogate.round(4).astype(object))
-    found["genotypes"] = {
-        task: {name: column[t].tolist() for name, column in columns.items()} for t, task in enumerate(tasks)
-    }
-    return found
+    return {**found, "genotypes": _by_task(tasks, columns)}
+
+
+def _by_task(tasks: list[str], columns: dict[str, Any]) -> dict[str, Any]:
+    return {task: {name: column[t].tolist() for name, column in columns.items()} for t, task in enumerate(tasks)}
 
 
 def frontier(tasks: list[str], members: list[list[Member]]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -46,7 +48,7 @@ class StaticStructure:
         structure.rounds = state["rounds"]
         return structure
 
-    def check_stored(self, genotypes: npt.NDArray[np.int32]) -> None:
+    def check_stored(self, genotypes: npt.NDArray[np.integer[Any]]) -> None:
         """Accept anything: transitions name no genotypes."""
 
     def state_dict(self) -> State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from genoevo.community.candidates import Judge
@@ -97,5 +98,5 @@ class Structure(Protocol):
     def load_arrays(self, arrays: dict[str, Any]) -> None:
         """Restore :meth:`state_arrays`; ValueError if they do not fit."""
 
-    def check_stored(self, genotypes: np.ndarray[Any, np.dtype[np.int32]]) -> None:
+    def check_stored(self, genotypes: npt.NDArray[np.integer[Any]]) -> None:
         """Raise ValueError if transitions name *genotypes* (n,) whose weights are not known."""

@@ -58,9 +58,7 @@ def estimate(
         trainer = runs.create(Path(place) / "run", _probed(config), [], observe)
         agent = trainer.state.agent
         actor, critics = agent.actor.parameter_count, agent.critics.parameter_count
-        policy = sizes.at_start(config, trainer.suite).policy
-        if config.architecture == "mega":
-            policy = sizes.of_elites(config, trainer.suite, trainer.state.evolver.elite_routing())
+        policy = sizes.policy_at_start(config, trainer.suite, trainer.state.evolver)
         replay = trainer.state.replay.nbytes
         began = time.monotonic()
         trainer.run(2**62)

@@ -95,7 +95,8 @@ class Frontiers:
         first = first_goal(config.environment.change_at, self.steps)
         measured: list[list[Measured]] = [[] for _ in self.tasks]
         torch.set_num_threads(config.compute.threads)
-        with RolloutPool(self.suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
+        compute, timeout = config.compute, config.faults.worker_timeout
+        with RolloutPool(self.suite, compute.workers, rollouts=compute.rollouts, timeout=timeout) as pool:
             for place in range(self.most):
                 wanted = np.array([place < len(of_task) for of_task in self.tasks])
                 chosen = [of_task[min(place, len(of_task) - 1)].member.bits for of_task in self.tasks]

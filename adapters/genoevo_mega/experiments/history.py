@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from genoevo_mega.config.changes import Changes, changes, refuse_fixed
 from genoevo_mega.config.run import Config, dump_config
 from genoevo_mega.envs.probe import Findings
+from genoevo_mega.experiments.moving import Stint
 from genoevo_runs import files
 from genoevo_runs.errors import CorruptFileError
 from genoevo_runs.manifest import Count, Record, parse
@@ -72,6 +73,7 @@ class Noted(BaseModel):
     timed: dict[str, Count] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     history: list[Change] = Field(default_factory=list)
+    machines: list[Stint] = Field(default_factory=list)
 
     @property
     def findings(self) -> Findings:
@@ -107,13 +109,19 @@ def naming_edits(directory: Path, origin: dict[str, Any], config: Config) -> Ite
         raise
 
 
-def record(directory: Path, origin: dict[str, Any], config: Config, change: Change) -> None:
-    """Write *config* as the run's, and the change into its ``run.json``, whose content is *origin*.
+def record(
+    directory: Path, origin: dict[str, Any], config: Config, change: Change | None, stint: Stint | None
+) -> None:
+    """Write *config* as the run's, and what is new into its ``run.json``, whose content is *origin*.
 
     The caller holds the lock of the directory.
     """
-    history = [entry.model_dump() for entry in (*noted(directory, origin).history, change)]
-    content = {**origin, "settings": config.model_dump(mode="json"), "history": history}
-    # In this order: if only the first is written, the next resume finds an edited file and notes it.
-    files.replace(directory / CONFIG, dump_config(config))
+    known, content = noted(directory, origin), {**origin}
+    if stint:
+        content["machines"] = [entry.model_dump() for entry in (*known.machines, stint)]
+    if change:
+        content["settings"] = config.model_dump(mode="json")
+        content["history"] = [entry.model_dump() for entry in (*known.history, change)]
+        # In this order: if only this is written, the next resume finds an edited file and notes it.
+        files.replace(directory / CONFIG, dump_config(config))
     files.replace(directory / ORIGIN, json.dumps(content, indent=2))

@@ -41,9 +41,10 @@ class Genealogy(_Part):
 class Genotypes(_Part):
     """What a task's genotypes achieved in the round's own episodes, the former elite first."""
 
-    age: Annotated[list[Count], Field(min_length=1)]
-    round_success: list[Number]
+    age: Annotated[list[Count], Field(min_length=1)] | None = None  # only of genotypes with a record
+    round_success: Annotated[list[Number], Field(min_length=1)]
     round_return: list[Number]
+    episodes: list[Count] | None = None  # not in early records
 
 
 class Settled(_Part):
@@ -181,9 +182,7 @@ def _check_round(read: Round, tasks: list[str], shape: tuple[int, int] | None) -
     if unknown := set(read.elite) - set(tasks):
         raise ValueError(f"elite has the unknown task {min(unknown)!r:.80}")
     for task, columns in read.selection.genotypes.items():
-        if isinstance(columns, Genotypes) and not (
-            len(columns.age) == len(columns.round_success) == len(columns.round_return)
-        ):
+        if isinstance(columns, Genotypes) and len({len(each) for _, each in columns if each is not None}) > 1:
             raise ValueError(f"selection.genotypes of {task:.80} must have columns of one length")
     if "genealogy" not in read.model_fields_set:
         return shape

@@ -21,8 +21,9 @@ from genoevo_mega.envs.probe import probe
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
-from genoevo_mega.experiments import costs, sizes
+from genoevo_mega.experiments import costs, moving, sizes
 from genoevo_mega.experiments.history import Change, naming_edits, noted, record
+from genoevo_mega.experiments.moving import PACKAGES, Stint
 from genoevo_mega.training import checkpoint, migrate, throughput
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.digest import digest
@@ -35,7 +36,6 @@ from genoevo_runs.run_kind import Tell, silent
 from genoevo_runs.settings import read_config
 
 FORMAT, VERSION = "genoevo-mega-run", 3  # of run.json, and with it of config.yaml and metrics.jsonl
-_PACKAGES = ("genoevo", "deap", "numpy", "torch", "gymnasium", "metaworld", "mujoco", "scipy", "pydantic")
 
 Observer = Callable[[Status], None]
 
@@ -54,7 +54,8 @@ def create(directory: Path, config: Config, command: list[str], observer: Observ
     for line in found.lines():
         tell(line)
     about |= {name: tasks for name, tasks in asdict(found).items() if tasks}
-    rundir.create(directory, dump_config(config), rundir.new_origin(FORMAT, VERSION, command, about, _PACKAGES))
+    about["machines"] = [Stint.now(0, moving.facts(directory, config)).model_dump()]
+    rundir.create(directory, dump_config(config), rundir.new_origin(FORMAT, VERSION, command, about, PACKAGES))
     return trainer
 
 
@@ -95,6 +96,9 @@ def resume(
     *settings* is a nested dict of settings that change; ConfigError for one that cannot, see ``MAY_CHANGE`` in
     ``genoevo_mega.config.changes``. They are written into ``config.yaml`` when the run continues, and ``run.json``
     notes them with *command*, as it does an edited ``config.yaml``, and another checkpoint than the latest.
+
+    If the run moves to another machine, *tell* is called with a line on what stays exact, and ``run.json`` notes the
+    machine, see ``genoevo_mega.experiments.moving``.
     """
     origin, opened = read_origin(directory), open_config(directory)
     known = noted(directory, origin)
@@ -102,15 +106,23 @@ def resume(
     refuse_fixed(changes(begun, opened), f"{directory / rundir.CONFIG}: ")
     config = build_config(opened.model_dump(), settings or {})
     refuse_fixed(found := changes(begun, config))
+    moving.check_device(directory, config)
     trainer = Trainer(config, directory, observer)
     for line in known.findings.lines():
         tell(line)
     state = trainer.state
     checkpoint.load(state, directory, config, trainer.suite, tell, which)
-    if found or which != LATEST:
-        change = Change.now(state.steps, state.loaded.path, list(command), found)
-        now = {**origin, "version": VERSION}
-        state.loaded.on_continue.append(lambda: record(directory, now, config, change))
+    empty = state.loaded.path is not None and manifest.left_out(state.loaded.path)
+    now = Stint.now(state.steps, moving.facts(directory, config), empty_replay=empty)
+    earlier = moving.led_to(known.machines, state.steps)
+    for line in moving.lines(earlier[-1].facts if earlier else {}, now):
+        tell(line)
+    stint = moving.next_stint(known.machines, now)
+    changed = bool(found) or which != LATEST
+    if changed or stint:
+        change = Change.now(state.steps, state.loaded.path, list(command), found) if changed else None
+        of_now = {**origin, "version": VERSION} if changed else origin
+        state.loaded.on_continue.append(lambda: record(directory, of_now, config, change, stint))
     return trainer
 
 
@@ -128,14 +140,15 @@ def evaluate_run(
         agent, evolver = checkpoint.load_policy(path, config, suite)
     first = first_goal(config.environment.change_at, checkpoint.read_state(path)["steps"])
     torch.set_num_threads(config.compute.threads)
-    with RolloutPool(suite, config.compute.workers, timeout=config.faults.worker_timeout) as pool:
+    compute, timeout = config.compute, config.faults.worker_timeout
+    with RolloutPool(suite, compute.workers, rollouts=compute.rollouts, timeout=timeout) as pool:
         policy, length = greedy(agent, evolver.elite_routing()), config.environment.episode_length
         estimates = evaluate(pool, policy, episodes, length, progress, first_goal=first)
     return dict(zip(suite.names, estimates, strict=True))
 
 
 def matched(config: Config) -> dict[str, Any] | None:
-    """Return the sizes of actor and critic that ``match_parameters`` asks for and gives; None if it is not set."""
+    """Return the sizes of actor and critic that ``match_parameters`` asks for, and at the start; None if not set."""
     found = sizing.sizes(config, make_suite(config))
     if found.target is None:
         return None
@@ -155,6 +168,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
     bit. ``checkpoints`` are all that there are, oldest first, each with its ``step`` and the ``success`` of its
     policy, null if unknown; ``evaluated`` is false for success in training, and ``best`` is true for one of them.
     ``history`` lists how settings were changed, see :class:`genoevo_mega.experiments.history.Change`.
+    ``machines`` are those that led to the checkpoint, see ``genoevo_mega.experiments.moving.summary``.
     ``warnings`` are the lines about tasks that the user was told when the run began.
     """
     config = open_config(directory, runs_code=False)
@@ -196,6 +210,7 @@ def info(directory: Path, tell: Tell = silent, which: Which = LATEST) -> dict[st
         "checkpoint": chosen.name,
         "checkpoints": _checkpoints(directory),
         "history": origin.get("history", []),
+        "machines": moving.summary(noted(directory, origin).machines, state["steps"]),
         "warnings": [*noted(directory, origin).findings.lines()],
         "digest": digest(chosen),
     }

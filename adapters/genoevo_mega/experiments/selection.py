@@ -112,7 +112,7 @@ def _wins(records: list[dict[str, Any]], tasks: list[str]) -> Doubles:
     A round under the rule of single rounds, or of an early version, tells nothing.
     """
     found = np.full((len(records), len(tasks)), np.nan)
-    told = [row for row, one in enumerate(records) if isinstance(one.get("genotypes", {}).get(tasks[0]), dict)]
+    told = [row for row, one in enumerate(records) if _has_ages(one.get("genotypes", {}), tasks)]
     if not told:
         return found
     success, returns, age = (
@@ -128,6 +128,11 @@ def _wins(records: list[dict[str, Any]], tasks: list[str]) -> Doubles:
     shares = ((ahead + 1) / 2 * peers).sum(axis=-1) / np.maximum(count, 1)
     found[told] = np.where(count > 0, shares, np.nan)
     return found
+
+
+def _has_ages(genotypes: dict[str, Any], tasks: list[str]) -> bool:
+    of_tasks = [genotypes.get(task) for task in tasks]
+    return all(isinstance(columns, dict) and columns.get("age") is not None for columns in of_tasks)
 
 
 def _compared(ours: Doubles, theirs: Doubles) -> Doubles:

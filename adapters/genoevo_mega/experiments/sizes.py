@@ -70,6 +70,13 @@ def at_start(config: Config, suite: Suite) -> StartSizes:
     )
 
 
+def policy_at_start(config: Config, suite: Suite, structure: Structure) -> PolicySize | None:
+    """Return what an export of a new run would write; *structure* is the run's. None as in :class:`StartSizes`."""
+    if config.architecture == "mega":
+        return of_elites(config, suite, structure.elite_routing())
+    return _fixed(config, suite)
+
+
 def of_run(
     directory: Path, origin: dict[str, Any], config: Config, parameters: dict[str, int], structure: Structure
 ) -> dict[str, Any]:

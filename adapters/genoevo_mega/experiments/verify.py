@@ -95,7 +95,8 @@ def _checkpoint(directory: Path, path: Path, config: Config | None) -> _Report:
         if content is None:
             return report
         report.checked.update(path / entry.name for entry in content.files)
-        report.checked.update(directory / manifest.REPLAY / entry.name for entry in content.replay)
+        if not manifest.left_out(path):
+            report.checked.update(directory / manifest.REPLAY / entry.name for entry in content.replay)
         problems = list(manifest.problems(directory, path, content))
         for problem in problems:
             report.tell(problem.path, problem.problem)

@@ -17,6 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega.networks.compiled import Back, Gradients
 from genoevo_mega.networks.routing import Routing
 
 
@@ -43,6 +44,23 @@ class EmbeddedCritics(nn.Module):
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         out: Tensor = self.network(beside(x, self.unit_vectors()), routing)
         return out
+
+    def recorded(self, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
+        """Return what a network's ``recorded`` does; vectors have a gradient whenever weights have."""
+        with torch.enable_grad():
+            unit = self.unit_vectors()
+        inputs = x.shape[-1]
+        out, back_network = self.network.recorded(beside(x, unit.detach()), routing)  # type: ignore[operator]
+
+        def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
+            of_row, found = back_network(gradient, True, needs_weights)
+            of_x, of_vectors = of_row.split([inputs, unit.shape[-1]], dim=-1)
+            if needs_weights:
+                of_unit = of_vectors.sum(1, keepdim=True)
+                found = [*found, (self.vectors, torch.autograd.grad(unit, self.vectors, of_unit)[0])]
+            return of_x, found
+
+        return out, back
 
     def unit_vectors(self) -> Tensor:
         """Return the vectors (tasks, 1, size), each of norm 1."""

@@ -8,20 +8,23 @@
   :mod:`genoevo_mega.networks.modular_layers`.
 
 This file is the definition. Training computes the same by :mod:`genoevo_mega.networks.modular_fused` if the layers
-are plain and genotypes leave no module out, else by :mod:`genoevo_mega.networks.modular_slots`.
+are plain and genotypes leave no module out, else by :mod:`genoevo_mega.networks.modular_slots`. If asked to, it
+computes residual modules by :mod:`genoevo_mega.networks.compiled`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega import kernels
 from genoevo_mega.config.networks import Network
+from genoevo_mega.networks.compiled import Back, Gradients, ModularPass, ModularSizes, run_modular
 from genoevo_mega.networks.layers import Block, linear, shared
 from genoevo_mega.networks.modular_fused import FusedModular
 from genoevo_mega.networks.modular_layers import Form, ModuleLayers
@@ -86,6 +89,8 @@ class ModularNetwork(nn.Module):
         The fast path of plain layers; None for no such path.
     slots
         Whether to compute by slots if they can compute a call; otherwise the fast path or the definition does.
+    compiled
+        Whether compiled functions compute the calls that they can, before all others are asked.
 
     """
 
@@ -115,12 +120,17 @@ class ModularNetwork(nn.Module):
         self.core = Block([task_bias, *embedding, *linear(ensemble, config.width, outputs, rng, gain=0.1)])
         self.fused: FusedModular | None = FusedModular() if self.form.is_plain else None
         self.slots = sparse or not self.form.is_plain
+        self.compiled = False
 
     def _module(self, rng: torch.Generator) -> ModuleLayers:
         return ModuleLayers(self.ensemble, self.config.width, self.config.hidden, self.form, rng)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        if self.is_compiled_for(x, routing):
+            flat, sizes = self._compiled_call(x, routing)
+            out: Tensor = ModularPass.apply(x, sizes, routing, *flat)
+            return out
         pool = self.pool[: max(routing.stages)]
         if self.slots and usable(x, routing):
             slots = recent_slots.of(routing, self.precision)
@@ -132,6 +142,42 @@ class ModularNetwork(nn.Module):
             return self.fused(x, routing, [self.core, *pool], self.precision)
         hidden = hidden_layers(self.embedding, pool, x, routing)
         return self.head(routing.mix_output(hidden)).to(x.dtype)
+
+    def is_compiled_for(self, x: Tensor, routing: Routing) -> bool:
+        """Return whether compiled functions compute this call."""
+        if not (self.compiled and self.form.residual and self.precision == torch.float32):
+            return False
+        return kernels.usable(x, routing.output, self.core.flat) and usable(x, routing)
+
+    def recorded(self, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
+        """Return the output of :meth:`forward` and the function of its gradient; autograd sees neither."""
+        flat, sizes = self._compiled_call(x, routing)
+        out, run = run_modular(x, sizes, routing, flat)
+
+        def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
+            of_x, of_core, of_pool = run.backward(gradient, needs_x, needs_weights, needs_weights)
+            return of_x, list(zip(flat, [of_core, *of_pool], strict=True))
+
+        return out, back
+
+    def _compiled_call(self, x: Tensor, routing: Routing) -> tuple[list[nn.Parameter], ModularSizes]:
+        pool = [module.flat for module in islice(self.pool, max(routing.stages))]
+        tasks, genotypes, width = routing.output.shape
+        sizes = ModularSizes(
+            ensemble=self.ensemble,
+            tasks=tasks,
+            genotypes=genotypes,
+            batch=x.shape[1] // genotypes,
+            inputs=x.shape[2],
+            width=self.config.width,
+            hidden=self.config.hidden,
+            outputs=self.core.shapes[-1][-1],
+            layers=self.config.embedding_layers,
+            layer_norm=self.form.layer_norm,
+            modules=len(pool),
+            stride=width - 1,
+        )
+        return [self.core.flat, *pool], sizes
 
     def embedding(self, x: Tensor) -> Tensor:
         """Return h_0 (ensemble, tasks, batch, width) of the input (tasks, batch, inputs)."""

@@ -18,6 +18,8 @@ Departures:
 4. Initial weights are the same for every network here: He-uniform, bias 0, head a tenth of that. BRO and BRC draw
    orthogonal matrices.
 5. Losses and optimizer are the learner's; :mod:`genoevo_mega.agents.value` says how BRC's differ.
+
+This file is the definition. :mod:`genoevo_mega.networks.compiled` computes the same within rounding, faster.
 """
 
 from __future__ import annotations
@@ -26,14 +28,26 @@ import torch
 from torch import Tensor
 
 from genoevo_mega.config.critic import Critic
+from genoevo_mega.kernels import usable
+from genoevo_mega.networks.compiled import Back, Gradients, ResidualPass, ResidualSizes, run_residual
 from genoevo_mega.networks.fixed import FixedNetwork
 from genoevo_mega.networks.layers import linear, normalised, shared
+from genoevo_mega.networks.routing import Routing
 
 _NOISE = 0.1
 
 
 class ResidualNetwork(FixedNetwork):
-    """See the head of this file."""
+    """See the head of this file.
+
+    Attributes
+    ----------
+    compiled
+        Whether compiled functions compute the calls that they can; otherwise the definition does.
+
+    """
+
+    compiled = False
 
     def __init__(
         self,
@@ -51,7 +65,33 @@ class ResidualNetwork(FixedNetwork):
         dense = [(inputs, width, 1.0), *[(width, width, 1.0)] * (2 * blocks), (width, outputs, 0.1)]
         tensors = [1 + noise[0], noise[1], *(t for a, b, gain in dense for t in linear(ensemble, a, b, rng, gain))]
         products = sum(a * b for a, b, _ in dense), inputs * width
+        self._sizes = {"width": width, "outputs": outputs, "blocks": blocks}
         super().__init__(tensors, ensemble=ensemble, precision=precision, products=products, by_task=(0, 1))
+
+    def forward(self, x: Tensor, routing: Routing) -> Tensor:
+        """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
+        if self.is_compiled_for(x, routing):
+            out: Tensor = ResidualPass.apply(x, self._sizes_for(x), self.core.flat)
+            return out
+        return super().forward(x, routing)
+
+    def is_compiled_for(self, x: Tensor, routing: Routing) -> bool:
+        """Return whether compiled functions compute this call."""
+        return self.compiled and self.precision == torch.float32 and usable(x, self.core.flat)
+
+    def recorded(self, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
+        """Return the output of :meth:`forward` and the function of its gradient; autograd sees neither."""
+        flat = self.core.flat
+        out, run = run_residual(x, self._sizes_for(x), flat)
+
+        def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
+            of_x, of_flat = run.backward(gradient, needs_x, needs_weights)
+            return of_x, [(flat, of_flat)]
+
+        return out, back
+
+    def _sizes_for(self, x: Tensor) -> ResidualSizes:
+        return ResidualSizes(self.ensemble, *x.shape, **self._sizes)
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
         """(ensemble, tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genoevo_mega.experiments.costs import Costed
 from genoevo_runs.errors import ConfigError, UserError
+
+_WITHOUT = "the run has frontier.size = 0, so elites are all there is: train with frontier.size for cheaper ones"
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,11 @@ class Limit:
         return within_budget and (self.max_modules is None or one.modules <= self.max_modules)
 
 
-def choose(tasks: dict[str, list[Costed]], limit: Limit, full: int) -> dict[str, Costed]:
+def choose(tasks: dict[str, list[Costed]], limit: Limit, full: int, *, frontiers: bool = True) -> dict[str, Costed]:
     """Return each task's best policy within *limit*: its elite, or else the one of the highest estimated success.
 
-    UserError names the tasks that have none, and the cheapest policy of the first of them.
+    UserError names the tasks that have none, the cheapest policy of the first of them, and the smallest limit within
+    which every task has one; or, in a run without *frontiers*, that there could be more policies to choose from.
     """
     chosen: dict[str, Costed] = {}
     without = []
@@ -60,9 +64,27 @@ def choose(tasks: dict[str, list[Costed]], limit: Limit, full: int) -> dict[str,
         raise UserError(
             f"{limit}: no policy of {first} is within it{also}; the cheapest of {first} takes "
             f"{cheapest.multiply_adds:,} multiply-adds, {cheapest.multiply_adds / full:.2f} of the whole pool's, "
-            f"and {modules}"
+            f"and {modules}; {_advice(tasks, limit, full) if frontiers else _WITHOUT}"
         )
     return chosen
+
+
+def _advice(tasks: dict[str, list[Costed]], limit: Limit, full: int) -> str:
+    """Return a sentence with the smallest limit within which every task has a policy."""
+    least, cheapest = limit, [found[0] for found in tasks.values()]
+    if limit.max_modules is not None:
+        # With a budget as well, both are those of the cheapest policies.
+        fewest = (
+            cheapest if limit.budget is not None else [min(f, key=lambda one: one.modules) for f in tasks.values()]
+        )
+        least = replace(least, max_modules=max(one.modules for one in fewest))
+    if limit.budget is not None:
+        share = max(one.multiply_adds for one in cheapest) / full
+        hundredths = math.ceil(100 * share)
+        least = replace(least, budget=min(hundredths / 100, 1.0))
+        if not all(least.allows(one, full) for one in cheapest):  # rounded to just below
+            least = replace(least, budget=min((hundredths + 1) / 100, 1.0))
+    return f"every task has one within {least}"
 
 
 def listed(found: list[Costed], chosen: Costed) -> list[dict[str, Any]]:

@@ -140,7 +140,8 @@ def _picked(trained: Trained, frontiers: dict[int, list[Costed]], limit: Limit) 
         return {}
     names = {trained.suite.names[task]: task for task in frontiers}
     full = TaskPolicy.of_whole_pool(network, trained.suite.action_size, trained.ahead(0)).multiply_adds
-    chosen = choose({name: frontiers[task] for name, task in names.items()}, limit, full)
+    found = {name: frontiers[task] for name, task in names.items()}
+    chosen = choose(found, limit, full, frontiers=trained.config.frontier.size > 0)
     return {names[name]: one for name, one in chosen.items()}
 
 

@@ -160,7 +160,7 @@ def _grew(grown: int, tasks: int) -> str:
 def _facts(info: dict[str, Any] | None) -> dict[str, Any] | None:
     if info is None:
         return None
-    return {name: info[name] for name in ("steps", "updates", "pool_size", "parameters", "digest", "budget")}
+    return {name: info[name] for name in ("steps", "updates", "pool_size", "sizes", "digest", "budget")}
 
 
 # ----------------------------------------------------------------------------------------- structure, descent

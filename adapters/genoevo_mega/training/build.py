@@ -22,6 +22,7 @@ from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.evolution.frontiers import RoutePrice
 from genoevo_mega.evolution.static import StaticStructure
 from genoevo_mega.evolution.structure import Structure
+from genoevo_mega.kernels import KernelsUnavailableError, kernels
 from genoevo_mega.networks.module_graph import THRESHOLD
 from genoevo_mega.networks.route_cost import multiply_adds
 from genoevo_mega.training.state import TrainingState
@@ -63,10 +64,11 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
         return make_critics(config, of_critics, len(suite.names), (inputs + embedding, outputs), ensemble, rng)
 
     device = make_device(config)
-    shards = shards_for(config.compute.threads, config.sac.batch_size) if device.type == "cpu" else 1
+    compute, on_cpu = config.compute, device.type == "cpu"
+    shards = shards_for(compute.threads, config.sac.batch_size, compute.smallest_shard) if on_cpu else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
-    return kind(
+    agent = kind(
         actor,
         *shape,
         config.sac,
@@ -78,6 +80,24 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
         shards=shards,
         device=device,
     )
+    if compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None:
+        agent.use_kernels()
+    return agent
+
+
+def kernels_or_reason() -> str | None:
+    """Return why there are no compiled functions, None if there are."""
+    try:
+        kernels()
+    except KernelsUnavailableError as error:
+        return str(error)
+    return None
+
+
+def check_kernels(config: Config) -> None:
+    """Raise ConfigError if the config asks for compiled functions that cannot be had."""
+    if config.compute.kernels == "compiled" and (reason := kernels_or_reason()):
+        raise ConfigError(f"compute.kernels = 'compiled': must be torch, because {reason}")
 
 
 def make_normaliser(config: Config, suite: Suite, device: torch.device) -> Normaliser:

@@ -5,7 +5,8 @@
 ``community.npz``
     Populations, stages, fitness and their generator.
 ``arrays.safetensors``
-    Unfinished episodes, pending fitness, relaxed codes if there are any, and the unfinished rows of the replay.
+    Unfinished episodes, steps under way and relaxed codes if there are any, pending fitness, and the unfinished rows
+    of the replay.
 ``state.json``
     Counters, generators and times.
 
@@ -53,9 +54,9 @@ from genoevo_mega.training.state import TrainingState
 from genoevo_mega.training.throughput import Work
 from genoevo_runs import files, manifest, metrics
 from genoevo_runs.arrays import Arrays
-from genoevo_runs.checkpoint_store import CheckpointStore, Snapshot, newest_whole
+from genoevo_runs.checkpoint_store import CheckpointStore, Snapshot
 from genoevo_runs.errors import UserError, abbreviated
-from genoevo_runs.manifest import LATEST, Score, Segment, Which
+from genoevo_runs.manifest import LATEST, Score, Segment, Which, newest_whole
 from genoevo_runs.run_kind import Tell, silent
 
 __all__ = ["candidates", "find", "load", "load_one", "load_policy", "read_state", "snapshot"]
@@ -171,6 +172,8 @@ def load_one(state: TrainingState, directory: Path, path: Path, config: Config, 
     arrays = read_arrays(path)
     with files.reading(path / ARRAYS):
         state.episodes.load_arrays(part_of("episodes/", arrays))
+        for sent in state.episodes.under_way:
+            state.evolver.check_stored(sent.genotypes)
     _load_replay(state, directory, path, segments, part_of("replay/", arrays))
     for name, rng in state.rngs.items():
         if name in found["rngs"]:
@@ -200,6 +203,8 @@ def _check_masked(state: dict[str, Any], tasks: int) -> None:
 def _load_replay(state: TrainingState, directory: Path, path: Path, segments: list[Segment], begun: Arrays) -> None:
     replay, folder = state.replay, directory / manifest.REPLAY
     replay.clear()
+    if manifest.left_out(path):
+        return
     if migrate.is_version_2(path):
         migrate.load_replay(path / "replay", replay)
     else:

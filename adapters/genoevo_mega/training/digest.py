@@ -14,9 +14,13 @@ from genoevo_runs.arrays import Arrays
 
 
 def digest(path: Path) -> str:
-    """Return a SHA-256 of weights, optimizer state, populations, fitness and records; equal runs have equal ones."""
+    """Return a SHA-256 of weights, optimizer state, populations, fitness and records; equal runs have equal ones.
+
+    Steps under way, which ``schedule.action_lag`` above 0 leaves, are part of it.
+    """
     structure = checkpoint.read_structure(path)
-    arrays = checkpoint.part_of("evolver/", checkpoint.read_arrays(path))
+    stored = checkpoint.read_arrays(path)
+    arrays = checkpoint.part_of("evolver/", stored)
     parts: Arrays = {name: tensor.numpy() for name, tensor in agent_state.read(path / AGENT).items()}
     del parts[agent_state.RNG]
     with files.reading(path / COMMUNITY):
@@ -26,6 +30,7 @@ def digest(path: Path) -> str:
     with files.reading(path / ARRAYS):
         parts |= {f"pending/{name}": arrays[name] for name in ("episodes", "successes", "returns")}
         parts |= {name: array for name, array in arrays.items() if name.startswith("relaxed_")}
+        parts |= {name: array for name, array in stored.items() if name.startswith("episodes/under_way/")}
     total = hashlib.sha256()
     for name in sorted(parts):
         array = np.ascontiguousarray(parts[name])

@@ -10,9 +10,8 @@ from genoevo import state as engine_state
 from genoevo_mega.training import migrate
 from genoevo_mega.training.checkpoint_files import CHECKPOINT, FORMAT, STATE, VERSION, Counters
 from genoevo_runs import files, manifest
-from genoevo_runs.checkpoint_store import newest_whole
 from genoevo_runs.errors import UserError
-from genoevo_runs.manifest import BEST, LATEST, Segment, Which
+from genoevo_runs.manifest import BEST, LATEST, Segment, Which, newest_whole
 from genoevo_runs.run_kind import Tell, silent
 
 
@@ -50,13 +49,16 @@ def find(directory: Path, tell: Tell = silent, which: Which = LATEST) -> Path:
 
 
 def check(directory: Path, path: Path, *, replay: bool) -> list[Segment]:
-    """Return the segments of a checkpoint's replay; CorruptFileError if one of its files is corrupt."""
+    """Return the segments of a checkpoint's replay; CorruptFileError if one of its files is corrupt.
+
+    There are none if the replay was left out of an archive.
+    """
     if migrate.is_version_2(path):  # it has no checksums
         read_state(path)
         return []
     content = manifest.read(path, CHECKPOINT)
     manifest.check(directory, path, content, replay=replay)
-    return content.replay
+    return [] if manifest.left_out(path) else content.replay
 
 
 def read_state(path: Path) -> dict[str, Any]:

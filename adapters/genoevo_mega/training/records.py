@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from genoevo_mega.agents import gradient_conflict
-from genoevo_mega.envs.rollout import Fault
+from genoevo_mega.envs.fault_counts import Fault
 from genoevo_mega.evolution.outcome import RoundResult
 from genoevo_mega.training.evaluation import SuccessRate
 from genoevo_mega.training.state import TrainingState

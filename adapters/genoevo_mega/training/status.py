@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from genoevo_mega.training.state import TrainingState
+
 
 @dataclass
 class Status:
@@ -29,3 +31,9 @@ class Status:
         """The mean of the known success rates; None before the first round."""
         known = [value for value in self.success if value is not None]
         return sum(known) / len(known) if known else None
+
+    def describe(self, state: TrainingState) -> None:
+        """Take success, stages and effective modules of all tasks from a run's state."""
+        self.success = state.success
+        self.stages = state.evolver.stages.tolist()
+        self.effective_modules = state.evolver.effective_modules().tolist()

@@ -22,7 +22,8 @@ from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.envs.rollout import RolloutPool
 from genoevo_mega.envs.suite import first_goal
 from genoevo_mega.training import checkpoint, records
-from genoevo_mega.training.build import make_state
+from genoevo_mega.training.acting import choose_actions
+from genoevo_mega.training.build import check_kernels, make_state
 from genoevo_mega.training.checkpoint_files import CHECKPOINT
 from genoevo_mega.training.evaluation import evaluate, greedy
 from genoevo_mega.training.evolving import fit_pool, judge
@@ -68,6 +69,7 @@ class Trainer:
         self, config: Config, directory: Path, observer: Callable[[Status], None] = lambda status: None
     ) -> None:
         check_loggers(config.loggers, directory)
+        check_kernels(config)
         keep_freed_memory()
         self.config, self.directory, self._observe = config, directory, observer
         self.suite = make_suite(config)
@@ -91,7 +93,7 @@ class Trainer:
         config, state = self.config, self.state
         deadline = time.monotonic() + 60 * (config.schedule.time_limit_minutes or math.inf)
         self.status.target = steps
-        self._describe_tasks()
+        self.status.describe(self.state)
         self._use_threads()
         with self._opened():
             self._simulate(state.episodes.restore)
@@ -119,16 +121,17 @@ class Trainer:
 
     def _vector_step(self) -> None:
         state = self.state
-        observations, genotypes = state.episodes.observations, state.evolver.genotype_ids()
         busy = self.pool.busy_seconds
-        actions = self._begin_step(observations)
+        while len(state.episodes.under_way) <= self.config.schedule.action_lag:
+            self._begin_step()
         if self.config.schedule.update_lag:
             self._updates()
-        transition = self._simulate(lambda pool: pool.finish_step())
-        ended = state.episodes.advance(actions, transition)
+        observations, sent = state.episodes.observations, state.episodes.under_way.take()
+        transition = sent.result(self._simulate(lambda pool: pool.finish_step()))
+        ended = state.episodes.advance(sent.actions, transition)
         with state.clock("replay"):
-            state.remember(observations, actions, transition, ended.mask, genotypes)
-        state.steps += len(genotypes)
+            state.remember(observations, sent.actions, transition, ended.mask, sent.genotypes)
+        state.steps += len(self.suite.names)
         if len(ended.tasks):
             # Random actions tell nothing about a genotype.
             began = state.vector_steps - state.episodes.taken[ended.tasks]
@@ -138,23 +141,16 @@ class Trainer:
         if not self.config.schedule.update_lag:
             self._updates()
 
-    def _begin_step(self, observations: Floats) -> Floats:
+    def _begin_step(self) -> None:
         # With two groups, the first steps while the actions of the second are computed.
-        actions = np.zeros((len(observations), self.suite.action_size), np.float32)
+        state, actions = self.state, np.zeros_like(self.state.episodes.last_actions)
+        active, genotypes = state.episodes.unfinished, state.evolver.genotype_ids()
         for group, tasks in enumerate(self.pool.groups):
-            with self.state.clock("acting"):
-                actions[tasks] = self._actions(observations)[tasks]
-            self._simulate(lambda pool, group=group, tasks=tasks: pool.begin_step(actions[tasks], group=group))
-        return actions
-
-    def _actions(self, observations: Floats) -> Floats:
-        sac, state = self.config.sac, self.state
-        if state.vector_steps < sac.random_steps:
-            if state.vector_steps % sac.random_action_repeat:
-                return state.episodes.last_actions
-            shape = len(observations), self.suite.action_size
-            return state.rngs["random_actions"].uniform(-1, 1, shape).astype(np.float32)
-        return state.agent.act(torch.from_numpy(observations), state.evolver.acting_routing()).numpy()
+            with state.clock("acting"):
+                actions[tasks] = choose_actions(state, self.config.sac)[tasks]
+            part = actions[tasks], active[tasks], group
+            self._simulate(lambda pool, part=part: pool.begin_step(*part))
+        state.episodes.sent(actions, active, genotypes)
 
     def _begin_episodes(self, pool: RolloutPool, ended: Flags) -> None:
         state, due = self.state, ended | pool.lost
@@ -169,7 +165,7 @@ class Trainer:
         sac, state = self.config.sac, self.state
         newest = max(0, self.config.schedule.update_lag - 1)
         learning = state.vector_steps - newest - sac.random_steps
-        if learning <= 0 or not state.replay.ready(newest):
+        if learning <= 0 or not state.replay.ready(newest, sac.random_steps):
             return
         for _ in range(int(learning * sac.updates_per_step) - int((learning - 1) * sac.updates_per_step)):
             with state.clock("replay"):
@@ -193,10 +189,10 @@ class Trainer:
         state = self.state
         state.check_gradients(self.config.sac.max_skipped)
         with state.clock("evolving"):
-            result = state.evolver.end_round(state.episodes.taken > 0, judge(state, self.config))
+            result = state.evolver.end_round(state.episodes.running, judge(state, self.config))
             fit_pool(state)
         state.success = result.success.tolist()
-        self._describe_tasks()
+        self.status.describe(self.state)
         self.status.events += records.stage_lines(self.suite.names, self.status.stages, result)
         self.metrics.write(records.of_round(state, self.suite.names, result))
         self.metrics.write_time({"step": state.steps, **state.clock.snapshot()})
@@ -213,6 +209,7 @@ class Trainer:
             self.status.evaluating = f"evaluated {done} of {episodes} episodes of every task"
             self._show()
 
+        self._simulate(lambda pool: pool.drop())  # restoring sends it again
         length, stop = self.config.environment.episode_length, lambda: self.stop_requested
         rates = self._simulate(
             lambda pool: evaluate(pool, policy, episodes, length, progress, stop, self._first_goal)
@@ -241,23 +238,25 @@ class Trainer:
         """Lock the run directory, and open rollout workers, checkpoints and metrics."""
         config, state = self.config, self.state
         resume = resume_command(self.directory, config, self.status.target)
-        settings = config.model_dump(mode="json")
+        settings, position = config.model_dump(mode="json"), (state.metrics_offset, state.steps)
         with (
-            locked(self.directory),
+            locked(self.directory, self._tell) as lock,
             naming(resume, state.loaded),
             RolloutPool(
                 self.suite,
                 config.compute.workers,
+                rollouts=config.compute.rollouts,
                 groups=1 + config.schedule.double_buffering,
+                ahead=max(config.schedule.action_lag, len(state.episodes.under_way) - 1),
                 timeout=config.faults.worker_timeout,
                 fault_limit=config.faults.limit,
             ) as self.pool,
             # Before the metrics: it refuses a state that is not the newest, before metrics are cut off.
             CheckpointStore(
-                self.directory, CHECKPOINT, config.checkpoints.keep, state.loaded, resume, of_version_2
+                self.directory, CHECKPOINT, config.checkpoints.keep, state.loaded, resume, of_version_2, lock.check
             ) as self.checkpoints,
             MetricsWriter(
-                self.directory, config.loggers, settings, state.metrics_offset, state.steps, resume=resume
+                self.directory, config.loggers, settings, *position, resume=resume, check_lock=lock.check
             ) as self.metrics,
         ):
             yield
@@ -290,10 +289,9 @@ class Trainer:
         diverged = self.state.episodes.take_diverged()
         self.status.events += [not_deterministic(self.suite.names[task]) for task in diverged]
 
-    def _describe_tasks(self) -> None:
-        self.status.success = self.state.success
-        self.status.stages = self.state.evolver.stages.tolist()
-        self.status.effective_modules = self.state.evolver.effective_modules().tolist()
+    def _tell(self, line: str) -> None:
+        self.status.events.append(line)
+        self._show()
 
     def _show(self) -> None:
         self.status.steps, self.status.updates = self.state.steps, self.state.agent.updates

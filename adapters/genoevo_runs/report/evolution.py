@@ -1,4 +1,4 @@
-"""The data of the page of ``genoevo evolve --report``: convergence, diversity, lengths and lineage of a search."""
+"""The data of the page of a search: convergence, diversity, lengths, the front of several objectives, lineage."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo import Evolution, Population
-from genoevo.lineage import Lineage
 from genoevo.operators.reproduction import Origin
+from genoevo.pareto import hypervolume
 from genoevo.state import State, check_array, check_state
+from genoevo_runs.report.front import front_data, objectives, worst
 from genoevo_runs.report.page import ASSETS, register
 
 POINTS = 500
@@ -23,6 +24,7 @@ _RECORDED = (
     *("generation", "evaluations", "best", "lower", "median", "upper", "diversity", "distinct"),
     *("shortest", "mean_length", "longest"),
 )
+_ALL = (*_RECORDED, "hypervolume")
 
 register("evolution", ASSETS / "evolution.js")
 
@@ -45,6 +47,7 @@ class Course:
     def __init__(self, *, wanted: bool) -> None:
         self.callbacks: list[Callable[[Evolution], None]] = [self.record] if wanted else []
         self._rows: list[dict[str, float]] = []
+        self._reference: list[float] = []
 
     def record(self, evolution: Evolution) -> None:
         """Record the present generation, its fitness by the first objective; a callback of ``Evolution``."""
@@ -67,35 +70,51 @@ class Course:
                 "shortest": int(lengths.min()),
                 "mean_length": float(lengths.mean()),
                 "longest": int(lengths.max()),
+                "hypervolume": self._hypervolume(evolution),
             }
         )
 
+    def _hypervolume(self, evolution: Evolution) -> float:
+        """The volume beyond the worst values of the first feasible generation; NaN with one objective."""
+        if len(objectives(evolution)) < 2:
+            return np.nan
+        if not self._reference:
+            self._reference = worst(evolution.population, evolution.constraints)
+        if not self._reference:
+            return 0.0
+        return hypervolume(evolution.population, self._reference, constraints=evolution.constraints)
+
     def state_dict(self) -> State:
         """Return what was recorded, for the checkpoint of a search whose page shows all of it."""
-        return {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in _RECORDED}
+        columns = {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in _ALL}
+        return {**columns, "reference": np.array(self._reference, dtype=np.float64)}
 
     def restore(self, state: State) -> None:
         """Take what :meth:`state_dict` gave; ValueError says what is missing or does not fit."""
         check_state("the course of a search", state, _RECORDED)
         count = len(check_array("evaluations", state["evaluations"], np.float64, (None,)))
-        columns = [check_array(name, state[name], np.float64, (count,)).tolist() for name in _RECORDED]
-        self._rows = [dict(zip(_RECORDED, row, strict=True)) for row in zip(*columns, strict=True)]
+        state = {"hypervolume": np.full(count, np.nan), "reference": np.zeros(0), **state}  # as earlier versions had
+        columns = [check_array(name, state[name], np.float64, (count,)).tolist() for name in _ALL]
+        self._rows = [dict(zip(_ALL, row, strict=True)) for row in zip(*columns, strict=True)]
+        self._reference = check_array("reference", state["reference"], np.float64, (None,)).tolist()
 
     def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
         """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints.
 
-        The optimum may be None, and the seconds may be missing.
+        The optimum may be None, and the seconds may be missing. It may have the names of the objectives.
         """
         spaced = np.linspace(0, len(self._rows) - 1, POINTS if self._rows else 0)
         shown = [self._rows[row] for row in np.unique(spaced.round().astype(int))]
-        columns: Columns = {name: [_finite(row[name]) for row in shown] for name in _RECORDED}
+        columns: Columns = {name: [_finite(row[name]) for row in shown] for name in _ALL}
         return {
             "kind": "evolution",
             "title": f"{result['problem']}, size {result['size']}, seed {result['seed']}",
             "summary": f"{_summary(result)}{_failures(evolution.failures)}",
             "result": result,
             "columns": columns,
-            "lineage": None if evolution.lineage is None else _lineage(evolution.lineage),
+            "front": front_data(evolution, result.get("objectives")),
+            "reference": self._reference,
+            "lineage": None if evolution.lineage is None else _lineage(evolution),
         }
 
 
@@ -130,15 +149,29 @@ def _failures(reasons: dict[str, int]) -> str:
     return f" {sum(reasons.values()):,} evaluations failed: {listed}."
 
 
-def _lineage(lineage: Lineage) -> dict[str, Any]:
+def _lineage(evolution: Evolution) -> dict[str, Any]:
     """The line of first parents of the best genotype, and how often each operator improved on the parent."""
-    first, origins, fitness = lineage.parents[:, 0], lineage.origins, lineage.fitness[:, 0]
-    number = int(fitness.argmax())
+    lineage = evolution.lineage
+    assert lineage is not None
+    first, origins = lineage.parents[:, 0], lineage.origins
+    fitness = lineage.fitness[:, 0] * np.sign(evolution.population.weights[0])
+    number = _best(evolution, fitness)
     births = []
     while number >= 0 and origins[number] >= 0:
         births.append([int(lineage.generations[number]), int(origins[number]), None])
         number = int(first[number])
-    return {"births": births[::-1], "operators": [_worth(origin, first, origins, fitness) for origin in Origin]}
+    operators = [
+        {**_worth(origin, first, origins, fitness), "own": list(lineage.made_by(origin))} for origin in Origin
+    ]
+    return {"births": births[::-1], "operators": operators}
+
+
+def _best(evolution: Evolution, merit: npt.NDArray[np.float64]) -> int:
+    """The number of the first genotype that is as good as the best; by *merit* if the best is a mean."""
+    assert evolution.best is not None
+    assert evolution.lineage is not None
+    equal = (evolution.lineage.fitness == evolution.best.fitness.values).all(axis=1)
+    return int(equal.argmax() if equal.any() else merit.argmax())
 
 
 def _worth(

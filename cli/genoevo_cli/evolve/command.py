@@ -26,6 +26,7 @@ from genoevo_cli.evolve.outcome import ended_within, result_of, spread
 from genoevo_cli.evolve.problems import SETTING, is_code, parse_settings
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console
 from genoevo_runs import user_code
 from genoevo_runs.errors import nearest
@@ -33,7 +34,7 @@ from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
 
 PLOT_FORMATS = (".png", ".svg")
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = LocalPath(dir_okay=False)
 
 
 class _Named(click.Choice):
@@ -120,7 +121,7 @@ class _Problem(_Named):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=LocalPath(dir_okay=False, writable=True),
     help="Write the convergence curve with its quartiles to this .png or .svg file.",
 )
 @click.option(
@@ -175,7 +176,8 @@ def evolve(
     own = given.get("problem") if is_code(str(given.get("problem"))) else None  # which must be allowed again
     again = {"--problem": own, "--every": every, "--workers": workers, "--plot": plot, "--report": report}
     flags = [name for name, is_given in (("--ray", on_ray), ("--json", as_json)) if is_given]
-    with _open_checkpoint(path, every, again, flags) as checkpoint, ExitStack() as pools:
+    resume = "" if path is None else _command(path, again, flags)
+    with _open_checkpoint(path, every, resume) as checkpoint, ExitStack() as pools:
         try:
             state = None if checkpoint is None else checkpoint.load()
             settings = _search(path, state, given)
@@ -190,7 +192,8 @@ def evolve(
             checkpoint.about = settings.about()
         began = time.perf_counter()
         with progress:
-            ended = _run(evolution, Stop(target=optimum, generations=settings.generations))
+            stop = Stop(target=optimum, generations=settings.generations)
+            ended = _run(evolution, stop, path, resume)
         if state is not None and evolution.evaluations == state["evaluations"]:
             console.note(f"{path} already has {evolution.generation:,} generations, or the optimum.")
         elif checkpoint is not None and ended_within(evolution):
@@ -211,23 +214,31 @@ def evolve(
             click.echo(f"{name:>12}  {value}")
 
 
-def _run(evolution: Any, stop: Stop) -> str:
-    """Run a search to its end; an evaluation that failed ends it in one line."""
+def _run(evolution: Any, stop: Stop, path: Path | None, resume: str) -> str:
+    """Run a search to its end; an evaluation that failed ends it in one line, with how to *resume* from *path*."""
     try:
         return str(evolution.run(stop=stop))
     except RuntimeError as error:
         if type(error) not in (EvaluationError, RuntimeError):  # the latter if a worker could not start
             raise
-        raise click.ClickException(str(error)) from None
+        hint = "" if path is None or not path.exists() else f". {path} has its last checkpoint; resume with: {resume}"
+        raise click.ClickException(f"{error}{hint}") from None
+
+
+def _command(path: Path, again: dict[str, Any], flags: list[str]) -> str:
+    """Return the command that resumes a search, with the options that its file does not hold.
+
+    These are *again*, None if not given, and *flags*.
+    """
+    words = [word for name, value in again.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *flags])
 
 
 @contextmanager
-def _open_checkpoint(
-    path: Path | None, every: int | None, again: dict[str, Any], flags: list[str]
-) -> Iterator[Checkpoint | None]:
+def _open_checkpoint(path: Path | None, every: int | None, resume: str) -> Iterator[Checkpoint | None]:
     """The checkpoint at *path*, or None without a path; errors of the file end in one line.
 
-    The command to resume has the options that the file does not hold: *again*, None if not given, and *flags*.
+    *resume* is the command that resumes the search.
     """
     if path is None:
         yield None
@@ -237,9 +248,7 @@ def _open_checkpoint(
         with checkpoint:
             yield checkpoint
     except Interrupted:
-        words = [word for name, value in again.items() if value is not None for word in (name, str(value))]
-        command = shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *flags])
-        console.note(f"Stopped and saved. Resume with: {command}")
+        console.note(f"Stopped and saved. Resume with: {resume}")
         raise click.exceptions.Exit(0) from None
     except InUseError as error:
         raise click.UsageError(str(error)) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli.mega.group import RUNS, mega, trust
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console, tables
 
 
@@ -14,7 +15,7 @@ from genoevo_cli.terminal import console, tables
 @click.argument("paths", metavar="RUN...", **RUNS)
 @trust
 @click.option("--against", help="Method that the others are compared with.  [default: the best]")
-@click.option("--picture", type=click.Path(path_type=Path), help="Write a picture to this .png or .svg file.")
+@click.option("--picture", type=LocalPath(), help="Write a picture to this .png or .svg file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def compare(paths: tuple[Path, ...], against: str | None, picture: Path | None, as_json: bool) -> None:
     """Compare the success, speed and size of methods over seeds and tasks. A RUN may be a sweep's directory.

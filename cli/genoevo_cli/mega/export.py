@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from genoevo_cli.mega.group import CHECKPOINT, RUN, mega, trust
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console, tables
 
 
@@ -23,7 +24,7 @@ from genoevo_cli.terminal import console, tables
     show_default=True,
     help="onnx runs under onnxruntime, torchscript under torch or libtorch.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="New directory.  [default: RUN_DIR/exported-FORMAT]")
+@click.option("--out", type=LocalPath(), help="New directory.  [default: RUN_DIR/exported-FORMAT]")
 @click.option(
     "--threshold",
     type=float,
@@ -92,7 +93,7 @@ def export(
 @click.option(
     "--episodes", type=click.IntRange(1), default=3, show_default=True, help="Episodes, one evaluation goal each."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New .mp4 or .gif file.")
+@click.option("--out", type=LocalPath(), required=True, metavar="FILE", help="New .mp4 or .gif file.")
 @click.option("--every", type=click.IntRange(1), default=4, show_default=True, help="Environment steps per frame.")
 @click.option("--fps", type=click.IntRange(1, 60), default=20, show_default=True, help="Frames per second.")
 @click.option("--height", type=click.IntRange(120, 1080), default=240, show_default=True, help="Height in pixels.")

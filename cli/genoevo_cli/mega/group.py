@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
+
+from genoevo_cli.paths import LocalPath
 
 # Spinning OpenMP threads take the cores from the rollout workers, and on a busy machine from one another. The
 # OpenMP library reads this when torch is loaded, which the commands do.
@@ -23,7 +24,7 @@ def _no_code_from(context: click.Context, parameter: click.Parameter, given: Any
     return given
 
 
-RUN = click.argument("run_dir", type=click.Path(path_type=Path), callback=_no_code_from, is_eager=True)
+RUN = click.argument("run_dir", type=LocalPath(), callback=_no_code_from, is_eager=True)
 
 
 def _which(context: click.Context, parameter: click.Parameter, given: str) -> str | int:
@@ -42,7 +43,7 @@ CHECKPOINT = click.option(
 RUNS: dict[str, Any] = {
     "nargs": -1,
     "required": True,
-    "type": click.Path(path_type=Path),
+    "type": LocalPath(),
     "callback": _no_code_from,
     "is_eager": True,
 }
@@ -76,6 +77,7 @@ def trust(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command_panel("Train", commands=["train", "resume", "sweep"])
 @click.command_panel("Inspect", commands=["info", "evaluate", "report", "watch", "compare", "verify"])
 @click.command_panel("Export", commands=["export", "render"])
+@click.command_panel("Move", commands=["pack", "unpack"])
 def mega() -> None:
     """Train modular agents whose structure evolves, on Meta-World's suites or your own.
 
@@ -99,5 +101,6 @@ def complete_presets(context: click.Context, parameter: click.Parameter, incompl
 
 def machine_defaults() -> dict[str, int]:
     """Return one rollout worker and one learner thread per core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"workers": cores, "threads": cores}
+    from genoevo_runs.machine import cores
+
+    return {"workers": cores(), "threads": cores()}

@@ -43,24 +43,28 @@ def evaluate(run_dir: Path, which: str | int, episodes: int, frontier: bool, as_
     if as_json:
         tasks = {name: vars(estimate) for name, estimate in estimates.items()}
         mean = sum(estimate.success for estimate in estimates.values()) / len(estimates)
-        console.print_json({"steps": summary["steps"], "mean_success": mean, "tasks": tasks})
+        found = {"steps": summary["steps"], "mean_success": mean, "sizes": summary["sizes"], "tasks": tasks}
+        console.print_json(found)
     else:
         tables.print_evaluation(summary, estimates)
 
 
 def _evaluate_frontier(run_dir: Path, which: str | int, episodes: int, as_json: bool) -> None:
     with console.counter("loading"):
+        from genoevo_mega.experiments import runs
         from genoevo_mega.experiments.frontiers import Frontiers
 
         frontiers = Frontiers.of_run(run_dir, console.note, which)
     with console.counter("evaluating", frontiers.most * episodes) as progress:
         measured = frontiers.measure(episodes, progress)
-    full = frontiers.full_multiply_adds
+    full, summary = frontiers.full_multiply_adds, runs.info(run_dir, which=which)
     if as_json:
         tasks = {name: [one.as_json() for one in found] for name, found in measured.items()}
-        console.print_json({"steps": frontiers.steps, "full_multiply_adds": full, "tasks": tasks})
+        found = {"steps": frontiers.steps, "full_multiply_adds": full, "sizes": summary["sizes"], "tasks": tasks}
+        console.print_json(found)
     else:
         structure.print_frontiers(measured, full)
+        tables.print_sizes(summary)
 
 
 @mega.command()

@@ -9,6 +9,7 @@ import rich_click as click
 
 from genoevo_cli.mega.group import RUN, RUNS, mega, trust
 from genoevo_cli.pages import check_parent, write_page
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console
 
 
@@ -17,7 +18,7 @@ from genoevo_cli.terminal import console
 @trust
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False),
     help="File to write.  [default: report.html in the run directory, or comparison.html here for several runs]",
 )
 def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:

@@ -10,16 +10,15 @@ from typing import Any
 import rich_click as click
 
 from genoevo_cli.mega.group import machine_defaults, mega, trust
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console, live
 from genoevo_cli.terminal.signals import stop_on_signal
 
 
 @mega.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=LocalPath())
 @trust
-@click.option(
-    "--dir", "directory", type=click.Path(path_type=Path), help="Directory for the runs.  [default: sweeps/FILE]"
-)
+@click.option("--dir", "directory", type=LocalPath(), help="Directory for the runs.  [default: sweeps/FILE]")
 @click.option("--scale", help="One of the file's scales, for example laptop, node or paper.")
 @click.option("--processes", type=click.IntRange(1), help="Number of runs at a time.  [default: one per core]")
 @click.option("--ray", "use_ray", is_flag=True, help="Run on Ray; all of its machines must share the directory.")
@@ -41,6 +40,7 @@ def sweep(
     with console.counter("loading"):
         from genoevo_mega.run_kind import KIND
         from genoevo_runs import sweep as plans
+        from genoevo_runs.errors import RunError
         from genoevo_runs.pools import LocalPool, RayPool
 
     chosen = plans.read_sweep(KIND, file, scale)
@@ -58,14 +58,17 @@ def sweep(
     waiting = [run for run, state in states.items() if state != "done"]
     console.note(f"{len(planned)} runs in {root}: {len(planned) - len(waiting)} done, {len(waiting)} to do.")
     pool: Any = RayPool(root, share, sys.argv) if use_ray else LocalPool(at_once, sys.argv)
+    again = _command(file, root, scale, processes, use_ray) + _permissions(planned)
     stopping = "Stopping: every run saves after its current step ... (again: stop at once, without saving)"
     with stop_on_signal(pool, stopping), live.SweepView(len(planned), len(planned) - len(waiting)) as view:
         failed = []
-        for progress in pool.run(waiting):
-            view.update(progress)
-            if progress.event == "failed":
-                failed.append(progress.run)
-    again = _command(file, root, scale, processes, use_ray) + _permissions(planned)
+        try:
+            for progress in pool.run(waiting):
+                view.update(progress)
+                if progress.event == "failed":
+                    failed.append(progress.run)
+        except RunError as error:
+            raise RunError(f"{error}; its runs save and stop. Resume with: {again}") from error
     if failed:
         raise click.ClickException(
             f"{len(failed)} of {len(planned)} runs failed; the others are saved. Retry with: {again}"

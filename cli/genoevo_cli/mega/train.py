@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from genoevo_cli.mega.group import CHECKPOINT, RUN, complete_presets, machine_defaults, mega, trust
+from genoevo_cli.paths import LocalPath
 from genoevo_cli.terminal import console, live, tables
 from genoevo_cli.terminal.signals import stop_on_signal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @mega.command()
-@click.option("--run-dir", type=click.Path(path_type=Path), help="New directory for all results.  [required]")
+@click.option("--run-dir", type=LocalPath(), help="New directory for all results.  [required]")
 @click.option(
     "--preset",
     shell_complete=complete_presets,
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 @click.option(
     "--minutes", type=float, help="Time budget; when it is spent, the run ends as if it had reached its steps."
 )
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
+@click.option("--config", "config_file", type=LocalPath(), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 @click.option("--device", help="Device of networks and replay, cpu or cuda.  [default: cpu]")
-@click.option("--workers", type=int, help="Number of rollout processes.  [default: one per core]")
+@click.option("--workers", type=int, help="Number of rollout workers.  [default: one per core]")
 @click.option("--threads", type=int, help="Number of learner threads.  [default: one per core]")
 @click.option(
     "--logger",
@@ -112,7 +113,7 @@ def train(
         genoevo mega train --architecture soft-modules --match-parameters mega:5 --run-dir runs/c
     """
     with console.counter("loading"):
-        from genoevo_mega.experiments import runs
+        from genoevo_mega.experiments import runs, sizes
         from genoevo_mega.training.profiling import Profiler
         from genoevo_runs.begun import removed_if_empty
 
@@ -131,11 +132,12 @@ def train(
         return
     if run_dir is None:
         raise click.UsageError("Missing option '--run-dir'.")
-    if match := runs.matched(resolved):
-        console.note(tables.match_line(resolved.architecture, match))
     view = live.for_terminal()
     profiler = Profiler(run_dir / "profile.json", view.update) if profile else None
     trainer = runs.create(run_dir, resolved, sys.argv, profiler or view.update, console.note)
+    if match := runs.matched(resolved):
+        policy = sizes.policy_at_start(resolved, trainer.suite, trainer.state.evolver)
+        console.note(tables.match_line(resolved.architecture, match, policy and policy.model_dump()))
     with removed_if_empty(run_dir), profiler or nullcontext():
         _run(trainer, resolved.steps, view)
     if profiler and not profiler.written:
@@ -194,6 +196,7 @@ def _resolve(
     from genoevo_mega.config import run as config
     from genoevo_mega.config.code import allow, check_allowed
     from genoevo_mega.config.renamed import with_new_names
+    from genoevo_mega.training.build import kernels_or_reason
     from genoevo_runs.settings import merge, parse_setting, read_config
 
     general, compute, schedule = ({name: value for name, value in of.items() if value is not None} for of in options)
@@ -208,7 +211,10 @@ def _resolve(
     for setting in ("suite", "architecture"):
         allow(setting, general.get(setting) or str(typed.get(setting, "")))
     base = preset or ("mt50" if mine.get("suite") == "mt50" else "mt10")
-    resolved = config.build_config({"compute": machine_defaults()}, config.preset(base), mine)
+    machine: dict[str, Any] = machine_defaults()
+    if "kernels" not in mine["compute"] and mine["compute"].get("device", "cpu") == "cpu":  # else nothing is compiled
+        machine = {**machine, "kernels": "torch" if kernels_or_reason() else "compiled"}
+    resolved = config.build_config({"compute": machine}, config.preset(base), mine)
     if config_file:
         check_allowed(resolved.code, config_file)
     return resolved

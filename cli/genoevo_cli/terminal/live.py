@@ -164,6 +164,9 @@ class SweepView:
                 self._shown = time.monotonic()
                 console.note(f"{name}: {progress.steps:,} of {target:,} steps, success {percent(progress.score)}")
             return
+        if event == "told":
+            console.note(f"{name}: {progress.text}")
+            return
         if run in self._bars:
             self._progress.remove_task(self._bars.pop(run))
         if event == "done":

@@ -30,8 +30,17 @@ def print_evaluation(info: dict[str, Any], estimates: dict[str, SuccessRate]) ->
     table.add_section()
     table.add_row("mean", f"{mean:.0%}")
     console.stderr().print(table)
+    print_sizes(info)
     _print_warnings(info)
     _print_time(info)
+
+
+def print_sizes(info: dict[str, Any]) -> None:
+    """Print what a run trains, what a task's policy takes, and beside it the size that was asked for."""
+    actor, critic = (_trained(info["sizes"][network]) for network in ("actor", "critic"))
+    console.prose(f"parameters: actor {actor}, each critic {critic}{_deployed(info['sizes']['policy'])}")
+    if info["match_parameters"]:
+        console.prose(match_line(info["architecture"], info["match_parameters"]))
 
 
 def print_info(info: dict[str, Any]) -> None:
@@ -49,11 +58,11 @@ def print_info(info: dict[str, Any]) -> None:
         f"{info['steps']:,} steps, {info['updates']:,} updates, {info['rounds']:,} rounds, seed {info['seed']}; "
         f"{info['pool_size']} modules; replay {info['replay_bytes'] / 2**20:,.0f} MiB"
     )
-    actor, critic = (_trained(info["sizes"][network]) for network in ("actor", "critic"))
-    console.prose(f"parameters: actor {actor}, each critic {critic}{_deployed(info['sizes']['policy'])}")
-    if info["match_parameters"]:
-        console.prose(match_line(info["architecture"], info["match_parameters"]))
+    print_sizes(info)
     structure.print_evolved(info)
+    for stint in info["machines"]:
+        if stint["line"]:
+            console.prose(f"{stint['time'][:10]}: {stint['line']}.")
     _print_time(info)
     console.note(f"digest {info['digest']}")
 
@@ -216,15 +225,22 @@ def _between(interval: Interval, form: str = ".0%") -> str:
     return f"{interval.low:{form}} to {interval.high:{form}}"
 
 
-def match_line(architecture: str, match: dict[str, Any]) -> str:
-    """Return a line that compares an architecture's networks with the requested size."""
+def match_line(architecture: str, match: dict[str, Any], policy: dict[str, float] | None = None) -> str:
+    """Return a line that compares an architecture's networks at the start with the requested size.
+
+    *policy* is the size of a task's policy, where it is not printed already.
+    """
     actor, critic = (_beside_target(match[network]) for network in ("actor", "critic"))
-    return f"{architecture} sized to {match['to']}: actor {actor} and each critic {critic} parameters"
+    keeps = architecture == "mega" and isinstance(match["to"], str)
+    how = "keeps its widths beside" if keeps else "sized to"
+    sizes = f"actor {actor} and each critic {critic} parameters{' at the start' if keeps else ''}"
+    return f"{architecture} {how} {match['to']}: {sizes}{_deployed(policy)}"
 
 
 def _beside_target(size: dict[str, Any]) -> str:
-    difference = "not sized" if size["target"] is None else f"{size['parameters'] / size['target'] - 1:+.1%}"
-    return f"{size['parameters']:,} ({difference})"
+    if size["target"] is None:
+        return f"{size['parameters']:,} (not sized)"
+    return f"{size['parameters']:,} of {size['target']:,} ({size['parameters'] / size['target'] - 1:+.1%})"
 
 
 def _print_time(info: dict[str, Any]) -> None:

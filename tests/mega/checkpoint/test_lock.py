@@ -1,10 +1,12 @@
 import os
 import platform
+import time
 
 import pytest
 
+from genoevo.state import lock
 from genoevo_mega.experiments import runs
-from genoevo_runs.errors import StorageError, UserError
+from genoevo_runs.errors import RunError, StorageError, UserError
 from genoevo_runs.lock import locked
 from tests.mega.checkpoint.tiny import resumed_to
 
@@ -55,3 +57,37 @@ def test_a_run_that_another_process_has_trained_in_the_meantime_is_not_spoilt(ru
     with pytest.raises(UserError, match="was written by another process"):
         stale.run(80)
     assert runs.info(run)["steps"] == 70
+
+
+def test_a_run_that_another_machine_has_taken_stops_and_writes_no_checkpoint(run, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT", 0.02)
+    before = {*(run / "checkpoints").iterdir()}
+
+    def take(status):
+        (run / "lock").write_text("process 7 on elsewhere since 2026-01-01T00:00:00+00:00 (machine 0123abcd, beat 1)")
+        time.sleep(0.2)
+
+    with pytest.raises(RunError, match=r"trained by process 7 on elsewhere.*, which has taken it"):
+        runs.resume(run, take).run(200)
+    assert {*(run / "checkpoints").iterdir()} == before
+    assert "elsewhere" in (run / "lock").read_text()
+
+
+def test_a_run_that_was_suspended_and_taken_in_a_step_appends_no_record_of_its_round(run, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT", 0.02)
+    trainer, taken = runs.resume(run), []
+    step = trainer._vector_step
+
+    def suspended():
+        step()
+        if trainer.state.evolver.due and not taken:
+            taken.append((run / "metrics.jsonl").read_bytes())
+            (run / "lock").write_text(
+                "process 7 on elsewhere since 2026-01-01T00:00:00+00:00 (machine 0123abcd, beat 1)"
+            )
+            time.sleep(0.2)
+
+    monkeypatch.setattr(trainer, "_vector_step", suspended)
+    with pytest.raises(RunError, match=r"trained by process 7 on elsewhere.*, which has taken it"):
+        trainer.run(200)
+    assert taken == [(run / "metrics.jsonl").read_bytes()]

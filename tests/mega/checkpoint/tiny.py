@@ -68,7 +68,7 @@ def rewritten(path, change):
     content = json.loads((path / "manifest.json").read_text())
     del content["checksum"]
     change(content)
-    content["checksum"] = manifest._checksum(content)
+    content["checksum"] = manifest.checksum(content)
     (path / "manifest.json").write_text(json.dumps(content))
 
 

@@ -24,9 +24,21 @@ function figures(run) {
   const info = run.info, budget = info?.budget;
   return facts([
     ["environment steps", `${count(run.steps)} of ${count(run.target)}`], ["rounds", count(run.rounds)], ["tasks", count(run.tasks.length)], ["seed", String(run.seed)],
-    ["updates", info && count(info.updates)], ["parameters, actor / critics", info && `${short(info.parameters.actor)} / ${short(info.parameters.critics)}`],
+    ["updates", info && count(info.updates)], ...sizesOf(info),
     ["environment steps per second", budget ? count(Math.round(budget.steps_per_second)) : null],
   ]);
+}
+
+/* What a run trains, and what a task's policy takes, as names and values. */
+function sizesOf(info) {
+  const policy = info && info.sizes.policy;
+  return [["trained parameters, actor / each critic", info && `${short(info.sizes.actor.now)} / ${short(info.sizes.critic.now)}`],
+    ["a task's policy, parameters / multiply-adds", policy && `${short(policy.parameters)} / ${short(policy.multiply_adds)}`]];
+}
+
+function sizesTable(context) {
+  const columns = [{ name: "run" }, ...sizesOf(null).map(([name]) => ({ name, number: true }))];
+  return table("Sizes of every run; a policy's are means over tasks", columns, context.data.runs.map((run) => [run.name, ...sizesOf(run.info).map((pair) => pair[1])]));
 }
 
 const colourOf = (i) => i % COLOURS;
@@ -52,7 +64,7 @@ function successSection(context) {
   const rows = () => [["run", "task", "kind", "step", "success", "low", "high"], ...data.runs.flatMap((one) => one.tasks.flatMap((task, t) => [["training", one.window_steps, one.success[t]], ["greedy", one.evaluation.steps, one.evaluation.success[t]]].flatMap(([kind, steps, values]) =>
     steps.map((step, i) => [one.name, task, kind, step, values.rate[i] / 1000, values.low[i] / 1000, values.high[i] / 1000]))))];
   const intro = `Mean over all tasks. The band is a 95 % interval for chance among episodes, the tasks being given${evaluated ? "; squares are greedy episodes on unseen goals, with their intervals" : ""}.`;
-  return section("success", "Success", intro, [chart, several ? comparisonTable(context) : resultTable(context)], several ? "comparison" : run.name, rows,
+  return section("success", "Success", intro, [chart, ...(several ? [comparisonTable(context), sizesTable(context)] : [resultTable(context)])], several ? "comparison" : run.name, rows,
     () => data.runs.map(({ name, tasks, window_steps, success, mean, evaluation }) => ({ run: name, tasks, steps: window_steps, thousandths: success, mean, evaluation })));
 }
 

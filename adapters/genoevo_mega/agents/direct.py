@@ -1,0 +1,76 @@
+"""The losses of soft actor-critic and their gradients, without autograd, for networks of compiled functions.
+
+:mod:`genoevo_mega.agents.losses` is the definition, and the names are its own. Each function takes what the loss
+takes, and the number of transitions of all tasks and shards; it returns gradients by parameter, the loss's share of
+the mean, and what the loss's ``info`` holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genoevo_mega.agents.compiled import CompiledPrediction, squashed, through_squashed
+from genoevo_mega.agents.losses import Networks, Shard, Terms, q_values
+from genoevo_mega.agents.step import StepInputs
+from genoevo_mega.agents.value import Prediction
+from genoevo_mega.networks import Routing
+from genoevo_mega.networks.embedding import beside, task_vectors_of, without_vectors
+
+Found = tuple[dict[nn.Parameter, Tensor | None], Tensor, dict[str, Tensor]]
+
+
+def usable(nets: Networks, step: StepInputs, prediction: Prediction) -> bool:
+    """Return whether compiled functions compute all of this step, which has one genotype of each task."""
+    if not isinstance(prediction, CompiledPrediction):
+        return False
+    routings = step.actor_routing, step.critic_routing, step.critic_routing
+    if step.actor_routing.requires_grad or any(routing.output.shape[1] != 1 for routing in routings):
+        return False
+    networks = (without_vectors(network) for network in (nets.actor, nets.critics, nets.target_critics))
+    return all(
+        hasattr(network, "recorded") and network.is_compiled_for(step.batch.observations, routing)
+        for network, routing in zip(networks, routings, strict=True)
+    )
+
+
+@torch.no_grad()
+def critic_gradients(
+    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms, count: int
+) -> Found:
+    """Differentiate :func:`~genoevo_mega.agents.losses.critic_loss`."""
+    prediction: Any = terms.prediction
+    output = nets.policy(shard.next_observations, actor_routing)
+    next_action, next_log_prob = terms.draw(output, shard.next_noise, terms.bounds)
+    next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing, prediction)
+    next_q = prediction.joined(next_q)
+    td_target = terms.reward_scale * shard.rewards + shard.discounts * (next_q - terms.alpha * next_log_prob)
+    rows = torch.cat([shard.observations, shard.actions], dim=-1)
+    outputs, back = nets.critics.recorded(rows, critic_routing)  # type: ignore[operator]
+    loss, values, gradient = prediction.loss_and_gradient(outputs, td_target, count)
+    _, found = back(gradient, False, True)
+    return dict(found), loss, {"value": values}
+
+
+@torch.no_grad()
+def actor_gradients(
+    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms, count: int
+) -> Found:
+    """Differentiate :func:`~genoevo_mega.agents.losses.actor_loss`."""
+    prediction: Any = terms.prediction
+    observations = shard.observations
+    seen = beside(observations, task_vectors_of(nets.critics))
+    output, back_actor = nets.actor.recorded(seen, actor_routing)  # type: ignore[operator]
+    action, log_prob = squashed(output, shard.noise, terms.bounds)
+    rows = torch.cat([observations, action], dim=-1)
+    outputs, back_critics = nets.critics.recorded(rows, critic_routing)  # type: ignore[operator]
+    q, gradient = prediction.joined_and_gradient(outputs, -1 / count)
+    of_rows, _ = back_critics(gradient, True, False)
+    of_log_prob = (terms.alpha / count).expand_as(log_prob)
+    of_output = through_squashed(
+        output, shard.noise, terms.bounds, action, of_rows[..., observations.shape[-1] :], of_log_prob
+    )
+    _, found = back_actor(of_output, False, True)
+    return dict(found), (terms.alpha * log_prob - q).sum() / count, {"log_prob": log_prob.sum(1)}
