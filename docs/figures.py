@@ -32,7 +32,7 @@ PYPROJECT = DOCS.parent / "pyproject.toml"
 ROOMS_SVG = DOCS / "images" / "rooms.svg"
 
 DEMO = "genoevo mega train --preset demo --set evaluation.every=30000 --run-dir"
-"""The command of the run, the demo with more evaluations; it takes eleven minutes."""
+"""The command of the run, the demo with more evaluations; it takes at most eleven minutes."""
 
 DRAWN = ("rooms", "report", "film")
 FOLDERS = {"genoevo": "", "genoevo_cli": "cli/"}

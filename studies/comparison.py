@@ -25,11 +25,12 @@ def run(path: Path, cases: Iterable[Case], measure: Callable[[str, str, int], Re
     for data, method, seed in cases:
         if (data, method, seed) in done:
             continue
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         found = measure(data, method, seed)
         if found is None:
             continue
-        record = {"data": data, "method": method, "seed": seed, **found, "seconds": time.perf_counter() - began}
+        times = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - used}
+        record = {"data": data, "method": method, "seed": seed, **found, **times}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         print(json.dumps(record), flush=True)

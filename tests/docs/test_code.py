@@ -22,12 +22,17 @@ NOT_RUN = {
     r"python studies/.*": "asks for runs of hours; tests/mega/test_studies.py",
     r"genoevo mega (evaluate|export) runs/frugal .*": "small runs have no frontier; tests/mega/test_frontier.py",
     r"python benchmarks/.*": "takes a minute and packages to compare with; tests/engine/test_benchmark.py",
+    r"python validation/.*": "minutes, and the package of the PBO suite",
     r"python examples/architecture_search\.py": "minutes; tests/examples",
     r"python examples/spread_fitness\.py .*": "starts processes or Ray; tests/examples",
-    r"ray start .*": "needs the machines of a cluster",
+    r"ray (start|get-auth-token) .*|export RAY_.*": "needs the machines of a cluster",
+    r"genoevo mega (train|resume) .*compute\.rollouts=ray.*": "needs Ray; tests/cluster/test_page.py",
     r"make \w+(-\w+)*( [A-Z]+=.*)?": "its target is looked up",
     r"git clone <this repository> genoevo && cd genoevo": "there is no address yet",
     r"pip install .*": "needs the network; its extras are looked up, tests/wheel.sh installs",
+    r"ray (get-auth-token --generate|status|stop)": "tests/cluster/test_walkthrough.py",
+    r"genoevo mega resume runs/b .*compute\.rollouts=ray.*": "tests/cluster/test_walkthrough.py",
+    r"scp .*": "tests/cluster/test_walkthrough.py",
 }
 """Commands that are shown and not run, as patterns; those of genoevo are parsed all the same."""
 
@@ -64,7 +69,7 @@ class Terminal:
             self.genoevo(self.smaller(words))
 
     def genoevo(self, words):
-        if words[1:3] not in (["mega", "train"], ["mega", "sweep"]):
+        if words[1:3] not in (["mega", "train"], ["mega", "sweep"], ["mega", "unpack"]):
             for word in words:
                 if re.match(r"(runs|sweeps)/[\w-]+$", word):
                     self.copy_of_run(Path(word))

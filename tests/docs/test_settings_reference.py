@@ -28,7 +28,7 @@ def test_an_entry_has_type_default_range_meaning_and_mark(lines):
 
 def test_every_group_is_a_section_with_a_meaning(lines):
     at = lines.index("faults")
-    assert lines[at + 1 : at + 5] == ["------", "", "Which faults of rollout processes a run survives [O].", ""]
+    assert lines[at + 1 : at + 5] == ["------", "", "Which faults of rollout workers a run survives [O].", ""]
 
 
 def test_the_page_shows_them():
