@@ -11,6 +11,8 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 # The directory of the demo, and more options for it: make demo RUN=runs/short DEMO='--steps 9000'.
 RUN ?= runs/demo
 DEMO =
+# More options for the tests in the browser and those that need Ray: make test-ray AGAIN=--last-failed.
+AGAIN =
 # Two processes run the tests, with all tests of a file in one process: they share fixtures that are slow to make.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile
 
@@ -59,7 +61,7 @@ torture-engine: .venv-engine/installed
 # Test the pages in a real Chromium (apt-get install chromium); screenshots go to .browser/screenshots.
 test-browser: .venv/browser .browser/axe.min.js
 	@command -v chromium >/dev/null || { echo "chromium is not installed: apt-get install chromium" >&2; exit 1; }
-	$(BIN)/python -m pytest tests/browser -m browser
+	$(BIN)/python -m pytest tests/browser -m browser $(AGAIN)
 
 # Test the loggers whose packages the other tests do not need.
 test-loggers: .venv/loggers
@@ -73,7 +75,7 @@ validate: .venv-validate/installed
 
 # Test what needs Ray, most of it on a cluster of several nodes on this machine.
 test-ray: .venv/ray
-	$(BIN)/python -m pytest -rs -m "ray and not slow" tests/cluster tests/engine/test_evaluation.py tests/examples tests/mega/test_sweep.py
+	$(BIN)/python -m pytest -rs -m "ray and not slow" tests/cluster tests/engine/test_evaluation.py tests/examples tests/mega/test_sweep.py $(AGAIN)
 
 # Measure ratios to other software and to the machine's own limits; the docstring of each file explains them.
 bench: .venv/bench

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partialmethod, wraps
 from pathlib import Path
@@ -198,7 +199,6 @@ def cluster(*cpus, **head):
     *head* are more settings of the head. A cluster that tests share is ended before: a process has one connection.
     """
     import pytest
-    import ray
     from ray._private import services
     from ray.cluster_utils import Cluster
 
@@ -209,17 +209,40 @@ def cluster(*cpus, **head):
         patch.setattr(services, "get_node", _patient(services.get_node))
         patch.setattr(services, "start_ray_process", _telling_ports(services.start_ray_process))
         patch.setattr(Cluster, "_wait_for_node", partialmethod(Cluster._wait_for_node, timeout=300))
+        nodes = _start(cpus, {**FEW, "_system_config": QUICK, **head}, patch)
+        try:
+            yield nodes
+        finally:
+            _end(nodes)
+
+
+def _start(cpus, head, patch):
+    """Start the nodes and connect to them; try it three times, since Ray's own processes race on a busy machine."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    for tries_left in (2, 1, 0):
         made = Cluster()
-        nodes = Nodes(made, {**FEW, "_system_config": QUICK, **head})
+        nodes = Nodes(made, head)
         try:
             for count in cpus:
                 nodes.add(count)
             patch.setenv("RAY_ADDRESS", made.address)  # of other processes, and of ray.init()
             ray.init(log_to_driver=False, logging_level="warning")
-            yield nodes
-        finally:
-            ray.shutdown()
-            nodes.close()
+        except Exception:
+            _end(nodes)
+            if not tries_left:
+                raise
+            print("a Ray cluster that did not start is started again", *traceback.format_exc(), sep="")
+        else:
+            return nodes
+
+
+def _end(nodes):
+    import ray
+
+    ray.shutdown()
+    nodes.close()
 
 
 _shared, _shared_nodes = ExitStack(), []
