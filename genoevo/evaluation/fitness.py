@@ -215,9 +215,6 @@ class Vectorised:
         return Attempt(np.concatenate([values, found]), faults | {n // 2 + row: it for row, it in others.items()})
 
 
-_CHECKED = InProcess, Vectorised  # their attempts need no check
-
-
 def evaluated(evaluator: Evaluator, population: Population) -> Floats:
     """Evaluate *population*: (n,) float64 with one objective, else (n, objectives).
 
@@ -230,19 +227,17 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
 def attempted(evaluator: Evaluator, population: Population) -> Attempt:
     """Evaluate as :func:`evaluated` does, and return also the fault of each genotype that failed under ``worst``."""
     rule = evaluator.failure
-    part, values, rows = population, np.empty(0), np.empty(0, dtype=np.int64)
+    values = _unknown(population)
+    rows, part = np.arange(len(population)), population
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
         found, faults = tried(evaluator, part, hasty=hasty)
-        if part is population:
-            values = np.array(found)
-        else:
-            values[rows] = found
+        values[rows] = found
         if not faults:
             return Attempt(values, {})
         failed = sorted(faults)
         first = faults[failed[0]]
-        rows = (np.arange(len(population)) if part is population else rows)[failed]
+        rows = rows[failed]
         part = population[rows]
     if rule.action == "raise":
         genotype = part[0]
@@ -256,8 +251,6 @@ def attempted(evaluator: Evaluator, population: Population) -> Attempt:
 def tried(evaluator: Evaluator, population: Population, *, hasty: bool = False) -> Attempt:
     """Return what ``evaluator.attempt`` returns; TypeError if that is not an attempt at *population*."""
     found, faults = evaluator.attempt(population, hasty=hasty)
-    if type(evaluator) in _CHECKED:
-        return Attempt(found, faults)
     name, expected = type(evaluator).__name__, (len(population), len(population.weights))
     values = as_floats(f"the values of {name}.attempt", found)
     if values.shape != expected:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genoevo._rows import as_values
 from genoevo._types import Ints, Origins
 from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.lineage import GIVEN
@@ -66,12 +65,9 @@ class Pending:
 
     def evaluated(self, fitness: npt.ArrayLike, constraints: Constraints) -> Pending:
         """Return a copy with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
-        asked = self.population
-        values = as_values(fitness, len(asked), len(asked.weights))
-        population = Population.unchecked(asked.words.copy(), asked.lengths.copy(), values, asked.weights)
-        if not np.isfinite(values).all():
-            population.fitness = values  # which refuses NaN
-            _check_infinities(population)
+        population = self.population.copy()
+        population.fitness = fitness
+        _check_infinities(population)
         if constraints.count:
             constraints.clip(population)
         return Pending(population, self.parents, self.origins, self.again)
