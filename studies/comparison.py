@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from genoevo_runs.statistics import mean_of_runs
+
 Record = dict[str, Any]
 Case = tuple[str, str, int]
 """The data set, the method and the seed."""
@@ -49,15 +51,24 @@ def groups(found: list[Record]) -> Iterator[tuple[str, str, list[Record]]]:
             yield data, method, [one for one in found if (one["data"], one["method"]) == (data, method)]
 
 
-def table(found: list[Record], columns: dict[str, str]) -> str:
-    """Return the mean and the standard deviation over seeds of each column, given with its format."""
-    head = f"{'data':<16}{'method':<26}{'seeds':>5}" + "".join(f"{name:>20}" for name in columns)
-    lines = [head]
+def table(found: list[Record], columns: dict[str, str], against: str) -> str:
+    """Return the mean and the standard deviation over seeds of each column, given with its format.
+
+    The last column is the difference in the first one to the method *against*, with its standard error over the seeds
+    that both have.
+    """
+    head = f"{'data':<16}{'method':<26}{'seeds':>5}" + "".join(f"{name:>20}" for name in (*columns, "difference"))
+    first, lines = next(iter(columns)), [head]
     for data, method, rows in groups(found):
         cells = []
         for name, shape in columns.items():
             values = np.array([one[name] for one in rows], dtype=np.float64)
             cells.append(f"{values.mean():{shape}} +- {values.std():{shape}}")
+        others = {one["seed"]: one[first] for one in found if (one["data"], one["method"]) == (data, against)}
+        pairs = [one[first] - others[one["seed"]] for one in rows if one["seed"] in others]
+        if method != against and len(pairs) > 1:
+            mean = mean_of_runs(np.array(pairs))
+            cells.append(f"{mean.value:+{columns[first]}} +- {mean.error:{columns[first]}}")
         lines.append(f"{data:<16}{method:<26}{len(rows):>5}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
 

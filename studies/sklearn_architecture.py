@@ -141,7 +141,8 @@ def main() -> None:
     with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
         cases = product(["digits"], options.methods, range(1, options.seeds + 1))
         found = comparison.run(options.out, cases, measure)
-    print(comparison.table(found, {"accuracy": ".4f", "parameters": ".0f", "fits": ".0f", "cpu_seconds": ".1f"}))
+    columns = {"accuracy": ".4f", "parameters": ".0f", "fits": ".0f", "cpu_seconds": ".1f"}
+    print(comparison.table(found, columns, "genetic"))
     comparison.picture(options.out.with_suffix(".png"), found, "parameters", "accuracy")
 
 

@@ -47,4 +47,20 @@ def test_searches_of_architectures_are_compared_at_the_same_number_of_fits(study
     )
     assert [one["method"] for one in found] == ["genetic", "random"]
     assert all(12 <= one["fits"] <= 24 and 1 <= len(one["layers"]) <= 6 for one in found)
-    assert "Optuna TPE: optuna is not installed" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Optuna TPE: optuna is not installed" in printed
+    assert "difference" in printed
+
+
+def test_the_table_has_the_paired_difference_with_its_standard_error(monkeypatch):
+    monkeypatch.syspath_prepend(STUDIES)
+    comparison = importlib.import_module("comparison")
+    sys.modules.pop("comparison")
+    found = [
+        {"data": "d", "method": method, "seed": seed, "accuracy": accuracy}
+        for method, values in {"genetic": (0.5, 0.7), "other": (0.6, 0.9, 0.1)}.items()
+        for seed, accuracy in enumerate(values)
+    ]
+    _, genetic, other = comparison.table(found, {"accuracy": ".2f"}, "genetic").splitlines()
+    assert genetic.split() == ["d", "genetic", "2", "0.60", "+-", "0.10"]
+    assert other.split()[-3:] == ["+0.15", "+-", "0.05"]
