@@ -218,24 +218,29 @@ def cluster(*cpus, **head):
 
 def _start(cpus, head, patch):
     """Start the nodes and connect to them; try it three times, since Ray's own processes race on a busy machine."""
+    for _ in range(2):
+        try:
+            return _started(cpus, head, patch)
+        except Exception:
+            print("a Ray cluster that did not start is started again", traceback.format_exc(), sep="\n")
+    return _started(cpus, head, patch)
+
+
+def _started(cpus, head, patch):
     import ray
     from ray.cluster_utils import Cluster
 
-    for tries_left in (2, 1, 0):
-        made = Cluster()
-        nodes = Nodes(made, head)
-        try:
-            for count in cpus:
-                nodes.add(count)
-            patch.setenv("RAY_ADDRESS", made.address)  # of other processes, and of ray.init()
-            ray.init(log_to_driver=False, logging_level="warning")
-        except Exception:
-            _end(nodes)
-            if not tries_left:
-                raise
-            print("a Ray cluster that did not start is started again", *traceback.format_exc(), sep="")
-        else:
-            return nodes
+    made = Cluster()
+    nodes = Nodes(made, head)
+    try:
+        for count in cpus:
+            nodes.add(count)
+        patch.setenv("RAY_ADDRESS", made.address)  # of other processes, and of ray.init()
+        ray.init(log_to_driver=False, logging_level="warning")
+    except BaseException:
+        _end(nodes)
+        raise
+    return nodes
 
 
 def _end(nodes):

@@ -15,6 +15,7 @@ from genoevo_mega.policies.policy import Trained
 from genoevo_mega.training import trainer as training
 from genoevo_mega.training.build import make_agent, make_structure
 from tests.mega.suites import CountingSuite
+from tests.mega.sweeps import plan_sweep, train_run
 
 torch.set_num_threads(1)
 
@@ -116,3 +117,11 @@ def _perturbed(made: Trained) -> Trained:
     for network in (made.agent.actor, made.agent.actor_ema):
         network.core.flat.data.add_(0.3 * torch.randn(network.core.flat.shape, generator=rng))
     return made
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Return the directory of a sweep with two rows of three seeds, its planned runs, and their outcomes."""
+    directory = tmp_path_factory.mktemp("sweep") / "stages"
+    planned = plan_sweep(directory, grid={"genotypes.start_stage": [1, 2]})
+    return directory, planned, [train_run(run) for run in planned]
