@@ -1,8 +1,8 @@
 """Print a table of paired differences between methods: success at the end, and averaged over all evaluations.
 
-Reads ``comparison.json``, which ``collect.py`` writes. Differences are those of a row's runs to the runs of the same
-seeds of the row ``--to``, in percentage points with standard errors over seeds. The average over evaluations at equal
-steps says how fast a method learns.
+Reads ``comparison.json``, which ``collect.py`` writes, or several of one study's parts. Differences are those of a
+row's runs to the runs of the same seeds of the row ``--to``, in percentage points with standard errors over seeds.
+The average over evaluations at equal steps says how fast a method learns.
 
     python studies/paired.py studies/results/selection/comparison.json --to evolved
 """
@@ -65,10 +65,12 @@ def table(rows: list[list[str]]) -> str:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comparison", type=Path)
+    parser.add_argument("comparisons", type=Path, nargs="+")
     parser.add_argument("--to", required=True)
     given = parser.parse_args()
-    methods = json.loads(given.comparison.read_text())["methods"]
+    methods = {}
+    for path in given.comparisons:
+        methods |= json.loads(path.read_text())["methods"]
     average = {name: np.mean(list(by_seed(one, "over evaluations").values())) for name, one in methods.items()}
     ordered = sorted(methods.items(), key=lambda item: -average[item[0]])
     head = ["row", "seeds", "end", f"minus {given.to}", "mean", f"minus {given.to}", "worst", "multiply-adds"]
