@@ -18,10 +18,11 @@ class Constraints:
     """The constraints of a search, compared by constraint domination.
 
     The fitness function returns the violation of each constraint after the objectives: 0 or less if it is kept, else
-    how far it is missed. Violations have negative weights in the population, and are kept as 0 if they are less. They
-    are added up, so bring them to one scale. Parents, survivors, migrants and the best are chosen as if an infeasible
-    genotype were worse than all feasible ones in every objective, and the worse the larger its violation. Hall of
-    fame and Pareto front hold feasible genotypes alone.
+    how far it is missed. Violations have negative weights in the population, and are kept as 0 if they are less; with
+    :class:`Resampling` as they are, because else their means would be too high. They are added up, so bring them to
+    one scale. Parents, survivors, migrants and the best are chosen as if an infeasible genotype were worse than all
+    feasible ones in every objective, and the worse the larger its violation. Hall of fame and Pareto front hold
+    feasible genotypes alone.
 
     Source: Deb 2000, An efficient constraint handling method for genetic algorithms; Deb et al. 2002 for NSGA-II.
 
@@ -48,11 +49,14 @@ class Constraints:
         """Return the weights of the objectives alone."""
         return weights[: len(weights) - self.count]
 
-    def clip(self, population: Population) -> None:
-        """Set violations below 0 to 0 in an evaluated *population*; there is one constraint at least."""
-        values = population.fitness.copy()
+    def clipped(self, population: Population) -> Population:
+        """Return an evaluated *population* with 0 for violations below 0; itself if there are no constraints."""
+        if not self.count:
+            return population
+        clipped, values = population.copy(), population.fitness.copy()
         values[:, -self.count :] = np.maximum(values[:, -self.count :], 0)
-        population.fitness = values
+        clipped.fitness = values
+        return clipped
 
     def feasible(self, population: Population) -> Flags:
         """Return whether each genotype keeps all constraints, (n,) bool."""
@@ -86,4 +90,4 @@ class Constraints:
     def _violations(self, population: Population) -> Floats:
         if not self.count:
             return np.zeros(len(population))
-        return np.asarray(population.fitness[:, -self.count :].sum(axis=1))
+        return np.asarray(np.maximum(population.fitness[:, -self.count :], 0).sum(axis=1))

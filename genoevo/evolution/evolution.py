@@ -8,6 +8,7 @@ part of the state.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from deap.tools import MultiStatistics, Statistics
 
@@ -162,6 +163,8 @@ class Evolution(Generation):
 
     def _receive(self, evaluated: Pending, reasons: dict[str, int]) -> None:
         self.generation += 1
+        if self.constraints.count and not self.resampling.is_on:  # a mean needs violations below 0, too
+            evaluated = replace(evaluated, population=self.constraints.clipped(evaluated.population))
         new = self._resampled(evaluated)
         self._recorded.add(new, self.generation, self.constraints)
         self._update_progress(new.population)

@@ -64,7 +64,7 @@ class Generation(Ruled):
     def _bred(self, n: int) -> Pending:
         parents, operators = self._population, self.operators
         own = None if operators.selection is None else operators.parents
-        candidates = parents if own else self.constraints.ranked(parents)
+        candidates = self.constraints.clipped(parents) if own else self.constraints.ranked(parents)
         rows = self.selection.parents(candidates, 2 * n, self.rng, self.islands.count, own)
         first, second = rows[:, :n].reshape(-1), rows[:, n:].reshape(-1)
         brood = self.reproduction.children(
@@ -144,7 +144,8 @@ class Generation(Ruled):
             stay, order = self.survival.succession(young, old, self.islands.count)
         else:
             own = partial(self.operators.survivors, rng=self.rng)
-            stay, order = self.survival.succession(children, self.population, self.islands.count, own)
+            young, old = self.constraints.clipped(children), self.constraints.clipped(self.population)
+            stay, order = self.survival.succession(young, old, self.islands.count, own)
         born = self.evaluations - (0 if self.estimates is None else self.estimates.repeats)
         self.numbers = np.concatenate([self.numbers[stay], np.arange(born, born + len(children))])
         self._population = Population.concatenate([self.population[stay], children])

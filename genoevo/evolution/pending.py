@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from genoevo._types import Ints, Origins
-from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.lineage import GIVEN
 from genoevo.operators.reproduction import Brood, Origin
 from genoevo.population import Population
@@ -63,13 +62,11 @@ class Pending:
         """Return the new genotypes alone."""
         return Pending(self.population[: len(self.origins)], self.parents, self.origins)
 
-    def evaluated(self, fitness: npt.ArrayLike, constraints: Constraints) -> Pending:
+    def evaluated(self, fitness: npt.ArrayLike) -> Pending:
         """Return a copy with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
         population = self.population.copy()
         population.fitness = fitness
         _check_infinities(population)
-        if constraints.count:
-            constraints.clip(population)
         return Pending(population, self.parents, self.origins, self.again)
 
     def as_state(self) -> State:

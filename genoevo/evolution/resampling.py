@@ -21,8 +21,8 @@ class Resampling:
 
     The fitness of a genotype is the running mean of its evaluations, by which parents and survivors are chosen. The
     genotypes are those that survive if no child is better: the whole population under ``plus``, the best that stay
-    under ``generational`` and ``steady``. A later evaluation that fails does not count. A lineage has the first
-    fitness of each genotype.
+    under ``generational`` and ``steady``. A later evaluation that fails does not count. A constraint is kept if the
+    mean of its violation is 0 or less. A lineage has the first fitness of each genotype.
 
     Parameters
     ----------

@@ -110,7 +110,7 @@ class Search(ABC):
         """
         if self._pending is None:
             raise RuntimeError("tell() before ask(): no genotypes are pending")
-        self._receive(self._pending.evaluated(fitness, self.constraints), {})
+        self._receive(self._pending.evaluated(fitness), {})
 
     @abstractmethod
     def _receive(self, evaluated: Pending, reasons: dict[str, int]) -> None:
@@ -128,7 +128,7 @@ class Search(ABC):
         attempt = attempts.attempt(self._evaluator, self.cache, asked)
         self._check_limit(attempt, asked, self._evaluator.failure.limit)
         assert self._pending is not None
-        evaluated = self._pending.evaluated(attempt.values, self.constraints)
+        evaluated = self._pending.evaluated(attempt.values)
         self._receive(evaluated, attempts.reasons_of(attempt.faults.values()) if attempt.faults else {})
 
     @abstractmethod

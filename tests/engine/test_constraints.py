@@ -22,7 +22,6 @@ def few_ones(population):
 def evaluated(fitness, weights=WEIGHTS):
     population = Population.from_bits(np.eye(len(fitness), 64), weights=weights)
     population.fitness = fitness
-    ONE.clip(population)
     return population
 
 
@@ -58,7 +57,6 @@ def test_violations_of_several_constraints_add_up():
     two = Constraints(count=2)
     population = Population.from_bits(np.eye(3, 8), weights=(1.0, -1.0, -1.0))
     population.fitness = [[1, 2, 2], [1, 3, 0], [1, -9, 0]]
-    two.clip(population)
     assert two.feasible(population).tolist() == [False, False, True]
     assert two.ranked(population).merit().argsort().tolist() == [0, 1, 2]
 

@@ -7,6 +7,7 @@ from genoevo import Evolution, Islands, Population, Record, Survival
 from genoevo.evaluation import Vectorised
 from genoevo.evolution import Constraints, Estimates, Resampling
 from genoevo.evolution.resampling import _student
+from genoevo.operators import Operators
 from genoevo.state import load, save
 from tests.engine.evolutions import ones
 
@@ -286,6 +287,45 @@ def test_constraints_are_measured_again_too(rng):
     )
     evolution.run(80)
     assert ones(Population.from_genotypes([evolution.best]))[0] <= 5
+
+
+def test_a_constraint_that_is_kept_on_average_is_kept_after_many_evaluations(rng):
+    def noisy(population):
+        return np.stack([ones(population), noise.normal(-1, 1, len(population))], axis=1)
+
+    noise = np.random.default_rng(1)
+    evolution = Evolution(
+        Vectorised(noisy),
+        Population.random(400, 24, rng, (1.0, -1.0)),
+        seed=1,
+        survival=Survival(strategy="plus", offspring=1),
+        constraints=Constraints(count=1),
+        resampling=Resampling(evaluations=20),
+    )
+    evolution.run(21)
+    assert evolution.constraints.feasible(evolution.population).mean() > 0.99
+    assert abs(evolution.population.fitness[:, 1].mean() + 1) < 0.1
+
+
+def test_own_operators_see_no_violation_below_0_with_resampling_either(rng):
+    seen = []
+
+    def watching(population, n, rng):
+        seen.append(population.fitness[:, 1].min())
+        return np.arange(n) % len(population)
+
+    evolution = Evolution(
+        lambda genotype: (sum(genotype), -1.0),
+        Population.random(6, 24, rng, (1.0, -1.0)),
+        seed=1,
+        survival=PLUS,
+        constraints=Constraints(count=1),
+        resampling=Resampling(evaluations=3),
+        operators=Operators(selection=watching, survival=watching),
+    )
+    evolution.run(3)
+    assert seen == [0.0] * 4
+    assert evolution.best.fitness.values[1] == -1
 
 
 @pytest.mark.parametrize(
