@@ -128,7 +128,8 @@ class Stop:
     def _dominated(self, evolution: Progress) -> float:
         assert self.reference is not None
         constraints = getattr(evolution, "constraints", Constraints())
-        if evolution.best is None:  # before the first generation, but a reference that is wrong is one already
+        # Before the first generation, or within it; a reference that is wrong is one already.
+        if evolution.best is None or not evolution.population.evaluated.all():
             as_reference(self.reference, len(constraints.objectives(evolution.population.weights)))
             return -np.inf
         return hypervolume(evolution.population, self.reference, constraints=constraints)

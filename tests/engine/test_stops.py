@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoevo import Evolution, Population, Selection, Stop, Survival
+from genoevo.algorithms import P3
 from genoevo.evaluation import Vectorised
 from genoevo.evolution.stops import front_advances
 from genoevo.problems import OneMax
@@ -64,6 +65,11 @@ def test_stagnation_counts_generations_without_a_better_best(make):
     assert best[-8] == best[-1] > best[-9]
     bettered = np.flatnonzero(np.diff(best, prepend=0))
     assert np.diff(bettered).max() <= 7
+
+
+def test_a_hypervolume_may_be_asked_for_within_the_first_generation(rng):
+    search = P3(sum, Population.random(4, 12, rng), seed=1)
+    assert search.run(stop=Stop(hypervolume=11.5, reference=(0,), evaluations=1000)) == "hypervolume"
 
 
 def test_wall_time_stops_a_run_and_counts_from_its_beginning(make):
