@@ -67,15 +67,14 @@ def register(
     ALLOWED[setting], _NAMES_CODE[setting] = variable, _Reading(names_code, parts)
 
 
-def imported(setting: str, name: str) -> Callable[..., Any]:
-    """Import the callable of that name; ConfigError, in one line, if it does not exist."""
+def imported(setting: str, name: str, fits: Callable[[object], bool] = callable) -> Any:
+    """Import the callable of that name, or what else *fits*; ConfigError, in one line, if it does not exist."""
     module, _, attribute = name.partition(":")
     found = getattr(import_module(setting, name, module), attribute, None)
-    if not callable(found):
+    if not fits(found):
         what = "has no" if found is None else "holds no callable under the name"
         raise ConfigError(f"{setting} = {name!r}: {module} {what} {attribute}")
-    called: Callable[..., Any] = found
-    return called
+    return found
 
 
 def import_module(setting: str, name: str, module: str) -> ModuleType:

@@ -1,6 +1,7 @@
 """``genoevo evolve`` on a problem of the user's own: permission, settings, workers, and what is printed."""
 
 import json
+import math
 import os
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from genoevo_cli.main import cli
 MINE = '''
 import numpy as np
 from genoevo import FlatLayout, Population
+from genoevo.evaluation import Vectorised
 from genoevo.problems import Problem
 
 def ones(genotype, factor: float = 1.0, shift=0):
@@ -26,6 +28,23 @@ def needy(genotype, depth):
 
 def broken(genotype):
     return 1 / 0
+
+def of_size(genotype, size=10):
+    return size
+
+class Fixed:
+    size, layout = 32, FlatLayout(precision=16, genes=2)
+    def __call__(self, genotype):
+        return sum(genotype)
+
+class Exact:
+    size, optimum = 8, np.int64(8)
+    def __init__(self, rate=1.0):
+        self.rate = rate
+    def __call__(self, genotype):
+        return sum(genotype)
+    def decode(self, genotype):
+        return self.rate
 
 class Pairs:
     """Pairs of equal bits, as few as can be."""
@@ -78,6 +97,7 @@ class Mute:
 
 number = 5
 ready = Palindrome(14)
+at_once = Vectorised(Palindrome(14))
 '''
 
 
@@ -124,6 +144,33 @@ def test_a_class_is_made_with_its_settings_and_decodes_the_best():
     assert found["decoded"] == {"first": bits[0], "kind": "far", "strict": True, "bits": bits}
 
 
+def test_a_function_with_a_parameter_size_gets_the_size():
+    assert evolve("--problem", "mine:of_size", "--size", 20, "--generations", 1)["best"] == 20
+
+
+@pytest.mark.parametrize("algorithm", ["ga", "p3"])
+def test_a_layout_of_so_many_genes_keeps_lengths(algorithm, capsys):
+    found = evolve("--problem", "mine:Fixed", "--algorithm", algorithm, "--generations", 2)
+    assert found["length"] == 32
+    message = refused(capsys, "--problem", "mine:Fixed", "--resize-rate", 0.1)
+    assert "resize-rate must be 0 if all genotypes have 32 bits, got 0.1" in message
+
+
+def test_a_search_that_resized_in_vain_in_an_earlier_version_can_be_resumed(mine):
+    path = mine / "search.npz"
+    evolve("--problem", "mine:Fixed", "--generations", 2, "--state", path)
+    state = load(path)
+    state["about"]["resize_rate"] = state["reproduction"]["resize_rate"] = 0.1
+    save(path, state)
+    assert evolve("--resume", path, "--problem", "mine:Fixed", "--generations", 4)["generations"] == 4
+
+
+@pytest.mark.parametrize(("text", "rate"), [("1E-3", 1e-3), ("2.5e1", 25), ("-inf", -math.inf)])
+def test_a_number_may_be_written_as_python_writes_it_and_an_optimum_be_numpys(text, rate):
+    found = evolve("--problem", "mine:Exact", "--set", f"rate={text}")
+    assert (found["decoded"], found["optimum"], found["solved"]) == (rate, 8, True)
+
+
 def test_what_json_does_not_have_is_decoded_as_text_and_constraints_are_kept():
     found = evolve("--problem", "mine:Bounded", "--generations", 40)
     assert found["decoded"] == "{1, 2}"
@@ -136,7 +183,7 @@ def test_the_decoded_best_is_printed_for_people(capsys):
     assert "decoded  {'first': " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("problem", "size"), [("mine:Palindrome", 100), ("mine:ready", 14)])
+@pytest.mark.parametrize(("problem", "size"), [("mine:Palindrome", 100), ("mine:ready", 14), ("mine:at_once", 14)])
 def test_problems_of_the_library_are_called_with_populations(problem, size):
     found = evolve("--problem", problem, "--generations", 3)
     assert (found["size"], found["optimum"]) == (size, size)
@@ -262,6 +309,8 @@ def test_an_algorithm_joins_by_its_name_and_refuses_settings_that_it_does_not_ha
         (["mine:ones", "--size", 5, "--set", "shift=x"], 2, "shift must be a whole number, got 'x'"),
         (["mine:ones", "--size", 5, "--set", "factor=x"], 2, "factor must be a number, got 'x'"),
         (["mine:ones", "--size", 5, "--set", "step=1"], 2, "takes factor=..., shift=..., got 'step=1'"),
+        (["mine:of_size", "--size", 5, "--set", "size=5"], 2, "is given by --size, not by --set, got 'size=5'"),
+        (["mine:Exact", "--set", "rate=nan"], 2, "rate must be a number, got 'nan'"),
         (["mine:Pairs", "--set", "strict=1"], 2, "strict must be true or false, got '1'"),
         (["mine:Bounded", "--size", 5], 2, "--size must be the problem's own, 16, got 5"),
         (["mine:Mute"], 2, "Mute has no method __call__ that returns the fitness"),

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from genoevo import FlatLayout, Genotype, Population
-from genoevo._check import check_whole, shown
+from genoevo._check import check_number, check_whole
 from genoevo._numbers import as_weights
 from genoevo.evaluation import InProcess, Vectorised
 from genoevo.evolution import Constraints
 from genoevo.layout import Layout
 from genoevo.problems import PROBLEMS, Problem
+from genoevo.state.values import json_leaf
 from genoevo_runs import user_code
 from genoevo_runs.errors import ConfigError
 from genoevo_runs.user_code import is_code
@@ -62,19 +63,14 @@ class Posed:
     @property
     def varies(self) -> bool:
         """Whether genotypes may have different lengths."""
-        return self.layout != FlatLayout(genes=self.size)
+        return not isinstance(self.layout, FlatLayout) or self.layout.genes is None
 
 
 def parameters(problem: str) -> Mapping[str, inspect.Parameter]:
     """Return the settings of a problem besides its size; imports the user's own, which must be allowed."""
-    made_by = PROBLEMS[problem] if problem in PROBLEMS else user_code.imported(SETTING, problem)
-    if not _takes_settings(made_by):
-        return {}
-    known = dict(inspect.signature(made_by).parameters)
-    if not isinstance(made_by, type) and known:
-        del known[next(iter(known))]  # the genotype
+    known = _settable(PROBLEMS[problem] if problem in PROBLEMS else _imported(problem))
     known.pop("size", None)
-    return {name: parameter for name, parameter in known.items() if parameter.kind not in _VARIABLE}
+    return known
 
 
 def defaults(problem: str) -> ProblemSettings:
@@ -87,6 +83,8 @@ def parse_settings(problem: str, settings: Sequence[str]) -> ProblemSettings:
     known, values = parameters(problem), ProblemSettings()
     for setting in settings:
         name, equals, value = setting.partition("=")
+        if name == "size":
+            raise ValueError(f"the size of {problem} is given by --size, not by --set, got {setting!r:.80}")
         if not equals or name not in known:
             raise ValueError(f"--set of {problem} takes {listed(known)}, got {setting!r:.80}")
         values[name] = _parsed(name, value, known[name].default)
@@ -115,7 +113,7 @@ def pose(problem: str, size: int | None, settings: ProblemSettings) -> Posed:
     missing = [name for name, it in known.items() if it.default is it.empty and name not in settings]
     if missing:
         raise ConfigError(f"problem {problem} needs --set {missing[0]}=...")
-    found = user_code.imported(SETTING, problem)
+    found = _imported(problem)
     try:
         return _own(found, size, settings)
     except ConfigError:
@@ -124,25 +122,28 @@ def pose(problem: str, size: int | None, settings: ProblemSettings) -> Posed:
         raise ConfigError(f"problem = {problem!r}: {user_code.line(error)}") from error
 
 
-def _own(found: Callable[..., Any], size: int | None, settings: ProblemSettings) -> Posed:
-    made: Any = found
+def _own(found: Any, size: int | None, settings: ProblemSettings) -> Posed:
+    given = settings if size is None or "size" not in _settable(found) else {"size": size, **settings}
+    made = found
     if isinstance(found, type):
-        sized = size is not None and "size" in inspect.signature(found).parameters
-        made = found(**({"size": size} if sized else {}), **settings)
-        if not callable(made):
+        made = found(**given)
+        if not _is_problem(made):
             raise ConfigError(f"problem: {found.__name__} has no method __call__ that returns the fitness")
+    if isinstance(made, InProcess | Vectorised):
+        evaluate, made = made, made.function
+    elif isinstance(made, Problem):
+        evaluate = Vectorised(made)
+    else:
+        evaluate = InProcess(partial(made, **given) if given and made is found else made)
     size = _size(made, size)
     weights = as_weights("fitness_weights", getattr(made, "fitness_weights", (1.0,)))
     constraints = Constraints(count=getattr(made, "constraints", 0))
     constraints.check_weights(weights)
     optimum, decode = getattr(made, "optimum", None), getattr(made, "decode", None)
-    if optimum is not None and not isinstance(optimum, int | float):
-        raise ConfigError(f"the optimum of a problem must be a number, got {shown(optimum)}")
+    if optimum is not None:
+        check_number("the optimum of a problem", optimum)
+        optimum = json_leaf("optimum", optimum)
     layout = getattr(made, "layout", None) or FlatLayout(genes=size)
-    if isinstance(made, Problem):
-        evaluate: InProcess | Vectorised = Vectorised(made)
-    else:
-        evaluate = InProcess(partial(made, **settings) if settings and made is found else made)
     random = _starting(getattr(made, "random", None), size, weights)
     return Posed(evaluate, size, layout, weights, constraints, optimum, random, decode)
 
@@ -178,8 +179,21 @@ def _size(made: Any, size: int | None) -> int:
     return chosen
 
 
-def _takes_settings(found: object) -> bool:
-    return isinstance(found, type) or inspect.isroutine(found)
+def _imported(problem: str) -> Any:
+    return user_code.imported(SETTING, problem, _is_problem)
+
+
+def _is_problem(found: object) -> bool:
+    return callable(found) or isinstance(found, InProcess | Vectorised)
+
+
+def _settable(found: Any) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a class, and those of a function after the genotype."""
+    if not isinstance(found, type) and not inspect.isroutine(found):
+        return {}
+    known = list(inspect.signature(found).parameters.items())
+    after = known if isinstance(found, type) else known[1:]
+    return {name: parameter for name, parameter in after if parameter.kind not in _VARIABLE}
 
 
 def _parsed(name: str, value: str, default: object) -> Value:
@@ -190,7 +204,8 @@ def _parsed(name: str, value: str, default: object) -> Value:
         return value == "true"
     if isinstance(default, str):
         return value
-    whole, number = re.fullmatch(r"[+-]?[0-9]{1,18}", value), re.fullmatch(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", value)
+    whole = re.fullmatch(r"[+-]?[0-9]{1,18}", value)
+    number = re.fullmatch(r"[+-]?([0-9.]+([eE][+-]?[0-9]+)?|inf)", value)
     if isinstance(default, int) and not whole:
         raise ValueError(f"{name} must be a whole number, got {value!r:.80}")
     if whole and not isinstance(default, float):

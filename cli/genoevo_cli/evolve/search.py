@@ -64,10 +64,6 @@ class Search:
         if self.population is not None and self.population * posed.size > MOST_BITS:
             got = f"{self.population:,} times {posed.size:,}"
             raise ValueError(f"population times size must be at most {MOST_BITS:,}, got {got}")
-        if self.resize_rate and not posed.varies:
-            raise ValueError(
-                f"resize-rate must be 0 if all genotypes have {posed.size} bits, got {self.resize_rate:g}"
-            )
         filled = {"size": posed.size, "settings": {**defaults(self.problem), **self.settings}}
         if self.resize_rate is None and "resize_rate" in algorithm.options:
             filled["resize_rate"] = 0.1 if posed.varies else 0.0
@@ -107,7 +103,12 @@ class Search:
 def new_search(given: Mapping[str, Any]) -> Search:
     """Return a new search with the options *given*; ValueError for one that the algorithm does not have."""
     _check_options(given.get("algorithm", "ga"), given)
-    return Search(**{"settings": {}, **given})
+    search = Search(**{"settings": {}, **given})
+    if search.resize_rate and not search.posed.varies:
+        raise ValueError(
+            f"resize-rate must be 0 if all genotypes have {search.posed.size} bits, got {search.resize_rate:g}"
+        )
+    return search
 
 
 def _check_options(algorithm: str, given: Mapping[str, Any]) -> None:
