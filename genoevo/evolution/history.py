@@ -10,6 +10,7 @@ from deap.tools import HallOfFame, Logbook, MultiStatistics, ParetoFront, Statis
 
 from genoevo._check import check_whole, shown
 from genoevo._frame import data_frame
+from genoevo._types import Flags, Floats
 from genoevo.evolution.attempts import REASONS
 from genoevo.evolution.stops import Progress
 from genoevo.population import Population
@@ -97,15 +98,31 @@ def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
 
 
 def update_pareto_front(front: ParetoFront, population: Population) -> None:
-    """Do what ``front.update(population)`` does, but only genotypes that are not dominated become objects."""
-    if len(front):
-        weighted = population.fitness.reshape(len(population), 1, -1) * population.weights
-        members = np.array([genotype.fitness.wvalues for genotype in front])
-        dominated = np.all(members >= weighted, axis=2) & np.any(members > weighted, axis=2)
-        population = population[np.flatnonzero(~dominated.any(axis=1))]
+    """Do what ``front.update(population)`` does, but compare all at once, and make objects of what enters alone."""
+    members = np.array([genotype.fitness.wvalues for genotype in front]).reshape(len(front), len(population.weights))
+    population = population[np.flatnonzero(~_dominated(_weighted(population), members))]
     rows = np.column_stack([population.lengths.astype(np.uint64), population.words])
-    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
-    front.update(list(population[first]))
+    population = population[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
+    weighted = _weighted(population)
+    population = population[np.flatnonzero(~_dominated(weighted, weighted))]  # these would enter and leave again
+    for row in reversed(np.flatnonzero(_dominated(members, _weighted(population)))):
+        front.remove(int(row))
+    known = {(genotype, genotype.fitness.wvalues) for genotype in front}
+    for genotype in population:
+        if (genotype, genotype.fitness.wvalues) not in known:
+            front.insert(genotype)
+
+
+def _weighted(population: Population) -> Floats:
+    return population.fitness.reshape(len(population), len(population.weights)) * population.weights
+
+
+def _dominated(values: Floats, others: Floats) -> Flags:
+    """Return which of *values*, (n, k), one of *others*, (m, k), dominates; all are maximised."""
+    values, rows = np.unique(values, axis=0, return_inverse=True)  # many genotypes may have one fitness
+    others, values = np.unique(others, axis=0), values[:, None]
+    dominated = (np.all(others >= values, axis=2) & np.any(others > values, axis=2)).any(axis=1)
+    return np.asarray(dominated[rows.reshape(-1)])
 
 
 def hall_state(hall: HallOfFame) -> State | None:
