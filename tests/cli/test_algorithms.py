@@ -133,4 +133,42 @@ def test_the_curve_is_drawn_without_a_whole_generation(tmp_path):
 
 
 def test_the_registry_has_every_algorithm_of_the_engine():
-    assert set(algorithms.ALGORITHMS) == {"ga", *ALGORITHMS}
+    assert set(algorithms.ALGORITHMS) == {"ga", "nsga2", *ALGORITHMS}
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """A problem whose front has nine points: ones among the first twelve bits, and none past the fourth."""
+    text = (
+        "class Two:\n    size, fitness_weights = 14, (1, -1)\n    def __call__(self, genotype):\n"
+        "        return sum(genotype[:12]), sum(genotype[4:])\n"
+    )
+    (tmp_path / "own_front.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return "--problem", "own_front:Two", "--population", 40
+
+
+def test_several_objectives_are_searched_by_their_front_unless_ga_is_asked_for(two):
+    found = evolve(*two, "--generations", 50)
+    assert (found["algorithm"], found["front"]) == ("nsga2", 9)
+    ranked = evolve(*two, "--generations", 50, "--algorithm", "ga")
+    assert "algorithm" not in ranked
+    assert ranked["front"] < 9
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_a_search_by_the_front_resumes_exactly_and_keeps_the_front_for_a_page(tmp_path, frozen, two, report):
+    part, whole = tmp_path / "part.npz", tmp_path / "whole.npz"
+    page = ("--report", tmp_path / "page.html") if report else ()
+    evolve(*two, "--generations", 2, "--state", part, *page)
+    assert (load(part)["pareto_front"] is not None) == report
+    found = evolve("--resume", part, *two, "--generations", 5)
+    assert found == evolve(*two, "--generations", 5, "--state", whole, *page)
+    assert frozen(load(part)) == frozen(load(whole))
+
+
+def test_one_objective_has_no_front(capsys):
+    message = refused(capsys, *TRAP, "--algorithm", "nsga2")
+    assert "--algorithm nsga2 needs several objectives, got 1: use ga" in message
+    assert "front" not in evolve(*TRAP, "--generations", 2)

@@ -20,7 +20,7 @@ from genoevo.algorithms import ALGORITHMS as KINDS
 from genoevo.algorithms import LTGA
 from genoevo.algorithms.linkage import LinkageLearner
 from genoevo.evaluation import Evaluator
-from genoevo.evolution import Callback, Record
+from genoevo.evolution import Callback, Record, Selection, Survival
 from genoevo.operators import Reproduction
 from genoevo.state import State
 from genoevo_cli.evolve.problems import Posed
@@ -47,12 +47,12 @@ class Search(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a search gives its algorithm besides its settings."""
+    """What a search gives its algorithm besides its settings; *report* if a page will show lineage and front."""
 
     evaluate: Evaluator
     statistics: Statistics
     callbacks: Sequence[Callback]
-    lineage: bool
+    report: bool
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,24 @@ MOST_LINKED = 5_000
 """Limit on the bits of an algorithm that learns linkage: it takes about 50 bytes for each pair of bits."""
 
 
+NSGA2 = "nsga2"
+_BY_FRONT = {
+    "selection": Selection(method="crowded", tournament_size=2),
+    "survival": Survival(strategy="plus", method="nsga2"),
+}
+
+
+def default_algorithm(problem: Posed) -> str:
+    """Return the algorithm of a search whose user names none."""
+    return NSGA2 if len(problem.objectives) > 1 else "ga"
+
+
 def _begin_ga(search: Search, parts: Parts) -> Evolution:
-    problem = search.posed
+    problem, rules = search.posed, dict[str, Any]()
+    if search.algorithm == NSGA2:
+        if len(problem.objectives) < 2:
+            raise ValueError(f"--algorithm {NSGA2} needs several objectives, got {len(problem.objectives)}: use ga")
+        rules = _BY_FRONT
     return Evolution(
         parts.evaluate,
         problem.random(search.population or 1, np.random.default_rng([search.seed, 0])),
@@ -100,10 +116,15 @@ def _begin_ga(search: Search, parts: Parts) -> Evolution:
         ),
         constraints=problem.constraints,
         layout=problem.layout,
-        record=Record(lineage=parts.lineage),
+        record=_record(search, report=parts.report),
         statistics=parts.statistics,
         callbacks=parts.callbacks,
+        **rules,
     )
+
+
+def _record(search: Search, *, report: bool) -> Record:
+    return Record(lineage=report, pareto_front=report and search.algorithm == NSGA2)
 
 
 def _resume_ga(search: Search, parts: Parts, state: State) -> Evolution:
@@ -111,7 +132,8 @@ def _resume_ga(search: Search, parts: Parts, state: State) -> Evolution:
     evolution = Evolution.from_state(
         state, parts.evaluate, layout=new.layout, statistics=parts.statistics, callbacks=parts.callbacks
     )
-    if _rules(evolution) != _rules(new) or evolution.record not in (Record(), Record(lineage=True)):
+    records = [_record(search, report=report) for report in (False, True)]
+    if _rules(evolution) != _rules(new) or evolution.record not in records:
         raise ValueError("the rules in the state do not match its settings")
     return evolution
 
@@ -137,7 +159,7 @@ def _begin(search: Search, parts: Parts) -> Any:
         parts.evaluate,
         problem.random(search.population or 1, np.random.default_rng([search.seed, 0])),
         seed=search.seed,
-        record=Record(lineage=parts.lineage),
+        record=_record(search, report=parts.report),
         statistics=parts.statistics,
         callbacks=parts.callbacks,
     )
@@ -148,7 +170,8 @@ def _resume(search: Search, parts: Parts, state: State) -> Any:
     found = KINDS[search.algorithm].from_state(
         state, parts.evaluate, statistics=parts.statistics, callbacks=parts.callbacks
     )
-    if _outline(found) != _outline(new) or found.record not in (Record(), Record(lineage=True)):
+    records = [_record(search, report=report) for report in (False, True)]
+    if _outline(found) != _outline(new) or found.record not in records:
         raise ValueError("the algorithm in the state does not match its settings")
     return found
 
@@ -161,8 +184,9 @@ def _outline(algorithm: Any) -> tuple[object, ...]:
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ga": Algorithm(_begin_ga, _resume_ga, OPTIONS),
+    NSGA2: Algorithm(_begin_ga, _resume_ga, OPTIONS),
     **{name: Algorithm(_begin, _resume, frozenset(), population=None) for name in KINDS},
     LTGA.KIND: Algorithm(_begin, _resume, frozenset({"population"})),
 }
-"""The algorithms by the name that ``--algorithm`` takes: ``ga``, the genetic algorithm of ``Evolution``, and those
-of ``genoevo.algorithms``."""
+"""The algorithms by the name that ``--algorithm`` takes: ``ga`` and ``nsga2``, genetic algorithms of ``Evolution``,
+and those of ``genoevo.algorithms``."""

@@ -76,15 +76,14 @@ class _Problem(_Named):
 @click.option(
     "--algorithm",
     type=_Named(sorted(ALGORITHMS)),
-    default="ga",
-    show_default=True,
-    help="Algorithm; ga is the genetic algorithm, which takes all options. ltga takes --population, the others take "
-    "neither --population nor rates.",
+    help="Algorithm; ga is the genetic algorithm and nsga2 the one for several objectives, which take all options. "
+    "ltga takes --population, the others take neither --population nor rates.  [default: nsga2 for several "
+    "objectives, else ga]",
 )
 @click.option(
     "--population",
     type=click.IntRange(2, MOST_GENOTYPES),
-    help="Number of genotypes, for ga and ltga.  [default: 100]",
+    help="Number of genotypes, for ga, nsga2 and ltga.  [default: 100]",
 )
 @click.option(
     "--generations", type=click.IntRange(1), default=1000, show_default=True, help="Maximum number of generations."
@@ -185,7 +184,7 @@ def evolve(
             progress = ProgressBar(settings.generations, target=optimum, console=console.stderr())
             callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
             evaluate = pools.enter_context(spread(settings.posed.evaluate, workers, on_ray))
-            evolution = settings.evolution(state, evaluate, callbacks, lineage=report is not None)
+            evolution = settings.evolution(state, evaluate, callbacks, report=report is not None)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         if checkpoint is not None:

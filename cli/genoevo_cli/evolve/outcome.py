@@ -16,6 +16,7 @@ from genoevo_cli.evolve.problems import Posed
 from genoevo_cli.evolve.search import Search
 from genoevo_cli.terminal import console
 from genoevo_runs import user_code
+from genoevo_runs.report.front import front_data
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def ended_within(evolution: Any) -> bool:
 
 def result_of(settings: Search, evolution: Any, ended: str, seconds: float) -> dict[str, Any]:
     """Return what the command prints of a search that has *ended*, as JSON values."""
-    values = evolution.best.fitness.values
+    values, front = evolution.best.fitness.values, front_data(evolution, None)
     return {
         "problem": settings.problem,
         "size": settings.size,
@@ -63,6 +64,7 @@ def result_of(settings: Search, evolution: Any, ended: str, seconds: float) -> d
         **({} if settings.algorithm == "ga" else {"algorithm": settings.algorithm}),
         "best": values[0],
         **({"fitness": list(values)} if len(values) > 1 else {}),
+        **({} if front is None else {"front": front["found"]}),
         "optimum": settings.posed.optimum,
         "solved": ended == "target",
         "generations": evolution.generation,

@@ -61,6 +61,11 @@ class Posed:
     decode: Callable[[Genotype], Any] | None
 
     @property
+    def objectives(self) -> tuple[float, ...]:
+        """The weights of the objectives, without the constraints."""
+        return self.constraints.objectives(self.weights)
+
+    @property
     def varies(self) -> bool:
         """Whether genotypes may have different lengths."""
         return not isinstance(self.layout, FlatLayout) or self.layout.genes is None

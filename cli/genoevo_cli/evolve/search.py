@@ -15,7 +15,7 @@ from genoevo.evolution import Callback
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli.evolve import convergence
-from genoevo_cli.evolve.algorithms import ALGORITHMS, OPTIONS, Parts
+from genoevo_cli.evolve.algorithms import ALGORITHMS, OPTIONS, Parts, default_algorithm
 from genoevo_cli.evolve.problems import SETTING, Posed, ProblemSettings, Value, defaults, is_code, pose
 from genoevo_runs.user_code import check_allowed
 
@@ -28,14 +28,14 @@ MOST_BITS = 100_000_000
 class Search:
     """The settings of a search. Raises ValueError, which names a setting that is not allowed.
 
-    *size*, entries of *settings* and *resize_rate* default to the values of the problem, *population* to the
-    algorithm's.
+    *size*, entries of *settings* and *resize_rate* default to the values of the problem, an empty *algorithm* to the
+    one for its objectives, *population* to the algorithm's.
     """
 
     problem: str
     size: int | None = None
     settings: ProblemSettings
-    algorithm: str = "ga"
+    algorithm: str = ""
     population: int | None = None
     generations: int = 1000
     crossover_rate: float = 0.9
@@ -46,6 +46,10 @@ class Search:
     def __post_init__(self) -> None:
         if not is_code(self.problem):
             check_choice("problem", self.problem, list(PROBLEMS))
+        if self.size is not None:
+            check_whole("size", self.size, 1, MOST_SIZE)
+        if not self.algorithm:
+            object.__setattr__(self, "algorithm", default_algorithm(self.posed))
         check_choice("algorithm", self.algorithm, list(ALGORITHMS))
         algorithm = ALGORITHMS[self.algorithm]
         if self.population is None:
@@ -58,8 +62,6 @@ class Search:
         check_whole("seed", self.seed, 0)
         for name in ("crossover_rate", "mutation_rate", "resize_rate"):
             _check_rate(name, getattr(self, name), optional=name != "crossover_rate")
-        if self.size is not None:
-            check_whole("size", self.size, 1, MOST_SIZE)
         posed = self.posed
         if self.population is not None and self.population * posed.size > MOST_BITS:
             got = f"{self.population:,} times {posed.size:,}"
@@ -76,14 +78,15 @@ class Search:
         return pose(self.problem, self.size, self.settings)
 
     def evolution(
-        self, state: State | None, evaluate: Evaluator, callbacks: Sequence[Callback], *, lineage: bool = False
+        self, state: State | None, evaluate: Evaluator, callbacks: Sequence[Callback], *, report: bool = False
     ) -> Any:
         """Return a new search, or the one in *state*; ValueError if the state belongs to another search.
 
-        A new search records its lineage if *lineage* is true; a resumed search, if it did so before.
+        A new search records what a page shows, lineage and front, if *report* is true; a resumed search, if it did
+        so before.
         """
         algorithm = ALGORITHMS[self.algorithm]
-        parts = Parts(evaluate, convergence.statistics(), callbacks, lineage)
+        parts = Parts(evaluate, convergence.statistics(), callbacks, report)
         if state is None:
             return algorithm.begin(self, parts)
         evolution = algorithm.resume(self, parts, state)
