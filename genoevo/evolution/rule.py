@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from genoevo._check import check_type
+from genoevo._check import check_type, shown
 from genoevo.evolution.constraints import Constraints
 from genoevo.evolution.islands import Islands
 from genoevo.evolution.lineage import GIVEN
@@ -17,7 +18,7 @@ from genoevo.evolution.search import Search
 from genoevo.layout import Layout
 from genoevo.operators.own import Operators
 from genoevo.operators.reproduction import Reproduction
-from genoevo.operators.variation import PLAIN, Variation
+from genoevo.operators.variation import Variation
 from genoevo.population import Population
 from genoevo.state import State, rebuild, settings_state
 
@@ -167,11 +168,28 @@ def check_fit(population: Population, layout: Layout | None, rules: Mapping[str,
     rules["selection"].check_weights(constraints.objectives(weights))
     if constraints.count and rules["selection"].is_proportional:
         raise ValueError(f"selection by {rules['selection'].method!r} cannot rank genotypes that miss constraints")
-    if rules["resampling"].is_on and rules["survival"].strategy == "comma":
-        raise ValueError("resampling needs survivors: under survival by 'comma' there are none")
+    if rules["resampling"].is_on and not rules["survival"].keeps_parents:
+        got = "0 elites" if rules["survival"].elites == 0 else repr(rules["survival"].strategy)
+        raise ValueError(f"resampling needs survivors: under survival by {got} there are none")
     rules["reproduction"].check_variation(rules["variation"], population)
-    for slot, setting in (("crossover", "exchange_rate"), ("mutation", "mutation_rates")):
-        if slot in rules["operators"].given and getattr(rules["variation"], setting) != getattr(PLAIN, setting):
-            raise ValueError(f"{setting} has no effect on the own {slot} {rules['operators'].names[slot]}")
+    for slot, name, setting in _replaced(rules):
+        value, own = getattr(rules[name], setting), rules["operators"].names.get(slot)
+        if own is not None and value != getattr(_DEFAULT[name], setting):
+            raise ValueError(f"{setting} of {name} has no effect on the own {slot} {own}, got {shown(value)}")
     rules["reproduction"].check_layout(layout, population)
     rules["reproduction"].check_start(layout, population)
+
+
+_DEFAULT: dict[str, Any] = {name: kind() for name, kind in (RULES | LATER_RULES).items()}
+
+
+def _replaced(rules: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield each slot of an own operator with the rule, and the setting of it, that the operator replaces."""
+    yield from (("crossover", "reproduction", setting) for setting in ("crossover", "points"))
+    if not rules["reproduction"].resize_rate:
+        yield "crossover", "reproduction", "granularity"
+    yield from (("mutation", "reproduction", setting) for setting in ("mutation", "mutation_rate"))
+    yield "mutation", "variation", "mutation_rates"
+    yield from (("selection", "selection", field.name) for field in fields(Selection))
+    if not rules["resampling"].is_on:  # which evaluates again those that are the best by the method
+        yield "survival", "survival", "method"

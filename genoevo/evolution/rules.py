@@ -153,6 +153,11 @@ class Survival:
             if self.strategy == "generational":
                 raise ValueError(f"the generational strategy's offspring follow from elites, got {self.offspring}")
 
+    @property
+    def keeps_parents(self) -> bool:
+        """Whether a parent survives if no child is better."""
+        return self.strategy != "comma" and self.elites != 0
+
     def children(self, size: int) -> int:
         """Return the children of an island of *size* genotypes; ValueError if the settings do not fit that size."""
         if self.strategy == "generational":

@@ -301,7 +301,7 @@ def test_what_an_own_operator_must_not_return_is_refused_by_its_name(start, slot
         Vectorised(ones),
         start,
         seed=1,
-        reproduction=ALWAYS,
+        reproduction=Reproduction(crossover_threshold=1.0),
         survival=survival,
         operators=Operators(**{slot: function}),
     )

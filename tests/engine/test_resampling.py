@@ -332,6 +332,7 @@ def test_own_operators_see_no_violation_below_0_with_resampling_either(rng):
     ("settings", "message"),
     [
         ({"survival": Survival(strategy="comma")}, "under survival by 'comma' there are none"),
+        ({"survival": Survival(elites=0)}, "under survival by 0 elites there are none"),
         ({"record": Record(cache=9)}, "cannot keep the first fitness of a genotype, got cache"),
         ({"record": Record(hall_of_fame=9)}, "got hall_of_fame"),
         ({"record": Record(pareto_front=True)}, "got pareto_front"),

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from genoevo import Evolution, FlatLayout, Islands, Population, Survival
+from genoevo import Evolution, FlatLayout, Islands, Population, Selection, Survival
 from genoevo.evaluation import Vectorised
+from genoevo.evolution import Resampling
 from genoevo.operators import LengthPolicy, Operators, Reproduction, Variation, mutation
 from genoevo.state import load, save
 from tests.engine.evolutions import ones
@@ -219,25 +220,37 @@ def test_a_variation_that_does_not_fit_is_refused(start, variation, reproduction
         Evolution(None, start, seed=1, variation=Variation(**variation), reproduction=Reproduction(**reproduction))
 
 
+CREEP = Reproduction(mutation="creep")
+BY_GENE = Reproduction(granularity="gene")
+
+
 @pytest.mark.parametrize(
-    ("operators", "variation", "message"),
+    ("slot", "rules", "message"),
     [
-        (
-            {"mutation": mutation.flip},
-            {"mutation_rates": [0.1] * 60},
-            "mutation_rates has no effect on the own mutation",
-        ),
-        ({"crossover": max}, {"exchange_rate": 0.1}, "exchange_rate has no effect on the own crossover builtins:max"),
+        ("mutation", {"variation": Variation(mutation_rates=[0.1] * 60)}, "mutation_rates of variation"),
+        ("mutation", {"reproduction": Reproduction(mutation_rate=0.9)}, "mutation_rate of reproduction"),
+        ("mutation", {"reproduction": CREEP, "layout": FlatLayout()}, "mutation of reproduction"),
+        ("crossover", {"reproduction": Reproduction(crossover="uniform")}, "crossover of reproduction"),
+        ("crossover", {"reproduction": Reproduction(points=3)}, "points of reproduction"),
+        ("crossover", {"reproduction": BY_GENE, "layout": FlatLayout()}, "granularity of reproduction"),
+        ("selection", {"selection": Selection(method="crowded")}, "method of selection"),
+        ("selection", {"selection": Selection(tournament_size=5)}, "tournament_size of selection"),
+        ("survival", {"survival": Survival(method="nsga2")}, "method of survival"),
     ],
 )
-def test_a_setting_of_what_an_own_operator_replaces_is_refused(start, operators, variation, message):
-    uniform = Reproduction(crossover="uniform")
-    with pytest.raises(ValueError, match=message):
-        Evolution(
-            None,
-            start,
-            seed=1,
-            reproduction=uniform,
-            operators=Operators(**operators),
-            variation=Variation(**variation),
-        )
+def test_a_setting_that_an_own_operator_replaces_is_refused(start, slot, rules, message):
+    operators = Operators(**{slot: mutation.flip})
+    with pytest.raises(ValueError, match=f"{message} has no effect on the own {slot} .*mutation:flip, got "):
+        Evolution(None, start, seed=1, operators=operators, **rules)
+
+
+@pytest.mark.parametrize(
+    ("slot", "rules"),
+    [
+        ("crossover", {"reproduction": Reproduction(crossover_threshold=0, mutation_rate=0.9)}),
+        ("crossover", {"reproduction": Reproduction(granularity="gene", resize_rate=0.1), "layout": FlatLayout()}),
+        ("survival", {"survival": Survival(method="nsga2"), "resampling": Resampling(evaluations=2)}),
+    ],
+)
+def test_a_setting_that_has_another_effect_than_an_own_operators_is_taken(start, slot, rules):
+    Evolution(None, start, seed=1, operators=Operators(**{slot: mutation.flip}), **rules)
