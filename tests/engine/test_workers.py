@@ -1,5 +1,7 @@
 """Worker processes: functions they cannot import, processes that functions start, and who ends with whom."""
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from genoevo import Population
-from genoevo.evaluation import EvaluationError, Vectorised, evaluated
+from genoevo.evaluation import EvaluationError, InProcess, Vectorised, evaluated
+from genoevo.evaluation.pools import process_pool
 from genoevo.pools import ProcessPool
 
 sys.path.append(str(Path(__file__).parent))  # also of the workers, which inherit it
@@ -138,6 +141,22 @@ def test_a_script_without_its_guard_is_told_to_have_one(tmp_path):
 def test_a_function_may_start_processes(population):
     with ProcessPool(with_a_child, workers=1) as pool:
         assert evaluated(pool, population).tolist() == [2, 1, 3]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signals to block")
+def test_ctrl_c_does_not_end_a_worker_that_starts(population, monkeypatch):
+    ready, interrupted = process_pool._Process.wait_until_ready, []
+
+    def interrupt(worker):
+        os.kill(worker._process.pid, signal.SIGINT)
+        interrupted.append(worker)
+        ready(worker)
+
+    monkeypatch.setattr(process_pool._Process, "wait_until_ready", interrupt)
+    with ProcessPool(with_a_child, workers=2, batch=1) as pool:
+        assert evaluated(pool, population).tolist() == evaluated(InProcess(with_a_child), population).tolist()
+    assert len(interrupted) == 2
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_processes_of_a_worker_that_hangs_end_with_it(population, tmp_path):

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import util
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
@@ -37,7 +37,7 @@ class _Process(Worker):
         self.connection, theirs = context.Pipe()
         # This process ends it as it ends a daemon. In the worker itself it is none, see _serve.
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _without_false_file():
+        with _without_false_file(), _deaf_to_interrupts():
             self._process.start()
         theirs.close()
         self._end = util.Finalize(self, _ended, args=(self._process,), exitpriority=15)
@@ -78,6 +78,21 @@ class _Process(Worker):
         self._end()
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    # A process inherits what its parent's thread blocks, so Ctrl-C does not end a worker that starts. This process
+    # is told after it.
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # to start it would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ended(process: BaseProcess) -> None:
     assert process.pid is not None
     _kill_group(process.pid)
@@ -93,6 +108,8 @@ def _kill_group(worker: int) -> None:
 
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends its workers itself
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     _adopt_children()
     try:
         evaluator = connection.recv()
