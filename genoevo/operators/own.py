@@ -84,7 +84,8 @@ class Operators:
     Raises
     ------
     TypeError
-        For an operator that cannot be called.
+        For an operator that cannot be called, one of DEAP's outside :class:`PerGenotype`, and a crossover that takes
+        no three arguments.
 
     """
 
@@ -98,6 +99,7 @@ class Operators:
         for slot, operator in self.given.items():
             if not isinstance(operator, PerGenotype):
                 check_callable(slot, operator)
+                _check_takes_populations(slot, operator)
 
     @property
     def given(self) -> dict[str, Operator]:
@@ -177,6 +179,17 @@ def name_of(function: object) -> str:
         return _ADDRESS.sub("", f"{name_of(function.func)}({' '.join(', '.join(settings).split())})")
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}:{named.__qualname__}"
+
+
+def _check_takes_populations(slot: str, operator: Callable[..., Any]) -> None:
+    function: Any = operator
+    while isinstance(function, partial):
+        function = function.func
+    is_deaps = str(getattr(function, "__module__", "")).startswith("deap.")
+    if is_deaps or (slot == "crossover" and not takes(operator, 3)):
+        name = name_of(operator)
+        what = "first, second, rng" if slot == "crossover" else "population, ..."
+        raise TypeError(f"{slot} must be f({what}), got {name}: if it takes genotypes, give PerGenotype({name})")
 
 
 def _in_main(was: str, got: str) -> bool:

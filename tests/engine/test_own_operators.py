@@ -326,6 +326,24 @@ def test_what_cannot_be_called_is_refused(make):
         make()
 
 
+@pytest.mark.parametrize(
+    ("slot", "operator", "message"),
+    [
+        ("crossover", tools.cxTwoPoint, r"f\(first, second, rng\), got deap.tools.crossover:cxTwoPoint"),
+        ("crossover", lambda a, b: (a, b), r"f\(first, second, rng\), got .*<lambda>"),
+        (
+            "mutation",
+            partial(tools.mutFlipBit, indpb=0.1),
+            r"f\(population, ...\), got .*:mutFlipBit.indpb=0.1",
+        ),
+        ("selection", tools.selBest, r"f\(population, ...\), got deap.tools.selection:selBest"),
+    ],
+)
+def test_an_operator_of_genotypes_is_refused_with_what_to_give(slot, operator, message):
+    with pytest.raises(TypeError, match=f"{slot} must be {message}.*: if it takes genotypes, give PerGenotype"):
+        Operators(**{slot: operator})
+
+
 def test_operators_must_be_operators(start):
     with pytest.raises(TypeError, match="operators must be of type Operators, got"):
         Evolution(None, start, seed=1, operators=complement)
