@@ -198,8 +198,9 @@ class Algorithm(Search):
 
     def _check_limit(self, attempt: Attempt, asked: Population, limit: int | None) -> None:
         failed = self._failing + len(asked) if len(attempt.faults) == len(asked) else 0
-        if limit is not None and failed >= limit:
-            attempts.refuse(attempt, asked, self.generation + 1, failed)
+        always = failed == self.evaluations + len(asked)
+        if limit is not None and failed >= (limit if always else max(limit, _MANY)):
+            attempts.refuse(attempt, asked, self.generation + 1, failed, always=always)
         self._failing = failed
 
     def state_dict(self) -> State:
@@ -291,6 +292,7 @@ class Algorithm(Search):
             told = told[n:]
 
 
+_MANY = 100  # failures in a row that end a search which asks for one genotype after the other: a few may be chance
 _COUNTS = ("generation", "evaluations", "stagnant")
 _PARTS = (
     *("settings", "start", "own", "rng", "told", "asked", "improved", "reasons", "best", *_COUNTS, "failing", "log"),

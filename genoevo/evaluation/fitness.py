@@ -41,7 +41,9 @@ class Failure:
     limit
         Evaluations in a row that may fail under ``worst``, counted in whole generations of an
         :class:`~genoevo.Evolution`. At that number it raises EvaluationError, and also if every evaluation of the
-        first generation fails, because then there is nothing to select by. None for no limit.
+        first generation fails, because then there is nothing to select by. The algorithms of
+        :mod:`genoevo.algorithms` count each ``ask``, and once an evaluation has succeeded they let 100 fail at
+        least. None for no limit.
 
     """
 

@@ -64,16 +64,19 @@ def check_limit(attempt: Attempt, asked: Population, log: list[dict[str, Any]], 
     failed = len(asked) + _failed_in_a_row(log)
     if log and failed < limit:
         return
-    refuse(attempt, asked, len(log) + 1, failed)
+    refuse(attempt, asked, len(log) + 1, failed, always=not log)
 
 
-def refuse(attempt: Attempt, asked: Population, generation: int, failed: int) -> NoReturn:
-    """Raise EvaluationError: all of *asked* failed, in *generation*, and so did the last *failed* evaluations."""
+def refuse(attempt: Attempt, asked: Population, generation: int, failed: int, *, always: bool) -> NoReturn:
+    """Raise EvaluationError: all of *asked* failed, in *generation*, and so did the last *failed* evaluations.
+
+    *always* says whether no evaluation has succeeded so far.
+    """
     genotype = asked[min(attempt.faults)]
     why = "; ".join(f"{number} {reason}" for reason, number in reasons_of(attempt.faults.values()).items())
-    last = f"the last {failed} evaluations failed" if failed > len(asked) else "every evaluation failed"
+    last = "every evaluation failed" if always else f"the last {failed} evaluations failed"
     raise EvaluationError(
-        f"generation {generation}: {last}. Of its {len(asked)} genotypes, beginning with {genotype}: {why}. "
+        f"generation {generation}: {last}. Of the last {len(asked)} genotypes, beginning with {genotype}: {why}. "
         f"Failure(limit=None) continues all the same",
         genotype,
     ) from attempt.faults[min(attempt.faults)].cause

@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 
-from genoevo import Evolution, Population, Record, Survival
+from genoevo import Evolution, Population, Record, Stop, Survival
+from genoevo.algorithms import LTGA, P3, FastGA
 from genoevo.evaluation import Attempt, EvaluationError, Failure, Fault, InProcess, Vectorised, attempted, evaluated
 from genoevo.pools import ProcessPool
 from genoevo.state import load, save
@@ -64,7 +66,7 @@ def test_a_typo_ends_the_search_in_the_first_generation_and_is_told(start, make)
 def test_a_search_of_which_all_evaluations_fail_later_ends_then_and_can_go_on(start):
     evolution = Evolution(InProcess(good_from(4), failure=WORST), start, seed=1)
     with pytest.raises(
-        EvaluationError, match=r"generation 4: every evaluation failed.*: 19 raised OSError: no licence"
+        EvaluationError, match=r"generation 4: the last 19 evaluations failed.*: 19 raised OSError: no licence"
     ):
         evolution.run(100)
     evolution.tell(np.zeros(19))
@@ -80,6 +82,32 @@ def test_the_limit_counts_evaluations_in_a_row_across_generations(start):
     )
     with pytest.raises(EvaluationError, match="generation 4: the last 3 evaluations failed"):
         evolution.run(100)
+
+
+@pytest.mark.parametrize("algorithm", [P3, LTGA])
+def test_a_fitness_that_fails_for_half_of_the_genotypes_does_not_end_an_algorithm(start, algorithm):
+    def fitness(genotype):
+        return None if crc32(bytes(genotype)) % 2 else sum(genotype)
+
+    search = algorithm(InProcess(fitness, failure=WORST), start, seed=1)
+    search.run(stop=Stop(evaluations=3000))
+    assert search.evaluations >= 3000
+    assert sum(search.failures.values()) > 1000
+
+
+@pytest.mark.parametrize("algorithm", [P3, LTGA, FastGA])
+def test_an_algorithm_ends_after_a_hundred_failures_in_a_row_and_says_so(start, algorithm):
+    calls = iter(range(10**6))
+    broken = InProcess(lambda g: sum(g) if next(calls) < 30 else None, failure=WORST)
+    search = algorithm(broken, start, seed=1)
+    with pytest.raises(EvaluationError, match=r"the last 1\d\d evaluations failed. Of the last \d+ genotypes"):
+        search.run(1000)
+
+
+def test_an_algorithm_whose_first_genotypes_all_fail_ends_at_once(start):
+    search = LTGA(InProcess(typo, failure=WORST), start, seed=1)
+    with pytest.raises(EvaluationError, match=r"generation 1: every evaluation failed. Of the last 20 genotypes"):
+        search.step()
 
 
 def test_without_a_limit_the_search_goes_on_whatever_fails(start):
