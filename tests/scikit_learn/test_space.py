@@ -141,6 +141,10 @@ def test_a_dense_graph_has_weights_that_sum_to_one():
         (lambda: Choice("ab"), "options must be a list"),
         (lambda: ListOf(Integer(0, 1), 3, 2), "minimum must be a whole number from 1 to 2, got 3"),
         (lambda: ListOf(ListOf(Integer(0, 1), 1, 2), 1, 2), "must not contain a list or a graph itself"),
+        (
+            lambda: ListOf(Choice([Option("conv", {"k": Integer(1, 5)}), "dense"]), 1, 3),
+            r'options have parameters must be a dict, such as ListOf\({"kind": Choice',
+        ),
         (lambda: Graph(0, 2), "minimum must be a whole number from 1 to 2, got 0"),
         (lambda: Space({"a": Graph(1, 2), "b": ListOf([1, 2], 1, 2)}), "at most one ListOf or Graph, got 2"),
         (lambda: Space({}), "at least one parameter"),

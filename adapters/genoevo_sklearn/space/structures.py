@@ -102,9 +102,15 @@ class ListOf:
     Parameters
     ----------
     element
-        The dimension of an element, or a dict of dimensions, which makes each element a dict.
+        The dimension of an element, or a dict of dimensions, which makes each element a dict. A :class:`Choice`
+        whose options have parameters must be in a dict, where these have their places.
     minimum, maximum
         Fewest and most elements, at least 1.
+
+    Raises
+    ------
+    ValueError
+        For an element that is not a dimension, has a list or graph in it, or is a choice with parameters.
 
     """
 
@@ -121,6 +127,11 @@ class ListOf:
         element = dimension_of("an element", self.element)
         if growing(element):
             raise ValueError(f"an element must not contain a list or a graph itself, got {shown(self.element)}")
+        if isinstance(element, Choice) and any(group.parameters for group in element._groups):
+            raise ValueError(
+                "an element whose options have parameters must be a dict, such as "
+                f'ListOf({{"kind": Choice(...)}}, ...), got {shown(self.element)}'
+            )
         object.__setattr__(self, "_element", element)
 
     @property
