@@ -56,7 +56,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     min_features, max_features
         The fewest and the most features; None for all. A genotype beyond them is repaired [O].
     initial_subsets
-        Subsets to start from: masks, or numbers or names of features. The others of the first generation are random.
+        Subsets to start from: masks of bool, or numbers or names of features. The others of the first generation are
+        random.
     population_size, generations
         Subsets in a generation, and the number of generations.
     stop

@@ -103,8 +103,8 @@ def repaired(mask: Mask, genotype: Genotype, minimum: int, maximum: int) -> Mask
 def masks_of(subsets: Any, features: int, names: Sequence[str] | None) -> list[Mask]:
     """Return subsets that a user gives as masks, (features,) bool each.
 
-    Each is a mask of booleans, or the numbers or names of features. Raises ValueError, which names the subset, for
-    anything else.
+    Each is a mask of booleans, or the numbers or names of features, each once. Raises ValueError, which names the
+    subset, for anything else.
     """
     return [_mask_of(number, subset, features, names) for number, subset in enumerate(subsets)]
 
@@ -127,6 +127,8 @@ def _mask_of(number: int, subset: Any, features: int, names: Sequence[str] | Non
         raise ValueError(f"{what} must have numbers of features from 0 to {features - 1}, got {shown(subset)}")
     mask = np.zeros(features, dtype=bool)
     mask[array] = True
+    if mask.sum() < len(array):
+        raise ValueError(f"{what} must name each feature once (a mask must be bool), got {shown(subset)}")
     return mask
 
 

@@ -232,6 +232,7 @@ def test_failing_fits_have_the_score_of_the_user_or_raise(classes):
         ({"error_score": "ignore"}, "error_score must be 'raise' or a number, got 'ignore'"),
         ({"initial_subsets": [[True] * 3]}, r"initial_subsets\[0\] must be a mask of 10 features, got 3"),
         ({"initial_subsets": [[0, 10]]}, r"initial_subsets\[0\] must have numbers of features from 0 to 9"),
+        ({"initial_subsets": [[1, 0, 1] + [0] * 7]}, r"initial_subsets\[0\] must name .* once .a mask must be bool"),
         ({"initial_subsets": [["a"]]}, r"initial_subsets\[0\] names a feature that X does not have, 'a'"),
         ({"initial_subsets": [[0]] * 9}, r"at most 8 \(population_size\) subsets, got 9"),
         ({"estimator": SVC(kernel="precomputed")}, "takes distances or a kernel matrix"),
