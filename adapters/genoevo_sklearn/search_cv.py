@@ -14,8 +14,9 @@ from sklearn.utils import get_tags, indexable
 from genoevo import Selection, Stop, Survival
 from genoevo.operators.reproduction import Reproduction
 from genoevo_sklearn._private import BaseSearchCV
+from genoevo_sklearn.identity import text_of
 from genoevo_sklearn.results import columns_of, columns_of_parameters
-from genoevo_sklearn.searching import Search, Searching, text_of
+from genoevo_sklearn.searching import Search, Searching
 from genoevo_sklearn.space import Space
 from genoevo_sklearn.space.codes import Coding
 from genoevo_sklearn.trials import Trials
@@ -199,7 +200,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
                 "survival": self.survival or Survival(strategy="plus"),
             },
             layout=space.layout,
-            about={"space": text_of(space), "metric": trials.metric},
+            about={"space": text_of(space, within=self.param_space), "metric": trials.metric},
         )
 
     def _keep_results(self, trials: Trials, space: Space, metric: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,13 +28,13 @@ from genoevo.state.atomic import replacing
 from genoevo_runs.report.evolution import Course
 from genoevo_runs.report.page import render
 from genoevo_sklearn.fits import Fits
+from genoevo_sklearn.identity import text_of
 from genoevo_sklearn.metadata import routed, splits_of
 from genoevo_sklearn.trials import Trials
 
 POOLS: dict[str, Callable[..., Any]] = {"processes": ProcessPool, "ray": RayPool}
 KIND = "genoevo_sklearn"
 _PARTS = ("evolution", "trials", "course")
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +190,3 @@ class _Saved:
     def state_dict(self) -> State:
         """Return the state of every part."""
         return {"kind": KIND, **{name: part.state_dict() for name, part in self._parts.items()}}
-
-
-def text_of(value: Any) -> str:
-    """Return the repr of *value*, without addresses, and of an estimator in full."""
-    in_full = hasattr(value, "get_params") and not isinstance(value, type)
-    return _ADDRESS.sub("", value.__repr__(N_CHAR_MAX=10**9) if in_full else repr(value))

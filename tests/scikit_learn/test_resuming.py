@@ -111,6 +111,26 @@ def test_a_checkpoint_of_another_search_is_refused_by_what_differs(classes, tmp_
         clone(saved).set_params(**change).fit(*classes)
 
 
+def test_a_checkpoint_of_another_scorer_is_refused_and_one_of_the_same_is_not(classes, tmp_path):
+    saved = clone(SEARCHES["selector"]).set_params(checkpoint=tmp_path / "search.npz", generations=1)
+    clone(saved).set_params(scoring=lambda model, x, y: model.score(x, y)).fit(*classes)
+    clone(saved).set_params(scoring=lambda model, x, y: model.score(x, y)).fit(*classes)
+    with pytest.raises(ValueError, match=r"belongs to a search with scoring 'code .*, got 'code "):
+        clone(saved).set_params(scoring=lambda model, x, y: -model.score(x, y)).fit(*classes)
+
+
+def test_an_estimator_with_its_own_repr_is_saved_and_known_by_its_parameters(classes, tmp_path):
+    class Terse(GaussianNB):
+        def __repr__(self):
+            return "Terse()"
+
+    saved = clone(SEARCHES["selector"]).set_params(checkpoint=tmp_path / "search.npz", generations=1)
+    for _ in range(2):
+        assert clone(saved).set_params(estimator=Terse()).fit(*classes).n_generations_ == 1
+    with pytest.raises(ValueError, match="belongs to a search with estimator"):
+        clone(saved).set_params(estimator=Terse(var_smoothing=0.1)).fit(*classes)
+
+
 def test_a_checkpoint_of_other_data_is_refused(classes, tmp_path):
     x, y = classes
     saved = clone(SEARCHES["selector"]).set_params(checkpoint=tmp_path / "search.npz", generations=1).fit(x, y)

@@ -1,0 +1,111 @@
+"""The text by which a checkpoint knows a setting."""
+
+import os
+import subprocess
+import sys
+from functools import lru_cache, partial
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from genoevo_sklearn import Choice, Option
+from genoevo_sklearn.identity import text_of
+
+
+class Terse(GaussianNB):
+    """A classifier whose repr leaves its parameters out."""
+
+    def __repr__(self):
+        return "Terse()"
+
+
+class Foreign:
+    """An estimator that is not derived from scikit-learn's."""
+
+    def __init__(self, depth):
+        self.depth = depth
+
+    def get_params(self, deep=True):
+        return {"depth": self.depth}
+
+
+class Weighted:
+    """A scorer with a setting."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, estimator, x, y):
+        return self.weight
+
+
+def scorer(weight, labels=("a", "b")):
+    def score(estimator, x, y):
+        return weight if y[0] in {"no", "yes"} else labels
+
+    return score
+
+
+def countdown(n):
+    def below(k):
+        return 0 if k == n else below(k - 1)
+
+    return below
+
+
+PAIRS = [
+    (lambda e, x, y: 0.0, lambda e, x, y: 1.0),
+    (lambda e, x, y: x, lambda e, x, y: y),
+    (lambda e, x, y, weight=1: weight, lambda e, x, y, weight=2: weight),
+    (scorer(1), scorer(2)),
+    (scorer(1, np.arange(2000)), scorer(1, np.arange(2000)[::-1])),
+    (scorer(1, np.array([len, 1])), scorer(1, np.array([len, 2]))),
+    (countdown(1), countdown(2)),
+    (lru_cache(scorer(1)), lru_cache(scorer(2))),
+    (Weighted(1), Weighted(2)),
+    (Weighted(1).__call__, Weighted(2).__call__),
+    (make_scorer(lambda a, b: 0), make_scorer(lambda a, b: 1)),
+    (make_scorer(f1_score), make_scorer(f1_score, average="macro")),
+    ([scorer(1)], [scorer(2)]),
+    ({"own": partial(scorer(1), y=3)}, {"own": partial(scorer(2), y=3)}),
+    (FunctionTransformer(lambda x: x), FunctionTransformer(lambda x: -x)),
+    (Pipeline([("t", FunctionTransformer(scorer(1)))]), Pipeline([("t", FunctionTransformer(scorer(2)))])),
+    (Choice([Option(scorer(1)), "b"]), Choice([Option(scorer(2)), "b"])),
+    (Terse(), Terse(var_smoothing=0.1)),
+    (Pipeline([("t", Terse())]), Pipeline([("t", Terse(var_smoothing=0.1))])),
+    (Foreign(1), Foreign(2)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_what_differs_has_another_text(one, other):
+    assert text_of(one) == text_of(one)
+    assert text_of(one) != text_of(other)
+
+
+@pytest.mark.parametrize("make", [scorer, countdown, Weighted, lambda n: make_scorer(scorer(n)), Foreign])
+def test_equal_ones_have_the_same_text_wherever_they_are_in_memory(make):
+    assert text_of(make(1)) == text_of(make(1))
+
+
+def test_without_own_functions_the_text_is_the_repr_in_full():
+    long = Pipeline([(f"step{i}", LogisticRegression(C=i + 0.5)) for i in range(40)])
+    assert text_of(long) == BaseEstimator.__repr__(long, N_CHAR_MAX=10**9)
+    for value in (None, "f1", np.log1p, make_scorer(f1_score), Weighted):
+        assert text_of(value) == repr(value)
+    assert text_of(SelectKBest()) == "SelectKBest()"
+    assert text_of(f1_score) == "<function f1_score>"
+
+
+def test_another_process_gives_the_same_text():
+    code = "from tests.scikit_learn.test_identity import *; print(text_of([scorer(1), Weighted({'a', 'b', 'c'})]))"
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == text_of([scorer(1), Weighted({"a", "b", "c"})])
