@@ -70,7 +70,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     checkpoint
         A file to save the search to; if it exists, the search in it is resumed. More *generations* continue it.
     report
-        An HTML file to write about the search; None for none.
+        An HTML file to write about the search, with the names of the features; None for none.
     verbose
         Above 0: show the progress.
     error_score
@@ -182,9 +182,10 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         subsets = Subsets(self.n_features_in_, self.min_features, self.max_features, prices)
         fits = self._fits(X, y, params, scorer=scorer, metrics=("score",), candidates=subsets)
         trials = Trials(fits, "score", self._objectives(subsets))
-        self._search(self._searched(trials, subsets))
+        ended = self._search(self._searched(trials, subsets))
         trials.report()
         self._keep_results(trials, subsets)
+        self._write_page(ended)
         return self
 
     def _check_choice(self) -> None:
@@ -217,6 +218,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         selection = Selection(method="crowded" if self.pareto else "tournament", tournament_size=2)
         survival = Survival(strategy="plus", method="nsga2" if self.pareto else "best")
         names = getattr(self, "feature_names_in_", None)
+        labels = np.array([f"x{place}" for place in range(subsets.features)] if names is None else names)
         given = masks_of(() if self.initial_subsets is None else self.initial_subsets, subsets.features, names)
         if len(given) > self.population_size:
             most, got = f"at most {self.population_size} (population_size)", len(given)
@@ -238,6 +240,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
                 "pareto": self.pareto,
                 "initial_subsets": [mask.tolist() for mask in given],
             },
+            decode=lambda genotype: labels[subsets.mask(genotype)].tolist(),
             objectives=("score", "cost") if self.pareto else (),
             callbacks=[subsets.keep_repaired],
         )

@@ -13,6 +13,7 @@ from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
 from genoevo.operators.reproduction import Reproduction
+from genoevo_runs.report.evolution import decoded
 from genoevo_sklearn._private import BaseSearchCV
 from genoevo_sklearn.identity import text_of
 from genoevo_sklearn.results import columns_of, columns_of_parameters
@@ -63,7 +64,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
     checkpoint
         A file to save the search to; if it exists, the search in it is resumed. More *generations* continue it.
     report
-        An HTML file to write about the search; None for none.
+        An HTML file to write about the search, with the best parameters; None for none.
     verbose
         Above 0: show the progress.
     error_score
@@ -164,12 +165,13 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         X, y = indexable(X, y)  # noqa: N806
         fits = self._fits(X, y, params, scorer=scorer, metrics=metrics, candidates=space)
         trials = Trials(fits, metric, lambda genotype, score: (score,))
-        self._search(self._searched(trials, space))
+        ended = self._search(self._searched(trials, space))
         trials.report()
         self._keep_results(trials, space, metric)
         self.scorer_ = getattr(scorer, "_scorers", scorer)
         if self.refit:
             self._refit(X, y, fits.fit_params)
+        self._write_page(ended)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -201,6 +203,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
             },
             layout=space.layout,
             about={"space": text_of(space, within=self.param_space), "metric": trials.metric},
+            decode=lambda genotype: {name: decoded(one) for name, one in space.decoded(genotype).value.items()},
         )
 
     def _keep_results(self, trials: Trials, space: Space, metric: str) -> None:

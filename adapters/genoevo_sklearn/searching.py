@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
-from genoevo import Evolution, Population, Record, Stop
-from genoevo._check import check_choice, check_type, check_whole, is_number
+from genoevo import Evolution, Genotype, Population, Record, Stop
+from genoevo._check import check_choice, check_type, check_whole, is_number, shown
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback
@@ -41,8 +42,8 @@ _PARTS = ("evolution", "trials", "course")
 class Search:
     """What is searched, and how: the trials, the first generation, the rules, the layout and own callbacks.
 
-    *title* heads the page, which names several *objectives*. *about* identifies the search beside what every search
-    has.
+    *title* heads the page, which names several *objectives*. *decode* gives what a genotype means there, as JSON or
+    text. *about* identifies the search beside what every search has.
     """
 
     title: str
@@ -51,8 +52,19 @@ class Search:
     rules: Mapping[str, Any]
     layout: Layout
     about: Mapping[str, Any]
+    decode: Callable[[Genotype], Any]
     objectives: Sequence[str] = ()
     callbacks: Sequence[Callback] = field(default=())
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search that has ended, and what its page needs of it."""
+
+    search: Search
+    evolution: Evolution
+    course: Course
+    seed: int
 
 
 class Searching:
@@ -70,6 +82,11 @@ class Searching:
             check_choice("pool", self.pool, list(POOLS))
         elif not callable(self.pool):
             raise TypeError(f"pool must be one of {', '.join(POOLS)}, or make a pool, got {self.pool!r}")
+        if self.report is not None:
+            if not isinstance(self.report, str | PathLike):
+                raise TypeError(f"report must be a path, got {shown(self.report)}")
+            if Path(self.report).is_dir() or not Path(self.report).parent.is_dir():
+                raise ValueError(f"report must be a file in a directory that exists, got {shown(self.report)}")
         if not is_number(self.error_score) and self.error_score != "raise":
             raise ValueError(f"error_score must be 'raise' or a number, got {self.error_score!r}")
 
@@ -92,8 +109,8 @@ class Searching:
             **given,
         )
 
-    def _search(self, search: Search) -> Evolution:
-        """Run the search, or resume it, and set the attributes that tell of it; return the evolution at its end."""
+    def _search(self, search: Search) -> Ended:
+        """Run the search, or resume it, and set the attributes that tell of it."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         course = Course(wanted=self.report is not None)
         with ExitStack() as context:
@@ -118,9 +135,7 @@ class Searching:
             self.stop_reason_ = evolution.run(max(0, self.generations - evolution.generation), stop=self.stop)
         self.logbook_, self.n_generations_ = evolution.logbook, evolution.generation
         self.n_candidates_, self.n_cached_ = len(search.trials), search.trials.cached
-        if self.report is not None:
-            self._write_page(search, evolution, course, seed)
-        return evolution
+        return Ended(search, evolution, course, seed)
 
     def _resumed(self, state: State, search: Search, course: Course) -> Evolution:
         check_state("a search by scikit-learn", state, _PARTS, kind=KIND)
@@ -162,12 +177,17 @@ class Searching:
         }
         return Checkpoint(self.checkpoint, about=about)
 
-    def _write_page(self, search: Search, evolution: Evolution, course: Course, seed: int) -> None:
+    def _write_page(self, ended: Ended) -> None:
+        """Write the report, if it is wanted; the results are set, so an error does not lose them."""
+        if self.report is None:
+            return
+        search, evolution = ended.search, ended.evolution
         assert evolution.best is not None
+        chosen, key = search.trials.genotypes[self.best_index_], search.trials.fits.candidates.key
         result = {
             "problem": search.title,
             "size": len(evolution.best),
-            "seed": seed,
+            "seed": ended.seed,
             "best": evolution.best.fitness.values[0],
             "optimum": None,
             "solved": False,
@@ -175,10 +195,12 @@ class Searching:
             "evaluations": evolution.evaluations,
             "length": len(evolution.best),
             "genotype": str(evolution.best),
+            "decoded": search.decode(evolution.best),
+            **({} if key(chosen) == key(evolution.best) else {"chosen": search.decode(chosen)}),
             "objectives": list(search.objectives),
         }
         with replacing(Path(self.report)) as file:
-            file.write(render(course.data(evolution, result)).encode())
+            file.write(render(ended.course.data(evolution, result)).encode())
 
 
 class _Saved:

@@ -12,6 +12,7 @@ from genoevo import Evolution, Population
 from genoevo.operators.reproduction import Origin
 from genoevo.pareto import hypervolume
 from genoevo.state import State, check_array, check_state
+from genoevo.state.values import json_value
 from genoevo_runs.report.front import front_data, objectives, worst
 from genoevo_runs.report.page import ASSETS, register
 
@@ -101,7 +102,8 @@ class Course:
     def data(self, evolution: Evolution, result: dict[str, Any]) -> dict[str, Any]:
         """Return the data of the page; *result* is the JSON object that ``genoevo evolve --json`` prints.
 
-        The optimum may be None, and the seconds may be missing. It may have the names of the objectives.
+        The optimum may be None, and the seconds may be missing. It may have the names of the objectives, what the
+        best genotype means (``decoded``), and what was chosen in its place (``chosen``).
         """
         spaced = np.linspace(0, len(self._rows) - 1, POINTS if self._rows else 0)
         shown = [self._rows[row] for row in np.unique(spaced.round().astype(int))]
@@ -116,6 +118,14 @@ class Course:
             "reference": self._reference,
             "lineage": None if evolution.lineage is None else _lineage(evolution),
         }
+
+
+def decoded(value: Any) -> Any:
+    """Return what a genotype means as JSON gives it back, or as text if JSON does not have it."""
+    try:
+        return json_value("decoded", value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def diversity(population: Population) -> float:

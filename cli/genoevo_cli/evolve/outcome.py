@@ -11,11 +11,11 @@ import rich_click as click
 from genoevo import Genotype
 from genoevo.evaluation import InProcess, Vectorised
 from genoevo.pools import ProcessPool, RayPool
-from genoevo.state.values import json_value
 from genoevo_cli.evolve.problems import Posed
 from genoevo_cli.evolve.search import Search
 from genoevo_cli.terminal import console
 from genoevo_runs import user_code
+from genoevo_runs.report.evolution import decoded
 from genoevo_runs.report.front import front_data
 
 
@@ -42,10 +42,7 @@ def _decoded(posed: Posed, genotype: Genotype) -> dict[str, Any]:
     except Exception as error:  # of the user's own method; the search is complete all the same
         console.note(f"decode failed: {user_code.line(error)}")
         return {"decoded": None}
-    try:
-        return {"decoded": json_value("decoded", value)}
-    except (TypeError, ValueError):
-        return {"decoded": str(value)}
+    return {"decoded": decoded(value)}
 
 
 def ended_within(evolution: Any) -> bool:

@@ -132,8 +132,17 @@ function descentSection(lineage, result, name) {
     () => [["generation", "operator"], ...births.map(([generation, operator]) => [generation, OPERATORS[operator]])], () => lineage);
 }
 
+/* What a genotype means, if that is known: a list of names, or values by name, or anything else. */
+function meaning(value) {
+  if (value === undefined || value === null) return null;
+  const text = (one) => (typeof one === "string" ? one : JSON.stringify(one));
+  if (Array.isArray(value) || typeof value !== "object") return html("p", {}, html("code", {}, Array.isArray(value) ? value.map(text).join(", ") : text(value)));
+  return facts(Object.entries(value).map(([name, one]) => [name, text(one)]));
+}
+
 function bestSection(result, name) {
-  return section("best", "The best genotype", `${count(result.length)} bits, fitness ${plain(result.best)}.`, html("p", {}, html("code", {}, result.genotype)), name, () => Object.entries(result), () => result);
+  const chosen = "chosen" in result && [html("p", {}, "Chosen in its place:"), meaning(result.chosen)];
+  return section("best", "The best genotype", `${count(result.length)} bits, fitness ${plain(result.best)}.`, [meaning(result.decoded), html("p", {}, html("code", {}, result.genotype)), chosen].flat().filter(Boolean), name, () => Object.entries(result), () => result);
 }
 
 present(build);
