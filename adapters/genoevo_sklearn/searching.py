@@ -16,7 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
-from genoevo import Evolution, Genotype, Population, Record, Stop
+from genoevo import Evolution, Genotype, Population, Record, Stop, Survival
 from genoevo._check import check_choice, check_type, check_whole, is_number, shown
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Evaluator
@@ -114,7 +114,9 @@ class Searching:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         course = Course(wanted=self.report is not None)
         with ExitStack() as context:
-            search.trials.workers = context.enter_context(self._workers(search.trials.fits))
+            search.trials.workers = workers = context.enter_context(self._workers(search.trials.fits))
+            if isinstance(workers, ProcessPool | RayPool):
+                workers.answered = search.trials.keep
             checkpoint = self._checkpoint(search)
             state = None if checkpoint is None else context.enter_context(checkpoint).load()
             callbacks = [*search.callbacks, *course.callbacks]
@@ -131,6 +133,9 @@ class Searching:
             if checkpoint is not None:
                 saved = _Saved(evolution, search.trials, course)
                 callbacks.append(lambda _: checkpoint(saved))
+                # Within a generation a survival of its own kind could not be given again.
+                if type(search.rules["survival"]) is Survival:
+                    search.trials.kept = lambda: checkpoint.is_late and checkpoint.save(saved)
             evolution.callbacks = tuple(callbacks)
             self.stop_reason_ = evolution.run(max(0, self.generations - evolution.generation), stop=self.stop)
         self.logbook_, self.n_generations_ = evolution.logbook, evolution.generation
@@ -143,7 +148,9 @@ class Searching:
         course.restore(state["course"])
         evolution = Evolution.from_state(state["evolution"], search.trials, layout=search.layout)
         for name, rule in search.rules.items():  # a rule may be of a kind of its own, which a state does not know
-            setattr(evolution, name, rule)
+            if getattr(evolution, name) != rule:
+                setattr(evolution, name, rule)
+        search.trials.whole = evolution.evaluations - search.trials.cached
         return evolution
 
     @contextmanager

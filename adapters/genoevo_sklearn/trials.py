@@ -39,6 +39,10 @@ class Trials:
         By candidate, the tracebacks of the splits whose fit failed.
     cached : int
         Genotypes whose candidate had been fitted before.
+    whole : int
+        Candidates of whole generations. Those of an unfinished generation follow.
+    kept
+        A function that is called after candidates were fitted, unless every fit so far failed.
 
     """
 
@@ -52,7 +56,10 @@ class Trials:
         self.genotypes: list[Genotype] = []
         self.values: list[Doubles] = []
         self.errors: dict[int, dict[int, str]] = {}
-        self.cached = 0
+        self.cached = self.whole = 0
+        self.kept: Callable[[], object] = lambda: None
+        self._fresh: list[Genotype] = []
+        self._first = 0
         self._places: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
@@ -71,7 +78,8 @@ class Trials:
                 fresh.setdefault(key, row)
         if fresh:
             self._fit(population[list(fresh.values())])
-        self.cached += len(keys) - len(fresh)
+        self.cached += len(keys) - (len(self) - self.whole)
+        self.whole = len(self)
         scores = [self._score(self._places[key]) for key in keys]
         pairs = zip(population, scores, strict=True)
         fitness = np.array([self._objectives(genotype, score) for genotype, score in pairs], dtype=np.float64)
@@ -82,6 +90,17 @@ class Trials:
         return float(self.values[place].reshape(len(self.fits.splits), -1)[:, self._column].mean())
 
     def _fit(self, population: Population) -> None:
+        step = 1 if self.workers is self.fits else len(population)  # a pool tells of its answers, by keep()
+        for first in range(0, len(population), step):
+            self._fit_together(population[first : first + step])
+        if self._all_failed():
+            self.report()
+
+    def _all_failed(self) -> bool:
+        return all(len(self.errors.get(place, ())) == len(self.fits.splits) for place in range(len(self)))
+
+    def _fit_together(self, population: Population) -> None:
+        self._fresh, self._first = list(Population.unchecked(population.words, population.lengths)), len(self)
         # The workers return all that they measured, not only what the evolution selects by.
         wide = Population.unchecked(population.words, population.lengths, weights=(1.0,) * self.fits.width)
         raises = self.fits.error_score == "raise"
@@ -92,16 +111,22 @@ class Trials:
         for fault in faults.values():
             if fault.cause is not None:  # a wrong name of a parameter, or of a score: no candidate can be fitted
                 raise fault.cause
-        for row, genotype in enumerate(Population.unchecked(population.words, population.lengths)):
-            errors: dict[int, str] = {}
-            if row in faults and faults[row].kind == FIT_FAILED:
-                errors = {int(split): text for split, text in json.loads(faults[row].what).items()}
-            elif np.isnan(values[row]).all():  # not even the time is known: the worker ended, or took too long
-                errors = dict.fromkeys(range(len(self.fits.splits)), f"the fit {faults[row].what}\n")
-                values[row] = self._lost()
-            self._add(genotype, values[row], errors)
-        if all(len(self.errors.get(place, ())) == len(self.fits.splits) for place in range(len(self))):
-            self.report()
+        for row in np.flatnonzero(np.isnan(values).all(axis=1)).tolist():
+            # Not even the time is known: the worker ended, or took too long.
+            texts = dict.fromkeys(range(len(self.fits.splits)), f"the fit {faults[row].what}\n")
+            values[row], faults[row] = self._lost(), Fault(json.dumps(texts), None, FIT_FAILED)
+        self.keep(Attempt(values, faults))
+
+    def keep(self, attempt: Attempt) -> None:
+        """Add the candidates that are fitted, up to the first that is not: their order is that of evaluation."""
+        for row in range(len(self) - self._first, len(self._fresh)):
+            if np.isnan(attempt.values[row]).all():
+                break
+            fault = attempt.faults.get(row)
+            texts = json.loads(fault.what) if fault is not None and fault.kind == FIT_FAILED else {}
+            self._add(self._fresh[row], attempt.values[row], {int(split): text for split, text in texts.items()})
+        if not self._all_failed():  # that ends the search, which can then be begun again
+            self.kept()
 
     def _lost(self) -> Doubles:
         scored = np.array([not column.endswith("_time") for column in self.fits.columns])

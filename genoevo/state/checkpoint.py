@@ -126,10 +126,15 @@ class Checkpoint:
         """Save *search*, whose generation is complete, if a save is due."""
         self._unsaved = search
         self._since += 1
-        if self._since == self.every or time.monotonic() - self._saved_at >= self.seconds or self.interrupted:
+        if self._since == self.every or self.is_late or self.interrupted:
             self.save(search)
         if self.interrupted:
             raise Interrupted
+
+    @property
+    def is_late(self) -> bool:
+        """Whether *seconds* have passed since the last save."""
+        return time.monotonic() - self._saved_at >= self.seconds
 
     def save(self, search: Stateful) -> None:
         """Save *search* now; InUseError if a process of another machine has taken the file in the meantime."""

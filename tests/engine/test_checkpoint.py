@@ -62,6 +62,13 @@ def test_a_search_is_saved_where_so_many_seconds_have_gone(path, new):
     assert generations_saved(path, new, seconds=0) == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_save_is_late_after_so_many_seconds(path, new):
+    for seconds, late in ((0, True), (1000, False)):
+        with Checkpoint(path, seconds=seconds) as checkpoint:
+            checkpoint.save(new())
+            assert checkpoint.is_late == late
+
+
 def test_nothing_is_left_beside_the_file(path, new):
     with Checkpoint(path) as checkpoint:
         new(checkpoint).run(2)

@@ -279,6 +279,15 @@ def test_a_vectorised_function_gets_batches_in_workers(population, pool):
     assert evaluated(pool(Vectorised(lengths), batch=3), population).tolist() == [4, 1, 3, 5]
 
 
+def test_a_pool_tells_of_answers_as_they_arrive(population, pool):
+    known = []
+    found = pool(length, batch=1)
+    found.answered = lambda attempt: known.append(np.isfinite(attempt.values).sum())
+    found.attempt(population)
+    assert known[0] < known[-1] == 4
+    assert known == sorted(known)
+
+
 def test_a_pool_that_was_closed_starts_again(population, pool):
     pool = pool(length)
     evaluated(pool, population)

@@ -1,6 +1,7 @@
 """A search that is saved and resumed, on any worker, gives what an uninterrupted one gives."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
+from genoevo.checkpoint import Checkpoint
+from genoevo.evaluation import Attempt
 from genoevo.pools import ProcessPool
+from genoevo.state import load
 from genoevo_sklearn import Choice, Float, GeneticFeatureSelector, GeneticSearchCV, Integer, ListOf, Option, searching
+from genoevo_sklearn import fits as fits_module
 from tests.scikit_learn.workers import Ending, Interrupting, Layered, Sleeping
 
 SMALL = {"cv": 3, "population_size": 6, "random_state": 4}
@@ -61,6 +66,75 @@ def test_ctrl_c_saves_the_generation_and_the_next_fit_resumes_it(classes, tmp_pa
         search.fit(*classes)
     assert Interrupting.fits == 36
     assert outcome(search.fit(*classes)) == outcome(whole)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The number of fits, and at which of them the search ends at once."""
+    fits = SimpleNamespace(count=0, end=None)
+    fit_and_score = fits_module.fit_and_score
+
+    def counted(*given, **settings):
+        fits.count += 1
+        if fits.count == fits.end:
+            raise KeyboardInterrupt
+        return fit_and_score(*given, **settings)
+
+    monkeypatch.setattr(fits_module, "fit_and_score", counted)
+    return fits
+
+
+@pytest.mark.parametrize(("name", "at"), [("layers", 4), ("layers", 17), ("layers", 31), ("front", 30)])
+def test_fits_of_an_unfinished_generation_are_saved(classes, tmp_path, monkeypatch, fits, name, at):
+    search = clone(SEARCHES[name]).set_params(generations=4, report=tmp_path / "page.html")
+    whole = clone(search).fit(*classes)
+    needed, fits.count, fits.end = fits.count, 0, at
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(searching, "Checkpoint", partial(Checkpoint, seconds=0))
+    search.set_params(checkpoint=tmp_path / "search.npz")
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*classes)
+    found = search.fit(*classes)
+    assert outcome(found) == outcome(whole)
+    assert (found.n_candidates_, found.n_cached_) == (whole.n_candidates_, whole.n_cached_)
+    assert fits.count == needed + (at - 1) % 3 + 1  # the fits of the candidate that was not finished, of three
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
+
+
+class Unordered(ProcessPool):
+    """A pool whose second answer arrives before the first, the fourth before the third, and so on."""
+
+    def attempt(self, population, *, hasty=False):
+        whole = self.evaluator.attempt(population)
+        arrived = np.full_like(whole.values, np.nan)
+        for row in np.arange(len(population)).reshape(-1, 2)[:, ::-1].ravel():
+            arrived[row] = whole.values[row]
+            self.answered(Attempt(arrived, whole.faults))
+        return whole
+
+
+def test_answers_of_workers_are_saved_in_the_order_of_candidates(classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "Checkpoint", partial(Checkpoint, seconds=0))
+    sizes, save = [], Checkpoint.save
+
+    def noted(checkpoint, saved):
+        save(checkpoint, saved)
+        sizes.append(len(load(checkpoint.path)["trials"]["values"]))
+
+    monkeypatch.setattr(Checkpoint, "save", noted)
+    alone = clone(SEARCHES["layers"]).set_params(generations=1)
+    found = clone(alone).set_params(pool=Unordered, checkpoint=tmp_path / "search.npz").fit(*classes)
+    assert sizes[:5] == [2, 2, 4, 4, 6]
+    assert outcome(found) == outcome(alone.fit(*classes))
+
+
+def test_a_search_of_which_every_fit_failed_leaves_no_checkpoint(classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "Checkpoint", partial(Checkpoint, seconds=0))
+    path = tmp_path / "search.npz"
+    search = GeneticSearchCV(LogisticRegression(), {"C": [-1.0, -2.0]}, checkpoint=path, **SMALL)
+    with pytest.raises(ValueError, match=r"All the \d+ fits failed"):
+        search.fit(*classes)
+    assert not path.exists()
 
 
 def test_a_finished_search_is_not_searched_again(search, classes, tmp_path):

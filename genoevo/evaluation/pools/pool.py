@@ -6,7 +6,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -90,6 +90,7 @@ class Pool(ABC, Generic[W]):
             raise ValueError(f"timeout must be above 0 seconds, got {timeout!r}")
         self.evaluator = as_evaluator(function)
         self.batch, self.timeout, self.failure = batch, timeout, checked(failure)
+        self.answered: Callable[[Attempt], object] | None = None  # called as answers arrive; NaN is what is not known
         self._idle: list[W] = []
         self._busy: dict[W, tuple[Ints, float]] = {}  # the rows of each, and its deadline
         self._nodes_lost: Counter[int] = Counter()  # by row
@@ -127,6 +128,8 @@ class Pool(ABC, Generic[W]):
                 self._hand_out(queue, population)
                 for worker, rows in self._answered():
                     self._take(worker, rows, values, faults, queue)
+                if self.answered is not None:
+                    self.answered(Attempt(values, faults))
         finally:
             for worker in self._busy:  # nobody waits for these any more
                 worker.kill()
