@@ -212,7 +212,8 @@ def torture(runs: int, jobs: int, seed: int, folder: Path, suite: str = SUITE) -
             elif killed.total() == 0 and code == 0:  # it was done before it was to be killed
                 shutil.rmtree(directory)
                 code = -signal.SIGKILL
-        result = {"killed": killed, "refused": log.read_text() if code else None}
+        told = log.read_text() if log.exists() else f"exit code {code}"
+        result = {"killed": killed, "refused": told if code else None}
         result["identical"] = not code and outcome(directory) == expected
         if result["identical"]:
             shutil.rmtree(directory)
