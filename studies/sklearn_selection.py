@@ -81,7 +81,13 @@ def subset(method: str, x: Any, y: Any, seed: int, budget: int) -> Any:
         if not steps:
             print(f"{method}: one step of {features} features takes {costs[0]} fits, the budget is {budget}")
             return None
-        return SequentialFeatureSelector(Counted(), n_features_to_select=steps, cv=cv).fit(x, y).support_
+        # A whole path within the budget ends where a feature no longer earns its price.
+        rule = (
+            {"n_features_to_select": "auto", "tol": PRICE}
+            if steps == features - 1
+            else {"n_features_to_select": steps}
+        )
+        return SequentialFeatureSelector(Counted(), cv=cv, **rule).fit(x, y).support_
     return by_others(method, x, y, cv, budget)
 
 
