@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",  # the cluster accepts connections of this machine alone
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_server_port_wait_time_s": "120",  # of a busy machine
+    # Tests lose heads. After 60 seconds Ray would end the process that runs them, if a question to one is left.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
 }
 
 
