@@ -77,10 +77,11 @@ def picture(path: Path, found: list[Record], across: str, up: str) -> None:
     """Draw a panel per data set: *up* over *across*, a point per seed, a large one for a method's mean."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     names = list(dict.fromkeys(one["data"] for one in found))
     methods = list(dict.fromkeys(one["method"] for one in found))
-    figure = Figure(figsize=(4.6 * len(names), 4.4), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(names) + 1.4, 4.4), layout="constrained")
     panels = dict(zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True))
     for data, method, rows in groups(found):
         values = np.array([[one[across], one[up]] for one in rows], dtype=np.float64)
@@ -89,6 +90,11 @@ def picture(path: Path, found: list[Record], across: str, up: str) -> None:
         panels[data].scatter(*values.mean(axis=0), s=90, color=color, edgecolor="black", label=method, zorder=3)
     for data, axes in panels.items():
         axes.set(title=data, xlabel=across.replace("_", " "), ylabel=up.replace("_", " "), xscale="log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
+    shown = [axes.get_legend_handles_labels() for axes in panels.values()]
+    handles = {label: handle for handles, labels in shown for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(handles.values(), handles, frameon=False, fontsize=8, loc="outside right upper")
     figure.savefig(path, dpi=150)

@@ -30,7 +30,7 @@ from genoevo import Stop
 from genoevo_sklearn import GeneticFeatureSelector
 
 DATA = ("breast cancer", "digits", "wide")
-METHODS = ("all features", "genetic", "genetic, Pareto", "random subsets", "RFECV", "sequential")
+METHODS = ("all features", "genetic", "genetic, Pareto", "genetic, small", "random subsets", "RFECV", "sequential")
 OTHERS = ("sklearn-genetic", "sklearn-genetic-opt")
 SPLITS, SIZE = 3, 30
 PRICE = 0.0005  # the score that a feature must be worth
@@ -68,6 +68,10 @@ def subset(method: str, x: Any, y: Any, seed: int, budget: int) -> Any:
         # Equal subsets are fitted once: fits are counted, not genotypes.
         stop = Stop(predicate=lambda _: Counted.fits + SPLITS * SIZE > budget)
         settings = {"population_size": SIZE, "generations": 100_000, "stop": stop, "random_state": seed}
+        if "small" in method:  # the first subsets have a tenth of the features at most
+            rng = np.random.default_rng(seed)
+            sizes = rng.integers(1, max(1, features // 10), size=SIZE, endpoint=True)
+            settings["initial_subsets"] = [rng.permutation(features)[:size].tolist() for size in sizes]
         return GeneticFeatureSelector(Counted(), cv=cv, **rule, **settings).fit(x, y).support_
     if method == "random subsets":
         return random_subset(x, y, cv, seed, budget // SPLITS)
