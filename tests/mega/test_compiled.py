@@ -219,10 +219,11 @@ def _config(*changes, compiled_too=True):
     [{}, CRITICS | {"value": {"loss": "hl-gauss", "bins": 21, "twins": "mean"}, "sac": {"weight_decay": 0.01}}],
     ids=["genotype", "residual"],
 )
-def test_an_update_is_the_definitions_within_rounding(change, shards):
+@pytest.mark.parametrize("order", [{}, {"sac": {"simultaneous": True}}], ids=["in turn", "simultaneous"])
+def test_an_update_is_the_definitions_within_rounding(change, order, shards):
     ends = []
     for compiled_too in (True, False):
-        agent = make_agent(_config(change, compiled_too=compiled_too), SUITE)
+        agent = make_agent(_config(change, order, compiled_too=compiled_too), SUITE)
         agent.executor.pool = ShardPool(shards)
         routing = make_structure(_config(change), list(SUITE.names), 1).acting_routing()
         metrics = [agent.update(_batch(seed), routing, routing) for seed in range(3)]
@@ -231,6 +232,19 @@ def test_an_update_is_the_definitions_within_rounding(change, shards):
         ends.append([*(value for found in metrics for value in found.values()), actions, *agent.critics.parameters()])
     for mine, theirs in zip(*ends, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{}, CRITICS], ids=["genotype", "residual"])
+def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(change):
+    ends = []
+    for threads in (1, 2):
+        agent = make_agent(_config(change, {"sac": {"simultaneous": True}}), SUITE)
+        agent.executor.pool = ShardPool(threads)
+        routing = make_structure(_config(change), list(SUITE.names), 1).acting_routing()
+        for seed in range(5):
+            agent.update(_batch(seed), routing, routing)
+        ends.append([*agent.actor.parameters(), *agent.critics.parameters(), *agent.target_critics.parameters()])
+    assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
 
 
 def test_an_update_without_kernels_is_torchs_bit_for_bit(monkeypatch):
@@ -262,7 +276,7 @@ def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, 
     settings |= {"sac": {"random_steps": 10, "batch_size": 24}, "steps": 120}
     whole = train(tmp_path / "whole", **settings)
     assert whole.state.agent.actor.compiled
-    assert whole.state.agent.shards == threads
+    assert whole.state.agent.executor.threads == threads
     train(tmp_path / "parts", **settings | {"steps": 55})
     resumed_to(tmp_path / "parts", 120)
     whole, parts = (runs.info(tmp_path / name) for name in ("whole", "parts"))

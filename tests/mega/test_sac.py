@@ -244,6 +244,11 @@ def test_bounds_of_the_standard_deviation_are_in_order():
         build_config({"sac": {"log_std_min": -2.0, "log_std_max": -3.0}})
 
 
+def test_an_actor_that_does_not_wait_for_the_critics_cannot_leave_out_their_diverging_tasks():
+    with pytest.raises(ConfigError, match=r"sac.mask_loss_above = 10: must be null with sac.simultaneous = true"):
+        build_config({"sac": {"simultaneous": True, "mask_loss_above": 10}})
+
+
 def test_greedy_actions_do_not_draw_noise_and_are_the_tanh_of_the_mean():
     agent, routing = _agent()
     observations = _batch().observations[:, 0]

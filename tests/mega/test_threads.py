@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.agents.threads import ShardPool, shards_for
+from genoevo_mega.agents.threads import ShardPool, useful_threads
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.evolution.evolver import Evolver
@@ -35,7 +35,12 @@ def test_an_error_in_another_thread_is_raised():
     [(1, 128, 32, 1), (2, 128, 32, 2), (16, 128, 32, 4), (2, 48, 32, 1), (4, 8, 32, 1), (2, 24, 12, 2)],
 )
 def test_no_shard_is_smaller_than_asked(threads, rows, smallest, shards):
-    assert shards_for(threads, rows, smallest) == shards
+    assert useful_threads(threads, rows, smallest) == shards
+
+
+@pytest.mark.parametrize(("threads", "useful"), [(1, 1), (2, 2), (3, 2), (4, 4), (16, 8)])
+def test_each_half_of_the_threads_has_all_rows_if_losses_are_simultaneous(threads, useful):
+    assert useful_threads(threads, 128, 32, simultaneous=True) == useful
 
 
 @pytest.mark.parametrize("update_with", ["sample", "stored"])
@@ -55,11 +60,31 @@ def test_an_update_in_shards_is_the_same_update(update_with):
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
 
 
+def test_an_actor_that_learns_simultaneously_follows_the_critics_before_the_update():
+    settings = {"compute": {"kernels": "torch"}}
+    simultaneous = build_config(preset("smoke"), settings, {"sac": {"simultaneous": True}})
+    fast_critics = build_config(preset("smoke"), settings, {"sac": {"learning_rate": 0.1}})
+    routing = Evolver.fresh(simultaneous.evolution, list(SUITE.names), 1).acting_routing()
+    at_once, in_turn = make_agent(simultaneous, SUITE), make_agent(fast_critics, SUITE)
+    in_turn.optimizers.critics.param_groups[0]["lr"] = 0.0  # so that its actor, too, follows the first critics
+    found = [agent.update(_batch(), routing, routing) for agent in (at_once, in_turn)]
+    assert found[0] == found[1]
+    for one, other in zip(at_once.actor.parameters(), in_turn.actor.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+    assert any(
+        not torch.equal(one, other)
+        for one, other in zip(at_once.critics.parameters(), in_turn.critics.parameters(), strict=True)
+    )
+
+
 def test_the_config_decides_the_shards():
     suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
     settings = {"compute": {"threads": 2}, "sac": {"batch_size": 64}}
-    assert make_agent(build_config(preset("smoke"), settings), suite).shards == 2
+    assert make_agent(build_config(preset("smoke"), settings), suite).executor.threads == 2
     few = settings | {"sac": {"batch_size": 24}}
-    assert make_agent(build_config(preset("smoke"), few), suite).shards == 1
+    assert make_agent(build_config(preset("smoke"), few), suite).executor.threads == 1
+    both = few | {"sac": {"batch_size": 24, "simultaneous": True}}
+    executor = make_agent(build_config(preset("smoke"), both), suite).executor
+    assert (executor.threads, executor.shards) == (2, 1)
     few["compute"] = {"threads": 2, "smallest_shard": 12}
-    assert make_agent(build_config(preset("smoke"), few), suite).shards == 2
+    assert make_agent(build_config(preset("smoke"), few), suite).executor.threads == 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genoevo_mega.agents.losses import Shard, TaskLoss
-from genoevo_mega.agents.threads import ShardPool
+from genoevo_mega.agents.threads import Result, ShardPool
 from genoevo_mega.networks import Routing
 
 Work = tuple[Shard, Routing, Routing]
@@ -37,20 +37,33 @@ class Executor:
 
     Parameters
     ----------
-    shards
-        Threads that share a batch.
+    threads
+        Threads that share an update.
     limit
         A task whose mean loss is above it, or is not a number, adds nothing to loss and gradients; None for no limit.
+    simultaneous
+        Whether half of the threads compute the gradients of one loss, half those of another at the same time.
 
     """
 
-    def __init__(self, shards: int, limit: float | None) -> None:
-        self.pool, self.limit = ShardPool(shards), limit
+    def __init__(self, threads: int, limit: float | None, simultaneous: bool = False) -> None:
+        self.pool, self.limit, self._simultaneous = ShardPool(threads), limit, simultaneous
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that share an update."""
+        return self.pool.size
 
     @property
     def shards(self) -> int:
-        """The number of threads that share a batch."""
-        return self.pool.size
+        """The number of parts of a batch, with a thread each."""
+        return max(1, self.pool.size // 2) if self._simultaneous else self.pool.size
+
+    def at_once(self, one: Callable[[], Result], other: Callable[[], Result], in_threads: bool) -> list[Result]:
+        """Return the results of both functions, which run at the same time if *in_threads* and there are two."""
+        if not in_threads or self.pool.size == 1:
+            return [one(), other()]
+        return self.pool.map(lambda function: function(), (one, other))
 
     def split(self, batch: Shard, actor_routing: Routing, critic_routing: Routing) -> list[Work]:
         """Split the transitions into shards, and the routings with them if they have one genotype for each."""
@@ -85,7 +98,7 @@ class Executor:
             found, mean, info = direct(*work, count=count)
             return [found.get(parameter) for parameter in parameters], mean, info
 
-        if direct is not None and self.limit is None:
+        if direct is not None:
             results = self.pool.map(directly, shards)
         elif self.limit is None:  # each shard forward and back at once
             results = self.pool.map(lambda shard: backward(loss(*shard)), shards)

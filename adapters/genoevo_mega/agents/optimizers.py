@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega.config.sac import Sac
+
 CompiledStep = Callable[[torch.optim.Optimizer, Sequence[nn.Parameter], Sequence[Tensor | None], float], Tensor]
 
 
@@ -96,17 +98,14 @@ class Optimizers(NamedTuple):
         actor: nn.Module,
         critics: nn.Module,
         log_temperature: nn.Parameter,
-        *,
-        learning_rate: float,
-        clip: float,
-        weight_decay: float = 0.0,
+        config: Sac,
     ) -> Optimizers:
         """Make one for each; the temperatures' gradient is not clipped, and they do not decay."""
-        device = log_temperature.device
+        rate, device = config.learning_rate, log_temperature.device
         return cls(
-            ClippedAdam(actor.parameters(), learning_rate, clip, device, weight_decay),
-            ClippedAdam(critics.parameters(), learning_rate, clip, device, weight_decay),
-            ClippedAdam([log_temperature], learning_rate, math.inf, device),
+            ClippedAdam(actor.parameters(), rate, config.gradient_clip, device, config.weight_decay),
+            ClippedAdam(critics.parameters(), rate, config.gradient_clip, device, config.weight_decay),
+            ClippedAdam([log_temperature], rate, math.inf, device),
         )
 
 

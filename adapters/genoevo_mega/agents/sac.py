@@ -9,8 +9,7 @@
    largest value for each other one [O].
 2. Values are bootstrapped through time limits: ``terminated`` alone cuts them, Meta-World never sets it.
 3. Actor and critics are clipped to a gradient norm each [O]. With ``weight_decay`` Adam is AdamW [O].
-4. Greedy episodes use a moving average of the actor's weights (Polyak and Juditsky 1992), the actor itself by
-   default [O].
+4. Greedy episodes use a moving average of the actor (Polyak and Juditsky 1992), itself by default [O].
 5. Rewards may be scaled and summed over several steps before the bootstrapped value (Sutton 1988), without the
    entropy of the steps between [O].
 6. Actor and critics, online and target, have a genotype's weights each; the trainer gives both the same [O]. Critics
@@ -22,18 +21,20 @@
    over its transitions, summed over both critics. If it is above the limit, the task adds nothing to the gradients of
    this update; if its actor loss alone is above, nothing to those of actor and temperature. The sum over tasks is
    divided by the number of all tasks: the other tasks' gradients do not depend on who is left out [O].
-9. If the weights of the actor's routing require grad, the actor's loss is differentiated with respect to them,
-   through the actor only; see :mod:`genoevo_mega.evolution.relaxed_codes` [O].
+9. With ``simultaneous`` the actor follows the critics as they were before this update [O].
+10. If the weights of the actor's routing require grad, the actor's loss is differentiated with respect to them,
+    through the actor only; see :mod:`genoevo_mega.evolution.relaxed_codes` [O].
 
-On a CPU several threads can share an update, each with a shard of the batch. On CUDA the update and acting are one
-captured graph each.
+On a CPU threads can share an update. On CUDA the update and acting are one captured graph each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ from genoevo_mega.agents.arithmetic import BY_TORCH, by_kernels
 from genoevo_mega.agents.compiled import compiled_prediction
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.agents.distribution import MOST_ENTROPY, draw_action, mean_action
-from genoevo_mega.agents.executor import Executor
+from genoevo_mega.agents.executor import Executor, Gradients
 from genoevo_mega.agents.losses import Networks, Terms, mask_tasks, q_values, temperature_loss
 from genoevo_mega.agents.module_pool import module_pools
 from genoevo_mega.agents.normalisation import Normaliser
@@ -81,7 +82,7 @@ class SacAgent:
         The scale of observations and rewards; None to leave them as they are.
     used_actions
         Action dimensions of each task whose entropy counts towards the target; None for all.
-    shards
+    threads
         Threads that share an update.
     device
         Where networks and optimizers are; cpu or cuda.
@@ -101,7 +102,7 @@ class SacAgent:
         prediction: Prediction = SQUARED,
         normaliser: Normaliser | None = None,
         used_actions: Sequence[int] | None = None,
-        shards: int = 1,
+        threads: int = 1,
         device: torch.device = _CPU,
     ) -> None:
         self.config, self.rng, self.device, self.action_size = config, rng, device, action_size
@@ -115,26 +116,18 @@ class SacAgent:
         self.target_critics.load_state_dict(self.critics.state_dict())
         self.actor_ema = network(observation_size, 2 * action_size, 1).to(device).requires_grad_(False)
         self.actor_ema.load_state_dict(self.actor.state_dict())
-        first = torch.full((tasks,), math.log(config.initial_temperature), device=device)
-        self.log_temperature = nn.Parameter(first)
+        self.log_temperature = nn.Parameter(torch.full((tasks,), math.log(config.initial_temperature), device=device))
         used = torch.tensor(used_actions or [action_size] * tasks, device=device)
         self.target_entropy = config.target_entropy * used + MOST_ENTROPY * (action_size - used)
-        rates = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
-        self.optimizers = Optimizers.of(
-            self.actor, self.critics, self.log_temperature, clip=config.gradient_clip, **rates
-        )
+        self.optimizers = Optimizers.of(self.actor, self.critics, self.log_temperature, config)
         self.updates, self.arithmetic = 0, BY_TORCH
-        self.executor = Executor(shards, config.mask_loss_above)
-        captured = device.type == "cuda"
-        self._step: Callable[[StepInputs], StepResult] = (
-            Captured(self._gradient_step) if captured else self._gradient_step
-        )
-        self._act: Callable[[ActInputs], Tensor] = Captured(self._draw_actions) if captured else self._draw_actions
-
-    # ------------------------------------------------------------------------------------------------- the algorithm
+        self.executor = Executor(threads, config.mask_loss_above, config.simultaneous)
+        capture: Callable[[Any], Any] = Captured if device.type == "cuda" else lambda function: function
+        self._step: Callable[[StepInputs], StepResult] = capture(self._gradient_step)
+        self._act: Callable[[ActInputs], Tensor] = capture(self._draw_actions)
 
     def update(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
-        """Make one gradient step of critics, actor and temperatures, then of the moving averages.
+        """Make one gradient step of critics, actor and temperatures, and of the moving averages.
 
         Returns metrics as 0-d tensors. ``skipped`` is 1 if a gradient was not finite and its step was left out,
         else 0. ``masked`` (tasks,), only with ``mask_loss_above``, is 1 for tasks that were left out. If the weights
@@ -148,31 +141,46 @@ class SacAgent:
     def _gradient_step(self, step: StepInputs) -> StepResult:
         nets, terms = self.nets, self._terms()
         shards = self.executor.split(*step)
-        of_critics, of_actor = self.arithmetic.direct(nets, step, terms)
+        masked = self.executor.limit is not None
+        critics_directly, actor_directly = (None, None) if masked else self.arithmetic.direct(nets, step, terms)
+        critic_weights, actor_weights = list(nets.critics.parameters()), list(nets.actor.parameters())
+        critic_loss, actor_loss = (partial(f, nets, terms=terms) for f in (losses.critic_loss, losses.actor_loss))
 
-        # 1. Critics
-        critic_weights = list(nets.critics.parameters())
-        loss = partial(losses.critic_loss, nets, terms=terms)
-        critics = self.executor.value_and_grad(loss, shards, critic_weights, direct=of_critics)
-        critic_norm = self.optimizers.critics.apply_gradients(critic_weights, critics.gradients)
+        # 1. Critics, then their targets
+        def of_critics() -> Gradients:
+            return self.executor.value_and_grad(critic_loss, shards, critic_weights, direct=critics_directly)
 
-        # 2. Actor, on the tasks whose critic loss is not above the limit
-        actor_weights, routing_weights = list(nets.actor.parameters()), step.actor_routing.trainable()
-        with frozen(nets.critics):
-            loss, wanted = partial(losses.actor_loss, nets, terms=terms), actor_weights + routing_weights
-            actor = self.executor.value_and_grad(loss, shards, wanted, critics.active, of_actor)
-        gradients, routing_gradients = actor.gradients[: len(actor_weights)], actor.gradients[len(actor_weights) :]
-        actor_norm = self.optimizers.actor.apply_gradients(actor_weights, gradients)
+        def move_critics(found: Gradients) -> Tensor:
+            norm = self.optimizers.critics.apply_gradients(critic_weights, found.gradients)
+            self.arithmetic.polyak_update(nets.target_critics, nets.critics, self.config.tau)
+            return norm
+
+        # 2. Actor, on the tasks whose critic loss is not above the limit, then its average
+        def of_actor(active: Tensor | None = None) -> Gradients:
+            wanted = actor_weights + step.actor_routing.trainable()
+            with frozen(nets.critics) if actor_directly is None else nullcontext():
+                return self.executor.value_and_grad(actor_loss, shards, wanted, active, actor_directly)
+
+        def move_actor(found: Gradients) -> Tensor:
+            norm = self.optimizers.actor.apply_gradients(actor_weights, found.gradients[: len(actor_weights)])
+            self.arithmetic.polyak_update(nets.actor_ema, nets.actor, self.config.actor_ema_tau)
+            return norm
+
+        if self.config.simultaneous:
+            safe = critics_directly is not None  # autograd's flags of parameters are not for two threads
+            critics, actor = self.executor.at_once(of_critics, of_actor, safe)
+            critic_norm, actor_norm = move_critics(critics), move_actor(actor)
+        else:
+            critics = of_critics()
+            critic_norm = move_critics(critics)
+            actor = of_actor(critics.active)
+            actor_norm = move_actor(actor)
 
         # 3. Temperatures, on the tasks whose actor loss is not above the limit either
         log_prob = actor.info["log_prob"] / step.batch.rewards.shape[1]
         of_temperature = temperature_loss(1.0, log_prob, self.target_entropy)  # the derivative, not the loss
         of_temperature = mask_tasks(actor.active, of_temperature[:, None])[:, 0]
         temperature_norm = self.optimizers.temperature.apply_gradients([self.log_temperature], [of_temperature])
-
-        # 4. Moving averages
-        self.arithmetic.polyak_update(nets.target_critics, nets.critics, self.config.tau)
-        self.arithmetic.polyak_update(nets.actor_ema, nets.actor, self.config.actor_ema_tau)
 
         metrics = {
             "critic_loss": critics.loss,
@@ -183,20 +191,14 @@ class SacAgent:
             "entropy": -log_prob.mean(),
             "skipped": 1.0 - torch.isfinite(critic_norm + actor_norm + temperature_norm).float(),
         }
-        masked = {} if actor.active is None else {"masked": 1.0 - actor.active.float()}
-        return StepResult(metrics | masked, routing_gradients)
-
-    # ------------------------------------------------------------------------------------------------- around it
+        if actor.active is not None:
+            metrics["masked"] = 1.0 - actor.active.float()
+        return StepResult(metrics, actor.gradients[len(actor_weights) :])
 
     @property
     def nets(self) -> Networks:
         """The networks, as the losses take them."""
         return Networks(self.actor, self.critics, self.target_critics, self.actor_ema)
-
-    @property
-    def shards(self) -> int:
-        """The number of threads that share an update."""
-        return self.executor.shards
 
     def _terms(self) -> Terms:
         alpha, scale = self.log_temperature.detach().exp()[:, None], self.config.reward_scale
@@ -252,8 +254,7 @@ class SacAgent:
     def gradient_cosines(self, batch: Batch, actor_routing: Routing, critic_routing: Routing) -> dict[str, Tensor]:
         """Return the cosines (tasks, tasks) between tasks' gradients, for ``critics`` and ``actor``.
 
-        Nothing is drawn or changed. The losses are those of an update with this batch that follows at once: the noise
-        is the same.
+        Nothing is drawn or changed. The losses are those of an update with this batch that follows at once.
         """
         rng = torch.Generator()
         rng.set_state(self.rng.get_state())
@@ -266,8 +267,7 @@ class SacAgent:
 
         *stages* are the modules that each task uses, *of_critics* those in the critics; None means the same.
         """
-        of_critics = stages if of_critics is None else of_critics
-        return self.config.batch_size * per_transition(self.actor, self.critics, stages, of_critics)
+        return self.config.batch_size * per_transition(self.actor, self.critics, stages, of_critics or stages)
 
     def use_kernels(self) -> None:
         """Compute by compiled functions whatever they can; :mod:`genoevo_mega.kernels` must be available."""

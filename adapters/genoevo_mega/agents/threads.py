@@ -10,8 +10,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def shards_for(threads: int, rows: int, smallest: int) -> int:
-    """Return how many shards *threads* make of a batch of *rows*: each has at least *smallest* rows."""
+def useful_threads(threads: int, rows: int, smallest: int, *, simultaneous: bool = False) -> int:
+    """Return how many of *threads* can share an update with a batch of *rows*: each has at least *smallest* rows.
+
+    With *simultaneous* each half of the threads has all rows.
+    """
+    if simultaneous and threads > 1:
+        return 2 * useful_threads(threads // 2, rows, smallest)
     return max(1, min(threads, rows // smallest))
 
 

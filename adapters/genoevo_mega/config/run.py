@@ -138,6 +138,11 @@ class Config(Settings):
                 f"sac.log_std_min = {self.sac.log_std_min}: must be below sac.log_std_max, "
                 f"which is {self.sac.log_std_max}"
             )
+        if self.sac.simultaneous and self.sac.mask_loss_above is not None:
+            raise ValueError(
+                f"sac.mask_loss_above = {self.sac.mask_loss_above:g}: must be null with sac.simultaneous = true, "
+                "because the actor would have to wait for the critics' losses"
+            )
         if self.normalise.rewards and self.sac.gamma == 1:
             raise ValueError("normalise.rewards = true: needs sac.gamma below 1, so that returns are finite")
         if self.schedule.action_lag and self.schedule.double_buffering:

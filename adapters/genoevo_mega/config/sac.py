@@ -53,6 +53,10 @@ class Sac(Settings):
     updates_per_step: Annotated[float, Field(ge=0)] = 1.0
     """Updates per vector step, which is one step of every task. Below 1 there is one update every
     few vector steps."""
+    simultaneous: bool = False
+    """Whether the actor follows the critics as they were before the update, so that two threads compute
+    the gradients of both at once. Otherwise it follows the critics just updated, and threads share the
+    gradients of each. Not with ``mask_loss_above``."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions, before learning starts."""
     random_action_repeat: Count = 1

@@ -13,7 +13,7 @@ from genoevo_mega.agents.normalisation import Moments, Normaliser, Returns
 from genoevo_mega.agents.replay import Replay
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.sizing import make_critics, make_network, sizes
-from genoevo_mega.agents.threads import shards_for
+from genoevo_mega.agents.threads import useful_threads
 from genoevo_mega.agents.value import Prediction
 from genoevo_mega.config.run import Config
 from genoevo_mega.envs.episodes import Episodes
@@ -65,7 +65,8 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
 
     device = make_device(config)
     compute, on_cpu = config.compute, device.type == "cpu"
-    shards = shards_for(compute.threads, config.sac.batch_size, compute.smallest_shard) if on_cpu else 1
+    sizes_of_shards = config.sac.batch_size, compute.smallest_shard
+    threads = useful_threads(compute.threads, *sizes_of_shards, simultaneous=config.sac.simultaneous) if on_cpu else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
     agent = kind(
@@ -77,7 +78,7 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
         prediction=Prediction(config.value, device),
         normaliser=make_normaliser(config, suite, device),
         used_actions=used,
-        shards=shards,
+        threads=threads,
         device=device,
     )
     if compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None:
