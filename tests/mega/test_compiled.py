@@ -226,7 +226,7 @@ def test_an_update_is_the_definitions_within_rounding(change, order, shards):
         agent = make_agent(_config(change, order, compiled_too=compiled_too), SUITE)
         agent.executor.pool = ShardPool(shards)
         routing = make_structure(_config(change), list(SUITE.names), 1).acting_routing()
-        metrics = [agent.update(_batch(seed), routing, routing) for seed in range(3)]
+        metrics = [agent.update(_batch(seed=seed), routing, routing) for seed in range(3)]
         assert direct.usable(agent.nets, _inputs(agent, _batch(), routing), agent.prediction) == compiled_too
         actions = agent.act(_batch().observations[:, 0], routing, greedy=True)
         ends.append([*(value for found in metrics for value in found.values()), actions, *agent.critics.parameters()])
@@ -242,7 +242,7 @@ def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(cha
         agent.executor.pool = ShardPool(threads)
         routing = make_structure(_config(change), list(SUITE.names), 1).acting_routing()
         for seed in range(5):
-            agent.update(_batch(seed), routing, routing)
+            agent.update(_batch(seed=seed), routing, routing)
         ends.append([*agent.actor.parameters(), *agent.critics.parameters(), *agent.target_critics.parameters()])
     assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
 

@@ -35,7 +35,7 @@ def _batch(discount=0.99, seed=0):
         torch.rand(*shape, 4, generator=rng) * 2 - 1,
         torch.rand(*shape, generator=rng),
         torch.randn(*shape, 39, generator=rng),
-        torch.full(shape, discount),
+        torch.full(shape, float(discount)),
         torch.zeros(shape, dtype=torch.int64),
     )
 

@@ -7,11 +7,14 @@ the mean, and what the loss's ``info`` holds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genoevo_mega import kernels
+from genoevo_mega.agents import critic_step
 from genoevo_mega.agents.compiled import CompiledPrediction, squashed, through_squashed
 from genoevo_mega.agents.losses import Networks, Shard, Terms, q_values
 from genoevo_mega.agents.step import StepInputs
@@ -24,7 +27,7 @@ Found = tuple[dict[nn.Parameter, Tensor | None], Tensor, dict[str, Tensor]]
 
 def usable(nets: Networks, step: StepInputs, prediction: Prediction) -> bool:
     """Return whether compiled functions compute all of this step, which has one genotype of each task."""
-    if not isinstance(prediction, CompiledPrediction):
+    if not isinstance(prediction, CompiledPrediction) or not kernels.usable(*step.batch):
         return False
     routings = step.actor_routing, step.critic_routing, step.critic_routing
     if step.actor_routing.requires_grad or any(routing.output.shape[1] != 1 for routing in routings):
@@ -38,16 +41,31 @@ def usable(nets: Networks, step: StepInputs, prediction: Prediction) -> bool:
 
 @torch.no_grad()
 def critic_gradients(
-    nets: Networks, shard: Shard, actor_routing: Routing, critic_routing: Routing, terms: Terms, count: int
+    nets: Networks,
+    shard: Shard,
+    actor_routing: Routing,
+    critic_routing: Routing,
+    terms: Terms,
+    count: int,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Found:
-    """Differentiate :func:`~genoevo_mega.agents.losses.critic_loss`."""
+    """Differentiate :func:`~genoevo_mega.agents.losses.critic_loss`.
+
+    *meanwhile* is called before the one long call of residual critics.
+    """
     prediction: Any = terms.prediction
     output = nets.policy(shard.next_observations, actor_routing)
     next_action, next_log_prob = terms.draw(output, shard.next_noise, terms.bounds)
+    rows = torch.cat([shard.observations, shard.actions], dim=-1)
+    if critic_step.usable(nets.critics):
+        next_rows = torch.cat([shard.next_observations, next_action], dim=-1)
+        fixed = terms.reward_scale * shard.rewards - shard.discounts * (terms.alpha * next_log_prob)
+        given = rows, next_rows, fixed, shard.discounts, prediction, count
+        gradients, loss, values = critic_step.critic_step(nets.critics, nets.target_critics, *given, meanwhile)
+        return gradients, loss, {"value": values}
     next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing, prediction)
     next_q = prediction.joined(next_q)
     td_target = terms.reward_scale * shard.rewards + shard.discounts * (next_q - terms.alpha * next_log_prob)
-    rows = torch.cat([shard.observations, shard.actions], dim=-1)
     outputs, back = nets.critics.recorded(rows, critic_routing)  # type: ignore[operator]
     loss, values, gradient = prediction.loss_and_gradient(outputs, td_target, count)
     _, found = back(gradient, False, True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genoevo_mega.agents.losses import Shard, TaskLoss
-from genoevo_mega.agents.threads import Result, ShardPool
+from genoevo_mega.agents.threads import ShardPool
 from genoevo_mega.networks import Routing
 
 Work = tuple[Shard, Routing, Routing]
@@ -58,12 +58,6 @@ class Executor:
     def shards(self) -> int:
         """The number of parts of a batch, with a thread each."""
         return max(1, self.pool.size // 2) if self._simultaneous else self.pool.size
-
-    def at_once(self, one: Callable[[], Result], other: Callable[[], Result], in_threads: bool) -> list[Result]:
-        """Return the results of both functions, which run at the same time if *in_threads* and there are two."""
-        if not in_threads or self.pool.size == 1:
-            return [one(), other()]
-        return self.pool.map(lambda function: function(), (one, other))
 
     def split(self, batch: Shard, actor_routing: Routing, critic_routing: Routing) -> list[Work]:
         """Split the transitions into shards, and the routings with them if they have one genotype for each."""

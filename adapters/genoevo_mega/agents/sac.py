@@ -147,8 +147,9 @@ class SacAgent:
         critic_loss, actor_loss = (partial(f, nets, terms=terms) for f in (losses.critic_loss, losses.actor_loss))
 
         # 1. Critics, then their targets
-        def of_critics() -> Gradients:
-            return self.executor.value_and_grad(critic_loss, shards, critic_weights, direct=critics_directly)
+        def of_critics(meanwhile: Callable[[], None] | None = None) -> Gradients:
+            directly = critics_directly and partial(critics_directly, meanwhile=meanwhile)
+            return self.executor.value_and_grad(critic_loss, shards, critic_weights, direct=directly)
 
         def move_critics(found: Gradients) -> Tensor:
             norm = self.optimizers.critics.apply_gradients(critic_weights, found.gradients)
@@ -167,8 +168,7 @@ class SacAgent:
             return norm
 
         if self.config.simultaneous:
-            safe = critics_directly is not None  # autograd's flags of parameters are not for two threads
-            critics, actor = self.executor.at_once(of_critics, of_actor, safe)
+            critics, actor = self.executor.pool.meanwhile(of_critics, of_actor)
             critic_norm, actor_norm = move_critics(critics), move_actor(actor)
         else:
             critics = of_critics()

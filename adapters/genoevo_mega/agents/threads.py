@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import torch
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 
 def useful_threads(threads: int, rows: int, smallest: int, *, simultaneous: bool = False) -> int:
@@ -29,7 +32,28 @@ class ShardPool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._pool = ThreadPoolExecutor(size - 1, thread_name_prefix="learner") if size > 1 else None
+        # torch gives its number of threads to a new thread when that first asks. BLAS does not ask: called directly, it
+        # would take all cores.
+        settings = {"thread_name_prefix": "learner", "initializer": torch.get_num_threads}
+        self._pool = ThreadPoolExecutor(size - 1, **settings) if size > 1 else None
+
+    def meanwhile(
+        self, one: Callable[[Callable[[], None]], Result], other: Callable[[], Other]
+    ) -> tuple[Result, Other]:
+        """Return the results of both functions.
+
+        *one* gets a function that begins *other* in another thread. It calls that when it leaves Python's lock alone
+        for long: two threads that both want the lock wait for one another longer than they compute. If it never does,
+        or there is one thread, *other* follows.
+        """
+        waiting, begun = [other], []
+
+        def begin() -> None:
+            if self._pool and waiting:
+                begun.append(self._pool.submit(waiting.pop()))
+
+        result = one(begin)
+        return result, begun[0].result() if begun else other()
 
     def map(self, function: Callable[[Item], Result], shards: Sequence[Item]) -> list[Result]:
         """Return the results in the order of *shards*, of which there are at most :attr:`size`."""

@@ -10,3 +10,5 @@
 #include "learner.h"
 #include "modular.h"
 #include "residual.h"
+
+#include "critic.h"

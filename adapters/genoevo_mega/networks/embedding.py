@@ -47,20 +47,23 @@ class EmbeddedCritics(nn.Module):
 
     def recorded(self, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
         """Return what a network's ``recorded`` does; vectors have a gradient whenever weights have."""
-        with torch.enable_grad():
-            unit = self.unit_vectors()
         inputs = x.shape[-1]
-        out, back_network = self.network.recorded(beside(x, unit.detach()), routing)  # type: ignore[operator]
+        out, back_network = self.network.recorded(beside(x, self.unit_vectors().detach()), routing)  # type: ignore[operator]
 
         def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
             of_row, found = back_network(gradient, True, needs_weights)
-            of_x, of_vectors = of_row.split([inputs, unit.shape[-1]], dim=-1)
+            of_x, of_vectors = of_row.split([inputs, self.vectors.shape[-1]], dim=-1)
             if needs_weights:
-                of_unit = of_vectors.sum(1, keepdim=True)
-                found = [*found, (self.vectors, torch.autograd.grad(unit, self.vectors, of_unit)[0])]
+                found = [*found, (self.vectors, self.gradient(of_vectors))]
             return of_x, found
 
         return out, back
+
+    def gradient(self, of_unit_vectors: Tensor) -> Tensor:
+        """Return the gradient of the vectors from that of every row's unit vector (tasks, batch, size)."""
+        with torch.enable_grad():
+            unit = self.unit_vectors()
+        return torch.autograd.grad(unit, self.vectors, of_unit_vectors.sum(1, keepdim=True))[0]
 
     def unit_vectors(self) -> Tensor:
         """Return the vectors (tasks, 1, size), each of norm 1."""

@@ -71,7 +71,7 @@ class ResidualNetwork(FixedNetwork):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         if self.is_compiled_for(x, routing):
-            out: Tensor = ResidualPass.apply(x, self._sizes_for(x), self.core.flat)
+            out: Tensor = ResidualPass.apply(x, self.sizes_for(x), self.core.flat)
             return out
         return super().forward(x, routing)
 
@@ -82,7 +82,7 @@ class ResidualNetwork(FixedNetwork):
     def recorded(self, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
         """Return the output of :meth:`forward` and the function of its gradient; autograd sees neither."""
         flat = self.core.flat
-        out, run = run_residual(x, self._sizes_for(x), flat)
+        out, run = run_residual(x, self.sizes_for(x), flat)
 
         def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
             of_x, of_flat = run.backward(gradient, needs_x, needs_weights)
@@ -90,7 +90,8 @@ class ResidualNetwork(FixedNetwork):
 
         return out, back
 
-    def _sizes_for(self, x: Tensor) -> ResidualSizes:
+    def sizes_for(self, x: Tensor) -> ResidualSizes:
+        """Return the sizes for an input (tasks, batch, inputs)."""
         return ResidualSizes(self.ensemble, *x.shape, **self._sizes)
 
     def compute(self, x: Tensor, tensors: list[Tensor]) -> Tensor:
