@@ -92,7 +92,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "target_entropy": -0.5,
                 "log_std_min": -10.0,
             },
-            "compute": {"workers": 1, "threads": 2},
+            "compute": {"workers": 2, "threads": 2},
             "schedule": {"time_limit_minutes": 180},
         },
     ),
