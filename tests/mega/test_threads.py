@@ -1,4 +1,7 @@
+import ctypes
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,60 @@ def test_every_shard_has_a_thread_of_its_own_and_results_keep_their_order():
     assert [shard for shard, _ in results] == ["a", "b", "c"]
     assert len({thread for _, thread in results}) == 3
     assert results[0][1] == threading.get_ident()
+
+
+def test_a_function_begins_in_another_thread_when_the_first_says_so():
+    def one(begin):
+        seen.append("one")
+        begin()
+        assert begun.wait(timeout=10)
+        return 1
+
+    def other():
+        seen.append("other")
+        begun.set()
+        return threading.get_ident()
+
+    seen, begun = [], threading.Event()
+    result, thread = ShardPool(2).meanwhile(one, other)
+    assert (result, seen) == (1, ["one", "other"])
+    assert thread != threading.get_ident()
+
+
+@pytest.mark.parametrize(("size", "begins"), [(1, True), (2, False)])
+def test_a_function_that_was_not_begun_follows_in_the_same_thread(size, begins):
+    def one(begin):
+        if begins:
+            begin()
+        return list(seen)
+
+    seen = []
+    before, thread = ShardPool(size).meanwhile(one, lambda: seen.append("other") or threading.get_ident())
+    assert (before, seen, thread) == ([], ["other"], threading.get_ident())
+
+
+def test_a_function_that_several_shards_begin_runs_once():
+    def one(begin):
+        begin()
+        begin()
+        time.sleep(0.01)
+
+    calls = []
+    ShardPool(2).meanwhile(one, lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_blas_takes_one_core_in_every_thread_if_torch_does():
+    [place] = (Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*")
+    threads_of_blas = getattr(ctypes.CDLL(str(place)), "MKL_Get_Max_Threads", None)
+    if threads_of_blas is None:
+        pytest.skip("torch has another library for matrix products")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert ShardPool(3).map(lambda shard: threads_of_blas(), "abc") == [1, 1, 1]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_error_in_another_thread_is_raised():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -34,8 +35,7 @@ class ShardPool:
         self.size = size
         # torch gives its number of threads to a new thread when that first asks. BLAS does not ask: called directly, it
         # would take all cores.
-        settings = {"thread_name_prefix": "learner", "initializer": torch.get_num_threads}
-        self._pool = ThreadPoolExecutor(size - 1, **settings) if size > 1 else None
+        self._pool = ThreadPoolExecutor(size - 1, "learner", torch.get_num_threads) if size > 1 else None
 
     def meanwhile(
         self, one: Callable[[Callable[[], None]], Result], other: Callable[[], Other]
@@ -46,11 +46,11 @@ class ShardPool:
         for long: two threads that both want the lock wait for one another longer than they compute. If it never does,
         or there is one thread, *other* follows.
         """
-        waiting, begun = [other], []
+        calls, begun = itertools.count(), []
 
-        def begin() -> None:
-            if self._pool and waiting:
-                begun.append(self._pool.submit(waiting.pop()))
+        def begin() -> None:  # several shards may call it
+            if self._pool and next(calls) == 0:
+                begun.append(self._pool.submit(other))
 
         result = one(begin)
         return result, begun[0].result() if begun else other()
