@@ -3,8 +3,8 @@
 ``learner.py --sizes`` calls :func:`measure`. All have one thread, and times are CPU times. Agents start from equal
 weights. In turns they make an update each, of random transitions and with another set of genotypes each time, as the
 first rounds of a run have them. Their products are the matrix products of torch's update, with the same shapes and
-random numbers. Two threads also share the compiled update: the CPU time of the thread that waits for the other one is
-what an update takes if both have a core.
+random numbers. Two threads also share the compiled update, half of the batch each or a loss each: that is wall time,
+since a thread that waits for another one, or for its core, has no CPU time.
 """
 
 from __future__ import annotations
@@ -155,15 +155,20 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         counts.append((operations, calls.count))
     functions = *updates, products(counts[0][0].products)
     before, after, bare = fastest(turns, *functions, clock=time.process_time)
-    shared = make_agent(configs[1], suite)  # type: ignore[arg-type]
-    shared.executor.pool = ShardPool(2)
-    one, two = fastest(turns, updates[1], updater(shared, batch, routings), clock=time.thread_time)
+    by_two = []
+    for simultaneous in (False, True):
+        sac = configs[1].sac.model_copy(update={"simultaneous": simultaneous})
+        agent = make_agent(configs[1].model_copy(update={"sac": sac}), suite)  # type: ignore[arg-type]
+        agent.executor.pool = ShardPool(2)
+        by_two.append(updater(agent, batch, routings))
+    one, halves, losses = fastest(turns, updates[1], *by_two)
     return {
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
         "one thread ms": 1e3 * one,
-        "two threads ms": 1e3 * two,
+        "half of the batch each ms": 1e3 * halves,
+        "a loss each ms": 1e3 * losses,
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -176,7 +181,8 @@ def measure(quick: bool, sizes: str) -> Measured:
     ratios = {}
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
-        ratios[f"{name}: two threads vs one"] = figures["one thread ms"] / figures["two threads ms"]
+        for shared in ("half of the batch each", "a loss each"):
+            ratios[f"{name}: two threads, {shared}, vs one"] = figures["one thread ms"] / figures[f"{shared} ms"]
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
     return ratios, dict(found)

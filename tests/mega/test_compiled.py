@@ -268,12 +268,12 @@ def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
         kernels_of._compiled()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, threads):
+@pytest.mark.parametrize(("threads", "simultaneous"), [(1, False), (2, False), (2, True)])
+def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, threads, simultaneous):
     compute = {"kernels": "compiled", "threads": threads, "smallest_shard": 12}
     settings = RESIDUAL | CRITICS | {"genotypes": {"update_with": "sample"}, "compute": compute}
     settings["decoding"] = {"kind": "dense"}  # so that the pool grows at once
-    settings |= {"sac": {"random_steps": 10, "batch_size": 24}, "steps": 120}
+    settings |= {"sac": {"random_steps": 10, "batch_size": 24, "simultaneous": simultaneous}, "steps": 120}
     whole = train(tmp_path / "whole", **settings)
     assert whole.state.agent.actor.compiled
     assert whole.state.agent.executor.threads == threads
@@ -282,3 +282,6 @@ def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, 
     whole, parts = (runs.info(tmp_path / name) for name in ("whole", "parts"))
     assert whole["pool_size"] == 3  # it grew
     assert parts["digest"] == whole["digest"]
+    if simultaneous:
+        train(tmp_path / "one thread", **settings | {"compute": compute | {"threads": 1}})
+        assert runs.info(tmp_path / "one thread")["digest"] == whole["digest"]
