@@ -1,8 +1,8 @@
 """How far MT10 gets on two cores: success over environment steps and over minutes, beside BRC's published curve.
 
-Adds finished runs to ``runs.jsonl``, a line for each: method, seed, settings that differ from the preset's, sizes, and
-every greedy evaluation with its step and its minute. Then draws all lines to ``curves.png`` and prints a table. A run
-that is there already, by method and seed, is replaced.
+Adds finished runs to ``runs.jsonl``, a line for each: method, seed, settings that differ from those of the preset
+``laptop``, sizes, and every greedy evaluation with its step and minute. Then draws all lines to ``curves.png`` and
+prints a table. A run that is there already, by method and seed, is replaced.
 
     genoevo mega train --suite mt10 --preset laptop --run-dir runs/laptop-1 \
         --set schedule.time_limit_minutes=100 --set evaluation.every=200000
@@ -20,17 +20,22 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.experiments import runs
 from genoevo_runs.metrics import METRICS, TIME, read
+from genoevo_runs.settings import comparable, flat
 
-# Nauman et al. 2025 (arXiv 2505.23150): the ten tasks of MT10 within one agent for MT50, critics of width 4,096, computed
-# from its published files of each task; success at environment steps per task.
+# Nauman et al. 2025 (arXiv 2505.23150): the ten tasks of MT10 within one agent for MT50, critics of width 4,096,
+# computed from its published files of each task; success at environment steps per task.
 BRC = [(50_000, 0.30), (100_000, 0.70), (200_000, 0.92), (300_000, 0.98)]
 
 
 def record(method: str, directory: Path) -> dict[str, Any]:
     """Return what runs.jsonl holds of a run."""
     lines, info = list(read(directory / METRICS)), runs.info(directory)
+    usual, own = (
+        flat(comparable(config)) for config in (build_config(preset("laptop")), runs.open_config(directory))
+    )
     times = [(0.0, 0.0)] + [
         (line["step"], sum(part for name, part in line.items() if name != "step")) for line in read(directory / TIME)
     ]
@@ -48,6 +53,7 @@ def record(method: str, directory: Path) -> dict[str, Any]:
     return {
         "method": method,
         "seed": info["seed"],
+        "settings": {name: value for name, value in own.items() if value != usual.get(name)},
         "updates": info["updates"],
         "parameters": info["parameters"],
         "stages": [line["stage"] for line in lines if line["kind"] == "round"][-1],

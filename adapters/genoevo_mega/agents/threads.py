@@ -33,8 +33,8 @@ class ShardPool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        # torch gives its number of threads to a new thread when that first asks. BLAS, called directly, does not ask and
-        # would take all cores.
+        # torch gives its number of threads to a new thread when that first asks. BLAS, called directly, does not ask,
+        # and would take all cores.
         self._pool = ThreadPoolExecutor(size - 1, "learner", torch.get_num_threads) if size > 1 else None
 
     def meanwhile(
