@@ -6,6 +6,8 @@ genotype's length are always zero, so rows can be compared, hashed and counted w
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from genoevo._types import AnyArray, Bits, Floats, Ints, Words
@@ -13,6 +15,7 @@ from genoevo._types import AnyArray, Bits, Floats, Ints, Words
 WORD = 64
 _LOW_BITS = np.array([(1 << i) - 1 for i in range(WORD)], dtype=np.uint64)
 _DIGITS = 53  # of a float64's fraction
+_WIDEST_TABLE = 16  # words; the table of their prefixes has 128 KiB
 
 
 def word_count(length: int) -> int:
@@ -39,10 +42,27 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
 
     If *lengths* is (n, k), the k masks of a row are combined by exclusive or: its bits alternate at each length.
     """
-    n = len(lengths)
+    ends = np.minimum(np.atleast_2d(lengths.T), WORD * width)
+    if 0 < width <= _WIDEST_TABLE and ends.size:
+        prefixes = _prefixes(width)
+        mask = prefixes.take(ends[0], axis=0)
+        for more in ends[1:]:
+            mask ^= prefixes.take(more, axis=0)
+        return mask
+    return _wide_prefix_mask(ends, width)
+
+
+@functools.lru_cache(maxsize=_WIDEST_TABLE)
+def _prefixes(width: int) -> Words:
+    length = WORD * width
+    return pack(np.tri(length + 1, length, -1, dtype=np.uint8))
+
+
+def _wide_prefix_mask(ends: Ints, width: int) -> Words:
+    # *ends* is (k, n), none past the words.
+    n = ends.shape[1]
     if not width:
         return np.zeros((n, 0), dtype=np.uint64)
-    ends = np.minimum(np.atleast_2d(lengths.T), WORD * width)
     whole = ends >> 6
     inside = np.zeros((n, width), dtype=np.bool_)
     columns = np.arange(width, dtype=np.int32)

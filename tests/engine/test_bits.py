@@ -48,21 +48,28 @@ def test_unpacking_fewer_bits_gives_the_first_ones():
     np.testing.assert_array_equal(unpack(pack(bits), 67), bits[:, :67])
 
 
-@given(st.lists(st.integers(0, 192), min_size=1, max_size=5))
-def test_prefix_mask_has_ones_exactly_before_each_length(lengths):
-    mask = unpack(prefix_mask(np.array(lengths), 3), 192)
-    np.testing.assert_array_equal(mask, np.arange(192) < np.array(lengths)[:, None])
+@pytest.mark.parametrize("width", [1, 16, 17])  # up to 16 words, masks come from a table
+@given(lengths=st.lists(st.integers(0, 1100), min_size=1, max_size=5))
+def test_prefix_mask_has_ones_exactly_before_each_length(width, lengths):
+    mask = unpack(prefix_mask(np.array(lengths), width), 64 * width)
+    np.testing.assert_array_equal(mask, np.arange(64 * width) < np.array(lengths)[:, None])
 
 
 def test_prefix_mask_of_a_length_past_the_width_is_all_ones():
     assert prefix_mask(np.array([1000]), 2).tolist() == [[2**64 - 1, 2**64 - 1]]
 
 
-@given(st.lists(st.lists(st.integers(0, 192), min_size=3, max_size=3), min_size=1, max_size=5))
-def test_prefix_mask_of_several_lengths_alternates_between_them(lengths):
-    mask = unpack(prefix_mask(np.array(lengths), 3), 192)
-    inside = (np.arange(192) < np.array(lengths)[:, :, None]).sum(axis=1) % 2
+@pytest.mark.parametrize("width", [1, 16, 17])
+@given(lengths=st.lists(st.lists(st.integers(0, 1100), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_prefix_mask_of_several_lengths_alternates_between_them(width, lengths):
+    mask = unpack(prefix_mask(np.array(lengths), width), 64 * width)
+    inside = (np.arange(64 * width) < np.array(lengths)[:, :, None]).sum(axis=1) % 2
     np.testing.assert_array_equal(mask, inside)
+
+
+def test_a_mask_may_be_changed():
+    prefix_mask(np.array([5]), 2)[:] = 0
+    assert prefix_mask(np.array([5]), 2).tolist() == [[31, 0]]
 
 
 def test_prefix_mask_of_no_words_is_empty():
