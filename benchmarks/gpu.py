@@ -66,7 +66,7 @@ class Learner:
         self.config = build_config(preset(name), settings)
         suite = Suite(TASKS)
         self.agent: SacAgent = make_agent(self.config, suite)  # type: ignore[arg-type]
-        torch.set_num_threads(max(1, cores() // self.agent.executor.threads))
+        torch.set_num_threads(max(1, cores() // self.agent.threads))
         self.graphs: list[Recorder] = []
         self.agent._step = self.agent._gradient_step
         if captured and plan.recorder:

@@ -33,7 +33,7 @@ from genoevo.decode import decode_population
 from genoevo_mega.agents.distribution import LOG_STD_MAX, LOG_STD_MIN
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sac import SacAgent
-from genoevo_mega.agents.threads import shards_for
+from genoevo_mega.agents.threads import useful_threads
 from genoevo_mega.config.networks import Network
 from genoevo_mega.config.sac import Sac
 from genoevo_mega.config.training import Compute
@@ -142,7 +142,7 @@ def routing(stages: list[int], pool: int) -> Routing:
 
 
 def ours(
-    tasks: int, pool: int, precision: torch.dtype = torch.float32, shards: int = 1, device: str = "cpu"
+    tasks: int, pool: int, precision: torch.dtype = torch.float32, threads: int = 1, device: str = "cpu"
 ) -> SacAgent:
     """Return our agent with a pool of *pool* modules."""
     rng = torch.Generator().manual_seed(1)
@@ -151,7 +151,7 @@ def ours(
         settings = {"tasks": tasks, "modules": pool, "ensemble": ensemble, "config": SIZES, "precision": precision}
         return ModularNetwork(inputs, outputs, rng=rng, **settings)
 
-    return SacAgent(network, OBSERVATIONS, ACTIONS, tasks, Sac(), rng, shards=shards, device=torch.device(device))
+    return SacAgent(network, OBSERVATIONS, ACTIONS, tasks, Sac(), rng, threads=threads, device=torch.device(device))
 
 
 def transitions(tasks: int, batch: int = BATCH) -> Batch:
@@ -166,12 +166,12 @@ def updater(
     stages: list[int], precision: torch.dtype = torch.float32, transitions_per_task: int = BATCH
 ) -> Callable[[], Any]:
     """Return a function that makes our update for tasks of these stages."""
-    shards = shards_for(CORES, transitions_per_task, Compute().smallest_shard)
-    agent = ours(len(stages), max(stages), precision, shards)
+    threads = useful_threads(CORES, transitions_per_task, Compute().smallest_shard)
+    agent = ours(len(stages), max(stages), precision, threads)
     batch, weights = transitions(len(stages), transitions_per_task), routing(stages, max(stages))
 
     def update() -> None:
-        torch.set_num_threads(max(1, CORES // shards))
+        torch.set_num_threads(max(1, CORES // threads))
         agent.update(batch, weights, weights)
         torch.set_num_threads(CORES)
 

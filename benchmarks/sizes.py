@@ -167,8 +167,8 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
         "one thread ms": 1e3 * one,
-        "half of the batch each ms": 1e3 * halves,
-        "a loss each ms": 1e3 * losses,
+        "two halves ms": 1e3 * halves,
+        "two losses ms": 1e3 * losses,
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -181,8 +181,8 @@ def measure(quick: bool, sizes: str) -> Measured:
     ratios = {}
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
-        for shared in ("half of the batch each", "a loss each"):
-            ratios[f"{name}: two threads, {shared}, vs one"] = figures["one thread ms"] / figures[f"{shared} ms"]
+        for shared in ("two halves", "two losses"):
+            ratios[f"{name}: {shared}"] = figures["one thread ms"] / figures[f"{shared} ms"]
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
     return ratios, dict(found)

@@ -80,7 +80,7 @@ class Halts:
             if self.steps % EVERY == 0:
                 self.halts += 1
                 cpu, _ = self.learner_alone(shards=1)
-                _, wall = self.learner_alone(self.trainer.state.agent.executor.threads)
+                _, wall = self.learner_alone(self.trainer.state.agent.threads)
                 self.learner += cpu
                 self.threads += wall
                 self.products_alone()

@@ -97,7 +97,7 @@ def test_no_shard_is_smaller_than_asked(threads, rows, smallest, shards):
 
 @pytest.mark.parametrize(("threads", "useful"), [(1, 1), (2, 2), (3, 2), (4, 4), (16, 8)])
 def test_each_half_of_the_threads_has_all_rows_if_losses_are_simultaneous(threads, useful):
-    assert useful_threads(threads, 128, 32, simultaneous=True) == useful
+    assert useful_threads(threads, 128, 32, at_once=2) == useful
 
 
 @pytest.mark.parametrize("update_with", ["sample", "stored"])
@@ -137,11 +137,12 @@ def test_an_actor_that_learns_simultaneously_follows_the_critics_before_the_upda
 def test_the_config_decides_the_shards():
     suite = MetaWorldSuite(("reach-v3", "drawer-close-v3"), seed=1)
     settings = {"compute": {"threads": 2}, "sac": {"batch_size": 64}}
-    assert make_agent(build_config(preset("smoke"), settings), suite).executor.threads == 2
+    assert make_agent(build_config(preset("smoke"), settings), suite).threads == 2
     few = settings | {"sac": {"batch_size": 24}}
-    assert make_agent(build_config(preset("smoke"), few), suite).executor.threads == 1
+    assert make_agent(build_config(preset("smoke"), few), suite).threads == 1
     both = few | {"sac": {"batch_size": 24, "simultaneous": True}}
-    executor = make_agent(build_config(preset("smoke"), both), suite).executor
-    assert (executor.threads, executor.shards) == (2, 1)
+    assert make_agent(build_config(preset("smoke"), both), suite).threads == 1
+    both |= {"critic": {"kind": "residual"}, "compute": {"threads": 2, "kernels": "compiled"}}
+    assert make_agent(build_config(preset("smoke"), both), suite).threads == 2
     few["compute"] = {"threads": 2, "smallest_shard": 12}
-    assert make_agent(build_config(preset("smoke"), few), suite).executor.threads == 2
+    assert make_agent(build_config(preset("smoke"), few), suite).threads == 2

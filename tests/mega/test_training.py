@@ -244,7 +244,7 @@ def test_a_run_with_two_threads_halves_and_a_longer_lag_is_resumed_exactly(tmp_p
         schedule={"double_buffering": True, "update_lag": 3},
     )
     _train(tmp_path / "whole", config)
-    assert _train(tmp_path / "parts", config, steps=76).state.agent.executor.threads == 2
+    assert _train(tmp_path / "parts", config, steps=76).state.agent.threads == 2
     runs.resume(tmp_path / "parts").run(config.steps)
     assert runs.info(tmp_path / "parts")["digest"] == runs.info(tmp_path / "whole")["digest"]
 

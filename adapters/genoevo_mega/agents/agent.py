@@ -27,6 +27,7 @@ class Agent(Protocol):
     """
 
     updates: int
+    threads: int
     device: torch.device
     normaliser: Normaliser
 
@@ -37,10 +38,6 @@ class Agent(Protocol):
     @property
     def log_temperature(self) -> Tensor:
         """The logarithm of each task's temperature, (tasks,)."""
-
-    @property
-    def shards(self) -> int:
-        """The number of threads that share an update."""
 
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:
         """Return actions (tasks, action_size) in [-1, 1] for one observation (tasks, observation_size) of each task.

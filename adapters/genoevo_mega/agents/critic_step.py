@@ -55,7 +55,7 @@ def critic_step(
     *rows* and *next_rows* (tasks, n, inputs) are observations with actions. The target of a transition is
     ``fixed + discounts * value`` (tasks, n), of the next row's joined value by the *targets*. The loss is summed over
     both critics and all transitions and divided by *count*. *meanwhile* is called
-    before the long call, while which another thread can have Python's lock.
+    before the long call, during which another thread can have Python's lock.
     """
     inputs, embedded = rows.shape[-1], isinstance(critics, EmbeddedCritics)
     if embedded:

@@ -41,28 +41,20 @@ class Executor:
         Threads that share an update.
     limit
         A task whose mean loss is above it, or is not a number, adds nothing to loss and gradients; None for no limit.
-    simultaneous
-        Whether half of the threads compute the gradients of one loss, half those of another at the same time.
 
     """
 
-    def __init__(self, threads: int, limit: float | None, simultaneous: bool = False) -> None:
-        self.pool, self.limit, self._simultaneous = ShardPool(threads), limit, simultaneous
+    def __init__(self, threads: int, limit: float | None) -> None:
+        self.pool, self.limit = ShardPool(threads), limit
 
-    @property
-    def threads(self) -> int:
-        """The number of threads that share an update."""
-        return self.pool.size
+    def split(self, batch: Shard, actor_routing: Routing, critic_routing: Routing, at_once: int = 1) -> list[Work]:
+        """Split the transitions into shards, and the routings with them if they have one genotype for each.
 
-    @property
-    def shards(self) -> int:
-        """The number of parts of a batch, with a thread each."""
-        return max(1, self.pool.size // 2) if self._simultaneous else self.pool.size
-
-    def split(self, batch: Shard, actor_routing: Routing, critic_routing: Routing) -> list[Work]:
-        """Split the transitions into shards, and the routings with them if they have one genotype for each."""
-        chunks = zip(*(tensor.chunk(self.shards, dim=1) for tensor in batch), strict=True)
-        routings = (routing.split(self.shards) for routing in (actor_routing, critic_routing))
+        There are enough threads for the shards of *at_once* losses.
+        """
+        shards = max(1, self.pool.size // at_once)
+        chunks = zip(*(tensor.chunk(shards, dim=1) for tensor in batch), strict=True)
+        routings = (routing.split(shards) for routing in (actor_routing, critic_routing))
         return [(Shard(*chunk), *pair) for chunk, *pair in zip(chunks, *routings, strict=True)]  # type: ignore[misc]
 
     def value_and_grad(

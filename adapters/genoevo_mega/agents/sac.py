@@ -39,7 +39,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents import gradient_conflict, losses
+from genoevo_mega.agents import critic_step, gradient_conflict, losses
 from genoevo_mega.agents.arithmetic import BY_TORCH, by_kernels
 from genoevo_mega.agents.compiled import compiled_prediction
 from genoevo_mega.agents.cuda_graph import Captured
@@ -120,8 +120,8 @@ class SacAgent:
         used = torch.tensor(used_actions or [action_size] * tasks, device=device)
         self.target_entropy = config.target_entropy * used + MOST_ENTROPY * (action_size - used)
         self.optimizers = Optimizers.of(self.actor, self.critics, self.log_temperature, config)
-        self.updates, self.arithmetic = 0, BY_TORCH
-        self.executor = Executor(threads, config.mask_loss_above, config.simultaneous)
+        self.updates, self.arithmetic, self.threads = 0, BY_TORCH, threads
+        self.executor = Executor(threads, config.mask_loss_above)
         capture: Callable[[Any], Any] = Captured if device.type == "cuda" else lambda function: function
         self._step: Callable[[StepInputs], StepResult] = capture(self._gradient_step)
         self._act: Callable[[ActInputs], Tensor] = capture(self._draw_actions)
@@ -140,9 +140,10 @@ class SacAgent:
 
     def _gradient_step(self, step: StepInputs) -> StepResult:
         nets, terms = self.nets, self._terms()
-        shards = self.executor.split(*step)
         masked = self.executor.limit is not None
         critics_directly, actor_directly = (None, None) if masked else self.arithmetic.direct(nets, step, terms)
+        at_once = self.config.simultaneous and critics_directly is not None and critic_step.usable(nets.critics)
+        shards = self.executor.split(*step, at_once=1 + at_once)
         critic_weights, actor_weights = list(nets.critics.parameters()), list(nets.actor.parameters())
         critic_loss, actor_loss = (partial(f, nets, terms=terms) for f in (losses.critic_loss, losses.actor_loss))
 
@@ -211,11 +212,9 @@ class SacAgent:
 
     def _inputs(self, batch: Batch, noise: Tensor, actor_routing: Routing, critic_routing: Routing) -> StepInputs:
         """Return what a gradient step takes; *noise* (2, tasks, batch, action_size) is on the device already."""
-        seen = batch._replace(
-            observations=self._observations(batch.observations),
-            next_observations=self._observations(batch.next_observations),
-        )
-        return step_inputs(seen, noise, actor_routing, critic_routing, self.to_device)
+        seen, following = (self._observations(rows) for rows in (batch.observations, batch.next_observations))
+        batch = batch._replace(observations=seen, next_observations=following)
+        return step_inputs(batch, noise, actor_routing, critic_routing, self.to_device)
 
     @torch.no_grad()
     def act(self, observations: Tensor, routing: Routing, *, greedy: bool = False) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 Other = TypeVar("Other")
 
 
-def useful_threads(threads: int, rows: int, smallest: int, *, simultaneous: bool = False) -> int:
+def useful_threads(threads: int, rows: int, smallest: int, at_once: int = 1) -> int:
     """Return how many of *threads* can share an update with a batch of *rows*: each has at least *smallest* rows.
 
-    With *simultaneous* each half of the threads has all rows.
+    Of *at_once* losses each has all rows.
     """
-    if simultaneous and threads > 1:
-        return 2 * useful_threads(threads // 2, rows, smallest)
-    return max(1, min(threads, rows // smallest))
+    if threads < at_once:
+        return 1
+    return at_once * max(1, min(threads // at_once, rows // smallest))
 
 
 class ShardPool:
@@ -52,7 +52,10 @@ class ShardPool:
             if self._pool and next(calls) == 0:
                 begun.append(self._pool.submit(other))
 
-        result = one(begin)
+        try:
+            result = one(begin)
+        finally:
+            wait(begun)
         return result, begun[0].result() if begun else other()
 
     def map(self, function: Callable[[Item], Result], shards: Sequence[Item]) -> list[Result]:

@@ -54,9 +54,9 @@ class Sac(Settings):
     """Updates per vector step, which is one step of every task. Below 1 there is one update every
     few vector steps."""
     simultaneous: bool = False
-    """Whether the actor follows the critics as they were before the update, so that two threads compute
-    the gradients of both at once. Otherwise it follows the critics just updated, and threads share the
-    gradients of each. Not with ``mask_loss_above``."""
+    """Whether the actor follows the critics as they were before the update, not those just updated. With
+    ``critic.kind = residual`` and compiled functions two threads then compute a loss each. Not with
+    ``mask_loss_above``."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions, before learning starts."""
     random_action_repeat: Count = 1

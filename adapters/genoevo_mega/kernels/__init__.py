@@ -52,9 +52,9 @@ FUNCTIONS: dict[str, tuple[list[Any], Any]] = {
     "categorical": ([SIZE] * 2 + [ADDRESS] * 5, None),
     "through_value": ([SIZE] * 2 + [ADDRESS] * 5, None),
     "cross_entropy": ([SIZE] * 3 + [ADDRESS] * 4, None),
+    "through_cross_entropy": ([SIZE] * 3 + [ADDRESS] * 4, None),
     "critic_memory": ([ADDRESS], SIZE),
     "critic_step": ([ADDRESS] * 3, None),
-    "through_cross_entropy": ([SIZE] * 3 + [ADDRESS] * 4, None),
 }
 """What each function takes and returns."""
 

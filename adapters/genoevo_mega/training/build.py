@@ -65,8 +65,10 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
 
     device = make_device(config)
     compute, on_cpu = config.compute, device.type == "cpu"
-    sizes_of_shards = config.sac.batch_size, compute.smallest_shard
-    threads = useful_threads(compute.threads, *sizes_of_shards, simultaneous=config.sac.simultaneous) if on_cpu else 1
+    compiled = compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None
+    at_once = 1 + (compiled and config.sac.simultaneous and config.critic.kind == "residual")
+    rows = config.sac.batch_size, compute.smallest_shard
+    threads = useful_threads(compute.threads, *rows, at_once=at_once) if on_cpu else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
     agent = kind(
@@ -81,7 +83,7 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
         threads=threads,
         device=device,
     )
-    if compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None:
+    if compiled:
         agent.use_kernels()
     return agent
 

@@ -265,7 +265,7 @@ class Trainer:
         threads, agent = self.config.compute.threads, self.state.agent
         torch.set_num_threads(threads)
         self.state.work.matrix_rate = measure_matrix_rate(agent.device)
-        torch.set_num_threads(max(1, threads // agent.executor.threads))
+        torch.set_num_threads(max(1, threads // agent.threads))
 
     @property
     def _first_goal(self) -> int:
