@@ -2,7 +2,7 @@
 
 Adds finished runs to ``runs.jsonl``, a line for each: method, seed, settings that differ from those of the preset
 ``laptop``, sizes, and every greedy evaluation with its step and minute. Then draws all lines to ``curves.png`` and
-prints a table. A run that is there already, by method and seed, is replaced.
+prints the ends. A run that is there already, by method and seed, is replaced.
 
     genoevo mega train --suite mt10 --preset laptop --run-dir runs/laptop-1 \
         --set schedule.time_limit_minutes=100 --set evaluation.every=200000
@@ -36,9 +36,11 @@ def record(method: str, directory: Path) -> dict[str, Any]:
     usual, own = (
         flat(comparable(config)) for config in (build_config(preset("laptop")), runs.open_config(directory))
     )
-    times = [(0.0, 0.0)] + [
-        (line["step"], sum(part for name, part in line.items() if name != "step")) for line in read(directory / TIME)
-    ]
+    times = [(0.0, 0.0)]
+    for line in read(directory / TIME):
+        while times[-1][0] >= line["step"]:  # a resumed run has made these steps again
+            times.pop()
+        times.append((line["step"], sum(part for name, part in line.items() if name != "step")))
     steps, seconds = np.array(times).T
     evaluations = [
         {
@@ -99,11 +101,8 @@ def main() -> None:
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     path = options.results / "runs.jsonl"
-    found = (
-        {(line["method"], line["seed"]): line for line in map(json.loads, path.read_text().splitlines())}
-        if (path.exists())
-        else {}
-    )
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = {(line["method"], line["seed"]): line for line in map(json.loads, lines)}
     for method, directory in options.add:
         new = record(method, Path(directory))
         found[method, new["seed"]] = new
