@@ -45,7 +45,7 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
     ends = np.minimum(np.atleast_2d(lengths.T), WORD * width)
     if 0 < width <= _WIDEST_TABLE and ends.size:
         prefixes = _prefixes(width)
-        mask = prefixes.take(ends[0], axis=0)
+        mask: Words = prefixes.take(ends[0], axis=0)
         for more in ends[1:]:
             mask ^= prefixes.take(more, axis=0)
         return mask
