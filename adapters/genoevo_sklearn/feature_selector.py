@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from genoevo import Genotype, Selection, Stop, Survival
 from genoevo._check import check_choice, check_flag
-from genoevo.operators.reproduction import Reproduction
+from genoevo.operators import Operators, Reproduction
 from genoevo_sklearn.choice import CHOICES, Rule, chosen, pareto_front
 from genoevo_sklearn.results import columns_of
 from genoevo_sklearn.searching import Search, Searching
@@ -65,6 +65,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     reproduction, selection, survival
         The rules of the engine. None for uniform crossover, tournaments of 2, and survival of the best of parents
         and children; with *pareto*, selection and survival of NSGA-II.
+    operators
+        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.Operators`.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint
@@ -124,6 +126,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         reproduction: Reproduction | None = None,
         selection: Selection | None = None,
         survival: Survival | None = None,
+        operators: Operators | None = None,
         random_state: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         report: str | PathLike[str] | None = None,
@@ -148,6 +151,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         self.reproduction = reproduction
         self.selection = selection
         self.survival = survival
+        self.operators = operators
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.report = report
@@ -215,8 +219,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         return lambda genotype, score: (score - subsets.price(genotype),)
 
     def _searched(self, trials: Trials, subsets: Subsets) -> Search:
-        selection = Selection(method="crowded" if self.pareto else "tournament", tournament_size=2)
-        survival = Survival(strategy="plus", method="nsga2" if self.pareto else "best")
+        reproduction = Reproduction() if self._replaces("crossover") else Reproduction(crossover="uniform")
+        order = "nsga2" if self.pareto and not self._replaces("survival") else "best"
         names = getattr(self, "feature_names_in_", None)
         labels = np.array([f"x{place}" for place in range(subsets.features)] if names is None else names)
         given = masks_of(() if self.initial_subsets is None else self.initial_subsets, subsets.features, names)
@@ -229,9 +233,10 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
             trials=trials,
             start=lambda rng: subsets.start(self.population_size, rng, given, weights),
             rules={
-                "reproduction": self.reproduction or Reproduction(crossover="uniform"),
-                "selection": self.selection or selection,
-                "survival": self.survival or survival,
+                "reproduction": self.reproduction or reproduction,
+                "selection": self._selects("crowded" if self.pareto else "tournament"),
+                "survival": self.survival or Survival(strategy="plus", method=order),
+                **self._own(),
             },
             layout=subsets.layout,
             about={

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
-from genoevo.operators.reproduction import Reproduction
+from genoevo.operators import Operators, Reproduction
 from genoevo_runs.report.evolution import decoded
 from genoevo_sklearn._private import BaseSearchCV
 from genoevo_sklearn.identity import text_of
@@ -59,6 +59,8 @@ class GeneticSearchCV(Searching, BaseSearchCV):
     reproduction, selection, survival
         The rules of the engine. None for uniform crossover of whole genes, with an insertion, deletion or duplication
         in one child of five if lengths vary; tournaments of 2; and survival of the best of parents and children.
+    operators
+        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.Operators`.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint
@@ -107,6 +109,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         reproduction: Reproduction | None = None,
         selection: Selection | None = None,
         survival: Survival | None = None,
+        operators: Operators | None = None,
         random_state: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         report: str | PathLike[str] | None = None,
@@ -134,6 +137,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         self.reproduction = reproduction
         self.selection = selection
         self.survival = survival
+        self.operators = operators
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.report = report
@@ -197,9 +201,10 @@ class GeneticSearchCV(Searching, BaseSearchCV):
             trials=trials,
             start=lambda rng: space.start(self.population_size, rng),
             rules={
-                "reproduction": space.reproduction(self.reproduction),
-                "selection": self.selection or Selection(tournament_size=2),
+                "reproduction": space.reproduction(self.reproduction, crosses=not self._replaces("crossover")),
+                "selection": self._selects("tournament"),
                 "survival": self.survival or Survival(strategy="plus"),
+                **self._own(),
             },
             layout=space.layout,
             about={"space": text_of(space, within=self.param_space), "metric": trials.metric},

@@ -16,12 +16,13 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
-from genoevo import Evolution, Genotype, Population, Record, Stop, Survival
+from genoevo import Evolution, Genotype, Population, Record, Selection, Stop, Survival
 from genoevo._check import check_choice, check_type, check_whole, is_number, shown
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback
 from genoevo.layout import Layout
+from genoevo.operators import Operators
 from genoevo.pools import ProcessPool, RayPool
 from genoevo.progress import ProgressBar
 from genoevo.state import State, check_state
@@ -70,6 +71,9 @@ class Ended:
 class Searching:
     """The settings that both estimators share, and the search by them. A mixin."""
 
+    selection: Selection | None
+    operators: Operators | None
+
     def _check_settings(self) -> None:
         """Raise ValueError or TypeError, which names it, for a setting of the search that is not allowed."""
         check_whole("population_size", self.population_size, 2)
@@ -78,6 +82,8 @@ class Searching:
             check_whole("verbose", self.verbose, 0)
         if self.stop is not None:
             check_type("stop", self.stop, Stop)
+        if self.operators is not None:
+            check_type("operators", self.operators, Operators)
         if isinstance(self.pool, str):
             check_choice("pool", self.pool, list(POOLS))
         elif not callable(self.pool):
@@ -108,6 +114,19 @@ class Searching:
             error_score=self.error_score,
             **given,
         )
+
+    def _own(self) -> dict[str, Operators]:
+        """Return the own operators as a rule of the search, if there are any."""
+        return {} if self.operators is None else {"operators": self.operators}
+
+    def _replaces(self, slot: str) -> bool:
+        """Return whether there is an own operator of this kind. A setting that it replaces must be the default."""
+        return self.operators is not None and slot in self.operators.given
+
+    def _selects(self, method: str) -> Selection:
+        """Return the given selection, by default tournaments of two by *method*."""
+        usual = Selection() if self._replaces("selection") else Selection(method=method, tournament_size=2)
+        return self.selection or usual
 
     def _search(self, search: Search) -> Ended:
         """Run the search, or resume it, and set the attributes that tell of it."""
@@ -146,9 +165,10 @@ class Searching:
         check_state("a search by scikit-learn", state, _PARTS, kind=KIND)
         search.trials.restore(state["trials"])
         course.restore(state["course"])
-        evolution = Evolution.from_state(state["evolution"], search.trials, layout=search.layout)
+        own = search.rules.get("operators")
+        evolution = Evolution.from_state(state["evolution"], search.trials, layout=search.layout, operators=own)
         for name, rule in search.rules.items():  # a rule may be of a kind of its own, which a state does not know
-            if getattr(evolution, name) != rule:
+            if name != "operators" and getattr(evolution, name) != rule:
                 setattr(evolution, name, rule)
         search.trials.whole = evolution.evaluations - search.trials.cached
         return evolution

@@ -34,6 +34,7 @@ class Individual(list[int]):
         self.fitness = fitness
 
 
+@dataclass(frozen=True, repr=False)
 class PerGenotype:
     """An own operator that takes genotypes, in DEAP's convention, such as ``PerGenotype(tools.cxTwoPoint)``.
 
@@ -45,9 +46,10 @@ class PerGenotype:
     and put back after it. So a function that draws from them is as exact on resume as any other.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        check_callable("function", function)
-        self.function = function
+    function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        check_callable("function", self.function)
 
     def __repr__(self) -> str:
         return f"PerGenotype({name_of(self.function)})"

@@ -10,7 +10,7 @@ from genoevo import FlatLayout, Population
 from genoevo.layout import Layout
 from genoevo.operators import LengthPolicy, Reproduction
 from genoevo.operators.own import GENOEVOS, Operators
-from genoevo.operators.reproduction import Brood
+from genoevo.operators.reproduction import Brood, Origin, repaired
 from genoevo.operators.variation import PLAIN, Variation
 
 
@@ -73,7 +73,7 @@ class JoinedReproduction(Reproduction):
     """Reproduction of head and tail apart, so that inserting and deleting elements leaves the head in its place.
 
     Each part has its own draw between crossover and mutation [O]. The tail's units are its segments, which are whole
-    elements of a list.
+    elements of a list. Own operators get whole genotypes, with one draw.
     """
 
     __slots__ = ()
@@ -91,7 +91,29 @@ class JoinedReproduction(Reproduction):
         """Return one child per pair of rows, and its origin by its tail, see :class:`Reproduction`."""
         assert isinstance(layout, JoinedLayout)
         assert variation == PLAIN  # places of bits mean nothing in a part alone
-        assert operators == GENOEVOS
+        if operators == GENOEVOS:
+            return self._by_parts(first, second, rng, layout)
+        rule, mated = self, np.empty(0, np.int64)
+        if operators.crossover is not None:
+            mated = np.flatnonzero(rng.random(len(first)) < self.crossover_threshold)
+            rule = replace(rule, crossover_threshold=0.0)
+            if mated.size:
+                first = first.replaced(mated, operators.crossed(first[mated], second[mated], rng, layout))
+        if operators.mutation is not None:
+            rule = replace(rule, mutation_rate=0.0)
+        brood = rule._by_parts(first, second, rng, layout)
+        bred, origins, kept = brood.population, brood.origins, brood.origins != Origin.FRESH
+        origins[mated[kept[mated]]] = Origin.CROSSOVER
+        if operators.mutation is not None and kept.any():
+            rows = np.flatnonzero(kept)
+            bred = bred.replaced(rows, operators.mutated(bred[rows], rng, layout))
+        if operators.repair is not None:
+            bred = repaired(bred, rng, layout, variation, operators)
+        return Brood(bred, origins)
+
+    def _by_parts(
+        self, first: Population, second: Population, rng: np.random.Generator, layout: JoinedLayout
+    ) -> Brood:
         bits = layout.head_bits
         tails = self._of_tail(bits).children(_part(first, bits, None), _part(second, bits, None), rng, layout.tail)
         if layout.head is None or not bits:

@@ -103,11 +103,17 @@ class Space:
         sizes = rng.permutation(np.resize(np.arange(self.varying.minimum, self.varying.maximum + 1), n))
         return Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
 
-    def reproduction(self, rule: Reproduction | None) -> Reproduction:
-        """Return *rule* for this space; None for uniform crossover of whole genes and, for a list, of elements."""
+    def reproduction(self, rule: Reproduction | None, *, crosses: bool = True) -> Reproduction:
+        """Return *rule* for this space; None for uniform crossover of whole genes and, for a list, of elements.
+
+        *crosses* is false if the crossover is the user's own.
+        """
         if rule is None:
             resize = 0.2 if self.varying is not None and self.varying.minimum < self.varying.maximum else 0.0
-            rule = Reproduction(crossover="uniform", granularity="gene", resize_rate=resize)
+            crossover = "uniform" if crosses else Reproduction().crossover
+            rule = Reproduction(
+                crossover=crossover, granularity="gene" if crosses or resize else "bit", resize_rate=resize
+            )
         if self.varying is None:
             return rule
         return joined(rule, self.layout.length(self.varying.minimum), self.layout.length(self.varying.maximum))
