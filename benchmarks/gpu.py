@@ -71,10 +71,18 @@ class Learner:
         self.agent._step = self.agent._gradient_step
         if captured and plan.recorder:
             self.agent._step = Captured(self.agent._gradient_step, self._graph(plan.recorder))
+        self._scale_rewards()
         torch.manual_seed(0)
         self.batches = [self._there(transitions(self.config, suite)) for _ in range(8)]
         self.routings = routings(self.config)
         self.made = 0
+
+    def _scale_rewards(self) -> None:
+        """Have the scale of rewards, if they have one, be that of a run whose first episodes have ended."""
+        arrays = self.agent.normaliser.state_arrays()
+        if "rewards/largest" in arrays:
+            arrays["rewards/largest"][:] = 5.0
+            self.agent.normaliser.load_arrays(arrays)
 
     def _graph(self, recorder: Callable[[], Recorder]) -> Callable[[], Recorder]:
         return lambda: self.graphs.append(recorder()) or self.graphs[-1]  # type: ignore[func-returns-value]

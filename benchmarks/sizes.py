@@ -3,8 +3,8 @@
 ``learner.py --sizes`` calls :func:`measure`. All have one thread, and times are CPU times. Agents start from equal
 weights. In turns they make an update each, of random transitions and with another set of genotypes each time, as the
 first rounds of a run have them. Their products are the matrix products of torch's update, with the same shapes and
-random numbers. Two threads also share the compiled update, half of the batch each or a loss each: that is wall time,
-since a thread that waits for another one, or for its core, has no CPU time.
+random numbers. Two threads also share the compiled update: half of the batch each or, with residual critics, a loss
+each. That is wall time, since a thread that waits for another one, or for its core, has no CPU time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoevo_mega import kernels
+from genoevo_mega.agents import critic_step
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.threads import ShardPool
@@ -155,20 +156,20 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         counts.append((operations, calls.count))
     functions = *updates, products(counts[0][0].products)
     before, after, bare = fastest(turns, *functions, clock=time.process_time)
-    by_two = []
-    for simultaneous in (False, True):
+    by_two = {}
+    for name, simultaneous in (("two halves ms", False), ("two losses ms", True)):
         sac = configs[1].sac.model_copy(update={"simultaneous": simultaneous})
         agent = make_agent(configs[1].model_copy(update={"sac": sac}), suite)  # type: ignore[arg-type]
         agent.executor.pool = ShardPool(2)
-        by_two.append(updater(agent, batch, routings))
-    one, halves, losses = fastest(turns, updates[1], *by_two)
+        if not simultaneous or critic_step.usable(agent.critics):
+            by_two[name] = updater(agent, batch, routings)
+    one, *shared = fastest(turns, updates[1], *by_two.values())
     return {
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
         "one thread ms": 1e3 * one,
-        "two halves ms": 1e3 * halves,
-        "two losses ms": 1e3 * losses,
+        **{name: 1e3 * each for name, each in zip(by_two, shared, strict=True)},
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -182,7 +183,8 @@ def measure(quick: bool, sizes: str) -> Measured:
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
         for shared in ("two halves", "two losses"):
-            ratios[f"{name}: {shared}"] = figures["one thread ms"] / figures[f"{shared} ms"]
+            if f"{shared} ms" in figures:
+                ratios[f"{name}: {shared}"] = figures["one thread ms"] / figures[f"{shared} ms"]
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
     return ratios, dict(found)

@@ -5,7 +5,7 @@ Adds finished runs to ``runs.jsonl``, a line for each: method, seed, settings th
 prints the ends. A run that is there already, by method and seed, is replaced.
 
     genoevo mega train --suite mt10 --preset laptop --run-dir runs/laptop-1 \
-        --set schedule.time_limit_minutes=100 --set evaluation.every=200000
+        --set schedule.time_limit_minutes=100 --set evaluation.every=300000
     python studies/laptop.py studies/results/laptop --add laptop runs/laptop-1
 """
 
@@ -32,15 +32,14 @@ BRC = [(50_000, 0.30), (100_000, 0.70), (200_000, 0.92), (300_000, 0.98)]
 
 def record(method: str, directory: Path) -> dict[str, Any]:
     """Return what runs.jsonl holds of a run."""
-    lines, info = list(read(directory / METRICS)), runs.info(directory)
-    usual, own = (
-        flat(comparable(config)) for config in (build_config(preset("laptop")), runs.open_config(directory))
-    )
+    lines, info, config = list(read(directory / METRICS)), runs.info(directory), runs.open_config(directory)
+    usual, own = (flat(comparable(each)) for each in (build_config(preset("laptop")), config))
     times = [(0.0, 0.0)]
     for line in read(directory / TIME):
         while times[-1][0] >= line["step"]:  # a resumed run has made these steps again
             times.pop()
         times.append((line["step"], sum(part for name, part in line.items() if name != "step")))
+    times.append((info["steps"], sum(info["time"].values())))  # a run ends within a round
     steps, seconds = np.array(times).T
     evaluations = [
         {
@@ -60,6 +59,9 @@ def record(method: str, directory: Path) -> dict[str, Any]:
         "parameters": info["parameters"],
         "stages": [line["stage"] for line in lines if line["kind"] == "round"][-1],
         "seconds": info["time"],
+        "machine": {name: info["machines"][-1]["facts"][name] for name in ("processor", "cores")},
+        "compute": config.compute.model_dump(),
+        "minutes_at_most": config.schedule.time_limit_minutes,
         "tasks": tasks,
         "evaluations": evaluations,
     }

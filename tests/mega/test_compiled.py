@@ -213,7 +213,7 @@ def _config(*changes, compiled_too=True):
     return build_config(preset("smoke"), RESIDUAL, {"genotypes": {"start_stage": 3}}, compute, *changes)
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [1, 2, 4])
 @pytest.mark.parametrize(
     "change",
     [{}, CRITICS | {"value": {"loss": "hl-gauss", "bins": 21, "twins": "mean"}, "sac": {"weight_decay": 0.01}}],
@@ -234,12 +234,31 @@ def test_an_update_is_the_definitions_within_rounding(change, order, shards):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two():
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("order", [{}, {"sac": {"simultaneous": True}}], ids=["in turn", "simultaneous"])
+@pytest.mark.parametrize("architecture", ["mtmhsac", "soft-modules"])
+def test_compiled_critics_need_no_compiled_actor(architecture, order, shards):
     ends = []
+    for compiled_too in (True, False):
+        config = _config(CRITICS, {"architecture": architecture}, order, compiled_too=compiled_too)
+        agent = make_agent(config, SUITE)
+        agent.executor.pool = ShardPool(shards)
+        routing = make_structure(config, list(SUITE.names), 1).acting_routing()
+        assert direct.usable(agent.nets, _inputs(agent, _batch(), routing), agent.prediction) == compiled_too
+        metrics = [agent.update(_batch(seed=seed), routing, routing) for seed in range(3)]
+        parameters = *agent.actor.parameters(), *agent.critics.parameters()
+        ends.append([*(value for found in metrics for value in found.values()), *parameters])
+    for mine, theirs in zip(*ends, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["mega", "soft-modules"])
+def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(architecture):
+    config, ends = _config(CRITICS, {"sac": {"simultaneous": True}, "architecture": architecture}), []
     for threads in (1, 2):
-        agent = make_agent(_config(CRITICS, {"sac": {"simultaneous": True}}), SUITE)
+        agent = make_agent(config, SUITE)
         agent.executor.pool = ShardPool(threads)
-        routing = make_structure(_config(CRITICS), list(SUITE.names), 1).acting_routing()
+        routing = make_structure(config, list(SUITE.names), 1).acting_routing()
         for seed in range(5):
             agent.update(_batch(seed=seed), routing, routing)
         ends.append([*agent.actor.parameters(), *agent.critics.parameters(), *agent.target_critics.parameters()])

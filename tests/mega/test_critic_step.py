@@ -5,6 +5,7 @@ import torch
 
 from genoevo_mega.agents import critic_step
 from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.networks.embedding import without_vectors
 from genoevo_mega.training.build import make_agent
 from tests.mega.test_sac import SUITE
 
@@ -57,14 +58,15 @@ def test_loss_values_and_gradients_are_the_definitions(loss, twins, task_embeddi
 
 @pytest.mark.parametrize("loss", ["squared", "two-hot", "hl-gauss"])
 @pytest.mark.parametrize("at", ["fixed", "rows", "next_rows"])
-def test_what_is_not_a_number_gives_a_gradient_that_is_none(loss, at):
-    agent = _agent(loss, "minimum", 0)
+@pytest.mark.parametrize(("twins", "task_embedding"), [("minimum", 0), ("mean", 3)])
+def test_what_is_not_a_number_gives_a_gradient_that_is_none(loss, at, twins, task_embedding):
+    agent = _agent(loss, twins, task_embedding)
     rows, next_rows, fixed, discounts = _transitions(1.0)
     {"fixed": fixed, "rows": rows, "next_rows": next_rows}[at].view(-1)[0] = torch.nan
     given = rows, next_rows, fixed, discounts, agent.prediction, COUNT
     gradients, loss, _ = critic_step.critic_step(agent.critics, agent.target_critics, *given)
     assert torch.isnan(loss)
-    assert not torch.isfinite(gradients[agent.critics.core.flat]).all()
+    assert not torch.isfinite(gradients[without_vectors(agent.critics).core.flat]).all()
 
 
 def test_the_caller_is_told_before_the_long_call():

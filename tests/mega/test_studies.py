@@ -96,3 +96,19 @@ def test_growth_is_measured_by_the_newest_module_and_by_the_success_before_it(tm
     shares = used.newest_shares(tmp_path / "run")
     assert shares.keys() == {growth["task"] for growth in growths}
     assert all(0 <= share <= 1 for share in shares.values())
+
+
+def test_a_run_is_recorded_beside_the_others_with_its_minutes_and_machine(tmp_path):
+    laptop = loaded("laptop")
+    settings = {"suite": "point,car", "steps": 240, "evaluation": {"every": 100, "at_end": True}}
+    trainer = runs.create(tmp_path / "run", build_config(preset("smoke"), settings), ["test"], lambda status: None)
+    trainer.run(240)
+    found = laptop.record("smoke", tmp_path / "run")
+    steps, minutes = ([each[name] for each in found["evaluations"]] for name in ("step", "minutes"))
+    assert steps[-1] == 240
+    assert minutes == sorted(minutes)
+    assert minutes[-1] == round(sum(found["seconds"].values()) / 60, 2)
+    assert found["machine"]["cores"] >= 1
+    assert (found["settings"]["suite"], found["compute"]["workers"]) == ("point,car", 1)
+    laptop.draw([found], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 5000

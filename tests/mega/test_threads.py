@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from genoevo_mega.agents.executor import Executor
+from genoevo_mega.agents.losses import Shard
 from genoevo_mega.agents.threads import ShardPool, useful_threads
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.evolution.evolver import Evolver
+from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent
 from tests.mega.test_sac import SUITE, _batch
 
@@ -87,6 +90,43 @@ def test_an_error_in_another_thread_is_raised():
         ShardPool(2).map(lambda shard: 1 / shard, [1, 0])
 
 
+def test_no_shard_outlives_an_error():
+    def fail_first(shard):
+        if shard == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        ended.append(shard)
+
+    ended = []
+    with pytest.raises(ZeroDivisionError):
+        ShardPool(3).map(fail_first, [0, 1, 2])
+    assert sorted(ended) == [1, 2]
+
+
+def test_nothing_begins_after_an_error():
+    def one(begin):
+        begin()
+        raise ZeroDivisionError
+
+    def other():
+        time.sleep(0.05)
+        ended.append(1)
+
+    ended = []
+    with pytest.raises(ZeroDivisionError):
+        ShardPool(2).meanwhile(one, other)
+    assert ended == [1]
+
+
+@pytest.mark.parametrize(("rows", "threads", "shards"), [(24, 16, 12), (8, 3, 3), (1, 2, 1), (5, 4, 3)])
+def test_a_batch_is_split_into_as_many_shards_as_there_are_rows_for(rows, threads, shards):
+    batch = Shard(*(torch.zeros(2, rows, 3) for _ in Shard._fields))
+    routing = Routing(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1, 1), (0, 0))
+    found = Executor(threads, None).split(batch, routing, routing)
+    assert len(found) == shards
+    assert sum(shard.rewards.shape[1] for shard, *_ in found) == rows
+
+
 @pytest.mark.parametrize(
     ("threads", "rows", "smallest", "shards"),
     [(1, 128, 32, 1), (2, 128, 32, 2), (16, 128, 32, 4), (2, 48, 32, 1), (4, 8, 32, 1), (2, 24, 12, 2)],
@@ -144,5 +184,9 @@ def test_the_config_decides_the_shards():
     assert make_agent(build_config(preset("smoke"), both), suite).threads == 1
     both |= {"critic": {"kind": "residual"}, "compute": {"threads": 2, "kernels": "compiled"}}
     assert make_agent(build_config(preset("smoke"), both), suite).threads == 2
+    fixed = both | {"architecture": "mtmhsac"}
+    assert make_agent(build_config(preset("smoke"), fixed), suite).threads == 2
+    stored = both | {"genotypes": {"update_with": "stored"}}
+    assert make_agent(build_config(preset("smoke"), stored), suite).threads == 1
     few["compute"] = {"threads": 2, "smallest_shard": 12}
     assert make_agent(build_config(preset("smoke"), few), suite).threads == 2

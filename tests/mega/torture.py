@@ -53,6 +53,8 @@ RULES: dict[str, dict[str, Any]] = {
         "critic": {"kind": "residual", "width": 8, "blocks": 1, "task_embedding": 2},
         "value": {"loss": "hl-gauss", "bins": 5},
         "normalise": {"observations": True, "rewards": True},
+        "sac": {"n_step": 3, "weight_decay": 0.01, "simultaneous": True},
+        "compute": {"kernels": "compiled", "threads": 2},
     },
 }
 """What the runs of each kind have of their own."""

@@ -1,8 +1,9 @@
-"""The losses of soft actor-critic and their gradients, without autograd, for networks of compiled functions.
+"""The losses of soft actor-critic and their gradients, for critics of compiled functions.
 
 :mod:`genoevo_mega.agents.losses` is the definition, and the names are its own. Each function takes what the loss
 takes, and the number of transitions of all tasks and shards; it returns gradients by parameter, the loss's share of
-the mean, and what the loss's ``info`` holds.
+the mean, and what the loss's ``info`` holds. Autograd differentiates an actor that has no compiled functions, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,23 +21,21 @@ from genoevo_mega.agents.losses import Networks, Shard, Terms, q_values
 from genoevo_mega.agents.step import StepInputs
 from genoevo_mega.agents.value import Prediction
 from genoevo_mega.networks import Routing
+from genoevo_mega.networks.compiled import Back, Gradients
 from genoevo_mega.networks.embedding import beside, task_vectors_of, without_vectors
 
 Found = tuple[dict[nn.Parameter, Tensor | None], Tensor, dict[str, Tensor]]
 
 
 def usable(nets: Networks, step: StepInputs, prediction: Prediction) -> bool:
-    """Return whether compiled functions compute all of this step, which has one genotype of each task."""
+    """Return whether compiled functions compute the critics in this step, which has one genotype of each task."""
     if not isinstance(prediction, CompiledPrediction) or not kernels.usable(*step.batch):
         return False
-    routings = step.actor_routing, step.critic_routing, step.critic_routing
+    routings = step.actor_routing, step.critic_routing
     if step.actor_routing.requires_grad or any(routing.output.shape[1] != 1 for routing in routings):
         return False
-    networks = (without_vectors(network) for network in (nets.actor, nets.critics, nets.target_critics))
-    return all(
-        hasattr(network, "recorded") and network.is_compiled_for(step.batch.observations, routing)
-        for network, routing in zip(networks, routings, strict=True)
-    )
+    critics = without_vectors(nets.critics), without_vectors(nets.target_critics)
+    return all(_is_compiled(network, step.batch.observations, step.critic_routing) for network in critics)
 
 
 @torch.no_grad()
@@ -80,7 +79,7 @@ def actor_gradients(
     prediction: Any = terms.prediction
     observations = shard.observations
     seen = beside(observations, task_vectors_of(nets.critics))
-    output, back_actor = nets.actor.recorded(seen, actor_routing)  # type: ignore[operator]
+    output, back_actor = _recorded(nets.actor, seen, actor_routing)
     action, log_prob = squashed(output, shard.noise, terms.bounds)
     rows = torch.cat([observations, action], dim=-1)
     outputs, back_critics = nets.critics.recorded(rows, critic_routing)  # type: ignore[operator]
@@ -92,3 +91,22 @@ def actor_gradients(
     )
     _, found = back_actor(of_output, False, True)
     return dict(found), (terms.alpha * log_prob - q).sum() / count, {"log_prob": log_prob.sum(1)}
+
+
+def _is_compiled(network: nn.Module, x: Tensor, routing: Routing) -> bool:
+    return hasattr(network, "recorded") and network.is_compiled_for(x, routing)  # type: ignore[operator]
+
+
+def _recorded(network: nn.Module, x: Tensor, routing: Routing) -> tuple[Tensor, Back]:
+    """Return the output of *network* and the function of its weights' gradient, by autograd if it is not compiled."""
+    if _is_compiled(network, x, routing):
+        return network.recorded(x, routing)  # type: ignore[operator,no-any-return]
+    with torch.enable_grad():
+        output = network(x, routing)
+
+    def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
+        assert needs_weights and not needs_x
+        parameters = list(network.parameters())
+        return None, list(zip(parameters, torch.autograd.grad(output, parameters, gradient, allow_unused=True)))
+
+    return output.detach(), back

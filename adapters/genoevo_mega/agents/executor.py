@@ -52,7 +52,8 @@ class Executor:
 
         There are enough threads for the shards of *at_once* losses.
         """
-        shards = max(1, self.pool.size // at_once)
+        # A tensor may have fewer chunks than asked for.
+        shards = len(batch.rewards.chunk(max(1, self.pool.size // at_once), dim=1))
         chunks = zip(*(tensor.chunk(shards, dim=1) for tensor in batch), strict=True)
         routings = (routing.split(shards) for routing in (actor_routing, critic_routing))
         return [(Shard(*chunk), *pair) for chunk, *pair in zip(chunks, *routings, strict=True)]  # type: ignore[misc]

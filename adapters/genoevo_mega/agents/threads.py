@@ -61,4 +61,8 @@ class ShardPool:
     def map(self, function: Callable[[Item], Result], shards: Sequence[Item]) -> list[Result]:
         """Return the results in the order of *shards*, of which there are at most :attr:`size`."""
         others = [self._pool.submit(function, shard) for shard in shards[1:]] if self._pool else []
-        return [function(shards[0]), *(other.result() for other in others)]
+        try:
+            first = function(shards[0])
+        finally:  # no shard outlives the call
+            wait(others)
+        return [first, *(other.result() for other in others)]

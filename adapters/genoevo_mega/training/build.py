@@ -66,8 +66,7 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     device = make_device(config)
     compute, on_cpu = config.compute, device.type == "cpu"
     compiled = compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None
-    at_once = 1 + (compiled and config.sac.simultaneous and config.critic.kind == "residual")
-    rows = config.sac.batch_size, compute.smallest_shard
+    rows, at_once = (config.sac.batch_size, compute.smallest_shard), 1 + (compiled and _is_simultaneous(config))
     threads = useful_threads(compute.threads, *rows, at_once=at_once) if on_cpu else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None
@@ -86,6 +85,13 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     if compiled:
         agent.use_kernels()
     return agent
+
+
+def _is_simultaneous(config: Config) -> bool:
+    """Return whether compiled functions can compute the critics' loss beside the actor's."""
+    critics = config.critic.kind == "residual" and config.sac.precision != "bf16"
+    one_genotype = config.genotypes.update_with != "stored" and config.genotypes.hybrid_rate is None
+    return config.sac.simultaneous and critics and one_genotype
 
 
 def kernels_or_reason() -> str | None:
