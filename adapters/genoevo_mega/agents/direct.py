@@ -105,8 +105,9 @@ def _recorded(network: nn.Module, x: Tensor, routing: Routing) -> tuple[Tensor, 
         output = network(x, routing)
 
     def back(gradient: Tensor, needs_x: bool, needs_weights: bool) -> Gradients:
-        assert needs_weights and not needs_x
+        assert not needs_x
         parameters = list(network.parameters())
-        return None, list(zip(parameters, torch.autograd.grad(output, parameters, gradient, allow_unused=True)))
+        found = torch.autograd.grad(output, parameters, gradient, allow_unused=True)
+        return None, list(zip(parameters, found, strict=True))
 
     return output.detach(), back
