@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -57,7 +59,7 @@ def test_an_algorithm_searches_a_problem_of_the_users_own(tmp_path, monkeypatch,
     (tmp_path / "own_problem.py").write_text("def zeros(genotype):\n    return -int(genotype.bits.sum())\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    found = evolve("--problem", "own_problem:zeros", "--size", 6, "--algorithm", name, "--generations", 40)
+    found = evolve("--problem", "own_problem:zeros", "--size", 6, "--algorithm", name, "--evaluations", 500)
     assert (found["genotype"], found["optimum"]) == ("000000", None)
 
 
@@ -78,6 +80,64 @@ def test_a_resumed_search_refuses_an_option_that_its_algorithm_does_not_take(cap
 def test_ltga_has_a_population_of_the_size_that_is_given():
     first = evolve(*TRAP, "--algorithm", "ltga", "--population", 7, "--generations", 1)
     assert (first["generations"], first["evaluations"]) == (1, 7)
+
+
+def test_ltga_needs_no_size_and_lets_larger_populations_follow(tmp_path):
+    path = tmp_path / "search.npz"
+    evolve("--problem", "hiff", "--size", 64, "--algorithm", "ltga", "--generations", 6, "--state", path)
+    assert [len(it["merit"]) for it in load(path)["own"]["populations"]] == [8, 16]
+
+
+def test_a_search_by_ltga_that_an_earlier_version_saved_resumes_with_its_one_population(tmp_path, frozen):
+    before, whole = tmp_path / "before.npz", tmp_path / "whole.npz"
+    shutil.copy(Path(__file__).parent / "fixtures" / "ltga-before-sizes.npz", before)
+    begin = "--problem", "hiff", "--size", 32, "--set", "shuffle=1", "--algorithm", "ltga", "--seed", 2
+    found = evolve("--resume", before, "--generations", 2)
+    assert found == evolve(*begin, "--population", 100, "--generations", 2, "--state", whole)
+    assert frozen(load(before)) == frozen(load(whole))
+
+
+@pytest.mark.parametrize(("name", "evaluations"), [("fast-ga", 1 + 4), ("p3", 4)])
+def test_at_once_is_how_many_are_evaluated_side_by_side(name, evaluations):
+    found = evolve(*TRAP, "--algorithm", name, "--at-once", 4, "--evaluations", 2)
+    assert found["evaluations"] == evaluations
+
+
+@pytest.mark.parametrize("name", ["fast-ga", "p3"])
+def test_workers_share_what_is_evaluated_at_once_and_change_nothing(name):
+    arguments = *TRAP, "--algorithm", name, "--at-once", 6, "--evaluations", 40
+    result = CliRunner().invoke(cli, ["evolve", *map(str, arguments), "--workers", "2", "--json"])
+    found = json.loads(result.stdout)
+    del found["seconds"]
+    assert (found, result.stderr) == (evolve(*arguments), "")
+
+
+def test_workers_that_would_have_nothing_to_do_are_named_in_one_line():
+    arguments = *TRAP, "--algorithm", "p3", "--evaluations", 3, "--workers", 2
+    result = CliRunner().invoke(cli, ["evolve", *map(str, arguments)])
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "p3 evaluates 1 at a time, work for 1 of the workers; a new search with --at-once N evaluates N\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["ga", "ltga", "lambda-lambda-ga"])
+def test_at_once_is_refused_where_the_algorithm_decides(capsys, name):
+    message = refused(capsys, *TRAP, "--algorithm", name, "--at-once", 4)
+    assert f"--at-once has no meaning for --algorithm {name}" in message
+
+
+def test_a_resumed_search_keeps_its_number_at_once(capsys, tmp_path):
+    path = tmp_path / "search.npz"
+    evolve(*TRAP, "--algorithm", "p3", "--generations", 1, "--state", path)
+    message = refused(capsys, "--resume", path, "--at-once", 4)
+    assert "belongs to a search with at_once 1, got 4" in message
+
+
+def test_the_bits_at_once_have_a_limit(capsys):
+    large = "--problem", "onemax", "--size", 1_000_000, "--algorithm", "fast-ga", "--at-once", 101
+    message = refused(capsys, *large)
+    assert "at_once times size must be at most 100,000,000, got 101 times 1,000,000" in message
 
 
 def test_an_algorithm_refuses_a_problem_whose_lengths_evolve(capsys):
@@ -134,38 +194,6 @@ def test_the_curve_is_drawn_without_a_whole_generation(tmp_path):
 
 def test_the_registry_has_every_algorithm_of_the_engine():
     assert set(algorithms.ALGORITHMS) == {"ga", "nsga2", *ALGORITHMS}
-
-
-@pytest.fixture
-def two(tmp_path, monkeypatch):
-    """A problem whose front has nine points: ones among the first twelve bits, and none past the fourth."""
-    text = (
-        "class Two:\n    size, fitness_weights = 14, (1, -1)\n    def __call__(self, genotype):\n"
-        "        return sum(genotype[:12]), sum(genotype[4:])\n"
-    )
-    (tmp_path / "own_front.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return "--problem", "own_front:Two", "--population", 40
-
-
-def test_several_objectives_are_searched_by_their_front_unless_ga_is_asked_for(two):
-    found = evolve(*two, "--generations", 50)
-    assert (found["algorithm"], found["front"]) == ("nsga2", 9)
-    ranked = evolve(*two, "--generations", 50, "--algorithm", "ga")
-    assert "algorithm" not in ranked
-    assert ranked["front"] < 9
-
-
-@pytest.mark.parametrize("report", [False, True])
-def test_a_search_by_the_front_resumes_exactly_and_keeps_the_front_for_a_page(tmp_path, frozen, two, report):
-    part, whole = tmp_path / "part.npz", tmp_path / "whole.npz"
-    page = ("--report", tmp_path / "page.html") if report else ()
-    evolve(*two, "--generations", 2, "--state", part, *page)
-    assert (load(part)["pareto_front"] is not None) == report
-    found = evolve("--resume", part, *two, "--generations", 5)
-    assert found == evolve(*two, "--generations", 5, "--state", whole, *page)
-    assert frozen(load(part)) == frozen(load(whole))
 
 
 def test_one_objective_has_no_front(capsys):

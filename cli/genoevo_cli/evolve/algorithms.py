@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +16,7 @@ from deap.tools import Statistics
 
 from genoevo import Evolution
 from genoevo.algorithms import ALGORITHMS as KINDS
-from genoevo.algorithms import LTGA
+from genoevo.algorithms import LTGA, P3, FastGA
 from genoevo.algorithms.linkage import LinkageLearner
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback, Record, Selection, Survival
@@ -37,6 +36,8 @@ class Search(Protocol):
     def algorithm(self) -> str: ...  # noqa: D102
     @property
     def population(self) -> int | None: ...  # noqa: D102
+    @property
+    def at_once(self) -> int: ...  # noqa: D102
     @property
     def crossover_rate(self) -> float: ...  # noqa: D102
     @property
@@ -69,18 +70,28 @@ class Algorithm:
     options : frozenset of str
         The settings of OPTIONS that this algorithm has. Giving another one is an error.
     population : int or None
-        The default number of genotypes; None if the algorithm has no population of a fixed size.
+        The default number of genotypes; None if the algorithm needs none.
+    generations : int or None
+        The default limit on generations; None if the optimum ends the search, or EVALUATIONS if nobody knows it.
 
     """
 
     begin: Callable[[Search, Parts], Any]
     resume: Callable[[Search, Parts, State], Any]
     options: frozenset[str]
-    population: int | None = 100
+    population: int | None = None
+    generations: int | None = None
 
 
-OPTIONS = frozenset({"population", "crossover_rate", "mutation_rate", "resize_rate"})
+OF_GA = frozenset({"population", "crossover_rate", "mutation_rate", "resize_rate"})
+OPTIONS = OF_GA | {"at_once"}
 """All settings that only some algorithms have."""
+
+EVALUATIONS = 100_000
+"""The default limit on evaluations of an algorithm that has no other: what ga's 1000 generations of 100 may take."""
+
+SMALLEST = 8
+"""Genotypes of the first population of an LTGA without a size, as in ``benchmarks/linkage.py``."""
 
 MOST_LINKED = 5_000
 """Limit on the bits of an algorithm that learns linkage: it takes about 50 bytes for each pair of bits."""
@@ -153,16 +164,26 @@ def _begin(search: Search, parts: Parts) -> Any:
         )
     if issubclass(kind, LinkageLearner) and problem.size > MOST_LINKED:
         raise ValueError(f"--algorithm {search.algorithm} takes at most {MOST_LINKED:,} bits, got {problem.size:,}")
-    # Populations that double without end would take all memory on a problem whose optimum nobody knows.
-    make: Callable[..., Any] = partial(kind, interleaved=False) if issubclass(kind, LTGA) else kind
+    make: Callable[..., Any] = kind
+    genotypes, own = _own(search)
     return make(
         parts.evaluate,
-        problem.random(search.population or 1, np.random.default_rng([search.seed, 0])),
+        problem.random(genotypes, np.random.default_rng([search.seed, 0])),
         seed=search.seed,
         record=_record(search, report=parts.report),
         statistics=parts.statistics,
         callbacks=parts.callbacks,
+        **own,
     )
+
+
+def _own(search: Search) -> tuple[int, dict[str, Any]]:
+    """Return the number of genotypes to start from, and the settings that only this algorithm has."""
+    if search.algorithm == LTGA.KIND:
+        return search.population or SMALLEST, {"interleaved": search.population is None}
+    if search.algorithm == P3.KIND:
+        return search.at_once, {"at_once": search.at_once}
+    return 1, {"offspring": search.at_once} if search.algorithm == FastGA.KIND else {}
 
 
 def _resume(search: Search, parts: Parts, state: State) -> Any:
@@ -183,9 +204,9 @@ def _outline(algorithm: Any) -> tuple[object, ...]:
 
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "ga": Algorithm(_begin_ga, _resume_ga, OPTIONS),
-    NSGA2: Algorithm(_begin_ga, _resume_ga, OPTIONS),
-    **{name: Algorithm(_begin, _resume, frozenset(), population=None) for name in KINDS},
+    **{name: Algorithm(_begin_ga, _resume_ga, OF_GA, population=100, generations=1000) for name in ("ga", NSGA2)},
+    **{name: Algorithm(_begin, _resume, frozenset()) for name in KINDS},
+    **{name: Algorithm(_begin, _resume, frozenset({"at_once"})) for name in (P3.KIND, FastGA.KIND)},
     LTGA.KIND: Algorithm(_begin, _resume, frozenset({"population"})),
 }
 """The algorithms by the name that ``--algorithm`` takes: ``ga`` and ``nsga2``, genetic algorithms of ``Evolution``,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shlex
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,14 @@ import rich_click as click
 from click.core import ParameterSource
 
 from genoevo import Stop
-from genoevo.checkpoint import Checkpoint, Interrupted, InUseError
+from genoevo.algorithms.options import MOST as MOST_AT_ONCE
 from genoevo.evaluation import EvaluationError
 from genoevo.problems import PROBLEMS
 from genoevo.progress import ProgressBar
 from genoevo.state import State
-from genoevo_cli.evolve import convergence, search
-from genoevo_cli.evolve.algorithms import ALGORITHMS
-from genoevo_cli.evolve.outcome import ended_within, result_of, spread
+from genoevo_cli.evolve import convergence, saved, search
+from genoevo_cli.evolve.algorithms import ALGORITHMS, EVALUATIONS
+from genoevo_cli.evolve.outcome import ended_within, lines_of, result_of, spread, without_front
 from genoevo_cli.evolve.problems import SETTING, is_code, parse_settings
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
@@ -76,17 +74,32 @@ class _Problem(_Named):
 @click.option(
     "--algorithm",
     type=_Named(sorted(ALGORITHMS)),
-    help="Algorithm; ga is the genetic algorithm and nsga2 the one for several objectives, which take all options. "
-    "ltga takes --population, the others take neither --population nor rates.  [default: nsga2 for several "
-    "objectives, else ga]",
+    help="Algorithm; ga is the genetic algorithm and nsga2 the one for several objectives. They take --population "
+    "and the rates, ltga takes --population, p3 and fast-ga take --at-once.  [default: nsga2 for several objectives, "
+    "else ga]",
 )
 @click.option(
     "--population",
     type=click.IntRange(2, MOST_GENOTYPES),
-    help="Number of genotypes, for ga, nsga2 and ltga.  [default: 100]",
+    help="Number of genotypes, for ga, nsga2 and ltga.  [default: 100; for ltga, populations of growing size]",
 )
 @click.option(
-    "--generations", type=click.IntRange(1), default=1000, show_default=True, help="Maximum number of generations."
+    "--at-once",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    help="Genotypes that p3 or fast-ga evaluates side by side, which workers can share. It changes the search.",
+)
+@click.option(
+    "--generations",
+    type=click.IntRange(1),
+    help="Maximum number of generations.  [default: 1000 for ga and nsga2 without --evaluations, else no limit]",
+)
+@click.option(
+    "--evaluations",
+    type=click.IntRange(1),
+    help="Maximum number of evaluations; the batch that reaches it is completed.  [default: no limit; without "
+    f"--generations and a known optimum, {EVALUATIONS} for algorithms other than ga and nsga2]",
 )
 @click.option(
     "--crossover-rate",
@@ -114,7 +127,8 @@ class _Problem(_Named):
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes that compute the fitness, or actors of --ray.  [default: this process; with --ray, all CPUs]",
+    help="Processes that compute the fitness, or actors of --ray; for p3 and fast-ga, give --at-once, too.  "
+    "[default: this process; with --ray, all CPUs]",
 )
 @click.option("--ray", "on_ray", is_flag=True, help="Compute the fitness on Ray.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -142,11 +156,11 @@ def evolve(
     report: Path | None,
     **options: Any,
 ) -> None:
-    """Run an algorithm on a problem until its optimum or the last generation.
+    """Run an algorithm on a problem until its optimum or a limit.
 
     With --state, Ctrl-C (or SIGTERM) saves after the current generation and prints the command that resumes the
     search. A resumed search continues exactly as if it had not been interrupted. To continue a finished search,
-    resume it with more --generations.
+    resume it with more --generations or --evaluations, which take the place of both limits in its file.
 
     Examples:
         genoevo evolve --problem trap --size 30 --population 1000 --seed 3
@@ -155,7 +169,7 @@ def evolve(
 
         genoevo evolve --problem hiff --population 400 --plot hiff.png
 
-        genoevo evolve --problem trap --size 30 --algorithm p3
+        genoevo evolve --problem trap --size 30 --algorithm p3 --evaluations 100000
 
         genoevo evolve --problem segment-trap --report evolution.html
 
@@ -170,20 +184,20 @@ def evolve(
     if report is not None:
         check_parent(report, "--report")
     course = Course(wanted=report is not None)
-    path = _state_path(state_file, resume_file)
+    path = saved.state_path(state_file, resume_file)
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     own = given.get("problem") if is_code(str(given.get("problem"))) else None  # which must be allowed again
     again = {"--problem": own, "--every": every, "--workers": workers, "--plot": plot, "--report": report}
     flags = [name for name, is_given in (("--ray", on_ray), ("--json", as_json)) if is_given]
-    resume = "" if path is None else _command(path, again, flags)
-    with _open_checkpoint(path, every, resume) as checkpoint, ExitStack() as pools:
+    resume = "" if path is None else saved.command(path, again, flags)
+    with saved.opened(path, every, resume) as checkpoint, ExitStack() as pools:
         try:
             state = None if checkpoint is None else checkpoint.load()
             settings = _search(path, state, given)
             optimum = settings.posed.optimum
             progress = ProgressBar(settings.generations, target=optimum, console=console.stderr())
             callbacks = [progress, *course.callbacks, *([] if checkpoint is None else [checkpoint])]
-            evaluate = pools.enter_context(spread(settings.posed.evaluate, workers, on_ray))
+            evaluate = pools.enter_context(spread(settings, workers, on_ray))
             evolution = settings.evolution(state, evaluate, callbacks, report=report is not None)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
@@ -191,10 +205,11 @@ def evolve(
             checkpoint.about = settings.about()
         began = time.perf_counter()
         with progress:
-            stop = Stop(target=optimum, generations=settings.generations)
+            stop = Stop(target=optimum, generations=settings.generations, evaluations=settings.evaluations)
             ended = _run(evolution, stop, path, resume)
         if state is not None and evolution.evaluations == state["evaluations"]:
-            console.note(f"{path} already has {evolution.generation:,} generations, or the optimum.")
+            has = f"{evolution.generation:,} generations and {evolution.evaluations:,} evaluations"
+            console.note(f"{path} already has {has}; it has ended by: {ended}.")
         elif checkpoint is not None and ended_within(evolution):
             checkpoint.save(evolution)  # it saves after whole generations by itself
     result = result_of(settings, evolution, ended, time.perf_counter() - began)
@@ -205,12 +220,12 @@ def evolve(
     if report is not None:
         if ended_within(evolution):
             course.record(evolution)
-        write_page(report, render(course.data(evolution, result)))
+        write_page(report, render(course.data(evolution, without_front(result))))
     if as_json:
         click.echo(json.dumps(result))
     else:
-        for name, value in result.items():
-            click.echo(f"{name:>12}  {value}")
+        for line in lines_of(result):
+            click.echo(line)
 
 
 def _run(evolution: Any, stop: Stop, path: Path | None, resume: str) -> str:
@@ -222,48 +237,6 @@ def _run(evolution: Any, stop: Stop, path: Path | None, resume: str) -> str:
             raise
         hint = "" if path is None or not path.exists() else f". {path} has its last checkpoint; resume with: {resume}"
         raise click.ClickException(f"{error}{hint}") from None
-
-
-def _command(path: Path, again: dict[str, Any], flags: list[str]) -> str:
-    """Return the command that resumes a search, with the options that its file does not hold.
-
-    These are *again*, None if not given, and *flags*.
-    """
-    words = [word for name, value in again.items() if value is not None for word in (name, str(value))]
-    return shlex.join(["genoevo", "evolve", "--resume", str(path), *words, *flags])
-
-
-@contextmanager
-def _open_checkpoint(path: Path | None, every: int | None, resume: str) -> Iterator[Checkpoint | None]:
-    """The checkpoint at *path*, or None without a path; errors of the file end in one line.
-
-    *resume* is the command that resumes the search.
-    """
-    if path is None:
-        yield None
-        return
-    checkpoint = Checkpoint(path, every=every)
-    try:
-        with checkpoint:
-            yield checkpoint
-    except Interrupted:
-        console.note(f"Stopped and saved. Resume with: {resume}")
-        raise click.exceptions.Exit(0) from None
-    except InUseError as error:
-        raise click.UsageError(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be read or written, and is unchanged: {error.strerror}") from None
-
-
-def _state_path(state_file: Path | None, resume_file: Path | None) -> Path | None:
-    if state_file is not None and resume_file is not None:
-        raise click.UsageError("give --state or --resume, not both")
-    if resume_file is not None and not resume_file.exists():
-        raise click.UsageError(f"--resume: file {str(resume_file)!r} does not exist")
-    path = state_file or resume_file
-    if path is not None and not path.parent.is_dir():
-        raise click.UsageError(f"--state: directory {str(path.parent)!r} does not exist")
-    return path
 
 
 def _search(path: Path | None, state: State | None, given: dict[str, Any]) -> Search:

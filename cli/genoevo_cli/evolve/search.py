@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from genoevo._check import check_between, check_choice, check_whole
+from genoevo.algorithms.options import MOST as MOST_AT_ONCE
 from genoevo.checkpoint import check_about
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli.evolve import convergence
-from genoevo_cli.evolve.algorithms import ALGORITHMS, OPTIONS, Parts, default_algorithm
+from genoevo_cli.evolve.algorithms import ALGORITHMS, EVALUATIONS, OPTIONS, Parts, default_algorithm
 from genoevo_cli.evolve.problems import SETTING, Posed, ProblemSettings, Value, defaults, is_code, pose
 from genoevo_runs.user_code import check_allowed
 
@@ -23,13 +24,18 @@ MOST_GENOTYPES = MOST_SIZE = 1_000_000
 MOST_BITS = 100_000_000
 """Limit on the bits of a population: some problems take eight bytes for each."""
 
+LIMITS = ("generations", "evaluations")
+_LATER: dict[str, Any] = {"algorithm": "ga", "at_once": 1, "evaluations": None}
+"""What settings stand for that files of earlier versions do not have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """The settings of a search. Raises ValueError, which names a setting that is not allowed.
 
     *size*, entries of *settings* and *resize_rate* default to the values of the problem, an empty *algorithm* to the
-    one for its objectives, *population* to the algorithm's.
+    one for its objectives, *population* to the algorithm's. A limit of None is no limit; if both are None, the
+    algorithm's default limit takes their place.
     """
 
     problem: str
@@ -37,7 +43,9 @@ class Search:
     settings: ProblemSettings
     algorithm: str = ""
     population: int | None = None
-    generations: int = 1000
+    at_once: int = 1
+    generations: int | None = None
+    evaluations: int | None = None
     crossover_rate: float = 0.9
     mutation_rate: float | None = None
     resize_rate: float | None = None
@@ -54,19 +62,29 @@ class Search:
         algorithm = ALGORITHMS[self.algorithm]
         if self.population is None:
             object.__setattr__(self, "population", algorithm.population)
-        elif algorithm.population is None:
+        elif algorithm.population is None and "population" not in algorithm.options:
             raise ValueError(f"population must be None for algorithm {self.algorithm}, got {self.population!r:.80}")
         if self.population is not None:
             check_whole("population", self.population, 2, MOST_GENOTYPES)
-        check_whole("generations", self.generations, 1)
+        check_whole("at_once", self.at_once, 1, MOST_AT_ONCE)
+        if self.at_once > 1 and "at_once" not in algorithm.options:
+            raise ValueError(f"at_once must be 1 for algorithm {self.algorithm}, got {self.at_once}")
+        for name in LIMITS:
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1)
         check_whole("seed", self.seed, 0)
         for name in ("crossover_rate", "mutation_rate", "resize_rate"):
             _check_rate(name, getattr(self, name), optional=name != "crossover_rate")
         posed = self.posed
-        if self.population is not None and self.population * posed.size > MOST_BITS:
-            got = f"{self.population:,} times {posed.size:,}"
-            raise ValueError(f"population times size must be at most {MOST_BITS:,}, got {got}")
+        for name, genotypes in (("population", self.population), ("at_once", self.at_once)):
+            if genotypes is not None and genotypes * posed.size > MOST_BITS:
+                got = f"{genotypes:,} times {posed.size:,}"
+                raise ValueError(f"{name} times size must be at most {MOST_BITS:,}, got {got}")
         filled = {"size": posed.size, "settings": {**defaults(self.problem), **self.settings}}
+        if self.generations is None and self.evaluations is None:
+            filled["generations"] = algorithm.generations
+            if algorithm.generations is None and posed.optimum is None:
+                filled["evaluations"] = EVALUATIONS
         if self.resize_rate is None and "resize_rate" in algorithm.options:
             filled["resize_rate"] = 0.1 if posed.varies else 0.0
         for name, value in filled.items():
@@ -96,11 +114,8 @@ class Search:
         return evolution
 
     def about(self) -> dict[str, Any]:
-        """Return what identifies the search in its file; the algorithm only if earlier versions did not have it."""
-        about = asdict(self)
-        if self.algorithm == "ga":
-            del about["algorithm"]
-        return about
+        """Return what identifies the search in its file, without what it is in files of earlier versions, too."""
+        return {name: value for name, value in asdict(self).items() if name not in _LATER or value != _LATER[name]}
 
 
 def new_search(given: Mapping[str, Any]) -> Search:
@@ -123,17 +138,19 @@ def _check_options(algorithm: str, given: Mapping[str, Any]) -> None:
 def resumed_search(path: Path, state: State, given: Mapping[str, Any]) -> Search:
     """Return the search whose *state* was read from *path*.
 
-    Raises ValueError, which names an option in *given* that differs from the saved one; only generations may differ.
+    The limits in *given* take the place of both saved ones. Raises ValueError, which names another option in *given*
+    that differs from the saved one.
     """
     problem_of(path, state)
-    about, settings = {"algorithm": "ga", **state["about"]}, given.get("settings", {})
-    same = {name: value for name, value in given.items() if name not in ("generations", "settings")}
+    about, settings = {**_LATER, **state["about"]}, given.get("settings", {})
+    same = {name: value for name, value in given.items() if name not in (*LIMITS, "settings")}
+    limits = {name: given.get(name) for name in LIMITS} if any(name in given for name in LIMITS) else {}
     check_choice(f"the algorithm of {path}", about["algorithm"], list(ALGORITHMS))
     _check_options(about["algorithm"], given)
     check_about(path, {"about": about}, same)
     check_about(path, {"about": about["settings"]}, settings)
     try:
-        return Search(**{**about, "generations": given.get("generations", about["generations"])})
+        return Search(**{**about, **limits})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is corrupt: {error}") from error
 
@@ -144,7 +161,7 @@ def problem_of(path: Path, state: State) -> str:
     UserError if it is code that the user did not allow.
     """
     check_about(path, state, {})
-    known = {"algorithm": "ga", **state["about"]}
+    known = {**_LATER, **state["about"]}
     if set(known) != {field.name for field in fields(Search)} or not _are_settings(known["settings"]):
         raise ValueError(f"{path} is not a search of genoevo evolve")
     problem = known["problem"]
