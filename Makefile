@@ -71,7 +71,8 @@ test-loggers: .venv/loggers
 # one free core.
 validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
-	.venv-validate/bin/python validation/pbo.py --write validation/pbo.rst
+	.venv-validate/bin/python validation/pbo.py --algorithms evolution --write validation/pbo.rst
+	.venv-validate/bin/python validation/pbo.py --algorithms untuned --write validation/pbo_untuned.rst
 
 # Test what needs Ray, most of it on a cluster of several nodes on this machine.
 test-ray: .venv/ray

@@ -1,13 +1,12 @@
 """Compare expected running times on the PBO suite with published ones.
 
-    python validation/pbo.py --write validation/pbo.rst
+    python validation/pbo.py --algorithms evolution --write validation/pbo.rst
 
-Two configurations of Evolution, and the algorithms that need no tuning, run on F1-F12, n = 100, instance 1; an option
-chooses among them. The (1+1) EA_>0 is among the published algorithms
-and must agree with them: it flips at rate 1/n, and draws again if nothing flips. The other is a generational genetic
-algorithm: 50 genotypes, tournaments of 3, uniform crossover with probability 0.9, flips at rate 1/n, one elite. LTGA
-begins with 8 genotypes, the others of genoevo.algorithms with one. This needs ioh (pip install ioh), which computes
-the functions.
+Two configurations of Evolution ("evolution"), and the algorithms that need no tuning ("untuned"), run on F1-F12,
+n = 100, instance 1. The (1+1) EA_>0 is among the published algorithms and must agree with them: it flips at rate 1/n,
+and draws again if nothing flips. The other is a generational genetic algorithm: 50 genotypes, tournaments of 3,
+uniform crossover with probability 0.9, flips at rate 1/n, one elite. LTGA begins with 8 genotypes, the others of
+genoevo.algorithms with one. This needs ioh (pip install ioh), which computes the functions.
 """
 
 from __future__ import annotations
@@ -81,6 +80,11 @@ ALGORITHMS: dict[str, Settings | Untuned] = {
     "genoevo (1+(λ,λ)) GA": Untuned(LambdaLambdaGA),
     "genoevo LTGA": Untuned(LTGA, size=8),
     "genoevo P3": Untuned(P3),
+}
+
+GROUPS = {
+    "evolution": [label for label, algorithm in ALGORITHMS.items() if isinstance(algorithm, Settings)],
+    "untuned": [label for label, algorithm in ALGORITHMS.items() if isinstance(algorithm, Untuned)],
 }
 
 
@@ -204,18 +208,20 @@ def main() -> None:
     """Run the suite."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", type=int, nargs="+", default=list(range(1, 13)), choices=range(1, 13))
-    parser.add_argument("--algorithms", nargs="+", default=list(ALGORITHMS), choices=ALGORITHMS, metavar="NAME")
+    names = [*GROUPS, *ALGORITHMS]
+    parser.add_argument("--algorithms", nargs="+", default=list(GROUPS), choices=names, metavar="NAME")
     parser.add_argument("--runs", type=int, default=11)
     parser.add_argument("--budget", type=int, default=50 * SIZE**2, help="evaluations a run (default: 50 n^2)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, help="file for the table (reStructuredText)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
+    labels = [label for name in options.algorithms for label in GROUPS.get(name, [name])]
     results: dict[int, dict] = {}
     for number in options.functions:
         name, function, optimum = pbo(number)
         found = {}
-        for label in options.algorithms:
+        for label in labels:
             found[label] = searches(ALGORITHMS[label], function, optimum, options.runs, options.budget, options.seed)
             time = _text(expected_running_time(found[label], options.budget))
             print(f"F{number} {name}: {label} {time}", file=sys.stderr, flush=True)

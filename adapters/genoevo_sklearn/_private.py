@@ -7,7 +7,6 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 
-__all__ = ["BaseSearchCV", "fit_and_score", "raise_for_params", "report_failures", "routing_enabled", "safe_indexing"]
+__all__ = ["BaseSearchCV", "fit_and_score", "report_failures", "routing_enabled", "safe_indexing"]

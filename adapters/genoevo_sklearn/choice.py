@@ -38,11 +38,17 @@ def chosen(rule: Rule, results: dict[str, Any], splits: int) -> int:
 
 def _cheapest(results: Mapping[str, Any], allowed: npt.NDArray[np.bool_]) -> int:
     rows = np.flatnonzero(allowed)
-    return int(rows[np.lexsort((-results["mean_test_score"][rows], results["cost"][rows]))[0]])
+    order = -results["mean_test_score"][rows], results["n_features"][rows], results["cost"][rows]
+    return int(rows[np.lexsort(order)[0]])
 
 
-def pareto_front(score: Doubles, cost: Doubles) -> npt.NDArray[np.int64]:
-    """Return the rows that no other dominates, cheapest first, (m,) int64; of equal rows the first."""
+def pareto_front(score: Doubles, cost: Doubles, n_features: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the rows that no other dominates, cheapest first, (m,) int64; of equal rows the first.
+
+    Without prices the number of features takes the place of the *cost*.
+    """
+    if not cost.any():
+        cost = n_features.astype(np.float64)
     front, highest = [], -np.inf
     for row in np.lexsort((-_finite(score), cost)):
         if score[row] > highest:

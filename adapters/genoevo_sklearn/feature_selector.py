@@ -16,7 +16,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from genoevo import Genotype, Selection, Stop, Survival
-from genoevo._check import check_choice, check_flag
+from genoevo._check import check_choice, check_flag, shown
 from genoevo.operators import Operators, Reproduction
 from genoevo_sklearn.choice import CHOICES, Rule, chosen, pareto_front
 from genoevo_sklearn.results import columns_of
@@ -52,7 +52,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     choice
         Which subset is selected. ``best``: the highest score less the price; with *pareto*, the highest score. Of
         equals the cheapest. ``one_standard_error``: the cheapest whose score is within a standard error of the
-        highest score. Or a function of ``cv_results_`` that returns a row.
+        highest score. Of equally cheap ones that with the fewest features. Or a function of ``cv_results_`` that
+        returns a row.
     min_features, max_features
         The fewest and the most features; None for all. A genotype beyond them is repaired [O].
     initial_subsets
@@ -87,14 +88,16 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     n_features_ : int
         Their number.
     cv_results_ : dict
-        Arrays with a row for each subset that was fitted: ``support`` (subsets, n_features) bool, ``n_features``,
-        ``cost``, ``fitness``, and what ``RandomizedSearchCV`` has: ``mean_test_score``, ``split0_test_score``, ...
+        Arrays with an entry for each subset that was fitted: ``support``, a mask (n_features,) of bool each,
+        ``n_features``, ``cost``, ``fitness``, and what ``RandomizedSearchCV`` has: ``mean_test_score``,
+        ``split0_test_score``, ...
     best_index_ : int
         The row of the selected subset.
     best_score_ : float
         Its mean score.
     pareto_front_ : numpy.ndarray
-        Rows that no other row dominates in score and cost, cheapest first.
+        Rows that no other row dominates in score and cost, cheapest first; without prices, in score and number of
+        features.
     logbook_ : deap.tools.Logbook
         One record per generation, as in :class:`~genoevo.Evolution`.
     n_generations_, n_candidates_, n_cached_ : int
@@ -180,6 +183,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         """
         self._check_settings()
         self._check_choice()
+        if isinstance(self.scoring, list | tuple | set | dict):
+            raise ValueError(f"scoring must be one score, got {shown(self.scoring)}")
         X, y = self._validated(X, y)  # noqa: N806
         scorer = check_scoring(self.estimator, scoring=self.scoring)
         prices = prices_of(self.feature_cost, self.n_features_in_, counted=self.pareto)
@@ -224,6 +229,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         names = getattr(self, "feature_names_in_", None)
         labels = np.array([f"x{place}" for place in range(subsets.features)] if names is None else names)
         given = masks_of(() if self.initial_subsets is None else self.initial_subsets, subsets.features, names)
+        subsets.check(given)
         if len(given) > self.population_size:
             most, got = f"at most {self.population_size} (population_size)", len(given)
             raise ValueError(f"initial_subsets must be {most} subsets, got {got}")
@@ -254,14 +260,16 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         masks = np.array([subsets.mask(genotype) for genotype in trials.genotypes])
         columns = columns_of(trials.table(), trials.fits.columns)
         cost, score = masks @ subsets.prices, columns["mean_test_score"]
+        support = np.empty(len(masks), dtype=object)  # a column, so that all results are a table
+        support[:] = list(masks)
         self.cv_results_ = {
-            "support": masks,
+            "support": support,
             "n_features": masks.sum(axis=1),
             "cost": cost,
             "fitness": score if self.pareto else score - cost,
             **columns,
         }
-        self.pareto_front_ = pareto_front(score, cost)
+        self.pareto_front_ = pareto_front(score, cost, self.cv_results_["n_features"])
         self.best_index_ = chosen(self.choice, self.cv_results_, self.n_splits_)
         self.best_score_ = float(score[self.best_index_])
         self.support_: Mask = masks[self.best_index_]

@@ -139,8 +139,7 @@ class Fits:
         for kind in ("test_scores", "train_scores") if self.train_score else ("test_scores",):
             given = found[kind]
             if isinstance(given, dict) and self.metrics == ("score",):
-                raise ValueError(
-                    f"scoring must return one number, got {sorted(given)}: give a dict of scorers instead"
-                )
+                hint = "GeneticSearchCV takes a dict of scorers"
+                raise ValueError(f"scoring must return one number, got {sorted(given)}; {hint}")
             scores += [given[name] for name in self.metrics] if isinstance(given, dict) else [given]
         return scores

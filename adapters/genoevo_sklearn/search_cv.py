@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
+from genoevo._check import check_choice
 from genoevo.operators import Operators, Reproduction
 from genoevo_runs.report.evolution import decoded
 from genoevo_sklearn._private import BaseSearchCV
@@ -36,8 +37,9 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         A dimension for each parameter: :class:`Integer`, :class:`Float`, :class:`Categorical` or a list,
         :class:`Choice`, :class:`ListOf`, :class:`Graph`.
     scoring
-        As in ``RandomizedSearchCV``, but a function returns one number. Of several scores, *refit* names the one that
-        the search maximises.
+        As in ``RandomizedSearchCV``, but a function returns one number.
+    objective
+        Of several scores, the name of the one that the search maximises; None for the one that *refit* names.
     n_jobs
         Workers of the *pool*; None for 1, -1 for all cores.
     pool
@@ -97,6 +99,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         param_space: Mapping[str, Any],
         *,
         scoring: Any = None,
+        objective: str | None = None,
         n_jobs: int | None = None,
         pool: str | Callable[..., Any] = "processes",
         refit: bool | str | Callable[[dict[str, Any]], int] = True,
@@ -128,6 +131,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
             return_train_score=return_train_score,
         )
         self.param_space = param_space
+        self.objective = objective
         self.pool = pool
         self.coding = coding
         self.bits = bits
@@ -188,11 +192,15 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         """Return the scorer, the names of its scores, and the name of the one that is maximised."""
         scorer, metric = self._get_scorers()
         self.multimetric_ = hasattr(scorer, "_scorers")
+        names = tuple(scorer._scorers) if self.multimetric_ else ("score",)
+        if self.objective is not None:
+            check_choice("objective", self.objective, names)
+            return scorer, names, self.objective
         if not self.multimetric_:
-            return scorer, ("score",), "score"
-        names = tuple(scorer._scorers)
+            return scorer, names, "score"
         if metric not in names:
-            raise ValueError(f"refit must name the score to maximise, one of {', '.join(names)}, got {metric!r:.80}")
+            allowed = f"one of {', '.join(names)}"
+            raise ValueError(f"objective or refit must name the score to maximise, {allowed}, got {metric!r:.80}")
         return scorer, names, metric
 
     def _searched(self, trials: Trials, space: Space) -> Search:
@@ -215,6 +223,8 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         candidates = [space.decoded(genotype).value for genotype in trials.genotypes]
         columns = columns_of(trials.table(), trials.fits.columns)
         self.cv_results_ = {**columns_of_parameters(candidates), "params": candidates, **columns}
+        if isinstance(self.refit, str) and self.multimetric_:
+            metric = self.refit  # the search may maximise another one
         self.best_index_ = int(self._select_best_index(self.refit, metric, self.cv_results_))
         if not callable(self.refit):
             self.best_score_ = float(columns[f"mean_test_{metric}"][self.best_index_])

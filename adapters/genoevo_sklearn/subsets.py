@@ -71,6 +71,13 @@ class Subsets:
             row[rng.permutation(self.features)[:size]] = 1
         return Population.from_bits(bits, weights=weights)
 
+    def check(self, given: Sequence[Mask]) -> None:
+        """Raise ValueError, which names it, if a subset that the user gives has too few features or too many."""
+        for number, mask in enumerate(given):
+            if not self.minimum <= mask.sum() <= self.maximum:
+                allowed = f"{self.minimum} to {self.maximum} features (min_features, max_features)"
+                raise ValueError(f"initial_subsets[{number}] must have {allowed}, got {mask.sum()}")
+
     def keep_repaired(self, evolution: Evolution) -> None:
         """Replace each genotype by the one of its subset, with the same fitness; a callback of ``Evolution``.
 

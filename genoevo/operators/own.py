@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from genoevo.genotype import Fitness
 from genoevo.layout import Layout
 from genoevo.population import Population
 
+_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -65,7 +67,8 @@ class Operators:
     What is given as a function is called with populations; :class:`PerGenotype` says how it is called otherwise.
     Functions of :mod:`genoevo.operators` fit, with settings by :func:`functools.partial`:
     ``Operators(crossover=partial(crossover.uniform, rate=0.2))``. All random numbers must come from *rng*, a
-    ``numpy.random.Generator``; a function of the last three that takes no *rng* is called without it.
+    ``numpy.random.Generator``. It is given by that name or, to a function without such a parameter, as one more
+    argument. All but crossovers may take none.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ class Operators:
                 made = [_first_of_two(operator, operator.function(a, b)) for a, b in pairs]
             return _population("crossover", operator, made, first, layout)
         assert operator is not None
-        return _checked("crossover", operator, operator(first, second, rng), first, layout)
+        return _checked("crossover", operator, _drawing(operator, (first, second), rng), first, layout)
 
     def mutated(self, population: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
         """Return as many mutants, unevaluated."""
@@ -206,7 +209,21 @@ def _changed(
         with _global_generators(rng):
             made = [_alone(operator.function(individual)) for individual in _individuals(population)]
         return _population(slot, operator, made, population, layout)
-    return _checked(slot, operator, operator(population, *([rng] if takes(operator, 2) else [])), population, layout)
+    return _checked(slot, operator, _drawing(operator, (population,), rng), population, layout)
+
+
+def _drawing(operator: Callable[..., Any], given: tuple[Any, ...], rng: np.random.Generator) -> Any:
+    """Call *operator*, with *rng* by that name, or as one more argument if it requires one or takes any number."""
+    try:
+        parameters = signature(operator).parameters
+    except ValueError:  # of a builtin
+        return operator(*given, rng)
+    if "rng" in parameters and parameters["rng"].kind is not Parameter.POSITIONAL_ONLY:
+        return operator(*given, rng=rng)
+    kinds = {parameter.kind for parameter in parameters.values()}
+    required = [each for each in parameters.values() if each.kind in _BY_PLACE and each.default is Parameter.empty]
+    takes_it = len(required) > len(given) or Parameter.VAR_POSITIONAL in kinds
+    return operator(*given, *([rng] if takes_it else []))
 
 
 def _chosen(slot: str, operator: Operator, population: Population, n: int, rng: np.random.Generator) -> Ints:
@@ -217,7 +234,7 @@ def _chosen(slot: str, operator: Operator, population: Population, n: int, rng: 
             chosen = list(operator.function(individuals, n))
         found = [places.get(id(individual), -1) for individual in chosen]
     else:
-        found = operator(population, n, *([rng] if takes(operator, 3) else []))
+        found = _drawing(operator, (population, n), rng)
     rows = as_array(f"what {slot} returns", found)
     if rows.shape != (n,) or rows.dtype.kind not in "iu" or ((rows < 0) | (rows >= len(population))).any():
         what = f"{n} of the individuals" if isinstance(operator, PerGenotype) else f"{n} rows below {len(population)}"

@@ -362,3 +362,38 @@ def test_settings_of_selection_reach_our_operators(rng):
     assert drawn[2.0][0] == 0
     wide = Selection(method="lexicase", epsilon=9.0).parents(population, 500, rng)[0]
     assert len(set(wide.tolist())) == 10
+
+
+def limited(population, limit=9):
+    return with_first_bit(population) if limit == 9 else limit
+
+
+def late(population, limit=9, rng=None):
+    return shuffled(population, rng) if limit == 9 else limit
+
+
+def by_name(population, *, rng):
+    return shuffled(population, rng)
+
+
+def under_another_name(population, generator):
+    return shuffled(population, generator)
+
+
+@pytest.mark.parametrize("repair", [limited, late, by_name, under_another_name])
+def test_the_generator_takes_the_place_of_no_other_parameter(repair):
+    start = Population.random(8, 12, np.random.default_rng(0))
+    evolution = Evolution(Vectorised(ones), start, seed=1, operators=Operators(repair=repair))
+    evolution.run(2)
+    assert evolution.generation == 2
+
+
+def swap_points(first, second, points=2, rng=None):
+    assert points == 2
+    return swap(first, second, rng)
+
+
+def test_a_crossover_gets_the_generator_by_its_name():
+    start = Population.random(8, 12, np.random.default_rng(0))
+    found = Operators(crossover=swap_points).crossed(start, start[::-1], np.random.default_rng(1), None)
+    assert np.array_equal(found.bits(), start[::-1].bits())

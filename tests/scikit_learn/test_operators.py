@@ -56,7 +56,7 @@ def test_children_are_what_the_own_operators_make(classes):
     found = clone(SEARCHES["selector"]).set_params(operators=own, generations=2).fit(*classes)
     first = clone(SEARCHES["selector"]).set_params(generations=1).fit(*classes)
     made = found.cv_results_["support"][first.n_candidates_ :]
-    assert made.tolist() == [[True] + [False] * 9]
+    assert [mask.tolist() for mask in made] == [[True] + [False] * 9]
 
 
 def test_a_search_with_own_operators_resumes_exactly(search, classes, tmp_path):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
@@ -13,7 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from genoevo import Survival
+from genoevo import Population, Survival
+from genoevo.operators import Operators
 from genoevo_sklearn import Categorical, Choice, Float, GeneticSearchCV, Graph, Integer, ListOf, Option
 
 KNN = {"n_neighbors": Integer(1, 30), "weights": ["uniform", "distance"]}
@@ -179,3 +182,81 @@ def test_an_estimator_that_needs_no_target_is_searched_by_its_own_score(classes)
     found = search(GaussianMixture(random_state=0), {"n_components": Integer(1, 3)}).fit(classes[0])
     assert found.best_params_["n_components"] in (1, 2, 3)
     assert found.predict(classes[0]).shape == (120,)
+
+
+TWO = {"scoring": ["accuracy", "recall"], "generations": 2}
+
+
+@pytest.mark.parametrize("refit", [False, "accuracy", lambda results: 3])
+def test_the_search_maximises_its_objective_and_refits_what_refit_says(classes, refit):
+    found = search(**TWO, refit=refit, objective="recall").fit(*classes)
+    best = [record["best"] for record in found.logbook_][-1]
+    assert best == pytest.approx(found.cv_results_["mean_test_recall"].max())
+    if callable(refit):
+        assert found.best_index_ == 3
+    else:
+        by = refit or "recall"
+        assert found.best_index_ == found.cv_results_[f"rank_test_{by}"].argmin()
+        assert found.best_score_ == found.cv_results_[f"mean_test_{by}"].max()
+    assert hasattr(found, "best_estimator_") == bool(refit)
+
+
+def test_an_objective_must_be_a_score(classes):
+    with pytest.raises(ValueError, match="objective must be one of"):
+        search(**TWO, refit=False, objective="f1").fit(*classes)
+    with pytest.raises(ValueError, match="objective or refit must name the score"):
+        search(**TWO, refit=False).fit(*classes)
+
+
+def test_with_metadata_routing_groups_and_weights_go_where_they_were_requested(numbers):
+    x, y = numbers
+    groups, weights = np.arange(60) // 6, np.linspace(0, 1, 60)
+    space = {"alpha": Float(1e-3, 1e3, log=True)}
+    with sklearn.config_context(enable_metadata_routing=True):
+        ridge = Ridge().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        found = search(ridge, space, cv=GroupKFold(5)).fit(x, y, groups=groups, sample_weight=weights)
+        with pytest.raises(TypeError, match="other"):
+            clone(found).fit(x, y, groups=groups, sample_weight=weights, other=weights)
+    assert found.n_splits_ == 5
+    alone = Ridge(**found.best_params_).fit(x, y, weights)
+    assert found.best_estimator_.coef_.tolist() == alone.coef_.tolist()
+
+
+def test_a_polars_frame_gives_what_an_array_gives(classes, tmp_path):
+    x, y = classes
+    frame = pl.DataFrame({f"f{i}": column for i, column in enumerate(x.T)})
+    saved = {"checkpoint": tmp_path / "search.npz"}
+    found, plain = search(**saved).fit(frame, y), search().fit(x, y)
+    assert found.best_params_ == plain.best_params_
+    assert found.feature_names_in_.tolist() == frame.columns
+    assert search(**saved, generations=4).fit(frame, y).n_generations_ == 4
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"alpha": Integer(1, 3), "kind": Choice([Option("a", {"alpha": Integer(1, 9)}), "b"])},
+        {"kind": Choice([Option("a", {"kind": Integer(1, 9)}), "b"])},
+        {name: Choice([Option("a", {"alpha": [1, 2]}), "b"]) for name in ("one", "two")},
+    ],
+    ids=["a parameter and an option's", "a choice and its option's", "options of two choices"],
+)
+def test_a_parameter_that_is_set_twice_is_named(classes, space):
+    with pytest.raises(ValueError, match=r"each parameter once, got '(alpha|kind)' again in '(kind|two)'"):
+        search(space=space).fit(*classes)
+
+
+def test_options_of_one_choice_may_set_the_same_parameter(classes):
+    space = {"weights": Choice([Option(name, {"n_neighbors": Integer(1, 9)}) for name in ("uniform", "distance")])}
+    assert set(search(space=space).fit(*classes).best_params_) == {"weights", "n_neighbors"}
+
+
+def longer(first, second, rng):
+    """The genes of both parents."""
+    return Population.from_genotypes([[*a, *b] for a, b in zip(first, second, strict=True)], first.weights)
+
+
+def test_an_own_operator_that_leaves_the_bounds_of_a_list_is_told(classes):
+    space = {"layers": ListOf(Integer(1, 3), 2, 3)}
+    with pytest.raises(ValueError, match=r"elements of the ListOf must be 2 to 3, got .: an own operator"):
+        search(Layers(), space, operators=Operators(crossover=longer)).fit(*classes)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from genoevo import Stop
-from genoevo_sklearn import GeneticFeatureSelector
+from genoevo_sklearn import GeneticFeatureSelector, choice
 
 
 def selector(estimator=None, **settings):
@@ -78,7 +78,7 @@ def test_every_subset_has_features_within_the_bounds_and_is_fitted_once(classes)
 
 def test_repaired_subsets_prefer_no_feature(classes):
     found = selector(max_features=1, population_size=40, generations=6).fit(*classes)
-    assert found.cv_results_["support"].any(axis=0).all()
+    assert np.stack(found.cv_results_["support"]).any(axis=0).all()
 
 
 def test_a_price_per_feature_decides_between_two_that_are_equal(numbers):
@@ -174,7 +174,7 @@ def test_it_is_a_step_of_a_pipeline_with_other_steps_and_parameters(classes):
 def test_a_sparse_matrix_and_a_dense_one_give_the_same_search(numbers):
     x, y = numbers
     dense, sparse = (selector(LinearRegression()).fit(data, y) for data in (x, scipy.sparse.csr_array(x)))
-    assert dense.cv_results_["support"].tolist() == sparse.cv_results_["support"].tolist()
+    assert np.array_equal(*(np.stack(one.cv_results_["support"]) for one in (dense, sparse)))
 
 
 def test_a_stop_ends_the_search_before(classes):
@@ -200,7 +200,7 @@ def test_a_subset_whose_fits_fail_is_never_selected_and_the_search_warns(classes
     with pytest.warns(FitFailedWarning, match="I do not want"), pytest.warns(UserWarning, match="non-finite"):
         found = selector(Fussy()).fit(x, y)
     failed = np.isnan(found.cv_results_["mean_test_score"])
-    assert (failed == found.cv_results_["support"][:, 0]).all()
+    assert (failed == np.stack(found.cv_results_["support"])[:, 0]).all()
     assert failed.any()
     assert not found.support_[0]
 
@@ -209,7 +209,7 @@ def test_failing_fits_have_the_score_of_the_user_or_raise(classes):
     x, y = with_bait(classes[0]), classes[1]
     with pytest.warns(FitFailedWarning):
         found = selector(Fussy(), error_score=-7).fit(x, y)
-    assert found.cv_results_["mean_test_score"][found.cv_results_["support"][:, 0]].tolist()[0] == -7
+    assert found.cv_results_["mean_test_score"][np.stack(found.cv_results_["support"])[:, 0]].tolist()[0] == -7
     with pytest.raises(ValueError, match="I do not want this feature"):
         selector(Fussy(), error_score="raise").fit(x, y)
     with pytest.raises(ValueError, match=r"All the \d+ fits failed"):
@@ -249,3 +249,42 @@ def test_settings_of_a_wrong_type_are_refused_by_name(classes):
         selector(stop=5).fit(*classes)
     with pytest.raises(TypeError, match="pool must be one of processes, ray, or make a pool, got 5"):
         selector(pool=5).fit(*classes)
+
+
+def test_without_prices_the_smaller_of_equal_subsets_and_a_front_over_their_sizes(classes):
+    found = selector(population_size=20, generations=4).fit(*classes)
+    results, front = found.cv_results_, found.pareto_front_
+    score, size = results["mean_test_score"], results["n_features"]
+    assert found.n_features_ == size[score == score.max()].min()
+    assert len(front) > 1
+    assert (np.diff(size[front]) > 0).all()
+    assert (np.diff(score[front]) > 0).all()
+
+
+@pytest.mark.parametrize(("rule", "row"), [("best", 1), ("one_standard_error", 3)])
+def test_of_equally_cheap_subsets_that_with_the_fewest_features_is_chosen(rule, row):
+    results = {
+        "mean_test_score": np.array([0.91, 0.91, 0.8, 0.905, 0.904]),
+        "std_test_score": np.full(5, 0.02),
+        "n_features": np.array([6, 5, 1, 2, 2]),
+        "cost": np.zeros(5),
+    }
+    assert choice.chosen(rule, results | {"fitness": results["mean_test_score"]}, splits=5) == row
+
+
+def test_the_results_are_a_table(classes):
+    found = selector().fit(*classes)
+    table = pd.DataFrame(found.cv_results_)
+    assert len(table) == found.n_candidates_
+    assert table["support"][found.best_index_].tolist() == found.support_.tolist()
+
+
+def test_a_given_subset_outside_the_bounds_is_named(classes):
+    with pytest.raises(ValueError, match=r"initial_subsets\[1\] must have 1 to 3 features .*, got 4"):
+        selector(max_features=3, initial_subsets=[[0], [1, 2, 3, 4]]).fit(*classes)
+
+
+@pytest.mark.parametrize("scoring", [["accuracy", "f1"], {"a": "accuracy"}])
+def test_several_scores_are_refused(classes, scoring):
+    with pytest.raises(ValueError, match="scoring must be one score"):
+        selector(scoring=scoring).fit(*classes)

@@ -95,7 +95,8 @@ class JoinedReproduction(Reproduction):
             return self._by_parts(first, second, rng, layout)
         rule, mated = self, np.empty(0, np.int64)
         if operators.crossover is not None:
-            mated = np.flatnonzero(rng.random(len(first)) < self.crossover_threshold)
+            share = self.crossover_threshold / max(self.mutation_threshold, self.crossover_threshold, 1e-300)
+            mated = np.flatnonzero(rng.random(len(first)) < share)  # of those that will not be fresh
             rule = replace(rule, crossover_threshold=0.0)
             if mated.size:
                 first = first.replaced(mated, operators.crossed(first[mated], second[mated], rng, layout))

@@ -73,6 +73,7 @@ class Space:
         """Return the parameters that *genotype* means, and what is equal for equal parameters."""
         head = self._group.genes * self.precision
         bits = genotype.bits
+        self._check_size(genotype)
         codes = Codes(self._numbers(bits[:head]), (1 << self.precision) - 1)
         if isinstance(self.varying, ListOf):
             each = self.varying.genes_each
@@ -81,6 +82,15 @@ class Space:
         elif isinstance(self.varying, Graph):
             codes.graph = Genotype(bits[head:])
         return self._group.decoded(codes)
+
+    def _check_size(self, genotype: Genotype) -> None:
+        # Own operators may change lengths.
+        if self.varying is None:
+            return
+        size, low, high = self.layout.stage(len(genotype)), self.varying.minimum, self.varying.maximum
+        if not low <= size <= high:
+            what = "elements of the ListOf" if isinstance(self.varying, ListOf) else "nodes of the Graph"
+            raise ValueError(f"{what} must be {low} to {high}, got {size}: an own operator made them")
 
     def _numbers(self, bits: Any) -> list[int]:
         if not len(bits):

@@ -36,6 +36,7 @@ class Group:
         if not isinstance(parameters, Mapping) or not all(isinstance(name, str) for name in parameters):
             raise ValueError(f"a space must be a dict of dimensions by name, got {shown(parameters)}")
         self.parameters = {name: dimension_of(f"parameter {name!r}", value) for name, value in parameters.items()}
+        self.names = _names(self.parameters)
         self.genes = sum(dimension.genes for dimension in self.parameters.values())
         self.levels = max((dimension.levels for dimension in self.parameters.values()), default=2)
 
@@ -51,6 +52,18 @@ class Group:
 
     def __repr__(self) -> str:
         return repr(self.parameters)
+
+
+def _names(parameters: Mapping[str, Any]) -> set[str]:
+    """Return the names that *parameters* set, also by options of choices; ValueError if one is set twice."""
+    found: set[str] = set()
+    for name, dimension in parameters.items():
+        options = dimension._groups if isinstance(dimension, Choice) else ()
+        further = set().union(*(group.names for group in options))
+        for twice in sorted(further & {name}) or sorted((further | {name}) & found):
+            raise ValueError(f"a space must set each parameter once, got {twice!r} again in {name!r}")
+        found |= further | {name}
+    return found
 
 
 @dataclass(frozen=True)
