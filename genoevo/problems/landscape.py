@@ -17,6 +17,7 @@ Neighbours = Literal["adjacent", "random"]
 # Contributions are multiples of 2^-20: their sums are exact, so that an optimum equals its genotype's value.
 _SCALE = 2**20
 _PROGRAMMED = 2**30  # size * 4^k of the largest adjacent landscape: minutes
+_WINDOWED = 2**22  # bits of all windows that are looked up at once
 _SEARCHED = 20  # bits of the largest landscape that is searched exhaustively
 
 
@@ -59,6 +60,8 @@ class NKLandscape(ShuffledProblem):
         rng = np.random.default_rng(instance)
         self._contributions: Ints = rng.integers(0, _SCALE, (size, 2 ** (k + 1)))
         self._links = np.add.outer(np.arange(size), np.arange(k + 1)) % size
+        self._powers = 2 ** np.arange(k + 1, dtype=np.float32)
+        self._offsets = np.arange(size) << (k + 1)
         if neighbours == "random":
             for locus in range(size):
                 others = np.delete(np.arange(size), locus)
@@ -74,9 +77,13 @@ class NKLandscape(ShuffledProblem):
         return np.asarray(self._totals(population) / (_SCALE * self.size))
 
     def _totals(self, population: Population) -> Ints:
-        bits = self._bits(population).astype(np.int64)
-        codes = sum(bits[:, link] << j for j, link in enumerate(self._links.T))
-        return np.asarray(self._contributions[np.arange(self.size), codes].sum(axis=1))
+        bits, totals = self._bits(population), np.empty(len(population), dtype=np.int64)
+        rows = max(1, _WINDOWED // self._links.size)
+        for first in range(0, len(bits), rows):
+            windows = bits[first : first + rows].take(self._links, axis=1)
+            codes = (windows.astype(np.float32) @ self._powers).astype(np.int64)  # below 2^11, so exact
+            self._contributions.take(codes + self._offsets).sum(axis=1, out=totals[first : first + rows])
+        return totals
 
     def _by_programming(self) -> int:
         # best[a, b]: the highest sum over the loci so far, from a first window of k bits a to the present one b.
