@@ -14,7 +14,7 @@ tests compare with (tests/engine/plain_linkage.py), on lists, with Python's gene
 it is installed. Each has a fitness function in Python: ours a vectorised one in numpy, the others one in plain
 Python, whose own time is shown. A ratio ``speed_p3_hiff_128`` says how many times longer plain Python takes than P3
 with 512 genotypes at once; ``..._few`` is with 64, ``..._alone`` is P3 as published, one evaluation after the other.
-``..._python`` has the same plain function of one genotype on both sides. It cannot exceed ``..._most``: the plain
+``..._python`` has the same plain function of one list of bits on both sides. It cannot exceed ``..._most``: the plain
 form's time over that of the fitness function alone.
 """
 
@@ -32,7 +32,7 @@ from reporting import Measured, report
 
 from genoevo import Population, Stop
 from genoevo.algorithms import LTGA, P3, Algorithm
-from genoevo.evaluation import InProcess, Vectorised
+from genoevo.evaluation import Vectorised
 from genoevo.problems import HIFF, NKLandscape, ShuffledProblem, Trap
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -204,7 +204,9 @@ def speed(name: str, budget: int, size: int) -> tuple[dict[str, float], dict[str
         most = budget if settings.get("at_once") is None and kind is P3 else MORE * budget
         if python:
             begin = problem.random(genotypes, np.random.default_rng([1, 0]))
-            search = kind(InProcess(lambda genotype: value(genotype.bits.tolist())), begin, seed=1, **settings)
+            search = kind(
+                Vectorised(lambda them: [value(bits) for bits in them.bits().tolist()]), begin, seed=1, **settings
+            )
         return _each(lambda: search.run(stop=Stop(evaluations=most)), lambda: search.evaluations)
 
     def theirs(search: Callable[..., Any], begin: Any) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from inspect import signature
+from collections.abc import Collection
 from numbers import Integral, Real
 
 import numpy as np
@@ -95,14 +94,3 @@ def check_generator(rng: object) -> None:
     """Raise TypeError unless *rng* is a ``numpy.random.Generator``."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
-
-
-def takes(function: Callable[..., object], count: int) -> bool:
-    """Return whether *function* can be called with so many arguments; True if its signature cannot be read."""
-    try:
-        signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # of a builtin
-        return True
-    return True

@@ -39,7 +39,8 @@ def record(method: str, directory: Path) -> dict[str, Any]:
         while times[-1][0] >= line["step"]:  # a resumed run has made these steps again
             times.pop()
         times.append((line["step"], sum(part for name, part in line.items() if name != "step")))
-    times.append((info["steps"], sum(info["time"].values())))  # a run ends within a round
+    if info["steps"] > times[-1][0]:  # it ended within a round
+        times.append((info["steps"], sum(info["time"].values())))
     steps, seconds = np.array(times).T
     evaluations = [
         {

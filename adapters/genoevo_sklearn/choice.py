@@ -42,13 +42,8 @@ def _cheapest(results: Mapping[str, Any], allowed: npt.NDArray[np.bool_]) -> int
     return int(rows[np.lexsort(order)[0]])
 
 
-def pareto_front(score: Doubles, cost: Doubles, n_features: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the rows that no other dominates, cheapest first, (m,) int64; of equal rows the first.
-
-    Without prices the number of features takes the place of the *cost*.
-    """
-    if not cost.any():
-        cost = n_features.astype(np.float64)
+def pareto_front(score: Doubles, cost: Doubles) -> npt.NDArray[np.int64]:
+    """Return the rows that no other dominates, cheapest first, (m,) int64; of equal rows the first."""
     front, highest = [], -np.inf
     for row in np.lexsort((-_finite(score), cost)):
         if score[row] > highest:

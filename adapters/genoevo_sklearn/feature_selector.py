@@ -259,7 +259,8 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     def _keep_results(self, trials: Trials, subsets: Subsets) -> None:
         masks = np.array([subsets.mask(genotype) for genotype in trials.genotypes])
         columns = columns_of(trials.table(), trials.fits.columns)
-        cost, score = masks @ subsets.prices, columns["mean_test_score"]
+        cost = np.array([subsets.price(genotype) for genotype in trials.genotypes])
+        score = columns["mean_test_score"]
         support = np.empty(len(masks), dtype=object)  # a column, so that all results are a table
         support[:] = list(masks)
         self.cv_results_ = {
@@ -269,7 +270,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
             "fitness": score if self.pareto else score - cost,
             **columns,
         }
-        self.pareto_front_ = pareto_front(score, cost, self.cv_results_["n_features"])
+        self.pareto_front_ = pareto_front(score, cost if subsets.prices.any() else masks.sum(axis=1))
         self.best_index_ = chosen(self.choice, self.cv_results_, self.n_splits_)
         self.best_score_ = float(score[self.best_index_])
         self.support_: Mask = masks[self.best_index_]

@@ -39,7 +39,8 @@ class GeneticSearchCV(Searching, BaseSearchCV):
     scoring
         As in ``RandomizedSearchCV``, but a function returns one number.
     objective
-        Of several scores, the name of the one that the search maximises; None for the one that *refit* names.
+        Of several scores, the name of the one that the search maximises; None for the one that *refit* names. As in
+        ``RandomizedSearchCV``, *refit* must then be a name, a function or False.
     n_jobs
         Workers of the *pool*; None for 1, -1 for all cores.
     pool
@@ -192,12 +193,16 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         """Return the scorer, the names of its scores, and the name of the one that is maximised."""
         scorer, metric = self._get_scorers()
         self.multimetric_ = hasattr(scorer, "_scorers")
-        names = tuple(scorer._scorers) if self.multimetric_ else ("score",)
+        if not self.multimetric_:
+            if self.objective is not None:
+                raise ValueError(
+                    f"objective names one of several scores, but there is one, got {self.objective!r:.80}"
+                )
+            return scorer, ("score",), "score"
+        names = tuple(scorer._scorers)
         if self.objective is not None:
             check_choice("objective", self.objective, names)
             return scorer, names, self.objective
-        if not self.multimetric_:
-            return scorer, names, "score"
         if metric not in names:
             allowed = f"one of {', '.join(names)}"
             raise ValueError(f"objective or refit must name the score to maximise, {allowed}, got {metric!r:.80}")

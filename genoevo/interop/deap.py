@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from deap import base
 
-from genoevo._check import takes
 from genoevo._types import Ints
 from genoevo.evolution import Evolution
 from genoevo.genotype import Genotype
 from genoevo.layout import FlatLayout, Layout
+from genoevo.operators.calls import called
 from genoevo.operators.crossover import two_point
 from genoevo.operators.mutation import flip
 from genoevo.operators.selection import tournament
@@ -63,7 +63,6 @@ def register(
 
     """
     rng = np.random.default_rng(seed)
-    drawn = (rng,) if takes(select, 3) else ()
     if size is None and isinstance(layout, FlatLayout):
         size = layout.genes
 
@@ -83,7 +82,7 @@ def register(
         return (mutate(_batch(genotype), rng)[0],)
 
     def selected(individuals: Sequence[Genotype], k: int) -> list[Any]:
-        return [individuals[row] for row in select(_batch(*individuals), k, *drawn)]
+        return [individuals[row] for row in called(select, (_batch(*individuals), k), rng)]
 
     toolbox.register("individual", individual)
     toolbox.register("population", population)

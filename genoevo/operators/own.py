@@ -6,25 +6,22 @@ genotype after the other, as those of DEAP do. A state holds the names of own op
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 
-from genoevo._check import check_callable, shown, takes
+from genoevo._check import check_callable, shown
 from genoevo._numbers import as_array
 from genoevo._types import Ints
 from genoevo.genotype import Fitness
 from genoevo.layout import Layout
+from genoevo.operators.calls import called, global_generators, way_of
 from genoevo.population import Population
 
-_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -67,8 +64,8 @@ class Operators:
     What is given as a function is called with populations; :class:`PerGenotype` says how it is called otherwise.
     Functions of :mod:`genoevo.operators` fit, with settings by :func:`functools.partial`:
     ``Operators(crossover=partial(crossover.uniform, rate=0.2))``. All random numbers must come from *rng*, a
-    ``numpy.random.Generator``. It is given by that name or, to a function without such a parameter, as one more
-    argument. All but crossovers may take none.
+    ``numpy.random.Generator``: a parameter of that name, or one more that is required. All but crossovers may take
+    none.
 
     Parameters
     ----------
@@ -89,8 +86,8 @@ class Operators:
     Raises
     ------
     TypeError
-        For an operator that cannot be called, one of DEAP's outside :class:`PerGenotype`, and a crossover that takes
-        no three arguments.
+        For an operator that cannot be called, one of DEAP's outside :class:`PerGenotype`, one with an optional
+        parameter of another name at the generator's place, and a crossover that takes no generator.
 
     """
 
@@ -140,12 +137,12 @@ class Operators:
         """Return the n children of two populations of n parents, unevaluated."""
         operator = self.crossover
         if isinstance(operator, PerGenotype):
-            with _global_generators(rng):
+            with global_generators(rng):
                 pairs = zip(_individuals(first), _individuals(second), strict=True)
                 made = [_first_of_two(operator, operator.function(a, b)) for a, b in pairs]
             return _population("crossover", operator, made, first, layout)
         assert operator is not None
-        return _checked("crossover", operator, _drawing(operator, (first, second), rng), first, layout)
+        return _checked("crossover", operator, called(operator, (first, second), rng), first, layout)
 
     def mutated(self, population: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
         """Return as many mutants, unevaluated."""
@@ -186,15 +183,28 @@ def name_of(function: object) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
+_WORK_ON = {
+    "crossover": ("first", "second"),
+    "mutation": ("population",),
+    "selection": ("population", "n"),
+    "survival": ("population", "n"),
+    "repair": ("population",),
+}
+
+
 def _check_takes_populations(slot: str, operator: Callable[..., Any]) -> None:
     function: Any = operator
     while isinstance(function, partial):
         function = function.func
-    is_deaps = str(getattr(function, "__module__", "")).startswith("deap.")
-    if is_deaps or (slot == "crossover" and not takes(operator, 3)):
-        name = name_of(operator)
-        what = "first, second, rng" if slot == "crossover" else "population, ..."
-        raise TypeError(f"{slot} must be f({what}), got {name}: if it takes genotypes, give PerGenotype({name})")
+    what, name = f"{slot} must be f({', '.join((*_WORK_ON[slot], 'rng'))})", name_of(operator)
+    if str(getattr(function, "__module__", "")).startswith("deap."):
+        raise TypeError(f"{what}, got {name}: if it takes genotypes, give PerGenotype({name})")
+    try:
+        way = way_of(operator, len(_WORK_ON[slot]))
+    except TypeError as error:
+        raise TypeError(f"{what}, got {name}: {error}") from None
+    if slot == "crossover" and way == "not":
+        raise TypeError(f"{what}, got {name}: if it takes genotypes, give PerGenotype({name})")
 
 
 def _in_main(was: str, got: str) -> bool:
@@ -206,35 +216,21 @@ def _changed(
     slot: str, operator: Operator, population: Population, rng: np.random.Generator, layout: Layout | None
 ) -> Population:
     if isinstance(operator, PerGenotype):
-        with _global_generators(rng):
+        with global_generators(rng):
             made = [_alone(operator.function(individual)) for individual in _individuals(population)]
         return _population(slot, operator, made, population, layout)
-    return _checked(slot, operator, _drawing(operator, (population,), rng), population, layout)
-
-
-def _drawing(operator: Callable[..., Any], given: tuple[Any, ...], rng: np.random.Generator) -> Any:
-    """Call *operator*, with *rng* by that name, or as one more argument if it requires one or takes any number."""
-    try:
-        parameters = signature(operator).parameters
-    except ValueError:  # of a builtin
-        return operator(*given, rng)
-    if "rng" in parameters and parameters["rng"].kind is not Parameter.POSITIONAL_ONLY:
-        return operator(*given, rng=rng)
-    kinds = {parameter.kind for parameter in parameters.values()}
-    required = [each for each in parameters.values() if each.kind in _BY_PLACE and each.default is Parameter.empty]
-    takes_it = len(required) > len(given) or Parameter.VAR_POSITIONAL in kinds
-    return operator(*given, *([rng] if takes_it else []))
+    return _checked(slot, operator, called(operator, (population,), rng), population, layout)
 
 
 def _chosen(slot: str, operator: Operator, population: Population, n: int, rng: np.random.Generator) -> Ints:
     if isinstance(operator, PerGenotype):
         individuals = _individuals(population)
         places = {id(individual): row for row, individual in enumerate(individuals)}
-        with _global_generators(rng):
+        with global_generators(rng):
             chosen = list(operator.function(individuals, n))
         found = [places.get(id(individual), -1) for individual in chosen]
     else:
-        found = _drawing(operator, (population, n), rng)
+        found = called(operator, (population, n), rng)
     rows = as_array(f"what {slot} returns", found)
     if rows.shape != (n,) or rows.dtype.kind not in "iu" or ((rows < 0) | (rows >= len(population))).any():
         what = f"{n} of the individuals" if isinstance(operator, PerGenotype) else f"{n} rows below {len(population)}"
@@ -284,17 +280,3 @@ def _first_of_two(operator: Operator, made: Any) -> Any:
 
 def _alone(made: Any) -> Any:
     return made[0] if isinstance(made, tuple) and len(made) == 1 and hasattr(made[0], "__iter__") else made
-
-
-@contextmanager
-def _global_generators(rng: np.random.Generator) -> Iterator[None]:
-    """Have Python's and numpy's global generators draw what follows from *rng*, and put them back after it."""
-    before, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
-    seed = int(rng.integers(1 << 32))
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(numpys)  # noqa: NPY002

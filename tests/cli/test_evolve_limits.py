@@ -62,15 +62,15 @@ def test_the_first_of_two_limits_ends_a_search():
     assert found["generations"] == 3
 
 
-def test_without_a_known_optimum_an_algorithm_has_a_limit_of_evaluations(unknown, monkeypatch):
+@pytest.mark.parametrize("problem", [TRAP, "unknown"], ids=["known optimum", "unknown optimum"])
+def test_an_algorithm_of_small_generations_has_a_limit_of_evaluations(problem, unknown, monkeypatch):
+    given = unknown if problem == "unknown" else problem
     monkeypatch.setattr("genoevo_cli.evolve.search.EVALUATIONS", 70)
-    assert evolve(*unknown, "--algorithm", "fast-ga")["evaluations"] == 70
-    assert evolve(*unknown, "--algorithm", "fast-ga", "--generations", 90)["evaluations"] == 90
+    assert evolve(*given, "--algorithm", "fast-ga")["evaluations"] == 70
+    assert evolve(*given, "--algorithm", "fast-ga", "--generations", 90)["evaluations"] == 90
 
 
-def test_a_search_without_a_known_optimum_resumes_with_the_limit_that_it_had_by_default(
-    unknown, monkeypatch, tmp_path
-):
+def test_a_search_resumes_with_the_limit_that_it_had_by_default(unknown, monkeypatch, tmp_path):
     path = tmp_path / "search.npz"
     monkeypatch.setattr("genoevo_cli.evolve.search.EVALUATIONS", 70)
     evolve(*unknown, "--algorithm", "fast-ga", "--state", path)
@@ -101,7 +101,7 @@ def test_limits_of_a_resumed_search_take_the_place_of_both_saved_ones(tmp_path):
     }
 
 
-def test_a_search_that_only_its_optimum_ends_is_saved_and_resumed_without_a_limit(tmp_path):
+def test_a_search_without_a_limit_of_generations_is_saved_and_resumed(tmp_path):
     path = tmp_path / "search.npz"
     arguments = "--problem", "onemax", "--size", 30, "--algorithm", "fast-ga"
     evolve(*arguments, "--generations", 5, "--state", path)
@@ -109,6 +109,12 @@ def test_a_search_that_only_its_optimum_ends_is_saved_and_resumed_without_a_limi
     assert load(tmp_path / "whole.npz")["about"]["generations"] is None
     assert evolve("--resume", tmp_path / "whole.npz") == without
     assert evolve("--resume", path, "--evaluations", 10_000) == without
+
+
+def test_the_largest_population_of_ltga_has_a_limit_of_bits(monkeypatch):
+    monkeypatch.setattr("genoevo_cli.evolve.algorithms.MOST_BITS", 600)
+    result = run("--problem", "trap", "--size", 60, "--algorithm", "ltga")
+    assert result.stderr == "Nothing is left to evaluate: all populations of ltga have ended.\n"
 
 
 def test_the_file_of_a_genetic_algorithm_names_nothing_that_earlier_versions_do_not_know(tmp_path):
@@ -125,6 +131,6 @@ def test_progress_without_a_limit_says_none(monkeypatch):
 
 
 def test_a_search_with_nothing_left_to_evaluate_says_so(unknown, monkeypatch):
-    monkeypatch.setattr("genoevo.algorithms.ltga.LARGEST", 8)
+    monkeypatch.setattr("genoevo_cli.evolve.algorithms.LARGEST", 8)
     result = run(*unknown, "--size", 4, "--algorithm", "ltga")
     assert result.stderr == "Nothing is left to evaluate: all populations of ltga have ended.\n"

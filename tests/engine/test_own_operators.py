@@ -1,7 +1,7 @@
 """Own operators inside an evolution: how they are called, what they may return, and what a state knows of them."""
 
 import random
-from functools import partial
+from functools import partial, wraps
 
 import numpy as np
 import pytest
@@ -336,7 +336,7 @@ def test_what_cannot_be_called_is_refused(make):
             partial(tools.mutFlipBit, indpb=0.1),
             r"f\(population, ...\), got .*:mutFlipBit.indpb=0.1",
         ),
-        ("selection", tools.selBest, r"f\(population, ...\), got deap.tools.selection:selBest"),
+        ("selection", tools.selBest, r"f\(population, n, rng\), got deap.tools.selection:selBest"),
     ],
 )
 def test_an_operator_of_genotypes_is_refused_with_what_to_give(slot, operator, message):
@@ -364,10 +364,6 @@ def test_settings_of_selection_reach_our_operators(rng):
     assert len(set(wide.tolist())) == 10
 
 
-def limited(population, limit=9):
-    return with_first_bit(population) if limit == 9 else limit
-
-
 def late(population, limit=9, rng=None):
     return shuffled(population, rng) if limit == 9 else limit
 
@@ -380,7 +376,12 @@ def under_another_name(population, generator):
     return shuffled(population, generator)
 
 
-@pytest.mark.parametrize("repair", [limited, late, by_name, under_another_name])
+@wraps(late)
+def wrapped(*given, **named):
+    return late(*given, **named)
+
+
+@pytest.mark.parametrize("repair", [late, by_name, under_another_name, wrapped, partial(late, limit=9)])
 def test_the_generator_takes_the_place_of_no_other_parameter(repair):
     start = Population.random(8, 12, np.random.default_rng(0))
     evolution = Evolution(Vectorised(ones), start, seed=1, operators=Operators(repair=repair))
@@ -393,7 +394,27 @@ def swap_points(first, second, points=2, rng=None):
     return swap(first, second, rng)
 
 
-def test_a_crossover_gets_the_generator_by_its_name():
+def swap_by_name(first, second, *, rng):
+    return swap(first, second, rng)
+
+
+@pytest.mark.parametrize("crossover", [swap_points, swap_by_name])
+def test_a_crossover_gets_the_generator_by_its_name(crossover):
     start = Population.random(8, 12, np.random.default_rng(0))
-    found = Operators(crossover=swap_points).crossed(start, start[::-1], np.random.default_rng(1), None)
+    found = Operators(crossover=crossover).crossed(start, start[::-1], np.random.default_rng(1), None)
     assert np.array_equal(found.bits(), start[::-1].bits())
+
+
+@pytest.mark.parametrize(
+    ("slot", "operator", "what"),
+    [
+        ("repair", lambda population, limit=9: population, "'limit' has the place of the generator"),
+        ("mutation", lambda population, generator=None: population, "'generator' has the place"),
+        ("crossover", lambda a, b, points=2: a, "'points' has the place"),
+        ("mutation", lambda rng, population: population, "rng must come after"),
+        ("selection", lambda population: [], "takes 1 arguments, not 2"),
+    ],
+)
+def test_a_parameter_at_the_place_of_the_generator_is_named(slot, operator, what):
+    with pytest.raises(TypeError, match=what):
+        Operators(**{slot: operator})

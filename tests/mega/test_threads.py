@@ -103,7 +103,7 @@ def test_no_shard_outlives_an_error():
     assert sorted(ended) == [1, 2]
 
 
-def test_nothing_begins_after_an_error():
+def test_what_was_begun_does_not_outlive_an_error():
     def one(begin):
         begin()
         raise ZeroDivisionError

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 from deap import tools
 from sklearn.base import clone
@@ -9,8 +10,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from genoevo import Population, Selection
-from genoevo.operators import Operators, PerGenotype
+from genoevo.operators import Operators, Origin, PerGenotype, Reproduction
 from genoevo_sklearn import GeneticFeatureSelector, GeneticSearchCV, Integer, ListOf
+from genoevo_sklearn.space import Space
 from tests.scikit_learn.workers import Layered
 
 SMALL = {"cv": 3, "population_size": 6, "generations": 3, "random_state": 4}
@@ -104,3 +106,23 @@ def test_a_setting_that_an_own_operator_replaces_is_refused(classes):
     search = clone(SEARCHES["selector"]).set_params(operators=own, selection=Selection(tournament_size=4))
     with pytest.raises(ValueError, match="tournament_size of selection has no effect"):
         search.fit(*classes)
+
+
+def test_head_and_list_of_a_child_have_one_draw():
+    space = Space({"depth": Integer(1, 50), "layers": ListOf(Integer(1, 9), 1, 4)})
+    rule = space.reproduction(Reproduction(crossover_threshold=0.5, mutation_threshold=0.6))
+    rng, calls = np.random.default_rng(0), []
+
+    def first_of(first, second, rng):
+        calls.append(len(first))
+        return first
+
+    own = Operators(crossover=first_of, mutation=nothing_changes)
+    parents, others = (space.start(2000, rng) for _ in range(2))
+    children, origins = rule.children(parents, others, rng, space.layout, operators=own)
+    kept = origins != Origin.FRESH
+    assert calls == [(origins == Origin.CROSSOVER).sum()]
+    assert [round((origins == origin).mean(), 1) for origin in Origin] == [0.5, 0.1, 0.4]
+    assert np.array_equal(children.lengths, parents.lengths)
+    assert np.array_equal(children.words[kept], parents.words[kept])
+    assert (children.words[~kept] != parents.words[~kept]).any(axis=1).mean() > 0.99

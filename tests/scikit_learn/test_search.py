@@ -206,6 +206,8 @@ def test_an_objective_must_be_a_score(classes):
         search(**TWO, refit=False, objective="f1").fit(*classes)
     with pytest.raises(ValueError, match="objective or refit must name the score"):
         search(**TWO, refit=False).fit(*classes)
+    with pytest.raises(ValueError, match="objective names one of several scores, but there is one"):
+        search(objective="accuracy").fit(*classes)
 
 
 def test_with_metadata_routing_groups_and_weights_go_where_they_were_requested(numbers):

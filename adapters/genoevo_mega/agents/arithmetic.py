@@ -24,7 +24,7 @@ class Arithmetic(NamedTuple):
     compiled: bool
 
     def direct(self, nets: Networks, step: StepInputs, terms: Terms) -> tuple[Any, Any]:
-        """Return what differentiates the critics' and the actor's loss without autograd; None if nothing can."""
+        """Return what differentiates the critics' and the actor's loss by compiled functions; None if nothing can."""
         if not (self.compiled and direct.usable(nets, step, terms.prediction)):
             return None, None
         return partial(direct.critic_gradients, nets, terms=terms), partial(direct.actor_gradients, nets, terms=terms)

@@ -71,7 +71,8 @@ class Executor:
         *active* (tasks,) bool are the tasks that are not yet masked, None for all. The sum over active tasks is
         divided by the number of all transitions: a task's gradient does not depend on how many others are masked.
         Gradients are added in the order of the shards, so that results do not depend on the threads' timing.
-        *direct* differentiates the loss without autograd (:mod:`genoevo_mega.agents.direct`). It cannot mask tasks.
+        *direct* differentiates the loss by compiled functions (:mod:`genoevo_mega.agents.direct`). It cannot mask
+        tasks.
         """
         count = sum(shard.rewards.numel() for shard, *_ in shards)
 

@@ -55,8 +55,8 @@ class Sac(Settings):
     few vector steps."""
     simultaneous: bool = False
     """Whether the actor follows the critics as they were before the update, not those just updated. With
-    ``critic.kind = residual`` and compiled functions two threads then compute a loss each. Not with
-    ``mask_loss_above``."""
+    ``critic.kind = residual`` and compiled functions two threads then compute a loss each, in fp32
+    and with one genotype of each task. Not with ``mask_loss_above``."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions, before learning starts."""
     random_action_repeat: Count = 1

@@ -90,8 +90,8 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
 def _is_simultaneous(config: Config) -> bool:
     """Return whether compiled functions can compute the critics' loss beside the actor's."""
     critics = config.critic.kind == "residual" and config.sac.precision != "bf16"
-    one_genotype = config.genotypes.update_with != "stored" and config.genotypes.hybrid_rate is None
-    return config.sac.simultaneous and critics and one_genotype
+    several = config.genotypes.update_with == "stored" or config.genotypes.hybrid_rate is not None
+    return config.sac.simultaneous and critics and not (config.architecture == "mega" and several)
 
 
 def kernels_or_reason() -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from genoevo import Evolution, Population
 from genoevo.evolution import Constraints
 from genoevo.pareto import front
+from genoevo_runs.arrays import Ints
 
 POINTS = 400
 """The most solutions of the front that a page shows, evenly spaced by the first objective, and the most others."""
@@ -35,6 +36,19 @@ def worst(population: Population, constraints: Constraints) -> list[float]:
     ]
 
 
+def front_of(evolution: Evolution) -> tuple[Population, Ints]:
+    """Return the population and the Pareto front, if that is recorded, and the rows of the front of both together.
+
+    The rows have one genotype for each point, and rise in the first objective.
+    """
+    found = evolution.population
+    if evolution.pareto_front:
+        found = Population.concatenate([Population.from_genotypes(evolution.pareto_front, found.weights), found])
+    best = front(found, constraints=evolution.constraints)
+    values = found.fitness[best, : len(objectives(evolution))]
+    return found, best[np.unique(values, axis=0, return_index=True)[1]]
+
+
 def front_data(evolution: Evolution, names: Sequence[str] | None) -> dict[str, Any] | None:
     """Return the front that *evolution* has found, for its page; None with one objective.
 
@@ -43,12 +57,8 @@ def front_data(evolution: Evolution, names: Sequence[str] | None) -> dict[str, A
     weights = objectives(evolution)
     if len(weights) < 2 or evolution.best is None:
         return None
-    found = evolution.population
-    if evolution.pareto_front:
-        found = Population.concatenate([Population.from_genotypes(evolution.pareto_front, found.weights), found])
-    best = front(found, constraints=evolution.constraints)
+    found, best = front_of(evolution)
     values = found.fitness[:, : len(weights)]
-    best = best[np.unique(values[best], axis=0, return_index=True)[1]]  # by the first objective
     rest = np.flatnonzero(np.isfinite(values).all(axis=1) & evolution.constraints.feasible(found))
     others = np.unique(values[np.setdiff1d(rest, best)], axis=0)
     shown = best[_spaced(len(best))]

@@ -73,7 +73,7 @@ class JoinedReproduction(Reproduction):
     """Reproduction of head and tail apart, so that inserting and deleting elements leaves the head in its place.
 
     Each part has its own draw between crossover and mutation [O]. The tail's units are its segments, which are whole
-    elements of a list. Own operators get whole genotypes, with one draw.
+    elements of a list. With own operators, which get whole genotypes, there is one draw for both.
     """
 
     __slots__ = ()
@@ -93,21 +93,24 @@ class JoinedReproduction(Reproduction):
         assert variation == PLAIN  # places of bits mean nothing in a part alone
         if operators == GENOEVOS:
             return self._by_parts(first, second, rng, layout)
-        rule, mated = self, np.empty(0, np.int64)
+        u = rng.random(len(first))
+        origins = (u >= self.crossover_threshold).astype(np.int8) + (u >= self.mutation_threshold)
+        mated, mutated, fresh = (np.flatnonzero(origins == origin) for origin in Origin)
+        bred, share = first.unevaluated(), 1.0
         if operators.crossover is not None:
-            share = self.crossover_threshold / max(self.mutation_threshold, self.crossover_threshold, 1e-300)
-            mated = np.flatnonzero(rng.random(len(first)) < share)  # of those that will not be fresh
-            rule = replace(rule, crossover_threshold=0.0)
+            share = 0.0
             if mated.size:
-                first = first.replaced(mated, operators.crossed(first[mated], second[mated], rng, layout))
-        if operators.mutation is not None:
-            rule = replace(rule, mutation_rate=0.0)
-        brood = rule._by_parts(first, second, rng, layout)
-        bred, origins, kept = brood.population, brood.origins, brood.origins != Origin.FRESH
-        origins[mated[kept[mated]]] = Origin.CROSSOVER
-        if operators.mutation is not None and kept.any():
-            rows = np.flatnonzero(kept)
-            bred = bred.replaced(rows, operators.mutated(bred[rows], rng, layout))
+                bred = bred.replaced(mated, operators.crossed(first[mated], second[mated], rng, layout))
+        rate = self.mutation_rate if operators.mutation is None else 0.0
+        for rows, crossing in ((mated, share), (mutated, 0.0)):
+            rule = replace(self, crossover_threshold=crossing, mutation_threshold=1.0, mutation_rate=rate)
+            if rows.size:
+                bred = bred.replaced(rows, rule._by_parts(bred[rows], second[rows], rng, layout).population)
+        kept = np.flatnonzero(origins != Origin.FRESH)
+        if operators.mutation is not None and kept.size:
+            bred = bred.replaced(kept, operators.mutated(bred[kept], rng, layout))
+        if fresh.size:
+            bred = bred.replaced(fresh, Population.random(fresh.size, first.lengths[fresh], rng, first.weights))
         if operators.repair is not None:
             bred = repaired(bred, rng, layout, variation, operators)
         return Brood(bred, origins)

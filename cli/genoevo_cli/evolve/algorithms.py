@@ -18,6 +18,7 @@ from genoevo import Evolution
 from genoevo.algorithms import ALGORITHMS as KINDS
 from genoevo.algorithms import LTGA, P3, FastGA
 from genoevo.algorithms.linkage import LinkageLearner
+from genoevo.algorithms.ltga import LARGEST
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback, Record, Selection, Survival
 from genoevo.operators import Reproduction
@@ -72,7 +73,7 @@ class Algorithm:
     population : int or None
         The default number of genotypes; None if the algorithm needs none.
     generations : int or None
-        The default limit on generations; None if the optimum ends the search, or EVALUATIONS if nobody knows it.
+        The default limit on generations; None for one of EVALUATIONS, as a generation may be a single one.
 
     """
 
@@ -89,6 +90,9 @@ OPTIONS = OF_GA | {"at_once"}
 
 EVALUATIONS = 100_000
 """The default limit on evaluations of an algorithm that has no other: what ga's 1000 generations of 100 may take."""
+
+MOST_BITS = 100_000_000
+"""Limit on the bits of a population: some problems take eight bytes for each."""
 
 SMALLEST = 8
 """Genotypes of the first population of an LTGA without a size, as in ``benchmarks/linkage.py``."""
@@ -180,7 +184,10 @@ def _begin(search: Search, parts: Parts) -> Any:
 def _own(search: Search) -> tuple[int, dict[str, Any]]:
     """Return the number of genotypes to start from, and the settings that only this algorithm has."""
     if search.algorithm == LTGA.KIND:
-        return search.population or SMALLEST, {"interleaved": search.population is None}
+        if search.population is not None:
+            return search.population, {"interleaved": False}
+        most = max(SMALLEST, MOST_BITS // search.posed.size)
+        return SMALLEST, {"interleaved": True, "largest": min(most, LARGEST)}
     if search.algorithm == P3.KIND:
         return search.at_once, {"at_once": search.at_once}
     return 1, {"offspring": search.at_once} if search.algorithm == FastGA.KIND else {}

@@ -20,7 +20,7 @@ from genoevo.progress import ProgressBar
 from genoevo.state import State
 from genoevo_cli.evolve import convergence, saved, search
 from genoevo_cli.evolve.algorithms import ALGORITHMS, EVALUATIONS
-from genoevo_cli.evolve.outcome import ended_within, lines_of, result_of, spread, without_front
+from genoevo_cli.evolve.outcome import ROWS, ended_within, lines_of, result_of, spread, without_front
 from genoevo_cli.evolve.problems import SETTING, is_code, parse_settings
 from genoevo_cli.evolve.search import MOST_GENOTYPES, MOST_SIZE, Search
 from genoevo_cli.pages import check_parent, write_page
@@ -98,8 +98,8 @@ class _Problem(_Named):
 @click.option(
     "--evaluations",
     type=click.IntRange(1),
-    help="Maximum number of evaluations; the batch that reaches it is completed.  [default: no limit; without "
-    f"--generations and a known optimum, {EVALUATIONS} for algorithms other than ga and nsga2]",
+    help="Maximum number of evaluations; the batch that reaches it is completed.  [default: no limit; "
+    f"{EVALUATIONS} for algorithms other than ga and nsga2 without --generations]",
 )
 @click.option(
     "--crossover-rate",
@@ -212,7 +212,7 @@ def evolve(
             console.note(f"{path} already has {has}; it has ended by: {ended}.")
         elif checkpoint is not None and ended_within(evolution):
             checkpoint.save(evolution)  # it saves after whole generations by itself
-    result = result_of(settings, evolution, ended, time.perf_counter() - began)
+    result = result_of(settings, evolution, ended, time.perf_counter() - began, None if as_json else ROWS)
     if plot is not None:
         by = settings.algorithm if settings.population is None else f"{settings.population} genotypes"
         title = f"{settings.problem}, size {settings.size}, {by}, seed {settings.seed}"

@@ -10,7 +10,6 @@ import numpy as np
 import rich_click as click
 
 from genoevo import Genotype, Population
-from genoevo.pareto import front
 from genoevo.pools import ProcessPool, RayPool
 from genoevo_cli.evolve.algorithms import ALGORITHMS
 from genoevo_cli.evolve.problems import Posed
@@ -18,6 +17,7 @@ from genoevo_cli.evolve.search import Search
 from genoevo_cli.terminal import console
 from genoevo_runs import user_code
 from genoevo_runs.report.evolution import decoded
+from genoevo_runs.report.front import front_of
 
 _FRONT = "solutions"
 ROWS = 5
@@ -66,13 +66,9 @@ def _front(evolution: Any, objectives: Sequence[float]) -> Population:
 
     It is that of the population, and of the whole search if that is recorded.
     """
-    found: Population = evolution.population
-    if evolution.pareto_front:
-        found = Population.concatenate([Population.from_genotypes(evolution.pareto_front, found.weights), found])
-    found = found[front(found, constraints=evolution.constraints)]
-    values = found.fitness[:, : len(objectives)]
-    rows = np.unique(values, axis=0, return_index=True)[1]
-    return found[rows[np.lexsort((-values[rows] * objectives).T[::-1])]]
+    every, rows = front_of(evolution)
+    found = every[rows]
+    return found[np.lexsort((-found.fitness[:, : len(objectives)] * objectives).T[::-1])]
 
 
 def ended_within(evolution: Any) -> bool:
@@ -81,16 +77,21 @@ def ended_within(evolution: Any) -> bool:
     return bool(evolution.evaluations > (log[-1]["evaluations"] if log else 0))
 
 
-def result_of(settings: Search, evolution: Any, ended: str, seconds: float) -> dict[str, Any]:
-    """Return what the command prints of a search that has *ended*, as JSON values."""
+def result_of(
+    settings: Search, evolution: Any, ended: str, seconds: float, rows: int | None = None
+) -> dict[str, Any]:
+    """Return what the command prints of a search that has *ended*, as JSON values.
+
+    Of a front it has *rows* solutions; None for all.
+    """
     if ended == "exhausted":
         console.note(f"Nothing is left to evaluate: all populations of {settings.algorithm} have ended.")
     values, objectives = evolution.best.fitness.values, settings.posed.objectives
     points = list(_front(evolution, objectives)) if len(objectives) > 1 else []
-    best, *meanings = _decoded(settings.posed, [evolution.best, *points])
+    best, *meanings = _decoded(settings.posed, [evolution.best, *points[:rows]])
     solutions = [
         {"fitness": list(point.fitness.values), "genotype": str(point), **meaning}
-        for point, meaning in zip(points, meanings, strict=True)
+        for point, meaning in zip(points, meanings, strict=False)
     ]
     return {
         "problem": settings.problem,
@@ -122,7 +123,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     for name, value in without_front(result).items():
         yield f"{name:>12}  {value}"
     solutions = result.get(_FRONT, [])
-    for row, solution in enumerate(solutions[:ROWS]):
+    for row, solution in enumerate(solutions):
         yield f"{'' if row else _FRONT:>12}  {'  '.join(map(str, solution.values()))}"
-    if len(solutions) > ROWS:
-        yield f"{'':>12}  and {len(solutions) - ROWS} more, which --json prints"
+    if solutions and result["front"] > len(solutions):
+        yield f"{'':>12}  and {result['front'] - len(solutions)} more, which --json prints"

@@ -16,13 +16,11 @@ from genoevo.evolution import Callback
 from genoevo.problems import PROBLEMS
 from genoevo.state import State
 from genoevo_cli.evolve import convergence
-from genoevo_cli.evolve.algorithms import ALGORITHMS, EVALUATIONS, OPTIONS, Parts, default_algorithm
+from genoevo_cli.evolve.algorithms import ALGORITHMS, EVALUATIONS, MOST_BITS, OPTIONS, Parts, default_algorithm
 from genoevo_cli.evolve.problems import SETTING, Posed, ProblemSettings, Value, defaults, is_code, pose
 from genoevo_runs.user_code import check_allowed
 
 MOST_GENOTYPES = MOST_SIZE = 1_000_000
-MOST_BITS = 100_000_000
-"""Limit on the bits of a population: some problems take eight bytes for each."""
 
 LIMITS = ("generations", "evaluations")
 _LATER: dict[str, Any] = {"algorithm": "ga", "at_once": 1, "evaluations": None}
@@ -83,7 +81,7 @@ class Search:
         filled = {"size": posed.size, "settings": {**defaults(self.problem), **self.settings}}
         if self.generations is None and self.evaluations is None:
             filled["generations"] = algorithm.generations
-            if algorithm.generations is None and posed.optimum is None:
+            if algorithm.generations is None:
                 filled["evaluations"] = EVALUATIONS
         if self.resize_rate is None and "resize_rate" in algorithm.options:
             filled["resize_rate"] = 0.1 if posed.varies else 0.0
