@@ -76,7 +76,8 @@ validate: .venv-validate/installed
 
 # Test what needs Ray, most of it on a cluster of several nodes on this machine.
 test-ray: .venv/ray
-	$(BIN)/python -m pytest -rs -m "ray and not slow" tests/cluster tests/engine/test_evaluation.py tests/examples tests/mega/test_sweep_pools.py $(AGAIN)
+	$(BIN)/python -m pytest -rs -m "ray and not slow" tests/cluster tests/engine/test_evaluation.py tests/engine/test_pools.py \
+		tests/examples tests/mega/test_sweep_pools.py $(AGAIN)
 
 # Measure ratios to other software and to the machine's own limits; the docstring of each file explains them.
 bench: .venv/bench

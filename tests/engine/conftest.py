@@ -10,6 +10,7 @@ from genoevo import Evolution, Population, StagedLayout
 from genoevo._bits import prefix_mask
 from genoevo.evaluation import Vectorised
 from genoevo.problems import OneMax
+from tests.engine.toolboxes import toolbox_for
 
 settings.register_profile("engine", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("engine")
@@ -21,8 +22,18 @@ def rng():
 
 
 @pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.npz"
+
+
+@pytest.fixture
 def start(rng):
     return Population.random(12, 60, rng)
+
+
+@pytest.fixture
+def population():
+    return Population.from_genotypes(["0110", "1", "111", "01011"])
 
 
 @pytest.fixture
@@ -33,6 +44,11 @@ def mixed(rng):
 @pytest.fixture
 def onemax(start):
     return partial(Evolution, Vectorised(OneMax(60)), start, seed=7)
+
+
+@pytest.fixture
+def toolbox():
+    return toolbox_for()[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-"""Fitness functions of small evolutions, and how they are played by ask and tell."""
+"""Fitness functions and operators of small evolutions, and how they are played by ask and tell."""
 
 import numpy as np
+
+from genoevo import Population
 
 
 def ones(population):
@@ -9,6 +11,10 @@ def ones(population):
 
 def ones_and_length(population):
     return np.stack([ones(population), population.lengths], axis=1)
+
+
+def complement(population, rng):
+    return Population.from_bits(1 - population.bits(), population.lengths, population.weights)
 
 
 def evolved(evolution, generations):

@@ -1,42 +1,15 @@
-"""What all algorithms have in common: the interface of Evolution, and exact resumption at any time."""
-
-import copy
+"""What all algorithms have in common: the interface of Evolution."""
 
 import numpy as np
 import pytest
 
 from genoevo import Genotype, Population, Record, Stop
-from genoevo.algorithms import ALGORITHMS, LTGA, P3, FastGA, LambdaLambdaGA
-from genoevo.checkpoint import Checkpoint
+from genoevo.algorithms import ALGORITHMS, LTGA, P3, FastGA
 from genoevo.evaluation import EvaluationError, Failure, InProcess, Vectorised
 from genoevo.history import PopulationStatistics
-from genoevo.problems import HIFF, LeadingOnes, OneMax, Trap
-from genoevo.state import load, save
+from genoevo.problems import HIFF, Trap
 from tests.engine.evolutions import ones
-
-KINDS = {
-    "fast-ga": (FastGA, {"offspring": 3}),
-    "lambda-lambda-ga": (LambdaLambdaGA, {}),
-    "ltga": (LTGA, {}),
-    "ltga-one-size": (LTGA, {"interleaved": False}),
-    "p3": (P3, {}),
-    "p3-at-once": (P3, {"at_once": 5}),
-}
-each = pytest.mark.parametrize("name", KINDS)
-RECORD = Record(hall_of_fame=3, lineage=True, cache=50)
-
-
-def made(name, evaluate=None, size=20, start=None, **options):
-    kind, settings = KINDS[name]
-    if start is None:
-        start = Population.random(4, size, np.random.default_rng(1))
-    return kind(evaluate, start, seed=3, **settings, **options)
-
-
-def played(search, times, function=ones):
-    for _ in range(times):
-        search.tell(function(search.ask()))
-    return search
+from tests.engine.searches import each, made, played
 
 
 @each
@@ -56,33 +29,6 @@ def test_asking_twice_returns_equal_genotypes_and_draws_nothing(name, frozen):
     assert frozen(one.state_dict()) == frozen(other.state_dict())
     one.ask().words[:] = 0  # a copy
     assert frozen(played(one, 5).state_dict()) == frozen(played(other, 5).state_dict())
-
-
-@each
-def test_a_search_resumes_bit_for_bit_after_any_number_of_tells(name, frozen, tmp_path):
-    trap = Trap(20)
-    search, states = made(name, record=RECORD), []
-    for _ in range(60):
-        states.append(search.state_dict())
-        search.ask()
-        states.append(search.state_dict())
-        played(search, 1, trap)
-    end = frozen(search.state_dict())
-    for done in (0, 1, 2, 3, 4, 7, 30, 59):
-        for state in states[2 * done : 2 * done + 2]:
-            save(tmp_path / "state.npz", state)
-            resumed = type(search).from_state(load(tmp_path / "state.npz"))
-            assert frozen(resumed.state_dict()) == frozen(state)
-            assert frozen(played(resumed, 60 - done, trap).state_dict()) == end
-
-
-@each
-def test_a_state_does_not_change_as_the_search_runs(name, frozen):
-    search = played(made(name), 5)
-    state = search.state_dict()
-    before = frozen(state)
-    played(search, 10)
-    assert frozen(state) == before
 
 
 @each
@@ -181,19 +127,6 @@ def test_evaluations_in_a_row_that_fail_end_the_search(name):
 
 
 @each
-def test_a_checkpoint_saves_and_resumes(name, tmp_path, frozen):
-    path = tmp_path / "search.npz"
-    with Checkpoint(path, every=1) as checkpoint:
-        search = made(name, Vectorised(ones), callbacks=[checkpoint])
-        search.run(generations=3)
-        resumed = type(search).from_state(checkpoint.load(), Vectorised(ones))
-    search.callbacks = ()
-    search.run(generations=3)
-    resumed.run(generations=3)
-    assert frozen(resumed.state_dict()) == frozen(search.state_dict())
-
-
-@each
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (0.0,)])
 def test_only_one_objective_that_counts_is_allowed(name, weights):
     with pytest.raises(ValueError, match="needs one objective with a weight other than 0"):
@@ -232,120 +165,6 @@ def test_there_is_nothing_to_tell_before_asking(start):
         search.tell([1.0])
     with pytest.raises(RuntimeError, match="P3 has no evaluate function"):
         search.step()
-
-
-def check_short(error):
-    assert 0 < len(str(error)) < 1000
-
-
-def damaged(state):
-    """Copies of *state* in each of which one part is missing, or is another number, text or array."""
-    for key in state:
-        yield {name: value for name, value in state.items() if name != key}
-        for wrong in (-1, "x", None, np.zeros(2), np.full(3, np.nan), [1], {}, True, 10**9):
-            yield {**state, key: wrong}
-        if isinstance(state[key], dict):
-            for inner in damaged(state[key]):
-                yield {**state, key: inner}
-
-
-@each
-def test_a_damaged_state_is_refused_or_goes_on(name):
-    search = played(made(name, record=RECORD), 25, Trap(20))
-    for state in damaged(search.state_dict()):
-        try:
-            resumed = type(search).from_state(copy.deepcopy(state))
-        except ValueError as error:
-            check_short(error)
-        else:
-            played(resumed, 2, Trap(20))
-
-
-def test_the_state_of_another_algorithm_is_refused(start):
-    state = played(FastGA(None, start, seed=1), 2).state_dict()
-    with pytest.raises(ValueError, match="this is the state of 'fast-ga', not of 'p3'"):
-        P3.from_state(state)
-
-
-def test_fitness_told_that_does_not_fit_the_generation_is_refused(start):
-    state = played(P3(None, start, seed=1), 30).state_dict()
-    for told in (state["told"][:-1].repeat(100), np.full(len(state["told"]), np.nan)):
-        with pytest.raises(ValueError, match="told"):
-            P3.from_state({**state, "told": told})
-
-
-def test_a_cluster_past_the_common_prefix_is_refused(rng):
-    search = P3(Vectorised(ones), Population.random(6, np.array([10, 20] * 3), rng), seed=1)
-    search.run(generations=4)
-    state = search.state_dict()
-    state["own"]["levels"][0]["clusters"] = np.array([[1 << 15]], dtype=np.uint64)
-    with pytest.raises(ValueError, match="a cluster has bits that not all genotypes have"):
-        P3.from_state(state)
-
-
-def test_the_fast_ga_keeps_the_best_child_unless_it_is_worse(rng):
-    search = FastGA(None, Population.random(5, 30, rng), seed=1, offspring=4)
-    asked = search.ask()
-    search.tell(ones(asked))
-    for _ in range(50):
-        parent, before = search.population.words[0], search.population.fitness[0]
-        children = search.ask()
-        assert (children.words != parent).any(axis=1).all()
-        values = ones(children)
-        search.tell(values)
-        expected = max(before, values.max())
-        assert search.population.fitness[0] == expected
-
-
-@pytest.mark.parametrize(("kind", "least"), [(FastGA, 500), (LambdaLambdaGA, 300)])
-def test_onemax_takes_about_as_long_as_published(kind, least):
-    """About 1.2 e n ln n for heavy tails, and linear time for the self-adjusting GA, at n = 100."""
-    problem, spent = OneMax(100), []
-    for seed in range(8):
-        search = kind(Vectorised(problem), problem.random(1, np.random.default_rng(seed)), seed=seed)
-        assert search.run(stop=Stop(target=100, evaluations=5000)) == "target"
-        spent.append(search.evaluations)
-    assert least < np.median(spent) < 3 * least
-
-
-def test_a_generation_of_the_lambda_lambda_ga_is_as_published(rng):
-    search = LambdaLambdaGA(None, Population.random(1, 60, rng), seed=1)
-    played(search, 1, LeadingOnes(60))
-    crossed = 0
-    while search.generation < 300:
-        parent, before, strength = search.population.words[0], search.population.fitness[0], search.strength
-        generation, mutants = search.generation, search.ask()
-        flips = np.bitwise_count(mutants.words ^ parent).sum(axis=1)
-        assert len(mutants) == round(strength)
-        assert len(set(flips.tolist())) == 1
-        assert flips[0] > 0
-        values = LeadingOnes(60)(mutants)
-        search.tell(values)
-        best = values.max()
-        if search.generation == generation:
-            children, mutant = search.ask(), mutants.words[values.argmax()]
-            assert len(children) <= round(strength)
-            assert not ((children.words ^ parent) & ~(parent ^ mutant)).any()
-            assert ((children.words != parent).any(axis=1) & (children.words != mutant).any(axis=1)).all()
-            values = LeadingOnes(60)(children)
-            search.tell(values)
-            best, crossed = max(best, values.max()), crossed + 1
-        if best > before:
-            assert search.strength == max(strength / 1.5, 1)
-        else:
-            assert search.strength == (strength * 1.5**0.25 if strength * 1.5**0.25 <= 60 else 1)
-        assert search.population.fitness[0] == max(best, before)
-    assert crossed > 100
-
-
-def test_a_lambda_above_the_number_of_bits_becomes_one():
-    search = LambdaLambdaGA(Vectorised(lambda it: -ones(it)), Population.from_bits([[0] * 8]), seed=1)
-    search.run(generations=60)
-    strengths = []
-    search.callbacks = (lambda it: strengths.append(it.strength),)
-    search.run(generations=60)
-    assert 1.0 in strengths
-    assert max(strengths) <= 8
 
 
 def test_algorithms_are_found_by_name():

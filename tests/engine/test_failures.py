@@ -30,11 +30,6 @@ WORST = Failure(action="worst")
 
 
 @pytest.fixture
-def population():
-    return Population.from_genotypes(["0110", "1", "111", "01011"])
-
-
-@pytest.fixture
 def start(rng):
     return Population.random(20, 16, rng)
 
