@@ -16,8 +16,8 @@ from genoevo_mega.networks import ModularNetwork, ResidualNetwork, Routing
 from genoevo_mega.training.build import check_kernels, make_agent, make_structure
 from genoevo_runs.errors import ConfigError
 from tests.mega.checkpoint.tiny import resumed_to, train
-from tests.mega.test_sac import SUITE, _batch, _inputs
 from tests.mega.test_slots import _routing
+from tests.mega.updates import SUITE, drawn_batch, inputs_of
 
 TASKS, ROWS, INPUTS = 7, 6, 5
 CLOSE = {"rtol": 2e-5, "atol": 2e-6}
@@ -226,9 +226,9 @@ def test_an_update_is_the_definitions_within_rounding(change, order, shards):
         agent = make_agent(_config(change, order, compiled_too=compiled_too), SUITE)
         agent.executor.pool = ShardPool(shards)
         routing = make_structure(_config(change), list(SUITE.names), 1).acting_routing()
-        metrics = [agent.update(_batch(seed=seed), routing, routing) for seed in range(3)]
-        assert direct.usable(agent.nets, _inputs(agent, _batch(), routing), agent.prediction) == compiled_too
-        actions = agent.act(_batch().observations[:, 0], routing, greedy=True)
+        metrics = [agent.update(drawn_batch(seed=seed), routing, routing) for seed in range(3)]
+        assert direct.usable(agent.nets, inputs_of(agent, drawn_batch(), routing), agent.prediction) == compiled_too
+        actions = agent.act(drawn_batch().observations[:, 0], routing, greedy=True)
         ends.append([*(value for found in metrics for value in found.values()), actions, *agent.critics.parameters()])
     for mine, theirs in zip(*ends, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
@@ -244,8 +244,8 @@ def test_compiled_critics_need_no_compiled_actor(architecture, order, shards):
         agent = make_agent(config, SUITE)
         agent.executor.pool = ShardPool(shards)
         routing = make_structure(config, list(SUITE.names), 1).acting_routing()
-        assert direct.usable(agent.nets, _inputs(agent, _batch(), routing), agent.prediction) == compiled_too
-        metrics = [agent.update(_batch(seed=seed), routing, routing) for seed in range(3)]
+        assert direct.usable(agent.nets, inputs_of(agent, drawn_batch(), routing), agent.prediction) == compiled_too
+        metrics = [agent.update(drawn_batch(seed=seed), routing, routing) for seed in range(3)]
         parameters = *agent.actor.parameters(), *agent.critics.parameters()
         ends.append([*(value for found in metrics for value in found.values()), *parameters])
     for mine, theirs in zip(*ends, strict=True):
@@ -260,7 +260,7 @@ def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(arc
         agent.executor.pool = ShardPool(threads)
         routing = make_structure(config, list(SUITE.names), 1).acting_routing()
         for seed in range(5):
-            agent.update(_batch(seed=seed), routing, routing)
+            agent.update(drawn_batch(seed=seed), routing, routing)
         ends.append([*agent.actor.parameters(), *agent.critics.parameters(), *agent.target_critics.parameters()])
     assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
 
@@ -273,7 +273,7 @@ def test_an_update_without_kernels_is_torchs_bit_for_bit(monkeypatch):
     routing = make_structure(_config(), list(SUITE.names), 1).acting_routing()
     agents = [make_agent(_config(compiled_too=wanted), SUITE) for wanted in (True, False)]
     for agent in agents:
-        agent.update(_batch(), routing, routing)
+        agent.update(drawn_batch(), routing, routing)
     assert all(torch.equal(a, b) for a, b in zip(*(agent.actor.parameters() for agent in agents), strict=True))
     with pytest.raises(ConfigError, match=r"compute\.kernels = 'compiled': must be torch, because there is no C"):
         check_kernels(_config())

@@ -19,7 +19,7 @@ from genoevo_mega.training.build import make_agent, make_structure
 from genoevo_mega.training.checkpoint_files import FORMAT, VERSION
 from genoevo_runs.errors import CorruptFileError
 from tests.mega.checkpoint.tiny import resumed_to, train
-from tests.mega.test_sac import BATCH, SUITE, _batch, _Products, _weights
+from tests.mega.updates import BATCH, SUITE, Products, drawn_batch, weights_of
 
 RESIDUAL = {"critic": {"kind": "residual", "width": 12, "blocks": 2}}
 
@@ -143,7 +143,7 @@ def test_a_size_is_met_by_the_actor_alone():
 def test_a_residual_critics_value_depends_on_no_genotype():
     agent, _, routing = _made(RESIDUAL)
     other = make_structure(build_config(preset("smoke")), list(SUITE.names), 2).acting_routing()
-    batch = _batch()
+    batch = drawn_batch()
     found = [q_values(agent.critics, batch.observations, batch.actions, each) for each in (routing, other)]
     assert not torch.equal(routing.output, other.output)
     assert torch.equal(*found)
@@ -152,14 +152,14 @@ def test_a_residual_critics_value_depends_on_no_genotype():
 @pytest.mark.parametrize("architecture", ["mega", "mtsac"])
 def test_operations_are_those_of_the_products_that_an_update_takes(architecture):
     agent, _, routing = _made(RESIDUAL, architecture=architecture, sac={"batch_size": BATCH})
-    with _Products() as products:
-        agent.update(_batch(), routing, routing)
+    with Products() as products:
+        agent.update(drawn_batch(), routing, routing)
     assert products.operations == agent.operations(routing.stages)
 
 
 def test_growth_leaves_residual_critics_as_they_are():
     agent, _, routing = _made(RESIDUAL)
-    agent.update(_batch(), routing, routing)
+    agent.update(drawn_batch(), routing, routing)
     before = {name: value.clone() for name, value in agent_state.tensors(agent).items() if "critics" in name}
     agent.grow()
     assert [len(network.pool) for network in (agent.actor, agent.actor_ema)] == [3, 3]
@@ -171,7 +171,7 @@ def test_growth_leaves_residual_critics_as_they_are():
 def test_relaxed_codes_are_trained_under_residual_critics():
     agent, _, routing = _made(RESIDUAL)
     own = routing.map(lambda weights: weights.clone().requires_grad_())
-    agent.update(_batch(), own, routing)
+    agent.update(drawn_batch(), own, routing)
     assert own.output.grad.abs().max() > 0
 
 
@@ -200,8 +200,8 @@ def test_a_checkpoint_of_another_kind_of_critic_is_refused(tmp_path):
 @pytest.mark.parametrize("settings", [{}, RESIDUAL])
 def test_values_are_the_smaller_of_both_critics_for_the_actors_greedy_action(settings):
     agent, _, routing = _made(settings, sac={"actor_ema_tau": 0.1})
-    agent.update(_batch(), routing, routing)
-    rows, before = _batch(seed=3).observations, agent.rng.get_state()
+    agent.update(drawn_batch(), routing, routing)
+    rows, before = drawn_batch(seed=3).observations, agent.rng.get_state()
     with torch.no_grad():
         actions = torch.tanh(agent.actor(rows, routing)[0][..., :4])
         joined = torch.cat([rows, actions], -1)
@@ -216,7 +216,7 @@ def test_values_are_the_smaller_of_both_critics_for_the_actors_greedy_action(set
 def test_values_of_a_genotype_in_each_row_are_those_of_each_genotype_alone():
     agent, _, routing = _made()
     others = [routing.map(lambda weights, shift=shift: weights.roll(shift, 0)) for shift in range(2)]
-    rows = _batch().observations[:, :2]
+    rows = drawn_batch().observations[:, :2]
     inputs, output = (torch.cat([getattr(each, name) for each in others], 1) for name in ("inputs", "output"))
     together = Routing(inputs, output, routing.stages)
     found = agent.values(rows, together, routing)
@@ -228,7 +228,7 @@ def test_values_of_a_genotype_in_each_row_are_those_of_each_genotype_alone():
 def test_values_use_a_critic_routing_of_their_own():
     agent, _, routing = _made()
     swapped = routing.map(lambda weights: weights.flip(0))
-    rows = _batch().observations
+    rows = drawn_batch().observations
     with torch.no_grad():
         actions = mean_action(agent.actor(rows, routing)[0])
         expected = q_values(agent.critics, rows, actions, swapped).amin(0)
@@ -241,7 +241,7 @@ def test_values_use_a_critic_routing_of_their_own():
 def test_removing_a_module_undoes_growth():
     agent, _, routing = _made()
     for seed in range(3):
-        agent.update(_batch(seed=seed), routing, routing)
+        agent.update(drawn_batch(seed=seed), routing, routing)
     before = agent_state.tensors(agent)
     agent.grow()
     agent.shrink()
@@ -256,7 +256,7 @@ def test_removing_a_module_undoes_growth():
 def test_the_state_of_a_module_that_was_trained_goes_with_it(settings):
     agent, *_ = _made(settings)
     routing = Routing(torch.full((2, 1, 1, 2), 0.5), torch.full((2, 1, 3), 1 / 3), (2, 2))
-    agent.update(_batch(), routing, routing)
+    agent.update(drawn_batch(), routing, routing)
     assert "adam/actor/pool.1.flat/exp_avg" in agent_state.tensors(agent)
     agent.shrink()  # the last module of the start stage: it shares a group of the optimizer with the others
     names = agent_state.tensors(agent)
@@ -270,19 +270,19 @@ def test_an_agent_that_lost_a_module_resumes_bit_for_bit(tmp_path):
     agent, *_ = _made()
     two = Routing(torch.full((2, 1, 1, 2), 0.5), torch.full((2, 1, 3), 1 / 3), (2, 2))
     one = Routing(torch.full((2, 1, 1, 2), 0.5), torch.full((2, 1, 3), 0.5), (1, 1))
-    agent.update(_batch(), two, two)
+    agent.update(drawn_batch(), two, two)
     agent.shrink()
-    agent.update(_batch(seed=1), one, one)
+    agent.update(drawn_batch(seed=1), one, one)
     path = tmp_path / "agent.safetensors"
     save_file(agent_state.tensors(agent), path, {"format": FORMAT, "version": str(VERSION)})
     twin, *_ = _made()
     twin.shrink()
     agent_state.load(path, twin)
     for each in (agent, twin):
-        each.update(_batch(seed=2), one, one)
+        each.update(drawn_batch(seed=2), one, one)
         each.grow()
-        each.update(_batch(seed=3), two, two)
-    assert all(torch.equal(a, b) for a, b in zip(_weights(agent), _weights(twin), strict=True))
+        each.update(drawn_batch(seed=3), two, two)
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(agent), weights_of(twin), strict=True))
     mine, theirs = agent_state.tensors(agent), agent_state.tensors(twin)
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)

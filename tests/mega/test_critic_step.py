@@ -7,7 +7,7 @@ from genoevo_mega.agents import critic_step
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.networks.embedding import without_vectors
 from genoevo_mega.training.build import make_agent
-from tests.mega.test_sac import SUITE
+from tests.mega.updates import SUITE
 
 TASKS, ROWS, COUNT = len(SUITE.names), 6, 10
 INPUTS = SUITE.observation_size + SUITE.action_size

@@ -16,7 +16,7 @@ from genoevo_mega.training.checkpoint_files import FORMAT, VERSION
 from genoevo_runs.errors import ConfigError, CorruptFileError
 from tests.mega.checkpoint.tiny import resealed, resumed_to, train
 from tests.mega.test_critic import _made
-from tests.mega.test_sac import _batch, _inputs
+from tests.mega.updates import drawn_batch, inputs_of
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 GAMMA, LENGTH = 0.9, 4
@@ -116,11 +116,11 @@ def test_an_update_sees_scaled_rewards_and_observations():
         moments.add(rng.normal(3, 2, (2, 39)).astype(np.float32), np.ones(2, bool))
     returns.largest[:] = (4.0, 25.0)
     agent.normaliser._publish()
-    batch, alpha = _batch(), agent.log_temperature.detach().exp()[:, None]
+    batch, alpha = drawn_batch(), agent.log_temperature.detach().exp()[:, None]
     mean, std = map(torch.from_numpy, (moments.mean[:, None], np.sqrt(moments.squares / 30 + 1e-4)[:, None]))
     now, after = (((rows - mean) / std).float() for rows in (batch.observations, batch.next_observations))
     scale = torch.tensor([[10 / (most + 1.0 * 100 * 4 / 2)] for most in (4.0, 25.0)])
-    noise = _inputs(agent, batch, routing).batch.next_noise
+    noise = inputs_of(agent, batch, routing).batch.next_noise
     with torch.no_grad():
         action, log_prob = tanh_gaussian(agent.actor(after, routing)[0], noise)
         future = agent.target_critics(torch.cat([after, action], -1), routing)[..., 0].amin(0)
@@ -134,7 +134,7 @@ def test_an_update_sees_scaled_rewards_and_observations():
 
 def test_nothing_is_scaled_by_default():
     agent, *_ = _made()
-    rows = _batch().observations
+    rows = drawn_batch().observations
     assert agent._observations(rows) is rows
     assert agent._terms().reward_scale == 1.0
     assert not [name for name in agent_state.tensors(agent) if name.startswith("normalise")]

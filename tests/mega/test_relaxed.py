@@ -1,59 +1,25 @@
+"""Relaxed codes: the weights that they give, and the gradient steps that train them."""
+
 import numpy as np
 import pytest
 import torch
 
 from genoevo import half_softmax as engines
-from genoevo.decode import gene_values
 from genoevo_mega.agents.distribution import tanh_gaussian
 from genoevo_mega.agents.losses import q_values
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.threads import ShardPool
-from genoevo_mega.config.run import build_config, preset
-from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.envs.registry import make_suite
-from genoevo_mega.evolution.evolver import Evolver
-from genoevo_mega.evolution.relaxed_codes import RelaxedCodes, half_softmax
+from genoevo_mega.evolution.relaxed_codes import half_softmax
 from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent
-from genoevo_runs.errors import ConfigError
+from tests.mega.relaxed import codes_of, configured, fresh_evolver, move_codes, play_round
 
 TASKS, BATCH = 2, 64
-SETTINGS = {
-    "suite": "point,car",
-    "genotypes": {"population_size": 3, "start_stage": 3, "hybrid_rate": 0.1},
-    "growth": {"max_modules": 5, "patience": 1, "warmup_rounds": 2, "mastery": 1.0},
-}
-
-
-def _config(**settings):
-    return build_config(preset("smoke"), SETTINGS, settings)
-
-
-def _evolver(**settings):
-    return Evolver.fresh(_config(**settings).evolution, ["point", "car"], seed=2)
-
-
-def _round(evolver, successes=((0, 0), (1, 0), (0, 1))):
-    """Each element: which task succeeded with the genotype that drives."""
-    for each in successes:
-        evolver.record_episodes(
-            FinishedEpisodes(np.ones(2, bool), np.arange(2), np.arange(2.0), np.array(each, bool))
-        )
-    return evolver.end_round()
-
-
-def _move(evolver, change):
-    """Add *change* to every code of every genotype, as a gradient step might."""
-    for code in evolver._relaxed._codes:
-        code.data.add_(change).clamp_(0, 3)
-
-
-def _codes(evolver):
-    return evolver.state_arrays()["relaxed_codes"]
 
 
 def _agent(**sac):
-    config = _config(sac={"batch_size": BATCH, **sac})
+    config = configured(sac={"batch_size": BATCH, **sac})
     return make_agent(config, make_suite(config))
 
 
@@ -71,11 +37,11 @@ def _batch(agent, seed=0):
 
 @pytest.mark.parametrize(("precision", "scale"), [(1, 1.0), (2, 1.0), (4, 0.5), (16, 1.0), (2, 0.0)])
 def test_relaxed_weights_of_untrained_codes_are_those_the_engine_decodes(precision, scale):
-    evolver = _evolver(genotypes={"precision": precision, "start_stage": 2}, decoding={"decimal_scale": scale})
+    evolver = fresh_evolver(genotypes={"precision": precision, "start_stage": 2}, decoding={"decimal_scale": scale})
     evolver.community.growth = evolver.community.growth.__class__(max_modules=5, patience=1, warmup_rounds=0)
-    _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    play_round(evolver, ((1, 0), (1, 0), (1, 0)))
     assert evolver.stages.tolist() == [2, 2]
-    _round(evolver, ((1, 0), (1, 0), (1, 0)))
+    play_round(evolver, ((1, 0), (1, 0), (1, 0)))
     assert evolver.stages.tolist() == [2, 3]
     relaxed, archive = evolver._relaxed.routing(np.array([1, 5])), evolver._store.routing(np.array([[1], [5]]))
     assert relaxed.stages == archive.stages
@@ -120,10 +86,10 @@ def _actor_loss(agent, batch, of_actor, of_critics):
 
 @pytest.mark.parametrize("shards", [1, 2])
 def test_codes_get_the_gradient_of_the_actors_loss_through_the_actor_alone(shards):
-    evolver, agent = _evolver(), _agent(learning_rate=1e-12)  # the critics' step comes first and is none
+    evolver, agent = fresh_evolver(), _agent(learning_rate=1e-12)  # the critics' step comes first and is none
     agent.executor.pool = ShardPool(shards)
     batch, rows = _batch(agent), np.array([1, 5])
-    _move(evolver, 0.3)
+    move_codes(evolver, 0.3)
     routing = evolver._relaxed.routing(rows)
     constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
     trained = [evolver._relaxed._codes[row] for row in rows]
@@ -137,7 +103,7 @@ def test_codes_get_the_gradient_of_the_actors_loss_through_the_actor_alone(shard
 
 
 def test_asking_for_codes_gradients_changes_no_bit_of_the_update():
-    evolver, agents = _evolver(), (_agent(), _agent())
+    evolver, agents = fresh_evolver(), (_agent(), _agent())
     routing = evolver._relaxed.routing(np.array([0, 3]))
     constant = Routing(*(weights.detach() for weights in routing[:2]), routing.stages)
     batch = _batch(agents[0])
@@ -150,7 +116,7 @@ def test_asking_for_codes_gradients_changes_no_bit_of_the_update():
 @pytest.mark.parametrize("steps", [0, 8])
 def test_where_weights_alone_can_learn_gradient_steps_lower_the_actors_loss(steps):
     settings = {"learning_rate": 1e-30, "tau": 0.0}
-    evolver, agent = _evolver(genotypes={"update_with": "elite"}), _agent(**settings)
+    evolver, agent = fresh_evolver(genotypes={"update_with": "elite"}), _agent(**settings)
     batch, rng = _batch(agent), np.random.default_rng(0)
     noise, before = agent.rng.get_state(), [parameter.clone() for parameter in agent.actor.parameters()]
 
@@ -172,12 +138,12 @@ def test_where_weights_alone_can_learn_gradient_steps_lower_the_actors_loss(step
 
 
 def test_a_step_moves_the_codes_it_used_by_adams_rate_and_leaves_the_others():
-    evolver = _evolver(genotypes={"hybrid_rate": 0.25})
-    before = _codes(evolver)
+    evolver = fresh_evolver(genotypes={"hybrid_rate": 0.25})
+    before = codes_of(evolver)
     routing = evolver._relaxed.routing(np.array([2, 3]))
     routing.output[:, 0, 0].sum().backward()
     evolver.step_relaxed_codes()
-    moved = _codes(evolver) - before
+    moved = codes_of(evolver) - before
     assert (moved[[0, 1, 4, 5]] == 0).all()
     steps = evolver.state_arrays()["relaxed_steps"]
     assert steps.tolist() == [0, 0, 1, 1, 0, 0]
@@ -189,17 +155,17 @@ def test_a_step_moves_the_codes_it_used_by_adams_rate_and_leaves_the_others():
 
 
 def test_codes_stay_between_those_that_bits_can_say():
-    evolver = _evolver(genotypes={"hybrid_rate": 5.0})
+    evolver = fresh_evolver(genotypes={"hybrid_rate": 5.0})
     for sign in (1, -1):
         routing = evolver._relaxed.routing(np.array([0, 3]))
         (sign * routing.output[:, 0, 0].sum()).backward()
         evolver.step_relaxed_codes()
-        assert _codes(evolver).min() >= 0
-        assert _codes(evolver).max() <= 3
+        assert codes_of(evolver).min() >= 0
+        assert codes_of(evolver).max() <= 3
 
 
 def test_a_gradient_that_is_not_finite_makes_no_step():
-    evolver = _evolver()
+    evolver = fresh_evolver()
     before = evolver.state_arrays()
     evolver._relaxed.routing(np.array([0, 3])).output.backward(torch.full((2, 1, 6), torch.nan))
     evolver.step_relaxed_codes()
@@ -208,167 +174,18 @@ def test_a_gradient_that_is_not_finite_makes_no_step():
 
 
 def test_without_the_setting_weights_ask_for_no_gradient_and_nothing_is_kept():
-    evolver = _evolver(genotypes={"hybrid_rate": None})
+    evolver = fresh_evolver(genotypes={"hybrid_rate": None})
     routing = evolver.update_routing(torch.zeros(2, 4, dtype=torch.int64), np.random.default_rng(0))
     assert not routing.output.requires_grad
     assert not any(name.startswith("relaxed") for name in evolver.state_arrays())
-    assert "rewritten" not in _round(evolver).descent
+    assert "rewritten" not in play_round(evolver).descent
 
 
 @pytest.mark.parametrize("update_with", ["sample", "elite"])
 def test_the_same_genotypes_are_used_as_without_gradient_steps(update_with):
     stored, found = torch.zeros(2, 4, dtype=torch.int64), []
     for rate in (0.1, None):
-        evolver = _evolver(genotypes={"hybrid_rate": rate, "update_with": update_with})
+        evolver = fresh_evolver(genotypes={"hybrid_rate": rate, "update_with": update_with})
         rng = np.random.default_rng(7)
         found.append(torch.stack([evolver.update_routing(stored, rng).output.detach() for _ in range(9)]))
     torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
-
-
-# ------------------------------------------------------------------------------------------------------ writing back
-
-
-def test_a_round_writes_the_nearest_codes_into_the_genotypes_before_it_chooses_parents():
-    settings = {"reproduction": {"crossover_threshold": 0.0, "mutation_threshold": 1.0, "mutation_rate": 0.0}}
-    evolver = _evolver(**settings, growth={"patience": 99})
-    before = evolver.community.genes()
-    _move(evolver, 0.6)
-    nearest = np.minimum(before + 1, 3)
-    assert np.array_equal(evolver._relaxed.nearest()[:, : before.shape[1]], nearest)
-    outcome = _round(evolver)
-    after = {tuple(row) for row in evolver.community.genes().tolist()}
-    assert after <= {tuple(row) for row in nearest.tolist()}  # children are clones of what was written
-    changed = (nearest != before).reshape(2, -1).sum(axis=1).tolist()
-    assert outcome.descent["rewritten"] == dict(zip(["point", "car"], changed, strict=True))
-
-
-def test_less_than_half_a_code_changes_no_bit_and_is_not_lost_for_the_survivor():
-    evolver = _evolver(growth={"patience": 99})
-    elites = [str(evolver.community.population[row]) for row in (1, 5)]
-    _move(evolver, 0.4)
-    trained = _codes(evolver)
-    outcome = _round(evolver)
-    assert sum(outcome.descent["rewritten"].values()) == 0
-    assert [str(evolver.community.population[row]) for row in (0, 3)] == elites
-    assert np.array_equal(_codes(evolver)[[0, 3]], trained[[1, 5]])
-
-
-def test_children_start_from_their_codes_and_survivors_keep_adams_state():
-    evolver = _evolver(growth={"patience": 99})
-    for rows in ([1, 5], [1, 5], [0, 3]):
-        evolver._relaxed.routing(np.array(rows)).output[:, 0, :2].square().sum().backward()
-        evolver.step_relaxed_codes()
-    before = evolver.state_arrays()
-    _round(evolver)
-    after = evolver.state_arrays()
-    assert after["relaxed_steps"].tolist() == [2, 0, 0, 2, 0, 0]
-    for name in ("relaxed_mean", "relaxed_square"):
-        assert np.array_equal(after[name][[0, 3]], before[name][[1, 5]])
-        assert (after[name][[1, 2, 4, 5]] == 0).all()
-    genes = evolver.community.genes()
-    assert np.array_equal(after["relaxed_codes"][[1, 2, 4, 5], : genes.shape[1]], genes[[1, 2, 4, 5]])
-
-
-def test_an_elite_that_gradient_steps_have_changed_is_on_record():
-    evolver = _evolver(growth={"patience": 99})
-    first = ((1, 1), (0, 0), (0, 0))  # the first genotype of each task stays in its place
-    _round(evolver, first)
-    assert _round(evolver, first).descent["elite"] == {}
-    code = evolver._relaxed._codes[0].data
-    code[0] = 3 - code[0].round()
-    assert _round(evolver, first).descent["elite"] == {"point": str(evolver.community.population[0])}
-
-
-def test_a_task_that_grows_starts_anew_from_its_codes():
-    evolver = _evolver()
-    _round(evolver, ((1, 0), (1, 0), (1, 0)))
-    _move(evolver, 0.3)
-    trained = _codes(evolver)
-    outcome = _round(evolver, ((1, 0), (1, 0), (1, 0)))
-    assert outcome.grown == [1]
-    codes, genes = _codes(evolver), evolver.community.genes()
-    assert np.array_equal(codes[0], trained[0])
-    assert np.array_equal(codes[3:, : genes.shape[1]], genes[3:])
-    assert (codes[3:, genes.shape[1] :] == 0).all()
-
-
-def test_a_task_that_goes_back_starts_anew_from_the_codes_it_went_back_to():
-    evolver = _evolver(genotypes={"rollback": 0.3}, growth={"patience": 99})
-    _round(evolver, ((1, 1), (1, 1), (1, 1)))
-    _move(evolver, 0.3)
-    outcome = _round(evolver, ((1, 0), (1, 0), (1, 0)))
-    assert outcome.restored == [1]
-    genes = evolver.community.genes()
-    assert np.array_equal(_codes(evolver)[3:, : genes.shape[1]], genes[3:])
-
-
-def test_without_evolution_every_genotype_keeps_its_relaxed_codes():
-    evolver = _evolver(genotypes={"evolve": False}, growth={"patience": 99})
-    for row, code in enumerate(evolver._relaxed._codes):
-        code.data.add_(row / 20).clamp_(0, 3)
-    before = _codes(evolver)
-    _round(evolver)
-    assert np.array_equal(_codes(evolver), before[[1, 0, 2, 5, 3, 4]])
-    assert np.array_equal(evolver.community.genes(), gene_values(evolver.community.population, 2))
-
-
-# ------------------------------------------------------------------------------------------------ state and settings
-
-
-def test_state_round_trip():
-    first = _evolver()
-    for rows in ([1, 5], [0, 3]):
-        first._relaxed.routing(np.array(rows)).output[:, 0, 0].sum().backward()
-        first.step_relaxed_codes()
-    second = Evolver(first.community, _config().genotypes)
-    second.load_arrays({name: array.copy() for name, array in first.state_arrays().items()})
-    for each in (first, second):
-        each._relaxed.routing(np.array([1, 4])).output[:, 0, 1].sum().backward()
-        each.step_relaxed_codes()
-    assert all(np.array_equal(a, second.state_arrays()[name]) for name, a in first.state_arrays().items())
-
-
-def test_a_run_that_was_begun_without_gradient_steps_starts_from_its_codes():
-    plain = _evolver(genotypes={"hybrid_rate": None})
-    _round(plain)
-    hybrid = Evolver(plain.community, _config().genotypes)
-    hybrid.load_arrays(plain.state_arrays())
-    genes = plain.community.genes()
-    assert np.array_equal(_codes(hybrid)[:, : genes.shape[1]], genes)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("relaxed_codes", 3.5, "relaxed codes must be from 0 to 3"),
-        ("relaxed_codes", np.nan, "relaxed_codes is not finite"),
-        ("relaxed_steps", -1, "steps and squares at least 0"),
-        ("relaxed_square", -1.0, "steps and squares at least 0"),
-    ],
-)
-def test_damaged_relaxed_codes_are_refused(name, value, message):
-    evolver = _evolver()
-    arrays = {key: array.copy() for key, array in evolver.state_arrays().items()}
-    arrays[name].flat[0] = value
-    with pytest.raises(ValueError, match=message):
-        evolver.load_arrays(arrays)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"architecture": "mtsac"}, "hybrid_rate = 0.1: must be null for architecture = 'mtsac'"),
-        ({"genotypes": {"update_with": "stored"}}, "hybrid_rate = 0.1: must be null for genotypes.update_with = 'st"),
-        ({"decoding": {"kind": "gates"}}, "hybrid_rate = 0.1: must be null for decoding.kind = 'gates'"),
-        ({"genotypes": {"hybrid_rate": 0}}, "genotypes.hybrid_rate = 0"),
-    ],
-)
-def test_settings_that_leave_nothing_to_train_are_refused(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        _config(**settings)
-
-
-def test_a_pool_of_one_module_has_weights_to_train():
-    evolver = _evolver(genotypes={"start_stage": 1}, growth={"max_modules": 1})
-    routing = RelaxedCodes(evolver.community, 0.1).routing(np.array([0, 3]))
-    assert (routing.inputs.shape, routing.output.shape) == ((2, 1, 1, 1), (2, 1, 2))

@@ -10,7 +10,7 @@ from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.experiments import runs
 from genoevo_mega.networks import ModularNetwork, Routing, modular_slots
 from genoevo_mega.training.build import make_agent
-from tests.mega.test_sac import SUITE, _batch, _Products
+from tests.mega.updates import SUITE, Products, drawn_batch
 
 TASKS, BATCH, INPUTS, OUTPUTS = 7, 5, 6, 3
 FORMS = [("plain", False), ("plain", True), ("residual", False), ("residual", True)]
@@ -143,7 +143,7 @@ def test_a_task_computes_the_modules_that_it_reaches_and_no_others():
     network, routing = _network(24), _routing((24,) * TASKS, 0.06)
     used = routing.used()
     assert 0 < max(used) < 12
-    with torch.no_grad(), _Products() as products:
+    with torch.no_grad(), Products() as products:
         network(_x(), routing)
     assert products.operations == BATCH * network.operations(used)
     assert network.operations(used) < network.operations(routing.stages) / 3
@@ -255,7 +255,7 @@ def test_an_update_is_the_definitions_within_rounding(made, change):
         for network in (agent.actor, agent.critics, agent.target_critics):
             assert network.slots
             network.slots = slots
-        metrics = agent.update(_batch(), routing, routing)
+        metrics = agent.update(drawn_batch(), routing, routing)
         ends.append([metrics["critic_gradient"], metrics["actor_gradient"], metrics["actor_loss"]])
     assert len(made) == 1
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-5, atol=1e-6)
@@ -264,8 +264,8 @@ def test_an_update_is_the_definitions_within_rounding(made, change):
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_operations_are_those_of_the_products_that_an_update_takes(change):
     agent, routing = _agent(change, batch_size=16)
-    with _Products() as products:
-        agent.update(_batch(), routing, routing)
+    with Products() as products:
+        agent.update(drawn_batch(), routing, routing)
     assert products.operations == agent.operations(routing.used())
 
 

@@ -16,7 +16,7 @@ from genoevo_mega.policies.export import export_tasks
 from tests.mega.conftest import FIXED
 from tests.mega.test_critic import RESIDUAL, _made
 from tests.mega.test_export import _run_onnx
-from tests.mega.test_sac import BATCH, SUITE, _batch, _inputs, _Products, _weights
+from tests.mega.updates import BATCH, SUITE, Products, drawn_batch, inputs_of, weights_of
 
 KINDS = {
     "genotype": {"kind": "genotype"},
@@ -45,7 +45,7 @@ def _beside(rows, vectors):
 @pytest.mark.parametrize("kind", KINDS)
 def test_critics_and_actor_read_unit_vectors_beside_their_inputs(kind):
     agent, _, routing = _embedded(kind)
-    batch, vectors = _batch(), _vectors(agent)
+    batch, vectors = drawn_batch(), _vectors(agent)
     joined = _beside(torch.cat([batch.observations, batch.actions], -1), vectors)
     expected = agent.critics.network(joined, routing)[..., 0]
     found = q_values(agent.critics, batch.observations, batch.actions, routing)
@@ -58,7 +58,7 @@ def test_critics_and_actor_read_unit_vectors_beside_their_inputs(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_critics_loss_trains_the_vectors_along_its_slope(kind):
     agent, _, routing = _embedded(kind)
-    inputs, terms, vectors = _inputs(agent, _batch(), routing), agent._terms(), agent.critics.vectors
+    inputs, terms, vectors = inputs_of(agent, drawn_batch(), routing), agent._terms(), agent.critics.vectors
 
     def loss():
         return critic_loss(agent.nets, *inputs, terms).per_transition().double().sum()
@@ -77,7 +77,7 @@ def test_the_critics_loss_trains_the_vectors_along_its_slope(kind):
 
 def test_the_actors_loss_trains_no_vector_though_the_actor_reads_them():
     agent, _, routing = _embedded()
-    inputs = _inputs(agent, _batch(), routing)
+    inputs = inputs_of(agent, drawn_batch(), routing)
     agent.critics.network.requires_grad_(False)
     before = agent.nets.policy(inputs.batch.observations, routing)
     output = agent.nets.policy(inputs.batch.observations, routing)
@@ -95,7 +95,7 @@ def test_the_actors_loss_trains_no_vector_though_the_actor_reads_them():
 def test_targets_have_a_moving_average_of_the_vectors():
     agent, _, routing = _embedded(sac={"tau": 0.25, "learning_rate": 1e-2})
     before = agent.target_critics.vectors.clone()
-    agent.update(_batch(), routing, routing)
+    agent.update(drawn_batch(), routing, routing)
     assert not torch.equal(agent.critics.vectors, before)
     torch.testing.assert_close(agent.target_critics.vectors, 0.75 * before + 0.25 * agent.critics.vectors)
 
@@ -104,20 +104,20 @@ def test_targets_have_a_moving_average_of_the_vectors():
 @pytest.mark.parametrize("architecture", ["mega", "mtsac"])
 def test_operations_are_those_of_the_products_that_an_update_takes(kind, architecture):
     agent, _, routing = _embedded(kind, architecture=architecture, sac={"batch_size": BATCH})
-    with _Products() as products:
-        agent.update(_batch(), routing, routing)
+    with Products() as products:
+        agent.update(drawn_batch(), routing, routing)
     assert products.operations == agent.operations(routing.stages)
 
 
 def test_growth_reaches_the_critics_beside_the_vectors():
     agent, _, routing = _embedded("genotype")
-    agent.update(_batch(), routing, routing)
+    agent.update(drawn_batch(), routing, routing)
     vectors = agent.critics.vectors.clone()
     agent.grow()
     assert [len(each.network.pool) for each in (agent.critics, agent.target_critics)] == [3, 3]
     agent.shrink()
     assert torch.equal(agent.critics.vectors, vectors)
-    agent.update(_batch(seed=1), routing, routing)
+    agent.update(drawn_batch(seed=1), routing, routing)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,8 +138,8 @@ def test_threads_share_an_update_of_every_new_part_and_repeat_its_bits():
         agent.normaliser._returns.largest[:] = 5.0
         agent.executor.pool = ShardPool(shards)
         for seed in range(3):
-            agent.update(_batch(seed=seed), routing, routing)
-        ends.append([*_weights(agent), agent.critics.vectors])
+            agent.update(drawn_batch(seed=seed), routing, routing)
+        ends.append([*weights_of(agent), agent.critics.vectors])
     assert all(torch.equal(a, b) for a, b in zip(*ends[1:], strict=True))
     for one, two in zip(*ends[:2], strict=True):
         torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-3)
@@ -153,7 +153,7 @@ def test_weights_decay_apart_from_their_gradient():
     routing = agents[0][2]
     before = [parameter.clone() for parameter in agents[0][0].critics.parameters()]
     for agent, *_ in agents:
-        agent.update(_batch(), routing, routing)
+        agent.update(drawn_batch(), routing, routing)
     (plain, *_), (decayed, *_) = agents
     for start, one, two in zip(before, plain.critics.parameters(), decayed.critics.parameters(), strict=True):
         torch.testing.assert_close(one - two, 3e-4 * 0.5 * start, rtol=1e-2, atol=1e-7)
@@ -163,7 +163,7 @@ def test_weights_decay_apart_from_their_gradient():
 def test_a_step_that_is_left_out_decays_nothing():
     agent, _, routing = _made(sac={"weight_decay": 0.5})
     before = [weight.clone() for weight in agent.critics.parameters()]
-    batch = _batch()
+    batch = drawn_batch()
     batch.rewards[0, 0] = torch.nan
     assert agent.update(batch, routing, routing)["skipped"] == 1
     assert all(torch.equal(a, b) for a, b in zip(before, agent.critics.parameters(), strict=True))

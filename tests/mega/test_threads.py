@@ -15,7 +15,7 @@ from genoevo_mega.envs.metaworld import MetaWorldSuite
 from genoevo_mega.evolution.evolver import Evolver
 from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent
-from tests.mega.test_sac import SUITE, _batch
+from tests.mega.updates import SUITE, drawn_batch
 
 
 def test_every_shard_has_a_thread_of_its_own_and_results_keep_their_order():
@@ -146,7 +146,7 @@ def test_an_update_in_shards_is_the_same_update(update_with):
     whole, parted = make_agent(config, SUITE), make_agent(config, SUITE)
     parted.executor.pool = ShardPool(3)
     evolver = Evolver.fresh(config.evolution, list(SUITE.names), 1)
-    batch = _batch()
+    batch = drawn_batch()
     routing = evolver.update_routing(batch.genotypes, np.random.default_rng(0))
     losses = [agent.update(batch, routing, routing) for agent in (whole, parted)]
     for name, value in losses[0].items():
@@ -164,7 +164,7 @@ def test_an_actor_that_learns_simultaneously_follows_the_critics_before_the_upda
     routing = Evolver.fresh(simultaneous.evolution, list(SUITE.names), 1).acting_routing()
     at_once, in_turn = make_agent(simultaneous, SUITE), make_agent(fast_critics, SUITE)
     in_turn.optimizers.critics.param_groups[0]["lr"] = 0.0  # so that its actor, too, follows the first critics
-    found = [agent.update(_batch(), routing, routing) for agent in (at_once, in_turn)]
+    found = [agent.update(drawn_batch(), routing, routing) for agent in (at_once, in_turn)]
     assert found[0] == found[1]
     for one, other in zip(at_once.actor.parameters(), in_turn.actor.parameters(), strict=True):
         assert torch.equal(one.grad, other.grad)

@@ -13,7 +13,7 @@ from genoevo_mega.config.critic import Value
 from genoevo_mega.networks import ARCHITECTURES
 from genoevo_mega.networks.mtsac import MlpNetwork
 from tests.mega.test_critic import _made
-from tests.mega.test_sac import BATCH, TASKS, _batch, _inputs
+from tests.mega.updates import BATCH, TASKS, drawn_batch, inputs_of
 
 TARGETS = (-7.0, -2.0, -1.93, -0.4, 0.0, 0.77, 1.5, 2.0, 9.0)
 CATEGORICAL = {"loss": "hl-gauss", "bins": 7, "range": 3.0}
@@ -85,8 +85,8 @@ def test_the_cross_entropys_gradient_is_the_difference_of_the_probabilities():
 @pytest.mark.parametrize("loss", ["squared", "two-hot", "hl-gauss"])
 def test_the_critics_loss_is_the_written_out_one(loss, twins):
     agent, _, routing = _made(value={**CATEGORICAL, "loss": loss, "twins": twins})
-    batch, numbers = _batch(), np.linspace(-3, 3, 7).tolist()
-    shard, alpha = _inputs(agent, batch, routing).batch, agent.log_temperature.exp()[:, None]
+    batch, numbers = drawn_batch(), np.linspace(-3, 3, 7).tolist()
+    shard, alpha = inputs_of(agent, batch, routing).batch, agent.log_temperature.exp()[:, None]
     with torch.no_grad():
         output = agent.actor(batch.next_observations, routing)[0]
         action, log_prob = tanh_gaussian(output, shard.next_noise)
@@ -110,8 +110,8 @@ def test_actor_and_candidates_see_the_twins_joined(twins):
     agent, _, routing = _made(value={**CATEGORICAL, "twins": twins})
     with torch.no_grad():  # the first critics hardly tell actions apart
         agent.critics.core.flat.add_(0.3 * torch.randn(agent.critics.core.flat.shape))
-    batch = _batch()
-    shard, alpha = _inputs(agent, batch, routing).batch, agent.log_temperature.exp()[:, None]
+    batch = drawn_batch()
+    shard, alpha = inputs_of(agent, batch, routing).batch, agent.log_temperature.exp()[:, None]
     output = agent.actor(batch.observations, routing)[0]
 
     def value(action):
@@ -128,14 +128,14 @@ def test_actor_and_candidates_see_the_twins_joined(twins):
 
 def test_critics_predict_as_many_numbers_as_there_are_bins():
     agent, _, routing = _made(value=CATEGORICAL)
-    batch = _batch()
+    batch = drawn_batch()
     assert q_outputs(agent.critics, batch.observations, batch.actions, routing).shape == (2, TASKS, BATCH, 7)
 
 
 @pytest.mark.parametrize("loss", ["two-hot", "hl-gauss"])
 def test_a_goal_that_is_not_a_number_leaves_its_task_out_and_skips_no_update(loss):
     agent, _, routing = _made(sac={"mask_loss_above": 1e30}, value={**CATEGORICAL, "loss": loss})
-    batch = _batch()
+    batch = drawn_batch()
     batch.rewards[1, 3] = torch.nan
     losses = agent.update(batch, routing, routing)
     assert losses["masked"].tolist() == [0, 1]
