@@ -55,7 +55,7 @@ def record(method: str, directory: Path) -> dict[str, Any]:
     return {
         "method": method,
         "seed": info["seed"],
-        "settings": {name: value for name, value in own.items() if value != usual.get(name)},
+        "settings": {name: value for name, value in own.items() if value != usual.get(name) and name != "seed"},
         "updates": info["updates"],
         "parameters": info["parameters"],
         "stages": [line["stage"] for line in lines if line["kind"] == "round"][-1],
