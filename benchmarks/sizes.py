@@ -29,9 +29,17 @@ from genoevo_mega.config.run import Config, build_config, preset
 from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent, make_structure
 from genoevo_mega.training.process import keep_freed_memory
+from genoevo_runs.settings import merge
 
 CORES = os.cpu_count() or 1
-_RESIDUAL = {"critic": {"kind": "residual"}}
+# The demo's sizes, with critics of the actor's form and the squared error, as it began, and with residual ones.
+_SQUARED = {
+    "critic": {"kind": "genotype", "task_embedding": 0},
+    "value": {"loss": "squared", "twins": "minimum"},
+    "normalise": {"rewards": False},
+    "sac": {"simultaneous": False, "weight_decay": 0.0},
+}
+_RESIDUAL = merge(_SQUARED, {"critic": {"kind": "residual", "width": 128}})
 
 
 class Case(NamedTuple):
@@ -44,9 +52,9 @@ class Case(NamedTuple):
 
 SIZES: dict[str, dict[str, Case]] = {
     "demo": {
-        f"stage {stage}, {kind} critics": Case("demo", 6, settings | {"genotypes": {"start_stage": stage}})
+        f"stage {stage}, {kind} critics": Case("demo", 6, merge(settings, {"genotypes": {"start_stage": stage}}))
         for stage in (3, 8)
-        for kind, settings in (("genotype", {}), ("residual", _RESIDUAL))
+        for kind, settings in (("genotype", _SQUARED), ("residual", _RESIDUAL), ("the demo's", {}))
     },
     "laptop": {f"stage {stage}": Case("laptop", 10, {"genotypes": {"start_stage": stage}}) for stage in (3, 6)},
     "preset-mt10": {"stage 3": Case("mt10", 10, {})},

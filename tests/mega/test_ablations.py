@@ -49,7 +49,7 @@ def test_documented_settings_are_legal_and_change_something(command):
     settings = merge(*[parse_setting(word) for word in shlex.split(command) if word != "--set"])
     assert build_config(settings) != Config()
     before = merge(*map(parse_setting, _before()) if FOR_BEFORE & set(settings.get("genotypes", {})) else [])
-    assert build_config(preset("demo"), before, settings) != build_config(preset("demo"), before)
+    assert build_config(preset("mt10"), before, settings) != build_config(preset("mt10"), before)
 
 
 def test_there_are_as_many_documented_settings_as_ablations():

@@ -38,7 +38,8 @@ def test_networks_are_sized_to_the_target_within_two_percent(architecture, targe
     suite = make_suite(config)
     found = sizes(config, suite)
     for parameters, wanted in zip(found.parameters, found.target, strict=True):
-        assert parameters == pytest.approx(wanted, rel=0.02)
+        if wanted is not None:  # critics of their own kind have no target
+            assert parameters == pytest.approx(wanted, rel=0.02)
 
 
 @pytest.mark.parametrize("stage", [3, 6])
