@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from genoevo_mega.agents.replay import Batch
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.episodes import FinishedEpisodes
 from genoevo_mega.envs.registry import make_suite
@@ -17,7 +16,7 @@ from genoevo_mega.networks import ARCHITECTURES
 from genoevo_mega.training import checkpoint
 from genoevo_mega.training.build import make_agent, make_structure
 from genoevo_runs.errors import UserError
-from tests.mega.architectures import FIXED, SMALL
+from tests.mega.architectures import FIXED, SMALL, random_batch
 
 # ------------------------------------------------------------------------------------------ one update of the learner
 
@@ -26,19 +25,6 @@ def _agent(architecture):
     config = build_config(preset("smoke"), SMALL, {"architecture": architecture})
     suite = make_suite(config)
     return make_agent(config, suite), make_structure(config, list(suite.names), 1).acting_routing()
-
-
-def _batch():
-    rng = torch.Generator().manual_seed(0)
-    shape = 2, 16
-    return Batch(
-        torch.randn(*shape, 39, generator=rng),
-        torch.rand(*shape, 4, generator=rng) * 2 - 1,
-        torch.rand(*shape, generator=rng),
-        torch.randn(*shape, 39, generator=rng),
-        torch.full(shape, 0.99),
-        torch.zeros(shape, dtype=torch.int64),
-    )
 
 
 def _written_out_update(agent, batch, routing):
@@ -86,8 +72,8 @@ def test_an_update_is_that_of_the_written_out_losses(architecture):
     for name in ("actor", "critics", "target_critics", "log_temperature"):
         setattr(twin, name, copy.deepcopy(getattr(agent, name)))
     before = agent.actor.core.flat.detach().clone()
-    _written_out_update(twin, _batch(), routing)
-    agent.update(_batch(), routing, routing)
+    _written_out_update(twin, random_batch(), routing)
+    agent.update(random_batch(), routing, routing)
     assert not torch.equal(agent.actor.core.flat, before)
     for name in ("actor", "critics", "target_critics"):
         for mine, theirs in zip(getattr(agent, name).parameters(), getattr(twin, name).parameters(), strict=True):

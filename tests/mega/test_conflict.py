@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from genoevo_mega.agents import gradient_conflict
-from genoevo_mega.agents.replay import Batch
 from genoevo_mega.config.run import build_config, preset
 from genoevo_mega.envs.registry import make_suite
 from genoevo_mega.experiments import runs
 from genoevo_mega.training.build import make_agent, make_structure
+from tests.mega.architectures import random_batch
 
 
 def test_cosines_are_those_of_known_gradients():
@@ -35,16 +35,7 @@ def test_losses_are_those_of_the_update_and_measuring_disturbs_nothing(architect
     suite = make_suite(config)
     agents = [make_agent(config, suite) for _ in range(2)]
     routing = make_structure(config, list(suite.names), 1).acting_routing()
-    rng = torch.Generator().manual_seed(0)
-    shape = 2, 16
-    batch = Batch(
-        torch.randn(*shape, 39, generator=rng),
-        torch.rand(*shape, 4, generator=rng) * 2 - 1,
-        torch.rand(*shape, generator=rng),
-        torch.randn(*shape, 39, generator=rng),
-        torch.full(shape, 0.99),
-        torch.zeros(shape, dtype=torch.int64),
-    )
+    batch = random_batch()
     cosines = agents[0].gradient_cosines(batch, routing, routing)
     assert {name: cosine.shape for name, cosine in cosines.items()} == {"critics": (2, 2), "actor": (2, 2)}
     [[of_critics, weights], _] = measured
