@@ -67,7 +67,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         The rules of the engine. None for uniform crossover, tournaments of 2, and survival of the best of parents
         and children; with *pareto*, selection and survival of NSGA-II.
     operators
-        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.Operators`.
+        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.own.Operators`.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint

@@ -63,7 +63,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         The rules of the engine. None for uniform crossover of whole genes, with an insertion, deletion or duplication
         in one child of five if lengths vary; tournaments of 2; and survival of the best of parents and children.
     operators
-        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.Operators`.
+        Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.own.Operators`.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint
