@@ -168,7 +168,7 @@ class Searching:
         own = search.rules.get("operators")
         evolution = Evolution.from_state(state["evolution"], search.trials, layout=search.layout, operators=own)
         for name, rule in search.rules.items():  # a rule may be of a kind of its own, which a state does not know
-            if name != "operators" and getattr(evolution, name) != rule:
+            if getattr(evolution, name) != rule:
                 setattr(evolution, name, rule)
         search.trials.whole = evolution.evaluations - search.trials.cached
         return evolution

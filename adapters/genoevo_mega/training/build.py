@@ -66,7 +66,8 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
     device = make_device(config)
     compute, on_cpu = config.compute, device.type == "cpu"
     compiled = compute.kernels == "compiled" and on_cpu and kernels_or_reason() is None
-    rows, at_once = (config.sac.batch_size, compute.smallest_shard), 1 + (compiled and _is_simultaneous(config))
+    at_once = 1 + (compiled and _is_simultaneous(config))
+    rows = config.sac.batch_size, compute.smallest_shard
     threads = useful_threads(compute.threads, *rows, at_once=at_once) if on_cpu else 1
     shape = suite.observation_size, suite.action_size, len(suite.names)
     used = getattr(suite, "action_dimensions", None) if config.sac.count_used_actions else None

@@ -60,8 +60,9 @@ def _names(parameters: Mapping[str, Any]) -> set[str]:
     for name, dimension in parameters.items():
         options = dimension._groups if isinstance(dimension, Choice) else ()
         further = set().union(*(group.names for group in options))
-        for twice in sorted(further & {name}) or sorted((further | {name}) & found):
-            raise ValueError(f"a space must set each parameter once, got {twice!r} again in {name!r}")
+        twice = (further & {name}) | ((further | {name}) & found)
+        if twice:
+            raise ValueError(f"a space must set each parameter once, got {min(twice)!r} again in {name!r}")
         found |= further | {name}
     return found
 
