@@ -42,14 +42,14 @@ def prefix_mask(lengths: Ints, width: int) -> Words:
 
     If *lengths* is (n, k), the k masks of a row are combined by exclusive or: its bits alternate at each length.
     """
-    ends = np.minimum(np.atleast_2d(lengths.T), WORD * width)
+    ends = np.atleast_2d(lengths.T)
     if 0 < width <= _WIDEST_TABLE and ends.size:
-        prefixes = _prefixes(width)
-        mask: Words = prefixes.take(ends[0], axis=0)
+        prefixes = _prefixes(width)  # the last one is of all bits, to which a longer length is clipped
+        mask: Words = prefixes.take(ends[0], axis=0, mode="clip")
         for more in ends[1:]:
-            mask ^= prefixes.take(more, axis=0)
+            mask ^= prefixes.take(more, axis=0, mode="clip")
         return mask
-    return _wide_prefix_mask(ends, width)
+    return _wide_prefix_mask(np.minimum(ends, WORD * width), width)
 
 
 @functools.lru_cache(maxsize=_WIDEST_TABLE)

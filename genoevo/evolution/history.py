@@ -81,13 +81,14 @@ def update_hall_of_fame(hall: HallOfFame, population: Population) -> None:
 
     Of equal genotypes the first stays.
     """
-    merit = population.merit()
     rows = np.arange(len(population))
     if len(hall) == hall.maxsize:  # nobody enters whose first objective is below the last one's
         first = population.fitness.reshape(len(population), -1)[:, 0] * population.weights[0]
         worst = hall[-1].fitness.wvalues[0]
-        rows = np.flatnonzero(first > worst if len(population.weights) == 1 else first >= worst)
-    rows = rows[np.argsort(-merit[rows], kind="stable")]
+        rows = (first > worst if len(population.weights) == 1 else first >= worst).nonzero()[0]
+    if not len(rows):
+        return
+    rows = rows[np.argsort(-population.merit()[rows], kind="stable")]
     while len(rows):
         best = population[int(rows[0])]
         if len(hall) == hall.maxsize and not best.fitness > hall[-1].fitness:
@@ -178,7 +179,8 @@ def arrange(logbook: Logbook) -> None:
 
 def failed(evaluated: Population) -> int:
     """Return how many genotypes of *evaluated* have an infinite fitness."""
-    return int(np.isinf(evaluated.fitness.reshape(len(evaluated), -1)).any(axis=1).sum())
+    infinite = np.isinf(evaluated.fitness.reshape(len(evaluated), -1))
+    return int(infinite.any(axis=1).sum()) if np.count_nonzero(infinite) else 0
 
 
 def columns(run: Progress, failed: int) -> dict[str, float]:
@@ -186,7 +188,7 @@ def columns(run: Progress, failed: int) -> dict[str, float]:
     assert run.best is not None
     population = run.population
     first = population.fitness.reshape(len(population), -1)[:, 0]
-    finite = first[np.isfinite(first)]
+    finite = first[np.isfinite(first)] if failed else first
     return {
         "generation": run.generation,
         "evaluations": run.evaluations,

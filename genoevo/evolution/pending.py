@@ -39,8 +39,8 @@ class Pending:
         """Return children whose parents have the numbers *first* and *second*, (n,) each."""
         parents = np.empty((len(first), 2), dtype=np.int64)
         parents[:, 0], parents[:, 1] = first, second
-        parents[brood.origins != _CROSSOVER, 1] = GIVEN
-        parents[brood.origins == _FRESH, 0] = GIVEN
+        np.copyto(parents[:, 1], GIVEN, where=brood.origins != _CROSSOVER)
+        np.copyto(parents[:, 0], GIVEN, where=brood.origins == _FRESH)
         return cls(brood.population, parents, brood.origins)
 
     def replaced(self, rows: Ints, others: Pending, taken: Ints) -> Pending:
@@ -64,7 +64,8 @@ class Pending:
 
     def evaluated(self, fitness: npt.ArrayLike) -> Pending:
         """Return a copy with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
-        population = self.population.copy()
+        known = self.population
+        population = Population.unchecked(known.words, known.lengths, weights=known.weights)
         population.fitness = fitness
         _check_infinities(population)
         return Pending(population, self.parents, self.origins, self.again)
@@ -92,7 +93,10 @@ class Pending:
 def _check_infinities(evaluated: Population) -> None:
     # The best infinity would always win, and any infinity under a weight of 0 becomes NaN.
     fitness = evaluated.fitness.reshape(len(evaluated), -1)
-    best = np.isinf(fitness) & ~(np.copysign(1, fitness) * evaluated.weights < 0)
+    infinite = np.isinf(fitness)
+    if not np.count_nonzero(infinite):
+        return
+    best = infinite & ~(np.copysign(1, fitness) * evaluated.weights < 0)
     if best.any():
         row, objective = np.argwhere(best)[0]
         raise ValueError(

@@ -196,13 +196,22 @@ class Survival:
             return self._best(children, parents, np.concatenate([young, old], axis=1), size, own).reshape(-1)
         if self.strategy == "comma":
             return self._best(children, parents, young, size, own).reshape(-1)
-        kept = self._best(None, parents, old - n, size - young.shape[1], own)
-        return np.concatenate([kept + n, young], axis=1).reshape(-1)
+        return np.concatenate([self._kept(children, parents, islands, own) + n, young], axis=1).reshape(-1)
+
+    def _kept(self, children: Population, parents: Population, islands: int, own: Survivors | None) -> Ints:
+        # The best parents, (islands, count), that go with all of the children.
+        rows = np.arange(len(parents)).reshape(islands, -1)
+        return self._best(None, parents, rows, rows.shape[1] - len(children) // islands, own)
 
     def succession(
         self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
-    ) -> tuple[Ints, Ints]:
-        """Return the rows of the parents that stay, and the next generation's rows in these and all children."""
+    ) -> tuple[Ints, Ints | None]:
+        """Return the rows of the parents that stay, and the next generation's rows in these and all children.
+
+        The latter are None if that is their order already.
+        """
+        if islands == 1 and self.strategy in ("generational", "steady"):
+            return self._kept(children, parents, 1, own)[0], None
         order, n = self.survivors(children, parents, islands, own), len(children)
         old = order >= n
         stay = order[old] - n
@@ -217,7 +226,7 @@ class Survival:
         if not count:
             return rows[:, :0]
         if own is None and self.method == "best":
-            merit = (parents.merit() if children is None else _merit(children, parents))[rows]
+            merit = (parents.merit() if children is None else _merit(children, parents)).take(rows)
             if count == 1:
                 return np.asarray(rows[np.arange(len(rows)), merit.argmax(axis=1)][:, None])
             return np.take_along_axis(rows, np.argsort(-merit, axis=1, kind="stable")[:, :count], axis=1)

@@ -28,6 +28,8 @@ class Units:
 
     def bits(self, units: Ints) -> Ints:
         """Return the bits in the first ``units[i, j]`` units of row i, (n, k) int64."""
+        if self.size == 1:
+            return units
         return units * self.size if self.ends is None else np.take_along_axis(self.ends, units, axis=1)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from genoevo._bits import below, bernoulli_words, pack, prefix_mask, spliced, unpack, word_count
 from genoevo._check import check_between, check_count, check_generator
-from genoevo._types import Ints, Words
+from genoevo._types import Flags, Ints, Words
 from genoevo.layout import Layout
 from genoevo.operators._units import Granularity, Units, shared_units, units_of
 from genoevo.operators.lengths import ANY_LENGTH, LengthPolicy
@@ -49,14 +49,20 @@ def points_mask(
     points: int,
     granularity: Granularity = "bit",
     layout: Layout | None = None,
+    mated: Flags | None = None,
 ) -> Words:
-    """Draw the bits that :func:`n_point` exchanges, (n, words of the shorter parents) uint64."""
+    """Draw the bits that :func:`n_point` exchanges, (n, words of the shorter parents) uint64.
+
+    *mated* says which pairs exchange any, (n,) bool; None for all.
+    """
     check_generator(rng)
     check_count("points", points, 1)
     units = _common_units(first, second, granularity, layout)
     ends = _distinct_cuts(units.counts, points, rng)
     if points % 2:
         ends = np.concatenate([ends, units.counts[:, None]], axis=1)
+    if mated is not None:
+        ends *= mated[:, None]  # no bit is between two cuts at 0
     return prefix_mask(units.bits(ends), min(first.words.shape[1], second.words.shape[1]))
 
 
@@ -104,13 +110,19 @@ def uniform_mask(
     rate: float = 0.5,
     granularity: Granularity = "bit",
     layout: Layout | None = None,
+    mated: Flags | None = None,
 ) -> Words:
-    """Draw the bits that :func:`uniform` exchanges, (n, at most the words of the shorter parents) uint64."""
+    """Draw the bits that :func:`uniform` exchanges, (n, at most the words of the shorter parents) uint64.
+
+    *mated* says which pairs exchange any, (n,) bool; None for all.
+    """
     check_generator(rng)
     check_between("rate", rate, 0, 1)
     units = _common_units(first, second, granularity, layout)
     width = word_count(int(units.counts.max(initial=0)))
     chosen = bernoulli_words(np.full(len(first), rate), width, rng) & prefix_mask(units.counts, width)
+    if mated is not None:
+        chosen[~mated] = 0
     return _mask_of_units(chosen, units)
 
 
@@ -216,8 +228,8 @@ def _distinct_cuts(common: Ints, points: int, rng: np.random.Generator) -> Ints:
         for i in range(points):
             last = places - (points - i)
             cuts[i] = drawn = below(last + 1, rng)
-            if i:
-                np.copyto(cuts[i], last, where=(cuts[:i] == drawn).any(axis=0))
+            for cut in cuts[:i]:
+                np.copyto(cuts[i], last, where=cut == drawn)
         return (cuts + low if low else cuts).T
     chosen = np.full((points, len(common)), -1, dtype=np.int64)
     for i, cut in enumerate(chosen):

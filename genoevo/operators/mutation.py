@@ -96,7 +96,7 @@ def flip_in_place(population: Population, rates: Floats, rng: np.random.Generato
     """Do what :func:`flip` does with (n,) rates in [0, 1] to *population* itself, and leave its fitness."""
     lengths, words = population.lengths, population.words
     flip_bits(words, *_sparse(lengths, rates, rng))
-    dense = np.flatnonzero(rates > _DENSE)
+    dense = (rates > _DENSE).nonzero()[0]
     if dense.size:
         chosen = bernoulli_words(rates[dense], words.shape[1], rng)
         words[dense] ^= chosen & prefix_mask(lengths[dense], words.shape[1])
@@ -268,7 +268,8 @@ def _poisson_rows(means: Floats, rng: np.random.Generator) -> Ints:
         return np.repeat(np.arange(len(means)), rng.poisson(means))
     # One Poisson number for all is faster if rows are similar: as if all had the highest mean, then thinned.
     rows = rng.integers(0, max(len(means), 1), rng.poisson(most * len(means)))
-    return np.asarray(rows[rng.random(len(rows)) * most < means[rows]])
+    thin = rng.random(len(rows))
+    return rows if most == means.min(initial=most) else np.asarray(rows[thin * most < means[rows]])
 
 
 def _hits(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -201,7 +201,7 @@ class Reproduction:
                 bred = bred.replaced(rows, operators.crossed(first[rows], second[rows], rng, layout))
         if self.resize_rate:
             bred = self._resized(bred, rng, layout)
-        fresh = np.flatnonzero(origins == _FRESH)
+        fresh = (origins == _FRESH).nonzero()[0]
         if operators.mutation is None:
             bred = self._mutated(bred, fresh, rng, layout, variation)
         elif fresh.size < len(bred):
@@ -226,7 +226,7 @@ class Reproduction:
         rate: float,
     ) -> Population:
         bred = first.unevaluated()
-        if not mated.any():
+        if not np.count_nonzero(mated):
             return bred
         granularity = self.granularity
         if self.crossover == "cut_and_splice":
@@ -236,11 +236,10 @@ class Reproduction:
             )
             return bred.replaced(rows, pair[0])
         if self.crossover == "points":
-            mask = crossover.points_mask(first, second, rng, self.points, granularity, layout)
+            mask = crossover.points_mask(first, second, rng, self.points, granularity, layout, mated)
         else:
             granularity = "segment" if self.crossover == "segments" else granularity
-            mask = crossover.uniform_mask(first, second, rng, rate, granularity, layout)
-        mask[~mated] = 0
+            mask = crossover.uniform_mask(first, second, rng, rate, granularity, layout, mated)
         crossover.take_over(bred.words, second.words, mask)
         return bred
 

@@ -39,13 +39,16 @@ def tournament_within(merit: Floats, first: Ints, count: int, rng: np.random.Gen
     check_count("size", size, 1)
     # Small integers are drawn several from one random word.
     kind = np.uint16 if count <= 1 << 16 else np.int64
-    entrants = first + rng.integers(0, count, (size, len(first)), dtype=kind)
+    entrants = rng.integers(0, count, (size, len(first)), dtype=kind).astype(np.int64, copy=False)
+    entrants += first
     merits = merit.take(entrants)
     winner, best = entrants[0], merits[0]
     for entrant, its in zip(entrants[1:], merits[1:], strict=True):
-        winner = np.where(its > best, entrant, winner)
-        best = np.maximum(best, its)
-    return np.asarray(winner, dtype=np.int64)
+        entrant -= winner  # arithmetic alone: a choice for each element would often be mispredicted
+        entrant *= its > best
+        winner += entrant
+        np.maximum(best, its, out=best)
+    return np.asarray(winner)
 
 
 def truncation(population: Population, n: int) -> Ints:
