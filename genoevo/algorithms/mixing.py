@@ -106,7 +106,8 @@ def mix(
 def _different(words: Words, donors: Words, cluster: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
     # The rows for which a donor differs in the cluster, and one such donor of each. Of few pairs all are compared. Of
     # many, donors are drawn until one differs, which is the same distribution, and the rows that are left compared.
-    own, theirs = words & cluster, donors & cluster
+    used = cluster.nonzero()[0]
+    own, theirs = words[:, used] & cluster[used], donors[:, used] & cluster[used]
     if len(own) * len(theirs) <= _FEW_PAIRS:
         return _compared(np.arange(len(own)), own, theirs, rng)
     if (theirs == theirs[0]).all():
@@ -129,7 +130,9 @@ def _different(words: Words, donors: Words, cluster: Words, rng: np.random.Gener
 
 
 def _compared(rows: Ints, own: Words, theirs: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    differs = (own[rows][:, None] != theirs).any(axis=2)
+    differs = np.zeros((len(rows), len(theirs)), dtype=np.bool_)
+    for some, other in zip(own[rows].T, theirs.T, strict=True):  # word by word: any() of few words is slow
+        differs |= some[:, None] != other
     some = np.flatnonzero(differs.any(axis=1))
     if not len(some):
         return some, some
