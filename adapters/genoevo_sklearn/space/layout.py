@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from genoevo import FlatLayout, Population
 from genoevo.layout import Layout
 from genoevo.operators import LengthPolicy, Reproduction
 from genoevo.operators.own import GENOEVOS, Operators
-from genoevo.operators.reproduction import Brood, Origin, repaired
+from genoevo.operators.reproduction import Brood
 from genoevo.operators.variation import PLAIN, Variation
+
+Part = Callable[[Population], Population]
+Step = Callable[[Reproduction, Part, Layout], Population]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,41 +96,52 @@ class JoinedReproduction(Reproduction):
         """Return one child per pair of rows, and its origin by its tail, see :class:`Reproduction`."""
         assert isinstance(layout, JoinedLayout)
         assert variation == PLAIN  # places of bits mean nothing in a part alone
-        if operators == GENOEVOS:
-            return self._by_parts(first, second, rng, layout)
-        u = rng.random(len(first))
-        origins = (u >= self.crossover_threshold).astype(np.int8) + (u >= self.mutation_threshold)
-        mated, mutated, fresh = (np.flatnonzero(origins == origin) for origin in Origin)
-        bred, share = first.unevaluated(), 1.0
-        if operators.crossover is not None:
-            share = 0.0
-            if mated.size:
-                bred = bred.replaced(mated, operators.crossed(first[mated], second[mated], rng, layout))
-        rate = self.mutation_rate if operators.mutation is None else 0.0
-        for rows, crossing in ((mated, share), (mutated, 0.0)):
-            rule = replace(self, crossover_threshold=crossing, mutation_threshold=1.0, mutation_rate=rate)
-            if rows.size:
-                bred = bred.replaced(rows, rule._by_parts(bred[rows], second[rows], rng, layout).population)
-        kept = np.flatnonzero(origins != Origin.FRESH)
-        if operators.mutation is not None and kept.size:
-            bred = bred.replaced(kept, operators.mutated(bred[kept], rng, layout))
-        if fresh.size:
-            bred = bred.replaced(fresh, Population.random(fresh.size, first.lengths[fresh], rng, first.weights))
-        if operators.repair is not None:
-            bred = repaired(bred, rng, layout, variation, operators)
-        return Brood(bred, origins)
+        if operators != GENOEVOS:
+            return super().children(first, second, rng, layout, operators=operators)
+        origins = []
 
-    def _by_parts(
-        self, first: Population, second: Population, rng: np.random.Generator, layout: JoinedLayout
-    ) -> Brood:
+        def bred(rule: Reproduction, part: Part, its: Layout) -> Population:
+            brood = rule.children(part(first), part(second), rng, its)
+            origins.append(brood.origins)
+            return brood.population
+
+        return Brood(self._by_parts(bred, layout), origins[0])
+
+    def _by_parts(self, step: Step, layout: Layout | None) -> Population:
+        assert isinstance(layout, JoinedLayout)
         bits = layout.head_bits
-        tails = self._of_tail(bits).children(_part(first, bits, None), _part(second, bits, None), rng, layout.tail)
+        tails = step(self._of_tail(bits), lambda whole: _part(whole, bits, None), layout.tail)
         if layout.head is None or not bits:
             return tails
-        heads = self._of_head().children(_part(first, 0, bits), _part(second, 0, bits), rng, layout.head)
-        joined = np.concatenate([heads.population.bits(), tails.population.bits()], axis=1)
-        lengths = tails.population.lengths + bits
-        return Brood(Population.from_bits(joined, lengths, first.weights), tails.origins)
+        heads = step(self._of_head(), lambda whole: _part(whole, 0, bits), layout.head)
+        joined = np.concatenate([heads.bits(), tails.bits()], axis=1)
+        return Population.from_bits(joined, tails.lengths + bits, tails.weights)
+
+    def _crossed(
+        self,
+        first: Population,
+        second: Population,
+        mated: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+        layout: Layout | None,
+        rate: float,
+    ) -> Population:
+        return self._by_parts(
+            lambda rule, part, its: rule._crossed(part(first), part(second), mated, rng, its, rate), layout
+        )
+
+    def _resized(self, bred: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
+        return self._by_parts(lambda rule, part, its: rule._resized(part(bred), rng, its), layout)
+
+    def _mutated(
+        self,
+        bred: Population,
+        spared: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        layout: Layout | None,
+        variation: Variation,
+    ) -> Population:
+        return self._by_parts(lambda rule, part, its: rule._mutated(part(bred), spared, rng, its, variation), layout)
 
     def _of_tail(self, bits: int) -> Reproduction:
         lengths = self.lengths
