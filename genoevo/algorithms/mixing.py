@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from genoevo._types import Ints, Words
+from genoevo._types import Flags, Ints, Words
 from genoevo.algorithms.solutions import Answer, Solutions
 from genoevo.evolution.pending import Pending
 
@@ -30,9 +30,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
     places = np.arange(int(start.lengths.max()))
     order = np.zeros((len(start), len(places)), dtype=np.int64)  # bits of the present pass
     tried = np.zeros(order.shape, dtype=np.bool_)  # by bit
-    due = np.zeros(
-        order.shape, dtype=np.int64
-    )  # places in the order whose bits the pass tries, from *turn* to *last*
+    due = np.zeros_like(order)  # places in the order whose bits the pass tries, from *turn* to *last*
     turn, last = np.zeros(len(start), dtype=np.int64), np.zeros(len(start), dtype=np.int64)
     improved = np.ones(len(start), dtype=np.bool_)
     rows = np.arange(len(start))
@@ -43,16 +41,14 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
             again, rows = rows[ended & improved[rows]], rows[~ended | improved[rows]]
             if not len(rows):
                 return current
-            for row in again:
-                bits = rng.permutation(start.lengths[row])
-                untried = np.flatnonzero(~tried[row, bits])
-                order[row, : len(bits)], due[row, : len(untried)] = bits, untried
-                turn[row], last[row] = 0, len(untried)
-            improved[again] = False
+            bits, exists = _shuffled(start.lengths[again], len(places), rng)
+            untried = exists & ~tried[again[:, None], bits]
+            order[again], due[again] = bits, np.argsort(~untried, axis=1, kind="stable")
+            turn[again], last[again], improved[again] = 0, untried.sum(axis=1), False
             continue
         at = due[rows, turns]
         bits = order[rows, at]
-        changed = words[rows]
+        changed = words.take(rows, axis=0)
         changed[np.arange(len(rows)), bits >> 6] ^= _ONE << (bits & 63).astype(np.uint64)
         answer = yield current.children(changed, rows)
         turn[rows], tried[rows, bits] = turns + 1, True
@@ -64,6 +60,18 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
             tried[risen] = False
             tried[risen, bits[better]] = True
             due[risen], turn[risen], last[risen] = places, at[better] + 1, start.lengths[risen]
+
+
+def _shuffled(lengths: Ints, most: int, rng: np.random.Generator) -> tuple[Ints, Flags]:
+    """Return the bits of each row in a random order, (n, most), and where there is one: less than *most* may be."""
+    places = np.arange(most)
+    if (lengths == most).all():
+        bits = rng.permuted(np.tile(places, (len(lengths), 1)), axis=1)  # draws what permutation() draws
+        return bits, np.ones(bits.shape, dtype=np.bool_)
+    bits = np.zeros((len(lengths), most), dtype=np.int64)
+    for row, length in zip(bits, lengths.tolist(), strict=True):
+        row[:length] = rng.permutation(length)
+    return bits, places < lengths[:, None]
 
 
 def mix(
@@ -95,7 +103,8 @@ def mix(
         rows, chosen = choose(words, donors.words, cluster, rng)
         if not len(rows):
             continue
-        changed = words[rows] ^ ((words[rows] ^ donors.words[chosen]) & cluster)
+        own = words.take(rows, axis=0)  # a third of the time of words[rows]
+        changed = own ^ ((own ^ donors.words.take(chosen, axis=0)) & cluster)
         answer = yield current.children(changed, rows, donors.numbers[chosen])
         kept = answer.merit >= merit[rows]
         rows = rows[kept]
@@ -143,5 +152,8 @@ def _compared(rows: Ints, own: Words, theirs: Words, rng: np.random.Generator) -
 
 def _any(words: Words, donors: Words, cluster: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
     chosen = rng.integers(0, len(donors), len(words))
-    rows = np.flatnonzero(((words ^ donors[chosen]) & cluster).any(axis=1))
+    differs = np.zeros(len(words), dtype=np.bool_)
+    for word in cluster.nonzero()[0]:
+        differs |= (words[:, word] ^ donors[:, word].take(chosen)) & cluster[word] != 0
+    rows = np.flatnonzero(differs)
     return rows, chosen[rows]
