@@ -11,7 +11,7 @@ from genoevo.algorithms.solutions import Answer, Solutions
 from genoevo.evolution.pending import Pending
 
 Steps = Generator[Pending, Answer, Solutions]
-_ONE = np.uint64(1)
+_SINGLE = np.uint64(1) << np.arange(64, dtype=np.uint64)
 _FEW_PAIRS = 4_096  # of a solution and a donor: up to so many, to compare all is as fast as to draw
 _MOST_PAIRS = 1 << 20  # compared at once
 _TRIES = 4
@@ -49,7 +49,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
         at = due[rows, turns]
         bits = order[rows, at]
         changed = words.take(rows, axis=0)
-        changed[np.arange(len(rows)), bits >> 6] ^= _ONE << (bits & 63).astype(np.uint64)
+        changed[np.arange(len(rows)), bits >> 6] ^= _SINGLE[bits & 63]
         answer = yield current.children(changed, rows)
         turn[rows], tried[rows, bits] = turns + 1, True
         better = answer.merit > merit[rows]

@@ -71,9 +71,10 @@ class Solutions:
         parents = np.empty((len(rows), 2), dtype=np.int64)
         parents[:, 0] = self.numbers[rows]
         parents[:, 1] = GIVEN if donors is None else donors
-        origin = _MUTATION if donors is None else _CROSSOVER
+        origins = np.empty(len(rows), dtype=np.int8)
+        origins[:] = _MUTATION if donors is None else _CROSSOVER
         population = Population.unchecked(words, self.lengths[rows], weights=(self.weight,))
-        return Pending(population, parents, np.full(len(rows), origin, dtype=np.int8))
+        return Pending(population, parents, origins)
 
     def as_state(self) -> State:
         """Return the arrays as a state."""
