@@ -37,7 +37,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
     while True:
         turns = turn[rows]
         ended = turns >= last[rows]
-        if ended.any():
+        if np.count_nonzero(ended):  # half as long as any()
             again, rows = rows[ended & improved[rows]], rows[~ended | improved[rows]]
             if not len(rows):
                 return current
@@ -53,7 +53,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
         answer = yield current.children(changed, rows)
         turn[rows], tried[rows, bits] = turns + 1, True
         better = answer.merit > merit[rows]
-        if better.any():
+        if np.count_nonzero(better):
             risen = rows[better]
             words[risen], merit[risen] = changed[better], answer.merit[better]
             numbers[risen], improved[risen] = answer.numbers[better], True

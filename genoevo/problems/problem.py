@@ -56,7 +56,7 @@ class Problem(ABC):
 
     def _check_lengths(self, population: Population) -> None:
         wrong = population.lengths != self.size
-        if wrong.any():
+        if np.count_nonzero(wrong):
             row = int(wrong.argmax())
             name, length = type(self).__name__, population.lengths[row]
             raise ValueError(f"{name} takes genotypes of {self.size} bits, got {length} bits in genotype {row}")
