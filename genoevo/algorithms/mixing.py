@@ -140,8 +140,8 @@ def _different(words: Words, donors: Words, cluster: Words, rng: np.random.Gener
 
 def _compared(rows: Ints, own: Words, theirs: Words, rng: np.random.Generator) -> tuple[Ints, Ints]:
     differs = np.zeros((len(rows), len(theirs)), dtype=np.bool_)
-    for some, other in zip(own[rows].T, theirs.T, strict=True):  # word by word: any() of few words is slow
-        differs |= some[:, None] != other
+    for word, others in zip(own[rows].T, theirs.T, strict=True):  # one by one: any() of few words is slow
+        differs |= word[:, None] != others
     some = np.flatnonzero(differs.any(axis=1))
     if not len(some):
         return some, some

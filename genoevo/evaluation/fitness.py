@@ -200,7 +200,7 @@ class Vectorised:
             what = f"returned fitness of shape {array.shape}, not of shape {' or '.join(map(str, shapes))},"
             fault = Fault(what, None, "returned fitness of a wrong shape")
             return Attempt(_unknown(population), dict.fromkeys(range(n), fault))
-        values = array.reshape(n, objectives)
+        values = np.array(array).reshape(n, objectives)
         if np.count_nonzero(np.isfinite(values)) == values.size:
             return Attempt(values, {})
         finite = np.isfinite(values).all(axis=1)

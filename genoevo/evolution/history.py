@@ -188,7 +188,7 @@ def columns(run: Progress, failed: int) -> dict[str, float]:
     assert run.best is not None
     population = run.population
     first = population.fitness.reshape(len(population), -1)[:, 0]
-    finite = first[np.isfinite(first)] if failed else first
+    finite = first[np.isfinite(first)]
     return {
         "generation": run.generation,
         "evaluations": run.evaluations,

@@ -208,7 +208,7 @@ class Survival:
     ) -> tuple[Ints, Ints | None]:
         """Return the rows of the parents that stay, and the next generation's rows in these and all children.
 
-        The latter are None if that is their order already.
+        The latter are None if all are in their order already, as with one island, generational or steady.
         """
         if islands == 1 and self.strategy in ("generational", "steady"):
             return self._kept(children, parents, 1, own)[0], None

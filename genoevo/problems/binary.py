@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoevo._bits import pack
 from genoevo._check import check_whole
 from genoevo._types import Floats
 from genoevo.population import Population
@@ -54,15 +53,12 @@ class Trap(ShuffledProblem):
             raise ValueError(f"size must be a multiple of order ({order}), got {size}")
         self.order = order
         places = np.arange(size) if self._places is None else self._places
-        blocks = np.zeros((size // order, size), dtype=np.uint8)
-        np.put_along_axis(blocks, places.reshape(-1, order), 1, axis=1)
-        self._masks = pack(blocks)  # of each block
+        self._members = places.reshape(-1, order).T  # the places of a block are a column
         self._table = np.append(np.arange(order - 1, -1, -1.0), order)  # by the ones of a block
 
     def _values(self, population: Population) -> Floats:
-        ones = np.zeros((len(self._masks), len(population)), dtype=np.min_scalar_type(self.order))
-        for word, masks in zip(population.words.T, self._masks.T, strict=True):
-            ones += np.bitwise_count(word & masks[:, None])
+        loci = np.ascontiguousarray(population.bits().T)  # whole rows are taken faster than columns
+        ones = loci[self._members].sum(axis=0, dtype=np.min_scalar_type(self.order))
         return np.asarray(self._table.take(ones).sum(axis=0))
 
 

@@ -183,6 +183,35 @@ def test_a_batch_function_that_raises_for_one_row_costs_that_row_alone(populatio
     assert {row: fault.what for row, fault in faults.items()} == {2: "raised KeyError: 'no such bit'"}
 
 
+def test_a_batch_function_may_return_the_same_array_each_time(population):
+    room = np.empty(len(population))
+
+    def function(given):
+        if BAD in list(given):
+            raise KeyError
+        room[: len(given)] = given.lengths
+        return room[: len(given)]
+
+    evaluator = Vectorised(function, failure=WORST)
+    assert evaluated(evaluator, population).tolist() == [4, 1, -np.inf, 5]
+    first = evaluated(evaluator, population[:2])
+    evaluated(evaluator, population[3:])
+    assert first.tolist() == [4, 1]
+
+
+def test_the_mean_of_the_log_leaves_out_earlier_failures_that_are_still_in_the_population(start):
+    def fitness(genotype):
+        if calls.pop() < 4:
+            raise KeyError
+        return sum(genotype)
+
+    calls = [*[9] * 100, *range(20)]
+    evolution = Evolution(InProcess(fitness, failure=WORST), start, seed=1, survival=Survival(strategy="steady"))
+    evolution.run(3)
+    assert (np.isinf(evolution.population.fitness).sum(), evolution.logbook[-1]["failed"]) == (2, 0)
+    assert np.isfinite(evolution.logbook.select("mean")).all()
+
+
 def test_a_batch_function_that_returns_one_thing_that_is_no_number_costs_that_row_alone(population):
     function = lambda given: [None if g == BAD else len(g) for g in given]  # noqa: E731
     assert evaluated(Vectorised(function, failure=WORST), population).tolist() == [4, 1, -np.inf, 5]

@@ -145,6 +145,15 @@ def test_the_programme_finds_the_optimum_that_the_search_finds():
     assert problem._by_programming() == problem._by_search()
 
 
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_words_past_the_genotypes_do_not_matter(name, rng):
+    problem = PROBLEMS[name]()
+    population = problem.random(5, rng)
+    wide = np.column_stack([population.words, np.zeros((5, 1), np.uint64)])
+    wider = Population(wide, population.lengths, weights=population.weights)
+    np.testing.assert_array_equal(problem(wider), problem(population))
+
+
 @pytest.mark.parametrize("kind", [Trap, HIFF, NKLandscape])
 def test_shuffled_loci_are_the_problem_in_another_order(kind, rng):
     plain, shuffled = kind(16 if kind is not Trap else 15), kind(16 if kind is not Trap else 15, shuffle=3)
