@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
-from genoevo._check import check_choice
+from genoevo._check import check_choice, shown
 from genoevo.operators import Operators, Reproduction
 from genoevo_runs.report.evolution import decoded
 from genoevo_sklearn._private import BaseSearchCV
@@ -57,6 +57,9 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         Bits of a gene, 1 to 16; more if a dimension has more values. A Float has ``2**bits`` values.
     population_size, generations
         Candidates in a generation, and the number of generations.
+    initial_parameters
+        Parameters to start from: dicts as in ``best_params_``, at most *population_size*. The other candidates of
+        the first generation are random. A number becomes the nearest that its genes can tell apart.
     stop
         A :class:`~genoevo.Stop` that may end the search before.
     reproduction, selection, survival
@@ -109,6 +112,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         bits: int = 8,
         population_size: int = 20,
         generations: int = 10,
+        initial_parameters: Sequence[Mapping[str, Any]] | None = None,
         stop: Stop | None = None,
         reproduction: Reproduction | None = None,
         selection: Selection | None = None,
@@ -138,6 +142,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         self.bits = bits
         self.population_size = population_size
         self.generations = generations
+        self.initial_parameters = initial_parameters
         self.stop = stop
         self.reproduction = reproduction
         self.selection = selection
@@ -170,11 +175,12 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         if y is None and self.__sklearn_tags__().target_tags.required:
             raise ValueError(f"{type(self.estimator).__name__} requires y to be passed, but the target y is None")
         space = Space(self.param_space, coding=self.coding, bits=self.bits)
+        given = self._initial(space)
         scorer, metrics, metric = self._metrics()
         X, y = indexable(X, y)  # noqa: N806
         fits = self._fits(X, y, params, scorer=scorer, metrics=metrics, candidates=space)
         trials = Trials(fits, metric, lambda genotype, score: (score,))
-        ended = self._search(self._searched(trials, space))
+        ended = self._search(self._searched(trials, space, given))
         trials.report()
         self._keep_results(trials, space, metric)
         self.scorer_ = getattr(scorer, "_scorers", scorer)
@@ -208,11 +214,22 @@ class GeneticSearchCV(Searching, BaseSearchCV):
             raise ValueError(f"objective or refit must name the score to maximise, {allowed}, got {metric!r:.80}")
         return scorer, names, metric
 
-    def _searched(self, trials: Trials, space: Space) -> Search:
+    def _initial(self, space: Space) -> Sequence[Mapping[str, Any]]:
+        """Return the parameters to start from; ValueError says which of them cannot be."""
+        given = () if self.initial_parameters is None else self.initial_parameters
+        if not isinstance(given, list | tuple) or len(given) > self.population_size:
+            allowed = f"a list of at most {self.population_size} (population_size) dicts"
+            got = f"{len(given)}" if isinstance(given, list | tuple) else shown(given)
+            raise ValueError(f"initial_parameters must be {allowed}, got {got}")
+        space.start(self.population_size, np.random.default_rng(0), given)  # before anything is fitted
+        return given
+
+    def _searched(self, trials: Trials, space: Space, given: Sequence[Mapping[str, Any]]) -> Search:
+        begun = {"initial_parameters": text_of(list(given), within=self.param_space)} if given else {}
         return Search(
             title="parameters",
             trials=trials,
-            start=lambda rng: space.start(self.population_size, rng),
+            start=lambda rng: space.start(self.population_size, rng, given),
             rules={
                 "reproduction": space.reproduction(self.reproduction, crosses=not self._replaces("crossover")),
                 "selection": self._selects("tournament"),
@@ -220,7 +237,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
                 **self._own(),
             },
             layout=space.layout,
-            about={"space": text_of(space, within=self.param_space), "metric": trials.metric},
+            about={"space": text_of(space, within=self.param_space), "metric": trials.metric, **begun},
             decode=lambda genotype: {name: decoded(one) for name, one in space.decoded(genotype).value.items()},
         )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from typing import Any, get_args
 
 import numpy as np
 
 from genoevo import FlatLayout, Genotype, Population
 from genoevo._check import check_choice, check_whole
-from genoevo.decode import gene_values
+from genoevo.decode import from_gene_values, gene_values
 from genoevo.layout import Layout
 from genoevo.operators import Reproduction
 from genoevo_sklearn.space.codes import Codes, Coding, from_gray
+from genoevo_sklearn.space.encoding import Encoding
 from genoevo_sklearn.space.layout import JoinedLayout, ListLayout, joined
 from genoevo_sklearn.space.structures import Graph, Group, ListOf, growing
 from genoevo_sklearn.space.values import Decoded
@@ -106,12 +108,38 @@ class Space:
         """Return the data as they are, and the parameters."""
         return X, self.decoded(genotype).value
 
-    def start(self, n: int, rng: np.random.Generator) -> Population:
-        """Return *n* random genotypes; all numbers of elements or nodes have equal shares."""
+    def encoded(self, what: str, parameters: Any, rng: np.random.Generator) -> Genotype:
+        """Return a genotype that means *parameters*, or the nearest numbers that genes can tell apart.
+
+        *rng* draws the genes of options that are not chosen. Raises ValueError, which names *what*, for parameters
+        that the space does not have.
+        """
+        found = Encoding((1 << self.precision) - 1, rng)
+        head = found.of(what, self._group, parameters)
+        found.complete(self.varying)
+        numbers = np.array([*head, *chain(*found.elements)], dtype=np.int64)
+        if self.coding == "gray":
+            numbers ^= numbers >> 1
+        parts = [np.repeat(np.array(found.reads, dtype=np.uint8), getattr(self.varying, "precision", 1))]
+        if len(numbers):
+            length = np.array([len(numbers) * self.precision])
+            parts.insert(0, from_gene_values(numbers[None], length, self.precision)[0].bits)
+        return Genotype(np.concatenate(parts))
+
+    def start(self, n: int, rng: np.random.Generator, given: Sequence[Any] = ()) -> Population:
+        """Return genotypes of the *given* parameters and random ones, *n* in all.
+
+        All numbers of elements or nodes have equal shares of the random ones. Raises what :meth:`encoded` raises.
+        """
         if self.varying is None:
-            return Population.random(n, self.layout.length(self._group.genes), rng)
-        sizes = rng.permutation(np.resize(np.arange(self.varying.minimum, self.varying.maximum + 1), n))
-        return Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
+            start = Population.random(n, self.layout.length(self._group.genes), rng)
+        else:
+            sizes = rng.permutation(np.resize(np.arange(self.varying.minimum, self.varying.maximum + 1), n))
+            start = Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
+        if not given:
+            return start
+        known = [self.encoded(f"initial_parameters[{i}]", parameters, rng) for i, parameters in enumerate(given)]
+        return start.replaced(np.arange(len(known)), Population.from_genotypes(known))
 
     def reproduction(self, rule: Reproduction | None, *, crosses: bool = True) -> Reproduction:
         """Return *rule* for this space; None for uniform crossover of whole genes and, for a list, of elements.

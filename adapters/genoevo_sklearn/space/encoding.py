@@ -1,0 +1,148 @@
+"""From parameters to genes, the inverse of decoding: for searches that start from parameters which are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genoevo import StagedLayout
+from genoevo._check import is_number, shown
+from genoevo_sklearn.space.codes import Codes
+from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf
+from genoevo_sklearn.space.values import Dimension, Float, Integer
+
+
+@dataclass
+class Encoding:
+    """The numbers of genes that mean given parameters.
+
+    Parameters
+    ----------
+    top
+        The highest number of a gene.
+    rng
+        Draws the genes that make no difference: those of options that are not chosen.
+
+    Attributes
+    ----------
+    elements : list of list of int
+        The numbers of each element of the list, if the parameters have one.
+    reads : list of int
+        For each connection that a graph could have, 1 if it has that, else 0.
+
+    """
+
+    top: int
+    rng: np.random.Generator
+    elements: list[list[int]] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+
+    def of(self, what: str, dimension: Dimension, value: Any) -> list[int]:
+        """Return the genes of *dimension* that mean *value*, without those of a list or graph.
+
+        Of an Integer or Float, the value that is nearest. Raises ValueError, which names *what*, for a value that the
+        dimension does not have.
+        """
+        if isinstance(dimension, Group):
+            return self._of_group(what, dimension, value)
+        if isinstance(dimension, ListOf):
+            self._of_list(what, dimension, value)
+            return []
+        if isinstance(dimension, Graph):
+            self._of_graph(what, dimension, value)
+            return []
+        if dimension.genes != 1:
+            raise ValueError(f"{what} cannot be given: a dimension of its own has {dimension.genes} genes")
+        known = [dimension.decoded(Codes([code], self.top)).value for code in range(self.top + 1)]
+        if isinstance(dimension, Integer | Float):
+            if not (is_number(value) and dimension.low <= value <= dimension.high):
+                raise ValueError(f"{what} must be from {dimension.low:g} to {dimension.high:g}, got {shown(value)}")
+            return [int(abs(np.array(known) - value).argmin())]
+        for code, one in enumerate(known):
+            if _same(one, value):
+                return [code]
+        raise ValueError(f"{what} must be one of {shown(list(_different(known)))}, got {shown(value)}")
+
+    def complete(self, varying: ListOf | Graph | None) -> None:
+        """Draw the list or graph if it belongs to an option that is not chosen."""
+        if varying is None or self.elements or self.reads:
+            return
+        size = int(self.rng.integers(varying.minimum, varying.maximum + 1))
+        if isinstance(varying, ListOf):
+            self.elements = self.rng.integers(0, self.top + 1, (size, varying.genes_each)).tolist()
+        else:
+            self.reads = self.rng.integers(0, 2, StagedLayout(1).length(size)).tolist()
+
+    def _of_group(self, what: str, group: Group, values: Any) -> list[int]:
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{what} must be a dict of parameters, got {shown(values)}")
+        genes, used = self._named(what, group, values)
+        if unknown := [name for name in values if name not in used]:
+            raise ValueError(f"{what} must have only {', '.join(used)}, got {shown(unknown[0])}")
+        return genes
+
+    def _named(self, what: str, group: Group, values: Mapping[str, Any]) -> tuple[list[int], list[str]]:
+        """Return the genes of a group, and the names that were read: those of chosen options lie beside it."""
+        genes, used = list[int](), list[str]()
+        for name, dimension in group.parameters.items():
+            if name not in values:
+                raise ValueError(f"{what} must have {name!r}, got {shown(dict(values))}")
+            used.append(name)
+            if not isinstance(dimension, Choice):
+                genes += self.of(f"{what}[{name!r}]", dimension, values[name])
+                continue
+            place = self._chosen(f"{what}[{name!r}]", dimension, values[name])
+            genes.append(-(-place * (self.top + 1) // len(dimension.options)))
+            for option, its in enumerate(dimension._groups):
+                if option == place:
+                    more, names = self._named(what, its, values)
+                    used += names
+                else:
+                    more = self.rng.integers(0, self.top + 1, its.genes).tolist()
+                genes += more
+        return genes, used
+
+    def _chosen(self, what: str, choice: Choice, value: Any) -> int:
+        values = [getattr(option, "value", option) for option in choice.options]
+        for place, one in enumerate(values):
+            if _same(one, value):
+                return place
+        raise ValueError(f"{what} must be one of {shown(values)}, got {shown(value)}")
+
+    def _of_list(self, what: str, dimension: ListOf, value: Any) -> None:
+        low, high = dimension.minimum, dimension.maximum
+        if not isinstance(value, list | tuple) or not low <= len(value) <= high:
+            raise ValueError(f"{what} must be a list of {low} to {high} elements, got {shown(value)}")
+        self.elements = [self.of(f"{what}[{i}]", dimension._element, one) for i, one in enumerate(value)]
+
+    def _of_graph(self, what: str, graph: Graph, value: Any) -> None:
+        if graph.kind != "gates":
+            raise ValueError(f"{what} cannot be given: the weights of a Graph of kind {graph.kind!r} are rounded")
+        low, high = graph.minimum, graph.maximum
+        if not isinstance(value, list | tuple) or not low <= len(value) <= high:
+            raise ValueError(f"{what} must have an entry for each of {low} to {high} nodes, got {shown(value)}")
+        for node, read in enumerate(value, 2):
+            before = min(node, len(value) + 1)  # the output, which is last, reads among all
+            if not isinstance(read, list | tuple) or not set(read) <= set(range(before)) or not read:
+                raise ValueError(f"{what}[{node - 2}] must be numbers of nodes below {before}, got {shown(read)}")
+            self.reads += [int(other in read) for other in range(before)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    except Exception:  # an object's own comparison, or that of an array, which has many
+        return False
+
+
+def _different(values: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if not found or found[-1] is not value:
+            found.append(value)
+    return found
