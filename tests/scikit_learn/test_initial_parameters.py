@@ -9,6 +9,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from genoevo_sklearn import Categorical, Choice, Float, GeneticSearchCV, Graph, Integer, ListOf, Option, Space
 
 OPTIONS = Choice([Option("tree", {"depth": Integer(1, 9)}), Option("line", {"slope": Float(1, 5)}), "none"])
+OPTIONS_OF = {"kind": OPTIONS}
+TWICE = ListOf(Integer(1, 30), 1, 3)
 SPACES = {
     "values": {"a": Integer(1, 90), "b": Integer(1, 900, log=True), "c": Float(0.01, 9, log=True), "d": Float(-3, 2)},
     "categories": {"a": ["x", None, 2.5], "b": Categorical([True, 1, "y"]), "c": {"inner": Integer(0, 3)}},
@@ -17,6 +19,11 @@ SPACES = {
     "list": {"size": Integer(1, 5), "layers": ListOf({"kind": OPTIONS, "rate": Float(0, 1)}, 1, 4)},
     "plain list": {"layers": ListOf(Integer(1, 300), 2, 3)},
     "list of an option": {"kind": Choice([Option("a", {"layers": ListOf(Choice(["x", "y"]), 1, 3)}), "b"])},
+    "lists": {"a": ListOf(OPTIONS_OF, 0, 3), "b": ListOf(Integer(1, 9), 1, 3), "c": ListOf([1, 2], 2, 2)},
+    "list of lists": {"a": ListOf({"b": ListOf(OPTIONS_OF, 1, 3), "c": [1, 2]}, 1, 2)},
+    "one list twice": {"a": TWICE, "b": TWICE},
+    "lists of options": {"kind": Choice([Option("a", {"x": TWICE}), Option("b", {"y": TWICE, "z": [1, 2]})])},
+    "list beside a graph": {"list": TWICE, "graph": Graph(1, 3)},
     "graph": {"x": Integer(1, 4), "graph": Graph(1, 5)},
     "graph alone": {"graph": Graph(2, 4, precision=3)},
     "graph of an option": {"kind": Choice([Option("a", {"graph": Graph(1, 3)}), "b"])},

@@ -130,6 +130,52 @@ def test_a_dense_graph_has_weights_that_sum_to_one():
 
 
 @pytest.mark.parametrize(
+    ("lists", "varying"),
+    [
+        ({"a": ListOf([1, 2], 1, 3), "b": ListOf(Integer(1, 9), 0, 2)}, "a"),
+        ({"a": ListOf([1, 2], 0, 3), "b": ListOf({"c": Integer(1, 9), "d": [1, 2]}, 2, 4)}, "b"),
+        ({"a": ListOf([1, 2], 1, 3), "b": Graph(1, 4)}, "b"),
+        ({"a": ListOf([1, 2], 0, 3)}, None),
+        ({"a": ListOf(ListOf([1, 2], 0, 2), 1, 3), "b": ListOf([1, 2], 2, 2)}, "a"),
+    ],
+)
+def test_of_several_lists_one_has_the_length_of_the_genotype_and_all_have_all_of_theirs(lists, varying):
+    space = Space({"x": Integer(1, 5), **lists})
+    start = space.start(200, np.random.default_rng(0))
+    values = [space.decoded(genotype).value for genotype in start]
+    for name, one in lists.items():
+        counts = Counter(len(value[name]) for value in values)
+        assert sorted(counts) == list(range(one.minimum, one.maximum + 1))
+        assert min(counts.values()) > 20
+    sizes = (
+        {
+            length: {
+                len(value[varying]) for value, genotype in zip(values, start, strict=True) if len(genotype) == length
+            }
+            for length in set(start.lengths.tolist())
+        }
+        if varying
+        else {}
+    )
+    assert all(len(found) == 1 for found in sizes.values())
+    assert len(sizes) == (lists[varying].maximum - lists[varying].minimum + 1 if varying else 0)
+
+
+def test_one_list_at_two_places_has_elements_of_its_own_at_each():
+    layers = ListOf(Integer(1, 99), 2, 3)
+    space = Space({"a": layers, "b": layers})
+    values = [space.decoded(genotype).value for genotype in space.start(20, np.random.default_rng(0))]
+    assert all(set(value["a"]) != set(value["b"]) for value in values)
+
+
+def test_elements_past_the_length_of_a_list_make_no_difference():
+    space = Space({"a": ListOf(Integer(1, 99), 0, 3)}, bits=8, coding="binary")
+    short, other = (Genotype("00000000" + "11111111" * i + "01010101" * (3 - i)) for i in (1, 2))
+    assert space.decoded(short).value == {"a": ()}
+    assert space.key(short) == space.key(other)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Integer(3, 3), "low < high, got 3, 3"),
@@ -139,14 +185,14 @@ def test_a_dense_graph_has_weights_that_sum_to_one():
         (lambda: Float(0, np.inf), "finite"),
         (lambda: Categorical(["one"]), r"options must be a list of at least 2, got \['one'\]"),
         (lambda: Choice("ab"), "options must be a list"),
-        (lambda: ListOf(Integer(0, 1), 3, 2), "minimum must be a whole number from 1 to 2, got 3"),
-        (lambda: ListOf(ListOf(Integer(0, 1), 1, 2), 1, 2), "must not contain a list or a graph itself"),
+        (lambda: ListOf(Integer(0, 1), 3, 2), "minimum must be a whole number from 0 to 2, got 3"),
+        (lambda: ListOf({"g": Graph(1, 2)}, 1, 2), "must not contain a graph"),
         (
             lambda: ListOf(Choice([Option("conv", {"k": Integer(1, 5)}), "dense"]), 1, 3),
             r'options have parameters must be a dict, such as ListOf\({"kind": Choice',
         ),
         (lambda: Graph(0, 2), "minimum must be a whole number from 1 to 2, got 0"),
-        (lambda: Space({"a": Graph(1, 2), "b": ListOf([1, 2], 1, 2)}), "at most one ListOf or Graph, got 2"),
+        (lambda: Space({"a": Graph(1, 2), "b": Graph(2, 2)}), "at most one Graph, got 2"),
         (lambda: Space({}), "at least one parameter"),
         (lambda: Space({"C": 3}), "parameter 'C' must be an Integer, Float, .* or list, got 3"),
         (lambda: Space({"C": Integer}), "parameter 'C' must be an Integer, Float, .*got <class"),

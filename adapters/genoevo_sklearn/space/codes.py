@@ -31,7 +31,9 @@ class Codes:
     top
         The highest number of a gene.
     elements
-        The numbers of the genes of each element of the list, if the space has one.
+        The numbers of the genes of each element of the list whose length is the genotype's, if there is one.
+    varying
+        That list.
     graph
         The genotype of the graph, if the space has one.
 
@@ -40,6 +42,7 @@ class Codes:
     head: Sequence[int]
     top: int
     elements: Sequence[Sequence[int]] = ()
+    varying: object = None
     graph: Genotype | None = None
     _genes: Iterator[int] = field(init=False)
 
@@ -49,6 +52,13 @@ class Codes:
     def next(self) -> int:
         """Return the number of the next gene."""
         return next(self._genes)
+
+    def takes_elements(self, varying: object) -> bool:
+        """Return whether *elements* are those of *varying*, which are taken once: it may have several places."""
+        if self.varying is not varying:
+            return False
+        self.varying = None
+        return True
 
     def of_element(self, genes: Sequence[int]) -> Codes:
         """Return the genes of one element of the list."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from genoevo import StagedLayout
 from genoevo._check import is_number, shown
 from genoevo_sklearn.space.codes import Codes
-from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf
+from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf, growing
 from genoevo_sklearn.space.values import Dimension, Float, Integer
 
 
@@ -24,12 +25,14 @@ class Encoding:
     top
         The highest number of a gene.
     rng
-        Draws the genes that make no difference: those of options that are not chosen.
+        Draws the genes that make no difference: of options that are not chosen, and past the length of a list.
+    varying
+        The list or graph whose size is the genotype's length, if there is one.
 
     Attributes
     ----------
     elements : list of list of int
-        The numbers of each element of the list, if the parameters have one.
+        The numbers of each element of that list, if the parameters have it.
     reads : list of int
         For each connection that a graph could have, 1 if it has that, else 0.
 
@@ -37,11 +40,12 @@ class Encoding:
 
     top: int
     rng: np.random.Generator
+    varying: ListOf | Graph | None
     elements: list[list[int]] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
 
     def of(self, what: str, dimension: Dimension, value: Any) -> list[int]:
-        """Return the genes of *dimension* that mean *value*, without those of a list or graph.
+        """Return the genes of *dimension* that mean *value*, without those of *varying*.
 
         Of an Integer or Float, the value that is nearest. Raises ValueError, which names *what*, for a value that the
         dimension does not have.
@@ -49,8 +53,7 @@ class Encoding:
         if isinstance(dimension, Group):
             return self._of_group(what, dimension, value)
         if isinstance(dimension, ListOf):
-            self._of_list(what, dimension, value)
-            return []
+            return self._of_list(what, dimension, value)
         if isinstance(dimension, Graph):
             self._of_graph(what, dimension, value)
             return []
@@ -95,15 +98,22 @@ class Encoding:
                 genes += self.of(f"{what}[{name!r}]", dimension, values[name])
                 continue
             place = self._chosen(f"{what}[{name!r}]", dimension, values[name])
-            genes.append(-(-place * (self.top + 1) // len(dimension.options)))
+            genes.append(self._first(place, len(dimension.options)))
             for option, its in enumerate(dimension._groups):
                 if option == place:
                     more, names = self._named(what, its, values)
                     used += names
                 else:
-                    more = self.rng.integers(0, self.top + 1, its.genes).tolist()
+                    more = self._any(its)
                 genes += more
         return genes, used
+
+    def _any(self, group: Group) -> list[int]:
+        """Return random genes of an option that is not chosen."""
+        count = group.genes
+        if self.varying is not None and any(one is self.varying for one in growing(group)):
+            count, self.varying = count - self.varying.genes, None
+        return self.rng.integers(0, self.top + 1, count).tolist()
 
     def _chosen(self, what: str, choice: Choice, value: Any) -> int:
         values = [getattr(option, "value", option) for option in choice.options]
@@ -112,11 +122,24 @@ class Encoding:
                 return place
         raise ValueError(f"{what} must be one of {shown(values)}, got {shown(value)}")
 
-    def _of_list(self, what: str, dimension: ListOf, value: Any) -> None:
+    def _of_list(self, what: str, dimension: ListOf, value: Any) -> list[int]:
         low, high = dimension.minimum, dimension.maximum
         if not isinstance(value, list | tuple) or not low <= len(value) <= high:
             raise ValueError(f"{what} must be a list of {low} to {high} elements, got {shown(value)}")
-        self.elements = [self.of(f"{what}[{i}]", dimension._element, one) for i, one in enumerate(value)]
+        varies = self.varying is dimension
+        if varies:
+            self.varying = None  # another place of the same list has genes of its own
+        elements = [self.of(f"{what}[{i}]", dimension._element, one) for i, one in enumerate(value)]
+        if varies:
+            self.elements = elements
+            return []
+        length = [self._first(len(value) - low, dimension.lengths)] if dimension.lengths > 1 else []
+        spare = self.rng.integers(0, self.top + 1, (high - len(value)) * dimension.genes_each)
+        return [*length, *chain(*elements), *spare.tolist()]
+
+    def _first(self, place: int, count: int) -> int:
+        """Return the lowest number of a gene that stands for the *place* of *count* options."""
+        return -(-place * (self.top + 1) // count)
 
     def _of_graph(self, what: str, graph: Graph, value: Any) -> None:
         if graph.kind != "gates":

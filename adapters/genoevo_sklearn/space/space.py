@@ -25,9 +25,10 @@ MOST_BITS = 16
 class Space:
     """The parameters of an estimator, encoded in genotypes of whole genes.
 
-    Single values and choices are genes of a :class:`~genoevo.FlatLayout`. A space may have one :class:`ListOf`, whose
-    elements follow them as genes of a flat layout, too, or one :class:`Graph`, which follows as a genotype of a
-    :class:`~genoevo.StagedLayout`. The length of the genotype is then the number of elements or nodes.
+    Single values and choices are genes of a :class:`~genoevo.FlatLayout`. After them come the elements of a
+    :class:`ListOf`, as genes of a flat layout, too, or a :class:`Graph`, as a genotype of a
+    :class:`~genoevo.StagedLayout`. The length of the genotype is then the number of elements or nodes. This is the
+    graph, or else the first list that may not be empty. Other lists are genes among the single values.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class Space:
     Raises
     ------
     ValueError
-        For something that is not a dimension, more than one list or graph, and more than 65,536 values.
+        For something that is not a dimension, more than one graph, and more than 65,536 values.
 
     """
 
@@ -51,19 +52,16 @@ class Space:
         self._group = Group(parameters)
         if not self._group.parameters:
             raise ValueError("a space must have at least one parameter, got none")
-        varying = growing(self._group)
-        if len(varying) > 1:
-            raise ValueError(f"a space must have at most one ListOf or Graph, got {len(varying)}")
-        self.varying = varying[0] if varying else None
-        levels = max([self._group.levels, *(one.levels for one in varying)])
+        self.varying = _varying(growing(self._group))
+        self._genes = self._group.genes - (self.varying.genes if self.varying is not None else 0)
+        levels = self._group.levels
         if levels > 1 << MOST_BITS:
             raise ValueError(f"a dimension must have at most {1 << MOST_BITS:,} values, got {levels:,}")
         self.coding, self.precision = coding, max(bits, (levels - 1).bit_length())
         self.layout = self._layout()
 
     def _layout(self) -> Layout:
-        genes = self._group.genes
-        head = FlatLayout(self.precision, genes) if genes else None
+        head = FlatLayout(self.precision, self._genes) if self._genes else None
         if self.varying is None:
             assert head is not None
             return head
@@ -73,10 +71,10 @@ class Space:
 
     def decoded(self, genotype: Genotype) -> Decoded:
         """Return the parameters that *genotype* means, and what is equal for equal parameters."""
-        head = self._group.genes * self.precision
+        head = self._genes * self.precision
         bits = genotype.bits
         self._check_size(genotype)
-        codes = Codes(self._numbers(bits[:head]), (1 << self.precision) - 1)
+        codes = Codes(self._numbers(bits[:head]), (1 << self.precision) - 1, varying=self.varying)
         if isinstance(self.varying, ListOf):
             each = self.varying.genes_each
             numbers = self._numbers(bits[head:])
@@ -114,7 +112,7 @@ class Space:
         *rng* draws the genes of options that are not chosen. Raises ValueError, which names *what*, for parameters
         that the space does not have.
         """
-        found = Encoding((1 << self.precision) - 1, rng)
+        found = Encoding((1 << self.precision) - 1, rng, self.varying)
         head = found.of(what, self._group, parameters)
         found.complete(self.varying)
         numbers = np.array([*head, *chain(*found.elements)], dtype=np.int64)
@@ -132,7 +130,7 @@ class Space:
         All numbers of elements or nodes have equal shares of the random ones. Raises what :meth:`encoded` raises.
         """
         if self.varying is None:
-            start = Population.random(n, self.layout.length(self._group.genes), rng)
+            start = Population.random(n, self.layout.length(self._genes), rng)
         else:
             sizes = rng.permutation(np.resize(np.arange(self.varying.minimum, self.varying.maximum + 1), n))
             start = Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
@@ -158,3 +156,11 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({self._group}, coding={self.coding!r}, bits={self.precision})"
+
+
+def _varying(found: Sequence[ListOf | Graph]) -> ListOf | Graph | None:
+    """Return the list or graph whose size is the genotype's length; ValueError for more than one graph."""
+    graphs = [one for one in found if isinstance(one, Graph)]
+    if len(graphs) > 1:
+        raise ValueError(f"a space must have at most one Graph, got {len(graphs)}")
+    return next((one for one in [*graphs, *found] if one.minimum), None)

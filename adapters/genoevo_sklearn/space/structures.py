@@ -111,7 +111,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A tuple of *minimum* to *maximum* elements, such as layers. Its length is the genotype's.
+    """A tuple of *minimum* to *maximum* elements, such as layers.
+
+    The length of the genotype tells how long the first list of a space is, unless that may be empty or there is a
+    :class:`Graph`. Every other list has a gene for its length, and genes for as many elements as it may have: those
+    past its length keep their values until it is longer, and make no difference until then.
 
     Parameters
     ----------
@@ -119,12 +123,12 @@ class ListOf:
         The dimension of an element, or a dict of dimensions, which makes each element a dict. A :class:`Choice`
         whose options have parameters must be in a dict, where these have their places.
     minimum, maximum
-        Fewest and most elements, at least 1.
+        Fewest and most elements; a list of at least 0 may be empty.
 
     Raises
     ------
     ValueError
-        For an element that is not a dimension, has a list or graph in it, or is a choice with parameters.
+        For an element that is not a dimension, has a graph in it, or is a choice with parameters.
 
     """
 
@@ -133,14 +137,12 @@ class ListOf:
     maximum: int
     _element: Dimension = field(init=False, repr=False, compare=False)
 
-    genes = 0
-
     def __post_init__(self) -> None:
         check_whole("maximum", self.maximum, 1)
-        check_whole("minimum", self.minimum, 1, self.maximum)
+        check_whole("minimum", self.minimum, 0, self.maximum)
         element = dimension_of("an element", self.element)
-        if growing(element):
-            raise ValueError(f"an element must not contain a list or a graph itself, got {shown(self.element)}")
+        if any(isinstance(one, Graph) for one in growing(element)):
+            raise ValueError(f"an element must not contain a graph, got {shown(self.element)}")
         if isinstance(element, Choice) and any(group.parameters for group in element._groups):
             raise ValueError(
                 "an element whose options have parameters must be a dict, such as "
@@ -154,13 +156,27 @@ class ListOf:
         return self._element.genes
 
     @property
+    def lengths(self) -> int:
+        """The number of lengths that it may have."""
+        return self.maximum - self.minimum + 1
+
+    @property
+    def genes(self) -> int:
+        """One for its length, if that varies, and those of all elements, unless its length is the genotype's."""
+        return (self.lengths > 1) + self.maximum * self.genes_each
+
+    @property
     def levels(self) -> int:
-        """What an element needs."""
-        return self._element.levels
+        """The number of lengths, or what an element needs."""
+        return max(self.lengths, self._element.levels)
 
     def decoded(self, codes: Codes) -> Decoded:
         """Return the elements."""
-        found = [self._element.decoded(codes.of_element(genes)) for genes in codes.elements]
+        if codes.takes_elements(self):
+            found = [self._element.decoded(codes.of_element(genes)) for genes in codes.elements]
+        else:
+            more = codes.next() * self.lengths // (codes.top + 1) if self.lengths > 1 else 0
+            found = [self._element.decoded(codes) for _ in range(self.maximum)][: self.minimum + more]
         return Decoded(tuple(one.value for one in found), tuple(one.key for one in found))
 
 
@@ -212,7 +228,7 @@ class Graph:
 
 
 def growing(dimension: Any) -> list[ListOf | Graph]:
-    """Return the lists and graphs in *dimension*."""
+    """Return the lists and graphs in *dimension*, in the order of decoding, without lists in elements of lists."""
     if isinstance(dimension, ListOf | Graph):
         return [dimension]
     if isinstance(dimension, Group):
