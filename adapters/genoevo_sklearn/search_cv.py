@@ -214,18 +214,18 @@ class GeneticSearchCV(Searching, BaseSearchCV):
             raise ValueError(f"objective or refit must name the score to maximise, {allowed}, got {metric!r:.80}")
         return scorer, names, metric
 
-    def _initial(self, space: Space) -> Sequence[Mapping[str, Any]]:
-        """Return the parameters to start from; ValueError says which of them cannot be."""
+    def _initial(self, space: Space) -> list[Mapping[str, Any]]:
+        """Return the parameters to start from, as the space has them; ValueError says which of them cannot be."""
         given = () if self.initial_parameters is None else self.initial_parameters
         if not isinstance(given, list | tuple) or len(given) > self.population_size:
             allowed = f"a list of at most {self.population_size} (population_size) dicts"
             got = f"{len(given)}" if isinstance(given, list | tuple) else shown(given)
             raise ValueError(f"initial_parameters must be {allowed}, got {got}")
-        space.start(self.population_size, np.random.default_rng(0), given)  # before anything is fitted
-        return given
+        known = space.encoded_all("initial_parameters", given, np.random.default_rng(0))
+        return [space.decoded(genotype).value for genotype in known]
 
-    def _searched(self, trials: Trials, space: Space, given: Sequence[Mapping[str, Any]]) -> Search:
-        begun = {"initial_parameters": text_of(list(given), within=self.param_space)} if given else {}
+    def _searched(self, trials: Trials, space: Space, given: list[Mapping[str, Any]]) -> Search:
+        begun = {"initial_parameters": text_of(given, within=self.param_space)} if given else {}
         return Search(
             title="parameters",
             trials=trials,

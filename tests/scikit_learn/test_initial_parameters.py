@@ -1,12 +1,23 @@
 """Searches that start from known parameters: the inverse of decoding, and what is refused."""
 
+from copy import deepcopy
+from enum import Enum
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
 
 from genoevo_sklearn import Categorical, Choice, Float, GeneticSearchCV, Graph, Integer, ListOf, Option, Space
+
+
+class Kernel(Enum):
+    LINE = 1
+    CURVE = 2
+
 
 OPTIONS = Choice([Option("tree", {"depth": Integer(1, 9)}), Option("line", {"slope": Float(1, 5)}), "none"])
 OPTIONS_OF = {"kind": OPTIONS}
@@ -24,6 +35,9 @@ SPACES = {
     "one list twice": {"a": TWICE, "b": TWICE},
     "lists of options": {"kind": Choice([Option("a", {"x": TWICE}), Option("b", {"y": TWICE, "z": [1, 2]})])},
     "list beside a graph": {"list": TWICE, "graph": Graph(1, 3)},
+    "one list in elements, too": {"a": ListOf({"x": TWICE}, 0, 2), "b": TWICE},
+    "options of one value": {"k": Choice([Option("r", {"g": Float(0.1, 1)}), Option("r", {"g": ["up", "down"]})])},
+    "types": {"a": [1, 1.0, True], "b": [Kernel.LINE, Kernel.CURVE], "c": Choice([Kernel.LINE, Kernel.CURVE])},
     "graph": {"x": Integer(1, 4), "graph": Graph(1, 5)},
     "graph alone": {"graph": Graph(2, 4, precision=3)},
     "graph of an option": {"kind": Choice([Option("a", {"graph": Graph(1, 3)}), "b"])},
@@ -42,7 +56,27 @@ def test_what_a_genotype_means_is_encoded_in_one_that_means_the_same(name, bits,
     space = Space(SPACES[name], bits=bits, coding=coding)
     for genotype in space.start(30, rng):
         wanted = space.decoded(genotype)
-        assert space.decoded(space.encoded("these", wanted.value, rng)).value == wanted.value
+        found = space.decoded(space.encoded("these", wanted.value, rng))
+        assert (repr(found.value), found.key) == (repr(wanted.value), wanted.key)
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "place"),
+    [
+        ([LogisticRegression(), LogisticRegression(C=2), KNeighborsClassifier()], LogisticRegression(C=2), 1),
+        ([np.arange(3), np.arange(4)], np.arange(4), 1),
+        ([1, 1.0], 1.0, 1),
+        ([True, 1], np.True_, 0),
+        (["x", "y"], np.str_("y"), 1),
+        ([None, "y"], None, 0),
+    ],
+)
+def test_an_option_is_found_by_what_it_is(options, given, place, rng):
+    space = Space({"a": options, "b": Choice([*options[:-1], Option(options[-1], {"c": Integer(1, 2)})])})
+    also = {"c": 2} if place == len(options) - 1 else {}
+    genotype = space.encoded("these", deepcopy({"a": given, "b": given} | also), rng)
+    value = space.decoded(genotype).value
+    assert value["a"] is value["b"] is options[place]
 
 
 def test_a_number_becomes_the_nearest_that_its_genes_can_tell_apart(rng):
@@ -65,6 +99,16 @@ def test_genes_of_options_that_are_not_chosen_are_random(rng):
 SEARCH = GeneticSearchCV(
     KNeighborsClassifier(), {"n_neighbors": Integer(1, 60)}, cv=3, population_size=6, generations=2, random_state=1
 )
+
+
+def test_a_search_over_estimators_can_be_cloned_with_what_it_starts_from(classes):
+    space = {"estimator": Choice([Option(LogisticRegression(), {"estimator__C": Float(0.1, 9)}), GaussianNB()])}
+    search = GeneticSearchCV(
+        Pipeline([("estimator", GaussianNB())]), space, cv=2, population_size=2, generations=1, random_state=0
+    )
+    first = search.fit(*classes)
+    again = clone(search.set_params(initial_parameters=first.cv_results_["params"])).fit(*classes)
+    assert repr(again.cv_results_["params"]) == repr(first.cv_results_["params"])
 
 
 def test_a_search_begins_with_the_given_parameters_and_draws_the_others_as_ever(classes):
@@ -90,6 +134,7 @@ def test_a_checkpoint_refuses_other_initial_parameters(classes, tmp_path):
     saved = clone(SEARCH).set_params(checkpoint=tmp_path / "search.npz", initial_parameters=[{"n_neighbors": 5}])
     saved.fit(*classes)
     clone(saved).set_params(generations=3).fit(*classes)
+    clone(saved).set_params(initial_parameters=({"n_neighbors": np.int64(5)},)).fit(*classes)
     with pytest.raises(ValueError, match="initial_parameters"):
         clone(saved).set_params(initial_parameters=[{"n_neighbors": 6}]).fit(*classes)
 
@@ -124,6 +169,8 @@ def test_parameters_that_the_space_does_not_have_are_refused(change, message, cl
     [
         ([(0, 1)], r"must have an entry for each of 2 to 4 nodes, got \[\(0, 1\)\]"),
         ([(0, 2), (0,)], r"\['graph'\]\[0\] must be numbers of nodes below 2, got \(0, 2\)"),
+        ([([0],), (0,)], r"\['graph'\]\[0\] must be numbers of nodes below 2, got \(\[0\],\)"),
+        ([(True,), (0,)], r"\['graph'\]\[0\] must be numbers of nodes below 2, got \(True,\)"),
         ([(0,), ()], r"\['graph'\]\[1\] must be numbers of nodes below 3, got \(\)"),
     ],
 )

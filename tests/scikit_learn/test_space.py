@@ -136,7 +136,7 @@ def test_a_dense_graph_has_weights_that_sum_to_one():
         ({"a": ListOf([1, 2], 0, 3), "b": ListOf({"c": Integer(1, 9), "d": [1, 2]}, 2, 4)}, "b"),
         ({"a": ListOf([1, 2], 1, 3), "b": Graph(1, 4)}, "b"),
         ({"a": ListOf([1, 2], 0, 3)}, None),
-        ({"a": ListOf(ListOf([1, 2], 0, 2), 1, 3), "b": ListOf([1, 2], 2, 2)}, "a"),
+        ({"a": ListOf([1, 2], 2, 2), "b": ListOf(ListOf([1, 2], 0, 2), 1, 3)}, "b"),
     ],
 )
 def test_of_several_lists_one_has_the_length_of_the_genotype_and_all_have_all_of_theirs(lists, varying):
@@ -166,6 +166,18 @@ def test_one_list_at_two_places_has_elements_of_its_own_at_each():
     space = Space({"a": layers, "b": layers})
     values = [space.decoded(genotype).value for genotype in space.start(20, np.random.default_rng(0))]
     assert all(set(value["a"]) != set(value["b"]) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("space", "precision"),
+    [
+        ({"a": ListOf([1, 2], 1, 4)}, 1),
+        ({"a": ListOf([1, 2], 0, 4)}, 3),
+        ({"a": ListOf({"b": ListOf([1, 2], 1, 9)}, 1, 300)}, 4),
+    ],
+)
+def test_a_length_needs_bits_where_a_gene_tells_it(space, precision):
+    assert Space(space, bits=1).precision == precision
 
 
 def test_elements_past_the_length_of_a_list_make_no_difference():

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import joblib
 import numpy as np
 
 from genoevo import StagedLayout
-from genoevo._check import is_number, shown
+from genoevo._check import is_number, is_whole, shown
 from genoevo_sklearn.space.codes import Codes
-from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf, growing
-from genoevo_sklearn.space.values import Dimension, Float, Integer
+from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf, Option, growing
+from genoevo_sklearn.space.values import Categorical, Dimension, Float, Integer
 
 
 @dataclass
@@ -57,17 +59,23 @@ class Encoding:
         if isinstance(dimension, Graph):
             self._of_graph(what, dimension, value)
             return []
-        if dimension.genes != 1:
-            raise ValueError(f"{what} cannot be given: a dimension of its own has {dimension.genes} genes")
-        known = [dimension.decoded(Codes([code], self.top)).value for code in range(self.top + 1)]
         if isinstance(dimension, Integer | Float):
-            if not (is_number(value) and dimension.low <= value <= dimension.high):
-                raise ValueError(f"{what} must be from {dimension.low:g} to {dimension.high:g}, got {shown(value)}")
-            return [int(abs(np.array(known) - value).argmin())]
-        for code, one in enumerate(known):
-            if _same(one, value):
-                return [code]
-        raise ValueError(f"{what} must be one of {shown(list(_different(known)))}, got {shown(value)}")
+            return [self._nearest(what, dimension, value)]
+        if isinstance(dimension, Categorical):
+            return [self._first(_places(what, value, dimension.options)[0], dimension.levels)]
+        if isinstance(dimension, Choice):  # in a list, where no option has parameters
+            return [self._first(_places(what, value, _values(dimension))[0], len(dimension.options))]
+        raise ValueError(f"{what} cannot be given: a {type(dimension).__name__} is not a dimension of this package")
+
+    def _nearest(self, what: str, dimension: Integer | Float, value: Any) -> int:
+        if not (is_number(value) and dimension.low <= value <= dimension.high):
+            raise ValueError(f"{what} must be from {dimension.low} to {dimension.high}, got {shown(value)}")
+
+        def meant(code: int) -> float:
+            return float(dimension.decoded(Codes([code], self.top)).value)
+
+        above = bisect_left(range(self.top), value, key=meant)
+        return min((above, max(above - 1, 0)), key=lambda code: abs(meant(code) - value))
 
     def complete(self, varying: ListOf | Graph | None) -> None:
         """Draw the list or graph if it belongs to an option that is not chosen."""
@@ -97,15 +105,37 @@ class Encoding:
             if not isinstance(dimension, Choice):
                 genes += self.of(f"{what}[{name!r}]", dimension, values[name])
                 continue
-            place = self._chosen(f"{what}[{name!r}]", dimension, values[name])
-            genes.append(self._first(place, len(dimension.options)))
-            for option, its in enumerate(dimension._groups):
-                if option == place:
-                    more, names = self._named(what, its, values)
-                    used += names
-                else:
-                    more = self._any(its)
-                genes += more
+            more, names = self._of_choice(what, name, dimension, values)
+            genes += more
+            used += names
+        return genes, used
+
+    def _of_choice(
+        self, what: str, name: str, choice: Choice, values: Mapping[str, Any]
+    ) -> tuple[list[int], list[str]]:
+        """Return the genes of a choice and its options, and the names that were read.
+
+        Of several options with that value, the first whose parameters fit.
+        """
+        *others, last = _places(f"{what}[{name!r}]", values[name], _values(choice))
+        before = self.varying, self.elements, self.reads
+        for place in others:
+            try:
+                return self._chosen(what, choice, place, values)
+            except ValueError:
+                self.varying, self.elements, self.reads = before
+        return self._chosen(what, choice, last, values)
+
+    def _chosen(
+        self, what: str, choice: Choice, place: int, values: Mapping[str, Any]
+    ) -> tuple[list[int], list[str]]:
+        genes, used = [self._first(place, len(choice.options))], list[str]()
+        for option, group in enumerate(choice._groups):
+            if option == place:
+                more, used = self._named(what, group, values)
+            else:
+                more = self._any(group)
+            genes += more
         return genes, used
 
     def _any(self, group: Group) -> list[int]:
@@ -115,24 +145,16 @@ class Encoding:
             count, self.varying = count - self.varying.genes, None
         return self.rng.integers(0, self.top + 1, count).tolist()
 
-    def _chosen(self, what: str, choice: Choice, value: Any) -> int:
-        values = [getattr(option, "value", option) for option in choice.options]
-        for place, one in enumerate(values):
-            if _same(one, value):
-                return place
-        raise ValueError(f"{what} must be one of {shown(values)}, got {shown(value)}")
-
     def _of_list(self, what: str, dimension: ListOf, value: Any) -> list[int]:
         low, high = dimension.minimum, dimension.maximum
         if not isinstance(value, list | tuple) or not low <= len(value) <= high:
             raise ValueError(f"{what} must be a list of {low} to {high} elements, got {shown(value)}")
-        varies = self.varying is dimension
-        if varies:
-            self.varying = None  # another place of the same list has genes of its own
+        varying, self.varying = self.varying, None  # no element has it, nor another place of the same list
         elements = [self.of(f"{what}[{i}]", dimension._element, one) for i, one in enumerate(value)]
-        if varies:
+        if varying is dimension:
             self.elements = elements
             return []
+        self.varying = varying
         length = [self._first(len(value) - low, dimension.lengths)] if dimension.lengths > 1 else []
         spare = self.rng.integers(0, self.top + 1, (high - len(value)) * dimension.genes_each)
         return [*length, *chain(*elements), *spare.tolist()]
@@ -149,23 +171,31 @@ class Encoding:
             raise ValueError(f"{what} must have an entry for each of {low} to {high} nodes, got {shown(value)}")
         for node, read in enumerate(value, 2):
             before = min(node, len(value) + 1)  # the output, which is last, reads among all
-            if not isinstance(read, list | tuple) or not set(read) <= set(range(before)) or not read:
+            whole = isinstance(read, list | tuple) and all(is_whole(other) for other in read)
+            if not whole or not read or min(read) < 0 or max(read) >= before:
                 raise ValueError(f"{what}[{node - 2}] must be numbers of nodes below {before}, got {shown(read)}")
             self.reads += [int(other in read) for other in range(before)]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _values(choice: Choice) -> list[Any]:
+    return [option.value if isinstance(option, Option) else option for option in choice.options]
+
+
+def _places(what: str, value: Any, options: Sequence[Any]) -> list[int]:
+    """Return the places of *value* among *options*: of those that equal it, the ones of its type if there are any."""
+    equal = [place for place, one in enumerate(options) if _equal(one, value)]
+    if not equal:
+        raise ValueError(f"{what} must be one of {shown(list(options))}, got {shown(value)}")
+    return [place for place in equal if type(options[place]) is type(value)] or equal
+
+
+def _equal(one: Any, other: Any) -> bool:
     if one is other:
         return True
     try:
-        return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-    except Exception:  # an object's own comparison, or that of an array, which has many
+        if isinstance(one, bool | np.bool_) != isinstance(other, bool | np.bool_):
+            return False
+        # Estimators have no comparison of their own: a copy has the same hash.
+        return bool(np.all(one == other)) or (type(one) is type(other) and joblib.hash(one) == joblib.hash(other))
+    except Exception:  # an object's own comparison, or what cannot be hashed
         return False
-
-
-def _different(values: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for value in values:
-        if not found or found[-1] is not value:
-            found.append(value)
-    return found

@@ -28,7 +28,7 @@ class Space:
     Single values and choices are genes of a :class:`~genoevo.FlatLayout`. After them come the elements of a
     :class:`ListOf`, as genes of a flat layout, too, or a :class:`Graph`, as a genotype of a
     :class:`~genoevo.StagedLayout`. The length of the genotype is then the number of elements or nodes. This is the
-    graph, or else the first list that may not be empty. Other lists are genes among the single values.
+    graph, or else the first list that varies and may not be empty. Other lists are genes among the single values.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Space:
             raise ValueError("a space must have at least one parameter, got none")
         self.varying = _varying(growing(self._group))
         self._genes = self._group.genes - (self.varying.genes if self.varying is not None else 0)
-        levels = self._group.levels
+        levels = max([self._group.levels, *_lengths(self._group, self.varying)])
         if levels > 1 << MOST_BITS:
             raise ValueError(f"a dimension must have at most {1 << MOST_BITS:,} values, got {levels:,}")
         self.coding, self.precision = coding, max(bits, (levels - 1).bit_length())
@@ -124,6 +124,10 @@ class Space:
             parts.insert(0, from_gene_values(numbers[None], length, self.precision)[0].bits)
         return Genotype(np.concatenate(parts))
 
+    def encoded_all(self, what: str, given: Sequence[Any], rng: np.random.Generator) -> list[Genotype]:
+        """Return a genotype of each of the *given* parameters, as :meth:`encoded` does."""
+        return [self.encoded(f"{what}[{i}]", parameters, rng) for i, parameters in enumerate(given)]
+
     def start(self, n: int, rng: np.random.Generator, given: Sequence[Any] = ()) -> Population:
         """Return genotypes of the *given* parameters and random ones, *n* in all.
 
@@ -136,8 +140,8 @@ class Space:
             start = Population.random(n, np.array([self.layout.length(int(size)) for size in sizes]), rng)
         if not given:
             return start
-        known = [self.encoded(f"initial_parameters[{i}]", parameters, rng) for i, parameters in enumerate(given)]
-        return start.replaced(np.arange(len(known)), Population.from_genotypes(known))
+        known = Population.from_genotypes(self.encoded_all("initial_parameters", given, rng))
+        return start.replaced(np.arange(len(known)), known)
 
     def reproduction(self, rule: Reproduction | None, *, crosses: bool = True) -> Reproduction:
         """Return *rule* for this space; None for uniform crossover of whole genes and, for a list, of elements.
@@ -163,4 +167,12 @@ def _varying(found: Sequence[ListOf | Graph]) -> ListOf | Graph | None:
     graphs = [one for one in found if isinstance(one, Graph)]
     if len(graphs) > 1:
         raise ValueError(f"a space must have at most one Graph, got {len(graphs)}")
-    return next((one for one in [*graphs, *found] if one.minimum), None)
+    able = graphs or [one for one in found if one.minimum]
+    return next((one for one in able if one.minimum < one.maximum), able[0] if able else None)
+
+
+def _lengths(group: Group, varying: ListOf | Graph | None) -> list[int]:
+    """Return the number of lengths of each list that has a gene for it."""
+    found = [one for one in growing(group, within=True) if isinstance(one, ListOf)]
+    taken = next((place for place, one in enumerate(found) if one is varying), len(found))
+    return [one.lengths for place, one in enumerate(found) if place != taken]

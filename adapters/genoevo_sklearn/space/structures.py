@@ -113,9 +113,9 @@ class Choice:
 class ListOf:
     """A tuple of *minimum* to *maximum* elements, such as layers.
 
-    The length of the genotype tells how long the first list of a space is, unless that may be empty or there is a
-    :class:`Graph`. Every other list has a gene for its length, and genes for as many elements as it may have: those
-    past its length keep their values until it is longer, and make no difference until then.
+    One list of a space is as long as the genotype tells, see :class:`Space`. Every other list has a gene for its
+    length, and genes for as many elements as it may have: those past its length keep their values until it is longer,
+    and make no difference until then.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ class ListOf:
 
     @property
     def levels(self) -> int:
-        """The number of lengths, or what an element needs."""
-        return max(self.lengths, self._element.levels)
+        """What an element needs."""
+        return self._element.levels
 
     def decoded(self, codes: Codes) -> Decoded:
         """Return the elements."""
@@ -176,7 +176,8 @@ class ListOf:
             found = [self._element.decoded(codes.of_element(genes)) for genes in codes.elements]
         else:
             more = codes.next() * self.lengths // (codes.top + 1) if self.lengths > 1 else 0
-            found = [self._element.decoded(codes) for _ in range(self.maximum)][: self.minimum + more]
+            genes = [[codes.next() for _ in range(self.genes_each)] for _ in range(self.maximum)]
+            found = [self._element.decoded(codes.of_element(one)) for one in genes[: self.minimum + more]]
         return Decoded(tuple(one.value for one in found), tuple(one.key for one in found))
 
 
@@ -227,12 +228,14 @@ class Graph:
         return Decoded(tuple(weights), tuple(weights))
 
 
-def growing(dimension: Any) -> list[ListOf | Graph]:
-    """Return the lists and graphs in *dimension*, in the order of decoding, without lists in elements of lists."""
-    if isinstance(dimension, ListOf | Graph):
+def growing(dimension: Any, *, within: bool = False) -> list[ListOf | Graph]:
+    """Return the lists and graphs in *dimension*, in the order of decoding; *within* elements of lists, too."""
+    if isinstance(dimension, ListOf):
+        return [dimension, *(growing(dimension._element, within=True) if within else [])]
+    if isinstance(dimension, Graph):
         return [dimension]
     if isinstance(dimension, Group):
-        return [one for inner in dimension.parameters.values() for one in growing(inner)]
+        return [one for inner in dimension.parameters.values() for one in growing(inner, within=within)]
     if isinstance(dimension, Choice):
-        return [one for group in dimension._groups for one in growing(group)]
+        return [one for group in dimension._groups for one in growing(group, within=within)]
     return []
