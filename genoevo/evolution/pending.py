@@ -63,7 +63,7 @@ class Pending:
         return Pending(self.population[: len(self.origins)], self.parents, self.origins)
 
     def evaluated(self, fitness: npt.ArrayLike) -> Pending:
-        """Return the same genotypes with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
+        """Return the same with fitness; ValueError for one that :meth:`~genoevo.Evolution.tell` does not allow."""
         known = self.population
         population = Population.unchecked(known.words, known.lengths, weights=known.weights)
         population.fitness = fitness

@@ -57,8 +57,9 @@ class Trap(ShuffledProblem):
         self._table = np.append(np.arange(order - 1, -1, -1.0), order)  # by the ones of a block
 
     def _values(self, population: Population) -> Floats:
-        loci = np.ascontiguousarray(population.bits().T)  # whole rows are taken faster than columns
-        ones = loci[self._members].sum(axis=0, dtype=np.min_scalar_type(self.order))
+        as_bytes = population.words.astype("<u8", copy=False).view(np.uint8)
+        loci = np.unpackbits(as_bytes.T, axis=0, count=self.size, bitorder="little")  # a row of each is taken fastest
+        ones = loci.take(self._members, axis=0).sum(axis=0, dtype=np.min_scalar_type(self.order))
         return np.asarray(self._table.take(ones).sum(axis=0))
 
 
