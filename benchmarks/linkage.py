@@ -23,6 +23,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,7 @@ def speed(name: str, budget: int, size: int) -> tuple[dict[str, float], dict[str
             )
         return _each(lambda: search.run(stop=Stop(evaluations=most)), lambda: search.evaluations)
 
-    def theirs(search: Callable[..., Any], begin: Any) -> float:
+    def theirs(search: Callable[..., Any], begin: Callable[[], Any]) -> float:
         counted = plain.Counted(value, float("inf"), budget)
         return _each(lambda: _until_found(search, counted, begin, draws), lambda: counted.evaluations)
 
@@ -218,10 +219,10 @@ def speed(name: str, budget: int, size: int) -> tuple[dict[str, float], dict[str
         f"P3, {AT_ONCE} at once": ours(P3, 1, at_once=AT_ONCE),
         f"P3, {MANY} at once": ours(P3, 1, at_once=MANY),
         f"P3, {MANY} at once, Python fitness": ours(P3, 1, python=True, at_once=MANY),
-        "plain P3": theirs(plain.p3, start[0]),
+        "plain P3": theirs(plain.p3, lambda: start[0]),
         "LTGA": ours(LTGA, size, interleaved=False),
         "LTGA, Python fitness": ours(LTGA, size, python=True, interleaved=False),
-        "plain LTGA": theirs(plain.ltga, start),
+        "plain LTGA": theirs(plain.ltga, lambda: [draws.bits(problem.size) for _ in range(size)]),
         "gomea": gomea(value, problem, budget),
         "its fitness": _each(lambda: [value(bits) for bits in start], lambda: len(start)),
         "our fitness": _each(lambda: [problem(batch) for _ in range(100)], lambda: 100 * len(batch)),
@@ -246,11 +247,12 @@ def _each(run: Callable[[], Any], count: Callable[[], int]) -> float:
     return 1e6 * (time.process_time() - begin) / count()
 
 
-def _until_found(search: Callable[..., Any], counted: plain.Counted, begin: Any, draws: plain.PythonDraws) -> None:
-    try:
-        search(counted, begin, draws)
-    except plain.FoundError:
-        return
+def _until_found(
+    search: Callable[..., Any], counted: plain.Counted, begin: Callable[[], Any], draws: plain.PythonDraws
+) -> None:
+    while counted.evaluations < counted.limit:  # another population takes the place of one that has converged
+        with suppress(plain.FoundError):
+            search(counted, begin(), draws)
 
 
 def gomea(value: Value, problem: ShuffledProblem, budget: int) -> float:

@@ -206,7 +206,10 @@ def p3(evaluate, start, draws):
 
 
 def ltga(evaluate, start, draws, generations=math.inf):
-    """Run LTGA on the lists of bits *start* until *evaluate* raises FoundError; return solutions and fitness."""
+    """Run LTGA on the lists of bits *start*; return solutions and fitness.
+
+    Ends after *generations*, if no solution is new, and if *evaluate* raises FoundError.
+    """
     solutions, n = [list(bits) for bits in start], len(start)
     fitness = [evaluate(bits) for bits in solutions]
     while generations > 0:
@@ -226,4 +229,6 @@ def ltga(evaluate, start, draws, generations=math.inf):
             for row, donor in enumerate(draws.donors(n, n)):
                 if any(donors[donor][i] != solutions[row][i] for i in cluster):
                     fitness[row] = donate(solutions[row], fitness[row], donors[donor], cluster, evaluate)
+        if set(map(tuple, solutions)) == set(map(tuple, donors)):
+            break
     return solutions, fitness
