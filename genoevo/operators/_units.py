@@ -12,6 +12,7 @@ from genoevo._types import Ints
 from genoevo.layout import Layout
 
 Granularity = Literal["bit", "gene", "segment"]
+_KINDS = get_args(Granularity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def shared_units(first: Ints, second: Ints, granularity: Granularity, layout: La
     Raises ValueError for an unknown granularity, one that needs a layout if none is given, and a length that is not
     legal in the layout.
     """
-    check_choice("granularity", granularity, get_args(Granularity))
+    check_choice("granularity", granularity, _KINDS)
     common = np.minimum(first, second)
     if granularity == "bit":
         return Units(common, size=1)

@@ -251,11 +251,13 @@ def _per_row(name: str, value: object, counts: Ints) -> Floats:
 def _sparse(counts: Ints, rates: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
     # Row and unit of every hit, each unit of a row hit independently at the row's rate; rows above _DENSE have none.
     # A Poisson number of points thrown with replacement hits each unit at least once with just that probability.
-    density = -np.log1p(-np.where(rates > _DENSE, 0.0, rates))
+    dense = rates > _DENSE
+    density = -np.log1p(-(np.where(dense, 0.0, rates) if np.count_nonzero(dense) else rates))
     rows = _poisson_rows(density * counts, rng)
     stride = int(counts.max(initial=1)).bit_length()
     hits = np.sort((rows << stride) | below(counts[rows], rng))
-    new = np.ones(len(hits), dtype=np.bool_)
+    new = np.empty(len(hits), dtype=np.bool_)
+    new[:1] = True
     np.not_equal(hits[1:], hits[:-1], out=new[1:])
     hits = hits[new]
     return hits >> stride, hits & ((1 << stride) - 1)
