@@ -72,7 +72,7 @@ test-loggers: .venv/loggers
 validate: .venv-validate/installed
 	.venv-validate/bin/python -m pytest tests/engine/test_theory.py -m "slow or not slow"
 	.venv-validate/bin/python validation/pbo.py --algorithms evolution --write validation/pbo.rst
-	.venv-validate/bin/python validation/pbo.py --algorithms untuned --functions 1 2 3 4 5 6 8 11 12 --write validation/pbo_untuned.rst
+	.venv-validate/bin/python validation/pbo.py --algorithms untuned --write validation/pbo_untuned.rst
 
 # Test what needs Ray, most of it on a cluster of several nodes on this machine.
 test-ray: .venv/ray
