@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from genoevo._check import check_generator, check_number
-from genoevo._types import Ints
+from genoevo._types import Floats, Ints
 from genoevo.operators.mutation import flip
 from genoevo.population import Population
 
@@ -47,11 +49,15 @@ def power_law(most: Ints, rng: np.random.Generator, beta: float) -> Ints:
     """Draw a whole number from 1 to *most*, (n,), each with probability proportional to its power of -*beta*."""
     check_beta(beta)
     drawn, uniform = np.ones(len(most), dtype=np.int64), rng.random(len(most))
-    for limit in np.unique(most):
-        rows = most == limit
-        upto = np.cumsum(np.arange(1, limit + 1, dtype=np.float64) ** -beta)
+    for limit in set(most.tolist()):
+        rows, upto = most == limit, _cumulated(limit, beta)
         drawn[rows] += np.searchsorted(upto, uniform[rows] * upto[-1], side="right").clip(0, limit - 1)
     return drawn
+
+
+@functools.lru_cache(maxsize=16)
+def _cumulated(most: int, beta: float) -> Floats:
+    return np.cumsum(np.arange(1, most + 1, dtype=np.float64) ** -beta)
 
 
 def check_beta(beta: float) -> None:
