@@ -51,7 +51,7 @@ def power_law(most: Ints, rng: np.random.Generator, beta: float) -> Ints:
     drawn, uniform = np.ones(len(most), dtype=np.int64), rng.random(len(most))
     for limit in set(most.tolist()):
         rows, upto = most == limit, _cumulated(limit, beta)
-        drawn[rows] += np.searchsorted(upto, uniform[rows] * upto[-1], side="right").clip(0, limit - 1)
+        drawn[rows] += np.minimum(np.searchsorted(upto, uniform[rows] * upto[-1], side="right"), limit - 1)
     return drawn
 
 
