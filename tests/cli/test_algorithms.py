@@ -109,7 +109,8 @@ def test_workers_share_what_is_evaluated_at_once_and_change_nothing(name):
     result = CliRunner().invoke(cli, ["evolve", *map(str, arguments), "--workers", "2", "--json"])
     found = json.loads(result.stdout)
     del found["seconds"]
-    assert (found, result.stderr) == (evolve(*arguments), "")
+    assert found == evolve(*arguments)
+    assert all(line.startswith("generation ") for line in result.stderr.splitlines())  # progress, if it takes long
 
 
 def test_workers_that_would_have_nothing_to_do_are_named_in_one_line():
