@@ -6,12 +6,12 @@ from collections.abc import Generator
 
 import numpy as np
 
+from genoevo._bits import flip_bits
 from genoevo._types import Flags, Ints, Words
 from genoevo.algorithms.solutions import Answer, Solutions
 from genoevo.evolution.pending import Pending
 
 Steps = Generator[Pending, Answer, Solutions]
-_SINGLE = np.uint64(1) << np.arange(64, dtype=np.uint64)
 _FEW_PAIRS = 4_096  # of a solution and a donor: up to so many, to compare all is as fast as to draw
 _MOST_PAIRS = 1 << 20  # compared at once
 _TRIES = 4
@@ -49,7 +49,7 @@ def climb(start: Solutions, rng: np.random.Generator) -> Steps:
         at = due[rows, turns]
         bits = order[rows, at]
         changed = words.take(rows, axis=0)
-        changed[np.arange(len(rows)), bits >> 6] ^= _SINGLE[bits & 63]
+        flip_bits(changed, np.arange(len(rows)), bits)
         answer = yield current.children(changed, rows)
         turn[rows], tried[rows, bits] = turns + 1, True
         better = answer.merit > merit[rows]

@@ -179,7 +179,7 @@ class Survival:
         count = {"plus": size, "comma": 0}.get(self.strategy, size - self.children(size))
         if count in (0, size):
             return rows[: islands * count]
-        return self._best(None, parents, rows.reshape(islands, -1), count).reshape(-1)
+        return self._kept(parents, count, islands).reshape(-1)
 
     def survivors(
         self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
@@ -196,12 +196,12 @@ class Survival:
             return self._best(children, parents, np.concatenate([young, old], axis=1), size, own).reshape(-1)
         if self.strategy == "comma":
             return self._best(children, parents, young, size, own).reshape(-1)
-        return np.concatenate([self._kept(children, parents, islands, own) + n, young], axis=1).reshape(-1)
+        kept = self._kept(parents, size - young.shape[1], islands, own)
+        return np.concatenate([kept + n, young], axis=1).reshape(-1)
 
-    def _kept(self, children: Population, parents: Population, islands: int, own: Survivors | None) -> Ints:
-        # The best parents, (islands, count), that go with all of the children.
-        rows = np.arange(len(parents)).reshape(islands, -1)
-        return self._best(None, parents, rows, rows.shape[1] - len(children) // islands, own)
+    def _kept(self, parents: Population, count: int, islands: int, own: Survivors | None = None) -> Ints:
+        # The *count* best parents of each island, (islands, count).
+        return self._best(None, parents, np.arange(len(parents)).reshape(islands, -1), count, own)
 
     def succession(
         self, children: Population, parents: Population, islands: int = 1, own: Survivors | None = None
@@ -211,7 +211,7 @@ class Survival:
         The latter are None if all are in their order already, as with one island, generational or steady.
         """
         if islands == 1 and self.strategy in ("generational", "steady"):
-            return self._kept(children, parents, 1, own)[0], None
+            return self._kept(parents, len(parents) - len(children), 1, own)[0], None
         order, n = self.survivors(children, parents, islands, own), len(children)
         old = order >= n
         stay = order[old] - n

@@ -53,6 +53,10 @@ class Codes:
         """Return the number of the next gene."""
         return next(self._genes)
 
+    def place(self, count: int) -> int:
+        """Return which of *count* options the next gene stands for, each with the same share of its numbers."""
+        return self.next() * count // (self.top + 1)
+
     def takes_elements(self, varying: object) -> bool:
         """Return whether *elements* are those of *varying*, which are taken once: it may have several places."""
         if self.varying is not varying:

@@ -14,7 +14,7 @@ import numpy as np
 from genoevo import StagedLayout
 from genoevo._check import is_number, is_whole, shown
 from genoevo_sklearn.space.codes import Codes
-from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf, Option, growing
+from genoevo_sklearn.space.structures import Choice, Graph, Group, ListOf, growing
 from genoevo_sklearn.space.values import Categorical, Dimension, Float, Integer
 
 
@@ -64,7 +64,7 @@ class Encoding:
         if isinstance(dimension, Categorical):
             return [self._first(_places(what, value, dimension.options)[0], dimension.levels)]
         if isinstance(dimension, Choice):  # in a list, where no option has parameters
-            return [self._first(_places(what, value, _values(dimension))[0], len(dimension.options))]
+            return [self._first(_places(what, value, dimension.values)[0], len(dimension.options))]
         raise ValueError(f"{what} cannot be given: a {type(dimension).__name__} is not a dimension of this package")
 
     def _nearest(self, what: str, dimension: Integer | Float, value: Any) -> int:
@@ -117,7 +117,7 @@ class Encoding:
 
         Of several options with that value, the first whose parameters fit.
         """
-        *others, last = _places(f"{what}[{name!r}]", values[name], _values(choice))
+        *others, last = _places(f"{what}[{name!r}]", values[name], choice.values)
         before = self.varying, self.elements, self.reads
         for place in others:
             try:
@@ -169,16 +169,14 @@ class Encoding:
         low, high = graph.minimum, graph.maximum
         if not isinstance(value, list | tuple) or not low <= len(value) <= high:
             raise ValueError(f"{what} must have an entry for each of {low} to {high} nodes, got {shown(value)}")
+        reads = list[int]()
         for node, read in enumerate(value, 2):
             before = min(node, len(value) + 1)  # the output, which is last, reads among all
             whole = isinstance(read, list | tuple) and all(is_whole(other) for other in read)
             if not whole or not read or min(read) < 0 or max(read) >= before:
                 raise ValueError(f"{what}[{node - 2}] must be numbers of nodes below {before}, got {shown(read)}")
-            self.reads += [int(other in read) for other in range(before)]
-
-
-def _values(choice: Choice) -> list[Any]:
-    return [option.value if isinstance(option, Option) else option for option in choice.options]
+            reads += [int(other in read) for other in range(before)]
+        self.reads = reads
 
 
 def _places(what: str, value: Any, options: Sequence[Any]) -> list[int]:

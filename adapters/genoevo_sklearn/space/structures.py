@@ -92,6 +92,11 @@ class Choice:
         object.__setattr__(self, "_groups", groups)
 
     @property
+    def values(self) -> list[Any]:
+        """The value of each option."""
+        return [option.value if isinstance(option, Option) else option for option in self.options]
+
+    @property
     def genes(self) -> int:
         """A gene for the choice, and those of all options."""
         return 1 + sum(group.genes for group in self._groups)
@@ -103,10 +108,9 @@ class Choice:
 
     def decoded(self, codes: Codes) -> Decoded:
         """Return the chosen option and its parameters."""
-        place = codes.next() * len(self.options) // (codes.top + 1)
+        place = codes.place(len(self.options))
         found = [group.decoded(codes) for group in self._groups][place]
-        option = self.options[place]
-        return Decoded(option.value if isinstance(option, Option) else option, (place, found.key), found.value)
+        return Decoded(self.values[place], (place, found.key), found.value)
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ class ListOf:
         if codes.takes_elements(self):
             found = [self._element.decoded(codes.of_element(genes)) for genes in codes.elements]
         else:
-            more = codes.next() * self.lengths // (codes.top + 1) if self.lengths > 1 else 0
+            more = codes.place(self.lengths) if self.lengths > 1 else 0
             genes = [[codes.next() for _ in range(self.genes_each)] for _ in range(self.maximum)]
             found = [self._element.decoded(codes.of_element(one)) for one in genes[: self.minimum + more]]
         return Decoded(tuple(one.value for one in found), tuple(one.key for one in found))

@@ -120,7 +120,7 @@ class Categorical:
 
     def decoded(self, codes: Codes) -> Decoded:
         """Return the option of the next gene."""
-        place = codes.next() * self.levels // (codes.top + 1)
+        place = codes.place(self.levels)
         return Decoded(self.options[place], place)
 
 
