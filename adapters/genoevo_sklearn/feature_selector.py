@@ -13,12 +13,13 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from genoevo import Genotype, Selection, Stop, Survival
 from genoevo._check import check_choice, check_flag, shown
-from genoevo.operators import Operators, Reproduction
+from genoevo.operators import Operators, Reproduction, Variation
 from genoevo_sklearn.choice import CHOICES, Rule, chosen, pareto_front
+from genoevo_sklearn.inputs import allows_nan, validated
 from genoevo_sklearn.results import columns_of
 from genoevo_sklearn.searching import Search, Searching
 from genoevo_sklearn.subsets import Mask, Subsets, masks_of, prices_of
@@ -68,6 +69,9 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         and children; with *pareto*, selection and survival of NSGA-II.
     operators
         Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.own.Operators`.
+    variation
+        Rates of mutation by feature, of exchange, and whether a subset may occur twice, see
+        :class:`~genoevo.operators.variation.Variation`; no frozen bits.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint
@@ -130,6 +134,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         selection: Selection | None = None,
         survival: Survival | None = None,
         operators: Operators | None = None,
+        variation: Variation | None = None,
         random_state: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         report: str | PathLike[str] | None = None,
@@ -155,6 +160,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         self.selection = selection
         self.survival = survival
         self.operators = operators
+        self.variation = variation
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.report = report
@@ -185,7 +191,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         self._check_choice()
         if isinstance(self.scoring, list | tuple | set | dict):
             raise ValueError(f"scoring must be one score, got {shown(self.scoring)}")
-        X, y = self._validated(X, y)  # noqa: N806
+        X, y = validated(self, X, y)  # noqa: N806
         scorer = check_scoring(self.estimator, scoring=self.scoring)
         prices = prices_of(self.feature_cost, self.n_features_in_, counted=self.pareto)
         subsets = Subsets(self.n_features_in_, self.min_features, self.max_features, prices)
@@ -201,22 +207,6 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
         check_flag("pareto", self.pareto)
         if not callable(self.choice):
             check_choice("choice", self.choice, CHOICES)
-
-    def _validated(self, X: Any, y: Any) -> tuple[Any, Any]:  # noqa: N803
-        tags = self.__sklearn_tags__()
-        if get_tags(self.estimator).input_tags.pairwise:
-            raise ValueError(
-                "X must have features to select from, but the estimator takes distances or a kernel matrix"
-            )
-        settings = {"accept_sparse": "csr", "ensure_all_finite": not tags.input_tags.allow_nan}
-        # A data frame keeps its types and names; the estimator checks what is in it.
-        if hasattr(X, "columns"):
-            settings = {"skip_check_array": True}
-        if y is None and not tags.target_tags.required:
-            return validate_data(self, X, **settings), None
-        if "skip_check_array" not in settings:
-            settings["multi_output"] = True
-        return validate_data(self, X, y, **settings)
 
     def _objectives(self, subsets: Subsets) -> Callable[[Genotype, float], tuple[float, ...]]:
         if self.pareto:
@@ -282,7 +272,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
 
     def __sklearn_tags__(self) -> Any:
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.input_tags.allow_nan = inner.input_tags.allow_nan
+        tags.input_tags.allow_nan = allows_nan(self.estimator)
         tags.input_tags.sparse = inner.input_tags.sparse
         tags.target_tags = inner.target_tags
         return tags

@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -20,16 +21,16 @@ _EMPTY = CellType()
 
 
 def text_of(value: Any, within: Any = None) -> str:
-    """Return the repr of *value* without addresses, of an estimator with its parameters, and a digest of own code.
+    """Return the repr of *value* without addresses, of an estimator with its parameters, and a digest of the rest.
 
-    The digest is of the functions in *within*, None for *value* itself, with their defaults and closures, and of
-    objects that can be called. Without such functions there is none. A function of an installed package is known by
-    its name.
+    The digest is of the functions in *within*, None for *value* itself, with their defaults and closures, of objects
+    that can be called, and of arrays and tables, whose repr leaves out the middle. Without such there is none. A
+    function of an installed package is known by its name.
     """
     walk = _Walk()
     text = walk.text(value if within is None else within)
     # The digest comes first: a refusal shows the beginning.
-    return f"code {sha256(text.encode()).hexdigest()[:16]} of {_shown(value)}" if walk.has_code else _shown(value)
+    return f"code {sha256(text.encode()).hexdigest()[:16]} of {_shown(value)}" if walk.has_more else _shown(value)
 
 
 def _shown(value: Any) -> str:
@@ -43,10 +44,10 @@ def _shown(value: Any) -> str:
 
 
 class _Walk:
-    """The text of all that a value holds; *has_code* tells whether there was a function of the user's own."""
+    """The text of all that a value holds; *has_more* tells whether there was something that a repr leaves out."""
 
     def __init__(self) -> None:
-        self.has_code = False
+        self.has_more = False
         self._open: set[int] = set()
 
     def text(self, value: Any) -> str:
@@ -59,7 +60,8 @@ class _Walk:
             self._open.discard(id(value))
 
     def _text(self, value: Any) -> str:
-        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        if _is_table(value):
+            self.has_more = True
             return str(joblib.hash(value))
         if isinstance(value, set | frozenset):  # their order is another one in every process
             return f"{{{', '.join(sorted(map(self.text, value)))}}}"
@@ -93,9 +95,16 @@ class _Walk:
     def _parts_of_function(self, function: FunctionType) -> list[Any]:
         if _is_installed(function):
             return [function.__module__, function.__qualname__]
-        self.has_code = True
+        self.has_more = True
         cells = [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
         return [function.__qualname__, function.__code__, function.__defaults__, function.__kwdefaults__, cells]
+
+
+def _is_table(value: Any) -> bool:
+    """Return whether *value* is an array, a sparse matrix or a data frame; arrays of objects are walked instead."""
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
+    return issparse(value) or (hasattr(value, "__array__") and not isinstance(value, np.generic | type))
 
 
 def _is_estimator(value: Any) -> bool:

@@ -13,7 +13,7 @@ from sklearn.utils import get_tags, indexable
 
 from genoevo import Selection, Stop, Survival
 from genoevo._check import check_choice, shown
-from genoevo.operators import Operators, Reproduction
+from genoevo.operators import Operators, Reproduction, Variation
 from genoevo_runs.report.evolution import decoded
 from genoevo_sklearn._private import BaseSearchCV
 from genoevo_sklearn.identity import text_of
@@ -63,10 +63,14 @@ class GeneticSearchCV(Searching, BaseSearchCV):
     stop
         A :class:`~genoevo.Stop` that may end the search before.
     reproduction, selection, survival
-        The rules of the engine. None for uniform crossover of whole genes, with an insertion, deletion or duplication
-        in one child of five if lengths vary; tournaments of 2; and survival of the best of parents and children.
+        The rules of the engine. None for uniform crossover of whole genes; tournaments of 2; and survival of the best
+        of parents and children. If lengths vary, one child of five has an element inserted, deleted or duplicated, or
+        a node more or less at the end of its graph.
     operators
         Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.own.Operators`.
+    variation
+        Rates of exchange, steps of ``creep``, and whether a genotype may occur twice, see
+        :class:`~genoevo.operators.variation.Variation`; no frozen bits, and with a list or graph no rates by bit.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.
     checkpoint
@@ -118,6 +122,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         selection: Selection | None = None,
         survival: Survival | None = None,
         operators: Operators | None = None,
+        variation: Variation | None = None,
         random_state: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         report: str | PathLike[str] | None = None,
@@ -148,6 +153,7 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         self.selection = selection
         self.survival = survival
         self.operators = operators
+        self.variation = variation
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.report = report
@@ -225,7 +231,6 @@ class GeneticSearchCV(Searching, BaseSearchCV):
         return [space.decoded(genotype).value for genotype in known]
 
     def _searched(self, trials: Trials, space: Space, given: list[Mapping[str, Any]]) -> Search:
-        begun = {"initial_parameters": text_of(given, within=self.param_space)} if given else {}
         return Search(
             title="parameters",
             trials=trials,
@@ -237,7 +242,11 @@ class GeneticSearchCV(Searching, BaseSearchCV):
                 **self._own(),
             },
             layout=space.layout,
-            about={"space": text_of(space, within=self.param_space), "metric": trials.metric, **begun},
+            about={
+                "space": text_of(space, within=self.param_space),
+                "metric": trials.metric,
+                "initial_parameters": text_of(given, within=self.param_space) if given else None,
+            },
             decode=lambda genotype: {name: decoded(one) for name, one in space.decoded(genotype).value.items()},
         )
 

@@ -17,12 +17,12 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from genoevo import Evolution, Genotype, Population, Record, Selection, Stop, Survival
-from genoevo._check import check_choice, check_type, check_whole, is_number, shown
+from genoevo._check import check_choice, check_flag, check_type, check_whole, is_number, shown
 from genoevo.checkpoint import Checkpoint
 from genoevo.evaluation import Evaluator
 from genoevo.evolution import Callback
 from genoevo.layout import Layout
-from genoevo.operators import Operators
+from genoevo.operators import Operators, Reproduction, Variation
 from genoevo.pools import ProcessPool, RayPool
 from genoevo.progress import ProgressBar
 from genoevo.state import State, check_state
@@ -73,6 +73,7 @@ class Searching:
 
     selection: Selection | None
     operators: Operators | None
+    variation: Variation | None
 
     def _check_settings(self) -> None:
         """Raise ValueError or TypeError, which names it, for a setting of the search that is not allowed."""
@@ -84,22 +85,27 @@ class Searching:
             check_type("stop", self.stop, Stop)
         if self.operators is not None:
             check_type("operators", self.operators, Operators)
+        if self.variation is not None:
+            check_type("variation", self.variation, Variation)
+            if self.variation.frozen:
+                raise ValueError(f"variation must have no frozen bits in an estimator, got {self.variation.frozen}")
+        for name, kind in {"reproduction": Reproduction, "selection": Selection, "survival": Survival}.items():
+            if getattr(self, name) is not None:
+                check_type(name, getattr(self, name), kind)
         if isinstance(self.pool, str):
             check_choice("pool", self.pool, list(POOLS))
         elif not callable(self.pool):
             raise TypeError(f"pool must be one of {', '.join(POOLS)}, or make a pool, got {self.pool!r}")
-        if self.report is not None:
-            if not isinstance(self.report, str | PathLike):
-                raise TypeError(f"report must be a path, got {shown(self.report)}")
-            if Path(self.report).is_dir() or not Path(self.report).parent.is_dir():
-                raise ValueError(f"report must be a file in a directory that exists, got {shown(self.report)}")
+        for name in ("report", "checkpoint"):
+            _check_file(name, getattr(self, name))
+        check_flag("return_train_score", self.return_train_score)
         if not is_number(self.error_score) and self.error_score != "raise":
             raise ValueError(f"error_score must be 'raise' or a number, got {self.error_score!r}")
 
     def _fits(self, X: Any, y: Any, params: Mapping[str, Any], *, scorer: Any, **given: Any) -> Fits:  # noqa: N803
         """Return the fits of candidates to these data, with the *params* of ``fit`` routed to where they belong."""
-        metadata = routed(self, scorer, params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        metadata = routed(self, scorer, params)
         splits = splits_of(cv, X, y, metadata.splitter.split)
         self.n_splits_ = len(splits)
         return Fits(
@@ -115,9 +121,10 @@ class Searching:
             **given,
         )
 
-    def _own(self) -> dict[str, Operators]:
-        """Return the own operators as a rule of the search, if there are any."""
-        return {} if self.operators is None else {"operators": self.operators}
+    def _own(self) -> dict[str, Operators | Variation]:
+        """Return own operators and settings of variation as rules of the search, if there are any."""
+        given = {"operators": self.operators, "variation": self.variation}
+        return {name: rule for name, rule in given.items() if rule is not None}
 
     def _replaces(self, slot: str) -> bool:
         """Return whether there is an own operator of this kind. A setting that it replaces must be the default."""
@@ -199,6 +206,7 @@ class Searching:
             "columns": list(fits.columns),
             "population_size": self.population_size,
             "random_state": random if isinstance(random, int | np.integer) else None,
+            "variation": None,  # as in files of searches without one
             **{name: text_of(rule) for name, rule in search.rules.items()},
             **search.about,
         }
@@ -228,6 +236,16 @@ class Searching:
         }
         with replacing(Path(self.report)) as file:
             file.write(render(ended.course.data(evolution, result)).encode())
+
+
+def _check_file(name: str, path: Any) -> None:
+    """Raise TypeError or ValueError, which names it, unless *path* is None or may be a file to write."""
+    if path is None:
+        return
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"{name} must be a path, got {shown(path)}")
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise ValueError(f"{name} must be a file in a directory that exists, got {shown(path)}")
 
 
 class _Saved:

@@ -113,6 +113,8 @@ def masks_of(subsets: Any, features: int, names: Sequence[str] | None) -> list[M
     Each is a mask of booleans, or the numbers or names of features, each once. Raises ValueError, which names the
     subset, for anything else.
     """
+    if not isinstance(subsets, list | tuple | np.ndarray):
+        raise ValueError(f"initial_subsets must be a list of subsets, got {shown(subsets)}")
     return [_mask_of(number, subset, features, names) for number, subset in enumerate(subsets)]
 
 

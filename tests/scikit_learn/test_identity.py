@@ -6,8 +6,11 @@ import sys
 from functools import lru_cache, partial
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
@@ -15,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from genoevo_sklearn import Choice, Option
+from genoevo_sklearn import Categorical, Choice, Option
 from genoevo_sklearn.identity import text_of
 
 
@@ -81,6 +84,11 @@ PAIRS = [
     (Terse(), Terse(var_smoothing=0.1)),
     (Pipeline([("t", Terse())]), Pipeline([("t", Terse(var_smoothing=0.1))])),
     (Foreign(1), Foreign(2)),
+    (KMeans(init=np.zeros((60, 20))), KMeans(init=np.eye(60, 20))),
+    (KMeans(init=np.full((2, 2), 0.1)), KMeans(init=np.full((2, 2), 0.1 + 1e-12))),
+    (Foreign(pd.DataFrame({"a": range(99)})), Foreign(pd.DataFrame({"a": [*range(50), 0, *range(51, 99)]}))),
+    (Foreign(csr_array(np.eye(3))), Foreign(csr_array(2 * np.eye(3)))),
+    (Categorical([np.zeros(2000), "k-means++"]), Categorical([np.ones(2000), "k-means++"])),
 ]
 
 

@@ -135,8 +135,9 @@ def test_a_checkpoint_refuses_other_initial_parameters(classes, tmp_path):
     saved.fit(*classes)
     clone(saved).set_params(generations=3).fit(*classes)
     clone(saved).set_params(initial_parameters=({"n_neighbors": np.int64(5)},)).fit(*classes)
-    with pytest.raises(ValueError, match="initial_parameters"):
-        clone(saved).set_params(initial_parameters=[{"n_neighbors": 6}]).fit(*classes)
+    for other in ([{"n_neighbors": 6}], None):
+        with pytest.raises(ValueError, match="initial_parameters"):
+            clone(saved).set_params(initial_parameters=other).fit(*classes)
 
 
 NEURAL = {"kind": OPTIONS, "layers": ListOf(Integer(1, 9), 1, 2), "act": ["relu", "tanh"]}

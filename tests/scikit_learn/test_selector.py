@@ -8,13 +8,13 @@ import scipy.sparse
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import FitFailedWarning
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from genoevo import Stop
 from genoevo_sklearn import GeneticFeatureSelector, choice
@@ -147,6 +147,24 @@ def test_with_metadata_routing_everything_goes_where_it_was_requested(classes, r
     assert [len(part) for part in parts] == [8, 8, 8]
 
 
+def test_splits_that_can_be_drawn_only_once_are_enough_with_metadata_routing(classes):
+    once = iter(list(StratifiedKFold(3).split(*classes)))
+    with sklearn.config_context(enable_metadata_routing=True):
+        own = GaussianNB().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        found = selector(own, cv=once).fit(*classes, sample_weight=np.ones(120))
+    assert found.n_splits_ == 3
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_missing_values_are_for_a_pipeline_to_judge(classes, kind):
+    x, y = classes[0].copy(), classes[1]
+    x[3, 2] = np.nan
+    found = selector(make_pipeline(SimpleImputer(), GaussianNB())).fit(kind(x), y)
+    assert len(found.transform(kind(x))) == len(x)
+    with pytest.raises(ValueError, match="contains NaN"):
+        selector(GaussianNB()).fit(kind(x), y)
+
+
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_a_data_frame_stays_one_for_the_estimator_and_in_the_output(classes, recorder, frame):
     x, y = classes
@@ -216,41 +234,6 @@ def test_failing_fits_have_the_score_of_the_user_or_raise(classes):
         selector(Fussy()).fit(100 + x, y)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"population_size": 1}, "population_size must be a whole number of at least 2, got 1"),
-        ({"generations": 0}, "generations must be a whole number of at least 1, got 0"),
-        ({"min_features": 5, "max_features": 4}, "min_features must be a whole number from 1 to 4, got 5"),
-        ({"max_features": 11}, "max_features must be a whole number from 1 to 10, got 11"),
-        ({"feature_cost": [1, 2]}, r"feature_cost must be a finite number, or one for each of 10, got \[1, 2\]"),
-        ({"feature_cost": np.nan}, "feature_cost must be a finite number"),
-        ({"choice": "worst"}, "choice must be one of best, one_standard_error, got 'worst'"),
-        ({"choice": lambda results: -1}, "choice must return a row of cv_results_, got -1"),
-        ({"pareto": 1}, "pareto must be True or False, got 1"),
-        ({"pool": "threads"}, "pool must be one of processes, ray, got 'threads'"),
-        ({"error_score": "ignore"}, "error_score must be 'raise' or a number, got 'ignore'"),
-        ({"initial_subsets": [[True] * 3]}, r"initial_subsets\[0\] must be a mask of 10 features, got 3"),
-        ({"initial_subsets": [[0, 10]]}, r"initial_subsets\[0\] must have numbers of features from 0 to 9"),
-        ({"initial_subsets": [[1, 0, 1] + [0] * 7]}, r"initial_subsets\[0\] must name .* once .a mask must be bool"),
-        ({"initial_subsets": [["a"]]}, r"initial_subsets\[0\] names a feature that X does not have, 'a'"),
-        ({"initial_subsets": [[0]] * 9}, r"at most 8 \(population_size\) subsets, got 9"),
-        ({"estimator": SVC(kernel="precomputed")}, "takes distances or a kernel matrix"),
-        ({"cv": []}, "cv must yield at least one split"),
-    ],
-)
-def test_a_setting_that_is_not_allowed_is_refused_by_name(classes, settings, message):
-    with pytest.raises(ValueError, match=message):
-        selector(**settings).fit(*classes)
-
-
-def test_settings_of_a_wrong_type_are_refused_by_name(classes):
-    with pytest.raises(TypeError, match="stop must be of type Stop, got 5"):
-        selector(stop=5).fit(*classes)
-    with pytest.raises(TypeError, match="pool must be one of processes, ray, or make a pool, got 5"):
-        selector(pool=5).fit(*classes)
-
-
 def test_without_prices_the_smaller_of_equal_subsets_and_a_front_over_their_sizes(classes):
     found = selector(population_size=20, generations=4).fit(*classes)
     results, front = found.cv_results_, found.pareto_front_
@@ -277,14 +260,3 @@ def test_the_results_are_a_table(classes):
     table = pd.DataFrame(found.cv_results_)
     assert len(table) == found.n_candidates_
     assert table["support"][found.best_index_].tolist() == found.support_.tolist()
-
-
-def test_a_given_subset_outside_the_bounds_is_named(classes):
-    with pytest.raises(ValueError, match=r"initial_subsets\[1\] must have 1 to 3 features .*, got 4"):
-        selector(max_features=3, initial_subsets=[[0], [1, 2, 3, 4]]).fit(*classes)
-
-
-@pytest.mark.parametrize("scoring", [["accuracy", "f1"], {"a": "accuracy"}])
-def test_several_scores_are_refused(classes, scoring):
-    with pytest.raises(ValueError, match="scoring must be one score"):
-        selector(scoring=scoring).fit(*classes)

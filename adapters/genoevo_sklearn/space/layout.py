@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from genoevo import FlatLayout, Population
+from genoevo import FlatLayout, Population, StagedLayout
 from genoevo.layout import Layout
 from genoevo.operators import LengthPolicy, Reproduction
+from genoevo.operators.growth import grow, shrink
 from genoevo.operators.own import GENOEVOS, Operators
 from genoevo.operators.reproduction import Brood
 from genoevo.operators.variation import PLAIN, Variation
@@ -78,7 +79,8 @@ class JoinedReproduction(Reproduction):
     """Reproduction of head and tail apart, so that inserting and deleting elements leaves the head in its place.
 
     Each part has its own draw between crossover and mutation [O]. The tail's units are its segments, which are whole
-    elements of a list. With own operators, which get whole genotypes, there is one draw for both.
+    elements of a list; a graph gains or loses a node instead of a segment. With own operators, which get whole
+    genotypes, there is one draw for both.
     """
 
     __slots__ = ()
@@ -95,22 +97,27 @@ class JoinedReproduction(Reproduction):
     ) -> Brood:
         """Return one child per pair of rows, and its origin by its tail, see :class:`Reproduction`."""
         assert isinstance(layout, JoinedLayout)
-        assert variation == PLAIN  # places of bits mean nothing in a part alone
         if operators != GENOEVOS:
-            return super().children(first, second, rng, layout, operators=operators)
+            return super().children(first, second, rng, layout, variation=variation, operators=operators)
         origins = []
 
         def bred(rule: Reproduction, part: Part, its: Layout) -> Population:
-            brood = rule.children(part(first), part(second), rng, its)
+            brood = rule.children(part(first), part(second), rng, its, variation=variation)
             origins.append(brood.origins)
             return brood.population
 
         return Brood(self._by_parts(bred, layout), origins[0])
 
+    def check_variation(self, variation: Variation, population: Population) -> None:
+        """Raise ValueError if *variation* does not fit *population*, or has places of bits: parts have others."""
+        if variation.frozen or variation.mutation_rates:
+            raise ValueError("variation must have no frozen bits and no mutation_rates with a list or graph")
+        super().check_variation(variation, population)
+
     def _by_parts(self, step: Step, layout: Layout | None) -> Population:
         assert isinstance(layout, JoinedLayout)
         bits = layout.head_bits
-        tails = step(self._of_tail(bits), lambda whole: _part(whole, bits, None), layout.tail)
+        tails = step(self._of_tail(bits, layout.tail), lambda whole: _part(whole, bits, None), layout.tail)
         if layout.head is None or not bits:
             return tails
         heads = step(self._of_head(), lambda whole: _part(whole, 0, bits), layout.head)
@@ -143,17 +150,41 @@ class JoinedReproduction(Reproduction):
     ) -> Population:
         return self._by_parts(lambda rule, part, its: rule._mutated(part(bred), spared, rng, its, variation), layout)
 
-    def _of_tail(self, bits: int) -> Reproduction:
+    def _of_tail(self, bits: int, tail: Layout) -> Reproduction:
         lengths = self.lengths
         if self.changes_lengths:
             most = None if lengths.maximum is None else lengths.maximum - bits
             lengths = LengthPolicy(minimum=max(1, lengths.minimum - bits), maximum=most, illegal=lengths.illegal)
-        return Reproduction(**{**settings_of(self), "granularity": "segment", "lengths": lengths})
+        kind = GraphReproduction if isinstance(tail, StagedLayout) else Reproduction
+        return kind(**{**settings_of(self), "granularity": "segment", "lengths": lengths})
 
     def _of_head(self) -> Reproduction:
         crossover = "points" if self.crossover == "cut_and_splice" else self.crossover
         fixed = {"crossover": crossover, "resize_rate": 0.0, "lengths": LengthPolicy()}
         return Reproduction(**{**settings_of(self), **fixed})
+
+
+class GraphReproduction(Reproduction):
+    """Reproduction of graphs: resizing adds a last node, which the output reads, or takes the last away [O].
+
+    The new node reads what the output has read, and all other connections stay. A segment inserted before others, as
+    :class:`Reproduction` does, would shift them all. At the bound a graph keeps its size.
+    """
+
+    __slots__ = ()
+
+    def _resized(self, bred: Population, rng: np.random.Generator, layout: Layout | None) -> Population:
+        assert isinstance(layout, StagedLayout)
+        resized = rng.random(len(bred)) < self.resize_rate
+        gains = rng.random(len(bred)) < 0.5
+        most = np.inf if self.lengths.maximum is None else self.lengths.maximum
+        more = np.flatnonzero(resized & gains & (bred.lengths < most))
+        fewer = np.flatnonzero(resized & ~gains & (bred.lengths > self.lengths.minimum))
+        if more.size:
+            bred = bred.replaced(more, grow(bred[more], layout, rng, fill="explore"))
+        if fewer.size:
+            bred = bred.replaced(fewer, shrink(bred[fewer], layout))
+        return bred
 
 
 def settings_of(rule: Reproduction) -> dict[str, object]:
