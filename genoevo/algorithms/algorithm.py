@@ -39,6 +39,7 @@ from genoevo.state import (
     rebuild,
     settings_state,
 )
+from genoevo.state.checkpoint import save_within
 
 
 class Algorithm(Search):
@@ -85,9 +86,8 @@ class Algorithm(Search):
         check_flag("reevaluate", reevaluate)
         start = population if isinstance(population, Population) else Population.from_genotypes(population)
         if len(start.weights) != 1 or not start.weights[0]:
-            raise ValueError(
-                f"{type(self).__name__} needs one objective with a weight other than 0, got {start.weights}"
-            )
+            needed = "one objective with a weight other than 0"
+            raise ValueError(f"{type(self).__name__} needs {needed}, got {start.weights}")
         super().__init__(
             evaluate,
             start,
@@ -130,8 +130,7 @@ class Algorithm(Search):
     def _random(self, n: int) -> Population:
         """Draw *n* random genotypes of the lengths of those to start from."""
         lengths = self.start.lengths
-        mixed = (lengths != lengths[0]).any()
-        lengths = self.rng.choice(lengths, n) if mixed else np.full(n, lengths[0])
+        lengths = self.rng.choice(lengths, n) if (lengths != lengths[0]).any() else np.full(n, lengths[0])
         words = random_words(lengths, self.start.words.shape[1], self.rng)
         return Population.unchecked(words, lengths, weights=self.start.weights)
 
@@ -173,6 +172,8 @@ class Algorithm(Search):
         self._pending = None
         if self._answer(merit):
             self._complete()
+        else:
+            save_within(self, self.callbacks)
 
     def _answer(self, merit: Floats) -> bool:
         """Give the present generation its answer; return whether it is complete."""

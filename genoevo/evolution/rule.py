@@ -150,6 +150,8 @@ def rules_from_state(
 
     Lengths that they do not allow are allowed here: earlier versions began with such genotypes.
     """
+    if layout is not None:
+        check_type("layout", layout, Layout)
     rules = {name: rebuild(kind, state[name]) for name, kind in RULES.items()}
     rules |= {n: rebuild(kind, state[n]) if n in state else kind() for n, kind in LATER_RULES.items()}
     operators.check_names(state.get("operators", {}))

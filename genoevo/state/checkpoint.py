@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,7 @@ class Stateful(Protocol):
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived, the current generation is complete, and its state is saved."""
+    """SIGINT or SIGTERM arrived, the current generation or evaluation is complete, and its state is saved."""
 
     __module__ = "genoevo.checkpoint"  # tracebacks name the path that users import
 
@@ -40,7 +40,8 @@ class Checkpoint:
     Within the context only this process can use the file. SIGINT (Ctrl-C) and SIGTERM end the search by
     :class:`Interrupted`, after the current generation has been completed and saved. A second signal ends it at
     once. Leaving the context normally saves what is not saved yet. Each save is atomic, so whatever ends the
-    process, the file holds the state of a whole generation. Outside the main thread signals are not handled.
+    process, the file holds the state of a whole generation. An algorithm of :mod:`genoevo.algorithms`, whose
+    generations may be long, is also saved within them. Outside the main thread signals are not handled.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Checkpoint:
     every
         Generations from one save to the next; None for *seconds* alone.
     seconds
-        Seconds after which the next generation saves, at the latest; infinity for *every* alone.
+        Seconds after which the search is saved, at the latest; infinity for *every* alone.
     about
         JSON values that identify the search. They are kept in the file under ``about``, and :meth:`load` refuses a
         file with others. Tuples and arrays become lists, numbers of numpy those of Python, enumerations their values
@@ -124,9 +125,16 @@ class Checkpoint:
 
     def __call__(self, search: Stateful) -> None:
         """Save *search*, whose generation is complete, if a save is due."""
-        self._unsaved = search
         self._since += 1
-        if self._since == self.every or self.is_late or self.interrupted:
+        self._save_if(search, due=self._since == self.every)
+
+    def within(self, search: Stateful) -> None:
+        """Save *search*, which is within a generation and can be saved there, if a save is due by time."""
+        self._save_if(search, due=False)
+
+    def _save_if(self, search: Stateful, *, due: bool) -> None:
+        self._unsaved = search
+        if due or self.is_late or self.interrupted:
             self.save(search)
         if self.interrupted:
             raise Interrupted
@@ -177,6 +185,13 @@ class Checkpoint:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+
+
+def save_within(search: Stateful, callbacks: Iterable[object]) -> None:
+    """Let each checkpoint among the *callbacks* save a search that is within a generation."""
+    for callback in callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.within(search)
 
 
 def check_about(path: Path, state: State, about: Mapping[str, Any]) -> None:

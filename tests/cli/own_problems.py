@@ -78,6 +78,9 @@ class Few(Growing):
     def random(self, n, rng):
         return ["01"]
 
+class Laid(Growing):
+    layout = 5
+
 class Mute:
     size = 3
 

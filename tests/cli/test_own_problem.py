@@ -229,6 +229,7 @@ def test_an_algorithm_joins_by_its_name_and_refuses_settings_that_it_does_not_ha
         (["mine:Pairs", "--set", "strict=1"], 2, "strict must be true or false, got '1'"),
         (["mine:Bounded", "--size", 5], 2, "--size must be the problem's own, 16, got 5"),
         (["mine:Mute"], 2, "Mute has no method __call__ that returns the fitness"),
+        (["mine:Laid"], 2, "layout of the problem must be one such as FlatLayout, got 5"),
         (["mine:Refusing"], 2, "problem = 'mine:Refusing': RuntimeError: no data"),
         (["mine:Few"], 2, "random of the problem must return 100 genotypes of weights (1.0,), got 1 of (1.0,)"),
         (["mine:broken", "--size", 5], 1, "the fitness function raised ZeroDivisionError: division by zero"),

@@ -1,13 +1,15 @@
 """States of all algorithms: exact resumption at any time, and what is refused."""
 
 import copy
+import os
+import signal
 
 import numpy as np
 import pytest
 
 from genoevo import Population
 from genoevo.algorithms import P3, FastGA
-from genoevo.checkpoint import Checkpoint
+from genoevo.checkpoint import Checkpoint, Interrupted
 from genoevo.evaluation import Vectorised
 from genoevo.problems import Trap
 from genoevo.state import load, save
@@ -53,6 +55,35 @@ def test_a_checkpoint_saves_and_resumes(name, tmp_path, frozen):
     search.run(generations=3)
     resumed.run(generations=3)
     assert frozen(resumed.state_dict()) == frozen(search.state_dict())
+
+
+@each
+def test_a_checkpoint_saves_within_a_generation(name, tmp_path, frozen):
+    path = tmp_path / "search.npz"
+    with Checkpoint(path, seconds=0) as checkpoint:
+        search = made(name, callbacks=[checkpoint])
+        for _ in range(40):
+            played(search, 1)
+            assert frozen(load(path)) == frozen(search.state_dict())
+
+
+def test_a_signal_within_a_generation_saves_what_is_evaluated(tmp_path, frozen):
+    path, trap = tmp_path / "search.npz", Trap(20)
+
+    def interrupting(population):
+        if search.evaluations >= 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return trap(population)
+
+    checkpoint, start = Checkpoint(path), Population.random(1, 20, np.random.default_rng(1))
+    search = P3(Vectorised(interrupting), start, seed=1, callbacks=[checkpoint])
+    with pytest.raises(Interrupted), checkpoint:
+        search.run(generations=1)
+    assert (search.generation, search.evaluations) == (0, 6)
+    resumed, whole = P3.from_state(load(path), Vectorised(trap)), P3(Vectorised(trap), search.start, seed=1)
+    for one in (resumed, whole):
+        one.run(generations=9)
+    assert frozen(resumed.state_dict()) == frozen(whole.state_dict())
 
 
 def check_short(error):

@@ -45,6 +45,13 @@ def test_a_logarithmic_integer_takes_every_value_and_halves_its_share_with_each_
     assert sum(counts[n] for n in range(8, 16)) == pytest.approx(sum(counts[n] for n in range(4, 8)), rel=0.1)
 
 
+@pytest.mark.parametrize("log", [True, False])
+def test_an_integer_of_more_values_than_any_gene_tells_apart_has_those_nearest_to_a_floats(log):
+    wide = all_values(Integer(10, 100_000, log=log), bits=8)
+    assert list(wide) == [round(value) for value in all_values(Float(10, 100_000, log=log), bits=8)]
+    assert (min(wide), max(wide)) == (10, 100_000)
+
+
 def test_a_float_reaches_both_ends_in_even_steps_or_even_ratios():
     linear, log = (sorted(all_values(Float(0.001, 10, log=log), bits=6)) for log in (False, True))
     assert linear[0] == log[0] == 0.001
@@ -210,7 +217,8 @@ def test_elements_past_the_length_of_a_list_make_no_difference():
         (lambda: Space({"C": Integer}), "parameter 'C' must be an Integer, Float, .*got <class"),
         (lambda: Space({"C": Integer(0, 1)}, coding="grey"), "coding must be one of binary, gray, got 'grey'"),
         (lambda: Space({"C": Integer(0, 1)}, bits=17), "bits must be a whole number from 1 to 16, got 17"),
-        (lambda: Space({"C": Integer(0, 100_000)}), "at most 65,536 values, got 100,001"),
+        (lambda: Space({"C": Categorical(list(range(70_000)))}), "at most 65,536 options, got 70,000"),
+        (lambda: Integer(0, 10**400), r"an Integer takes numbers up to 2\*\*53, got 0, an int of"),
     ],
 )
 def test_a_space_that_is_not_one_is_refused_by_name(make, message):

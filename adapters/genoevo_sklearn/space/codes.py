@@ -10,6 +10,9 @@ from genoevo import Genotype
 
 Coding = Literal["gray", "binary"]
 
+MOST_BITS = 16
+"""The most bits of a gene."""
+
 
 def from_gray(code: int) -> int:
     """Return the number that a Gray code stands for. Source: Gray 1953, US patent 2,632,058."""

@@ -13,13 +13,11 @@ from genoevo._check import check_choice, check_whole
 from genoevo.decode import from_gene_values, gene_values
 from genoevo.layout import Layout
 from genoevo.operators import Reproduction
-from genoevo_sklearn.space.codes import Codes, Coding, from_gray
+from genoevo_sklearn.space.codes import MOST_BITS, Codes, Coding, from_gray
 from genoevo_sklearn.space.encoding import Encoding
 from genoevo_sklearn.space.layout import JoinedLayout, ListLayout, joined
 from genoevo_sklearn.space.structures import Graph, Group, ListOf, growing
 from genoevo_sklearn.space.values import Decoded
-
-MOST_BITS = 16
 
 
 class Space:
@@ -42,7 +40,7 @@ class Space:
     Raises
     ------
     ValueError
-        For something that is not a dimension, more than one graph, and more than 65,536 values.
+        For something that is not a dimension, more than one graph, and more than 65,536 options.
 
     """
 
@@ -56,7 +54,7 @@ class Space:
         self._genes = self._group.genes - (self.varying.genes if self.varying is not None else 0)
         levels = max([self._group.levels, *_lengths(self._group, self.varying)])
         if levels > 1 << MOST_BITS:
-            raise ValueError(f"a dimension must have at most {1 << MOST_BITS:,} values, got {levels:,}")
+            raise ValueError(f"a dimension must have at most {1 << MOST_BITS:,} options, got {levels:,}")
         self.coding, self.precision = coding, max(bits, (levels - 1).bit_length())
         self.layout = self._layout()
 

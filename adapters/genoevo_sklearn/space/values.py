@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from genoevo._check import check_flag, check_number, is_whole, shown
-from genoevo_sklearn.space.codes import Codes
+from genoevo_sklearn.space.codes import MOST_BITS, Codes
 
 
 class Decoded(NamedTuple):
@@ -37,7 +37,10 @@ class Dimension(Protocol):
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number from *low* to *high*, both included; with *log* evenly spaced in its logarithm."""
+    """A whole number from *low* to *high*, both included; with *log* evenly spaced in its logarithm.
+
+    Of more than 65,536 numbers, those nearest to what a :class:`Float` has.
+    """
 
     low: int
     high: int
@@ -51,16 +54,26 @@ class Integer:
             raise ValueError(
                 f"an Integer takes two whole numbers, low < high, got {shown(self.low)}, {shown(self.high)}"
             )
+        if max(abs(self.low), abs(self.high)) > 1 << 53:  # past which a float skips whole numbers
+            raise ValueError(f"an Integer takes numbers up to 2**53, got {shown(self.low)}, {shown(self.high)}")
         if self.log and self.low < 1:
             raise ValueError(f"low must be at least 1 for a logarithmic scale, got {self.low}")
 
     @property
+    def values(self) -> int:
+        """How many numbers it has."""
+        return int(self.high) - int(self.low) + 1
+
+    @property
     def levels(self) -> int:
-        """The number of values."""
-        return self.high - self.low + 1
+        """The number of values; 2 if no gene tells them all apart."""
+        return self.values if self.values <= 1 << MOST_BITS else 2
 
     def decoded(self, codes: Codes) -> Decoded:
         """Return the value of the next gene."""
+        if self.values > 1 << MOST_BITS:
+            value = round(Float(self.low, self.high, self.log).decoded(codes).value)
+            return Decoded(value, value)
         code = codes.next()
         if self.log:
             # Each whole number has its share of the logarithmic scale, also the first and the last.

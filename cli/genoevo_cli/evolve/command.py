@@ -158,7 +158,7 @@ def evolve(
 ) -> None:
     """Run an algorithm on a problem until its optimum or a limit.
 
-    With --state, Ctrl-C (or SIGTERM) saves after the current generation and prints the command that resumes the
+    With --state, Ctrl-C (or SIGTERM) saves after the current evaluations and prints the command that resumes the
     search. A resumed search continues exactly as if it had not been interrupted. To continue a finished search,
     resume it with more --generations or --evaluations, which take the place of both limits in its file.
 
@@ -210,8 +210,6 @@ def evolve(
         if state is not None and evolution.evaluations == state["evaluations"]:
             has = f"{evolution.generation:,} generations and {evolution.evaluations:,} evaluations"
             console.note(f"{path} already has {has}; it has ended by: {ended}.")
-        elif checkpoint is not None and ended_within(evolution):
-            checkpoint.save(evolution)  # it saves after whole generations by itself
     result = result_of(settings, evolution, ended, time.perf_counter() - began, None if as_json else ROWS)
     if plot is not None:
         by = settings.algorithm if settings.population is None else f"{settings.population} genotypes"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from genoevo import FlatLayout, Genotype, Population
-from genoevo._check import check_number, check_whole
+from genoevo._check import check_number, check_whole, shown
 from genoevo._numbers import as_weights
 from genoevo.evaluation import InProcess, Vectorised
 from genoevo.evolution import Constraints
@@ -149,6 +149,8 @@ def _own(found: Any, size: int | None, settings: ProblemSettings) -> Posed:
         check_number("the optimum of a problem", optimum)
         optimum = json_leaf("optimum", optimum)
     layout = getattr(made, "layout", None) or FlatLayout(genes=size)
+    if not isinstance(layout, Layout):
+        raise ConfigError(f"layout of the problem must be one such as FlatLayout, got {shown(layout)}")
     random = _starting(getattr(made, "random", None), size, weights)
     return Posed(evaluate, size, layout, weights, constraints, optimum, random, decode)
 
