@@ -279,13 +279,6 @@ def test_an_update_without_kernels_is_torchs_bit_for_bit(monkeypatch):
         check_kernels(_config())
 
 
-def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("CC", "false")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(kernels_of.KernelsUnavailableError, match="false fails"):
-        kernels_of._compiled()
-
-
 @pytest.mark.parametrize(("threads", "simultaneous"), [(1, False), (2, False), (2, True)])
 def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, threads, simultaneous):
     compute = {"kernels": "compiled", "threads": threads, "smallest_shard": 12}

@@ -38,7 +38,7 @@ class Value(Settings):
     nearest numbers (``genoevo_mega.agents.value``)."""
     bins: Annotated[int, Field(ge=2, le=1001)] = 101
     """Numbers whose probabilities are predicted, evenly spaced."""
-    range: Annotated[float, Field(gt=0)] = 10.0
+    range: Annotated[float, Field(gt=0, le=1e6)] = 10.0
     """Largest of these numbers, and minus the smallest. Values beyond count as these. It is also the
     range of values that ``normalise.rewards`` scales to."""
     smoothing: Annotated[float, Field(gt=0, le=10)] = 0.75

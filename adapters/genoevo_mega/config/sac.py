@@ -71,7 +71,7 @@ class Sac(Settings):
     """Whether a task's target entropy counts only the action dimensions that the task uses, if the
     suite says how many. Each other dimension then adds its largest entropy, which it reaches without
     effect on the task."""
-    log_std_min: Annotated[float, Field(lt=2)] = -20.0
+    log_std_min: Annotated[float, Field(ge=-100, lt=2)] = -20.0
     """Least logarithm of the actor's standard deviation."""
     log_std_max: Annotated[float, Field(gt=-20, le=20)] = 2.0
     """Largest logarithm of the actor's standard deviation, above ``log_std_min``."""

@@ -60,13 +60,27 @@ FUNCTIONS: dict[str, tuple[list[Any], Any]] = {
 
 
 class KernelsUnavailableError(Exception):
-    """There is no C compiler, it fails, or torch has no matrix product to call."""
+    """There is no C compiler, it fails, its library cannot be loaded, or torch has no matrix product to call."""
 
 
 @functools.cache
 def kernels() -> Any:
     """Return the library of compiled functions; KernelsUnavailableError says why there is none."""
-    library = ctypes.CDLL(str(_compiled()))
+    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise KernelsUnavailableError("there is no C compiler: neither $CC nor cc, gcc or clang")
+    reason = None
+    for folder in (_cache, _temporary):
+        try:
+            return _loaded(_compiled(compiler, folder()))
+        # A folder that cannot be found, written or executed from, or a file that is damaged.
+        except (OSError, RuntimeError, AttributeError) as error:
+            reason = error
+    raise KernelsUnavailableError(f"no folder can hold the compiled library: {reason}")
+
+
+def _loaded(place: Path) -> Any:
+    library = ctypes.CDLL(str(place))
     for name, (arguments, result) in FUNCTIONS.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, result
@@ -83,24 +97,16 @@ def _matrix_product() -> int | None:
     raise KernelsUnavailableError("torch's library has no function sgemm_")
 
 
-def _compiled() -> Path:
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise KernelsUnavailableError("there is no C compiler: neither $CC nor cc, gcc or clang")
+def _compiled(compiler: str, folder: Path) -> Path:
+    """Return the library in *folder*, compiled if it is not there; OSError if the folder cannot be written."""
     sources = [source.read_text() for source in sorted(_FOLDER.glob("*.[ch]"))]
     facts = [*sources, *_FLAGS, _run(compiler, "--version"), _processor()]
-    name = f"kernels-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}.so"
-    for folder in (_cache, _temporary):
-        try:
-            place = folder() / name
-            if not place.exists():
-                made = place.with_suffix(f".{os.getpid()}")
-                _run(compiler, *_FLAGS, "-o", str(made), str(_FOLDER / "kernels.c"), "-lm")
-                made.replace(place)  # whole or not at all: other processes may want it, too
-        except OSError:  # the folder cannot be written
-            continue
-        return place
-    raise KernelsUnavailableError("no folder for the compiled library can be written")
+    place = folder / f"kernels-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}.so"
+    if not place.exists():
+        made = place.with_suffix(f".{os.getpid()}")
+        _run(compiler, *_FLAGS, "-o", str(made), str(_FOLDER / "kernels.c"), "-lm")
+        made.replace(place)  # whole or not at all: other processes may want it, too
+    return place
 
 
 def _temporary() -> Path:

@@ -194,6 +194,7 @@ def _resolve(
     Code that ``--set`` or an option names is allowed; code that the file alone names is not.
     """
     from genoevo_mega.config import run as config
+    from genoevo_mega.config.advice import advice
     from genoevo_mega.config.code import allow, check_allowed
     from genoevo_mega.config.renamed import with_new_names
     from genoevo_mega.training.build import kernels_or_reason
@@ -217,6 +218,8 @@ def _resolve(
     resolved = config.build_config({"compute": machine}, config.preset(base), mine)
     if config_file:
         check_allowed(resolved.code, config_file)
+    for sentence in advice(resolved):
+        console.note(sentence)
     return resolved
 
 

@@ -1,0 +1,39 @@
+"""The library of compiled functions: where it is compiled, and why there may be none."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from genoevo_mega import kernels as kernels_of
+
+
+def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(kernels_of.KernelsUnavailableError, match="false fails"):
+        kernels_of.kernels.__wrapped__()
+
+
+def test_a_library_that_cannot_be_loaded_is_compiled_in_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = kernels_of._compiled(shutil.which("cc"), kernels_of._cache())
+    kept.write_bytes(b"half a library")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert Path(kernels_of.kernels.__wrapped__()._name).parent.parent == tmp_path
+
+
+def test_without_a_folder_to_load_from_the_reason_is_named(monkeypatch):
+    def no_home():
+        raise RuntimeError("could not determine the home directory")
+
+    def full(**_):
+        raise OSError("no space left")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(kernels_of.Path, "home", no_home)
+    monkeypatch.setattr(kernels_of.tempfile, "mkdtemp", full)
+    with pytest.raises(kernels_of.KernelsUnavailableError, match="no folder can hold .* library: no space left"):
+        kernels_of.kernels.__wrapped__()
