@@ -1,6 +1,6 @@
 """Measure learner and whole runs on a CUDA device, compare their numbers with the CPU's, and write one JSON file.
 
-    python benchmarks/gpu.py [--out gpu.json] [--quick] [--device cuda|cpu]
+    python benchmarks/gpu.py [--out gpu.json] [--quick] [--limit 400] [--device cuda|cpu]
 
 ``make gpu`` runs it. Without a CUDA device it ends with one line and exit code 2; ``--device cpu`` tries the script
 itself. The file holds, for the agents of the presets ``mt10`` (the paper's sizes) and ``laptop`` (residual critics):
@@ -12,9 +12,11 @@ itself. The file holds, for the agents of the presets ``mt10`` (the paper's size
 - ``growth``: the same in fp32 if the pool grows after the graph was captured, and how many graphs there were.
 - ``resume``: whether a run in two parts ends with the same bits as one in one part, through growth.
 - ``runs``: environment steps and updates per second of whole runs, from their first updates on, with their shares of
-  wall time; one run of ``laptop`` on the CPU is beside them. Without Meta-World tasks are synthetic: see ``suite``.
+  wall time, and the share for which the device is busy, by ``nvidia-smi``; one run of ``laptop`` on the CPU is beside
+  them. Without Meta-World tasks are synthetic: see ``suite``.
 
-A part that fails is named in ``errors``, with its traceback; the others are measured all the same.
+A part that fails is named in ``errors``, with its traceback; the others are measured all the same. What is not done
+after ``--limit`` seconds is such an error. The file is written after each part.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets 
 import argparse
 import importlib.util
 import json
+import math
+import signal
 import sys
 import time
 import traceback
@@ -217,20 +221,51 @@ def noted_errors(name: str, errors: dict[str, str]) -> Iterator[None]:
         print(f"{name} failed:\n{errors[name]}", file=sys.stderr)
 
 
-def measure(plan: Plan) -> dict[str, Any]:
-    """Return everything that the file holds."""
+@contextmanager
+def ended_at(deadline: float) -> Iterator[None]:
+    """Raise TimeoutError at a time of ``time.monotonic``, at once if that has gone."""
+
+    def late(number: int, frame: object) -> None:
+        raise TimeoutError("no time was left, see --limit")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, max(1e-3, deadline - time.monotonic()))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def measure(plan: Plan, limit: float = 400.0, write: Callable[[dict[str, Any]], object] = id) -> dict[str, Any]:
+    """Return everything that the file holds, and *write* it after each part; *limit* is in seconds."""
+    deadline = time.monotonic() + limit
     keep_freed_memory()
     config = build_config(preset("mt10"), {"compute": {"device": plan.device, "threads": cores()}})
     found: dict[str, Any] = {"machine": moving.facts(Path(), config), "seconds": {}, "errors": {}}
     for name, part in PARTS.items():
         began, found[name] = time.perf_counter(), []
-        with noted_errors(name, found["errors"]):
+        with noted_errors(name, found["errors"]), ended_at(deadline):
             for row in part(plan):
                 found[name].append(row)
                 shown = {key: value for key, value in row.items() if not isinstance(value, list)}
                 print(f"{name}: {shown}", file=sys.stderr, flush=True)
         found["seconds"][name] = time.perf_counter() - began
+        write(found)
     return found
+
+
+def as_json(found: Any) -> str:
+    """Return JSON, with null for a number that is not finite."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(one) for one in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(found), indent=1, allow_nan=False) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -238,6 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("gpu.json"), help="the file that is written")
     parser.add_argument("--quick", action="store_true", help="shorter turns")
+    parser.add_argument("--limit", type=float, default=400.0, help="seconds after which nothing more is measured")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu tries the script itself")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
@@ -247,8 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
     suite = "mt10" if importlib.util.find_spec("metaworld") else "synthetic"
     recorder = CudaGraph if given.device == "cuda" else None
     plan = Plan(given.device, PRESETS, seconds, compared, run_seconds, suite, recorder)
-    found = measure(plan)
-    given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found = measure(plan, given.limit, lambda so_far: given.out.write_text(as_json(so_far), encoding="utf-8"))
     print(f"wrote {given.out}")
     return 1 if found["errors"] else 0
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import torch
 
@@ -90,6 +94,29 @@ class Watch:
         return {"steps_per_second": (last - steps) / spent, "updates_per_second": (made - updates) / spent}
 
 
+class Utilization:
+    """The share of time for which kernels of the device ran while this was entered, as ``nvidia-smi`` samples it."""
+
+    _QUERY = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0", "-lms", "500")
+
+    def __init__(self, device: str) -> None:
+        self._wanted = device == "cuda" and shutil.which(self._QUERY[0]) is not None
+        self.share: float | None = None
+
+    def __enter__(self) -> Self:
+        if self._wanted:
+            self._process = subprocess.Popen(self._QUERY, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, place: TracebackType | None) -> None:
+        if not self._wanted:
+            return
+        self._process.terminate()
+        lines, _ = self._process.communicate()
+        samples = [float(line) for line in lines.splitlines() if line.strip().isdigit()]
+        self.share = statistics.mean(samples) / 100 if samples else None
+
+
 def whole_runs(plan: Plan) -> Iterator[dict[str, Any]]:
     """Yield a row for each preset on the device, and for the last one on the CPU."""
     for name, device in [*((name, plan.device) for name in plan.presets), (plan.presets[-1], "cpu")]:
@@ -112,7 +139,9 @@ def whole_runs(plan: Plan) -> Iterator[dict[str, Any]]:
         watch = Watch()
         with tempfile.TemporaryDirectory() as folder:
             trainer = runs.create(Path(folder) / "run", build_config(preset(name), settings), ["benchmark"], watch)
-            trainer.run(10**8)
+            with Utilization(device) as utilization:
+                trainer.run(10**8)
         seconds = trainer.state.clock.snapshot()
         shares = {part: spent / sum(seconds.values()) for part, spent in seconds.items()}
-        yield {"preset": name, "device": device, "suite": plan.suite, **watch.rates(), "shares": shares}
+        row = {"preset": name, "device": device, "suite": plan.suite, **watch.rates()}
+        yield {**row, "device_busy": utilization.share, "shares": shares}

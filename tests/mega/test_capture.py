@@ -132,10 +132,11 @@ def test_captured_updates_of_other_architectures_need_no_host(architecture):
     assert (losses, graph.captures) == (expected, 1)
 
 
-def test_captured_updates_of_residual_critics_need_no_host():
-    critic = {"kind": "residual", "width": 8}
-    _, expected, _ = _updated(False, 5, critic=critic)
-    _, losses, [graph] = _updated(True, 5, critic=critic)
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_captured_updates_of_residual_critics_need_no_host(simultaneous):
+    settings = {"critic": {"kind": "residual", "width": 8}, "sac": {"batch_size": 16, "simultaneous": simultaneous}}
+    _, expected, _ = _updated(False, 5, **settings)
+    _, losses, [graph] = _updated(True, 5, **settings)
     assert (losses, graph.captures) == (expected, 1)
 
 
@@ -234,9 +235,12 @@ def test_outputs_of_an_earlier_replay_are_not_overwritten():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("learner", [{}, {**LEARNER, "value": {"loss": "hl-gauss", "bins": 7}}], ids=["plain", "all"])
+@pytest.mark.parametrize("kind", [None, "genotype", "residual", "mlp"])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision, learner):
+def test_a_gpus_losses_are_those_of_the_cpu_within_rounding(precision, kind):
+    learner = {}
+    if kind is not None:
+        learner = LEARNER | {"critic": LEARNER["critic"] | {"kind": kind}, "value": {"loss": "hl-gauss", "bins": 7}}
     settings = {"sac": {"batch_size": 64, "precision": precision}, "compute": {"device": "cuda"}}
     there = make_agent(build_config(preset("smoke"), settings, learner), SUITE)
     config = build_config(preset("smoke"), {"sac": {"batch_size": 64}}, learner)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,33 @@ def test_a_part_that_fails_is_named_and_the_others_are_measured(gpu, monkeypatch
     found = gpu.measure(gpu.Plan("cpu", (), 0, 0, 0, "", None))
     assert (found["first"], found["second"]) == ([{"row": 1}], [{"row": 2}])
     assert "the driver is too old" in found["errors"]["first"]
+
+
+def test_a_part_that_hangs_is_ended_and_what_was_measured_before_is_written(gpu, monkeypatch):
+    def hangs(plan):
+        yield {"row": float("nan")}
+        time.sleep(60)
+
+    monkeypatch.setattr(gpu, "PARTS", {"first": hangs, "second": lambda plan: iter([{"row": 2}] * 10**7)})
+    written = []
+    gpu.measure(gpu.Plan("cpu", (), 0, 0, 0, "", None), 0.2, lambda found: written.append(gpu.as_json(found)))
+    first, last = map(json.loads, written)
+    assert (first["first"], "second" in first) == ([{"row": None}], False)
+    assert all("no time was left" in last["errors"][name] for name in ("first", "second"))
+
+
+def test_the_device_is_as_busy_as_nvidia_smi_samples(gpu, monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nprintf '40\\n80\\n[N/A]\\n'; exec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    runs = importlib.import_module("gpu_runs")
+    with runs.Utilization("cuda") as utilization:
+        time.sleep(0.5)
+    assert utilization.share == 0.6
+    with runs.Utilization("cpu") as utilization:
+        pass
+    assert utilization.share is None
 
 
 def test_the_time_of_kernels_that_overlap_counts_once(gpu):

@@ -35,5 +35,5 @@ def test_without_a_folder_to_load_from_the_reason_is_named(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(kernels_of.Path, "home", no_home)
     monkeypatch.setattr(kernels_of.tempfile, "mkdtemp", full)
-    with pytest.raises(kernels_of.KernelsUnavailableError, match="no folder can hold .* library: no space left"):
+    with pytest.raises(kernels_of.KernelsUnavailableError, match=r"no folder can hold .* library: no space left"):
         kernels_of.kernels.__wrapped__()

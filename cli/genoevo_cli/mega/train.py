@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--match-parameters",
     metavar="SIZE",
-    help="Size of the networks: mega (MEGA at its start stage), mega:5 (with 5 modules) or a number of parameters.",
+    help="Size of the actor, and of critics of its form: mega (MEGA at its start stage), mega:5 (with 5 modules) or a "
+    "number of parameters.",
 )
 @click.option("--steps", type=int, help="Total environment steps over all tasks.")
 @click.option("--seed", type=int, help="Seed of all random generators.")
