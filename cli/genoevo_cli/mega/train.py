@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--match-parameters",
     metavar="SIZE",
-    help="Size of the actor, and of critics of its form: mega (MEGA at its start stage), mega:5 (with 5 modules) or a "
+    help="Size of the actor, and of critics of its form: mega (MEGA at its start stage), mega:5 (5 modules) or a "
     "number of parameters.",
 )
 @click.option("--steps", type=int, help="Total environment steps over all tasks.")
