@@ -130,6 +130,7 @@ def evaluations(name: str, runs: int) -> tuple[dict[str, float], dict[str, float
         "P3": median(P3, case, runs),
         "published P3": case.p3 or float("nan"),
         f"P3, {AT_ONCE} at once": median(P3, case, runs, at_once=AT_ONCE),
+        f"P3, {MANY} at once": median(P3, case, runs, at_once=MANY),
         "LTGA": median(LTGA, case, runs, size, interleaved=False),
         "published LTGA": case.ltga or float("nan"),
         "LTGA's size": size,

@@ -99,7 +99,7 @@ class LambdaLambdaGA(OneParent):
         return words
 
     def _crossed(self, parent: Solutions, mutant: Solutions) -> Words:
-        """Return the different children of *parent* and *mutant* that equal neither."""
+        """Return the children of *parent* and *mutant* that equal neither."""
         apart = parent.words ^ mutant.words
         taken = bernoulli_words(np.full(self._count, 1 / self.strength), apart.shape[1], self.rng) & apart
         new = np.any(taken, axis=1) & np.any(taken != apart, axis=1)
