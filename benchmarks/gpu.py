@@ -211,22 +211,26 @@ PARTS: dict[str, Callable[[Plan], Iterator[dict[str, Any]]]] = {
 """The parts, those first that tell whether the path works at all."""
 
 
+class OutOfTime(BaseException):
+    """The limit is over; no part may take this for an error of its own, such as a worker that died."""
+
+
 @contextmanager
 def noted_errors(name: str, errors: dict[str, str]) -> Iterator[None]:
     """Keep the traceback of an error in a part."""
     try:
         yield
-    except Exception:  # the other parts are worth their time
+    except (Exception, OutOfTime):  # the other parts are worth their time
         errors[name] = traceback.format_exc()
         print(f"{name} failed:\n{errors[name]}", file=sys.stderr)
 
 
 @contextmanager
 def ended_at(deadline: float) -> Iterator[None]:
-    """Raise TimeoutError at a time of ``time.monotonic``, at once if that has gone."""
+    """Raise OutOfTime at a time of ``time.monotonic``, at once if that has gone, but not within a call of C."""
 
     def late(number: int, frame: object) -> None:
-        raise TimeoutError("no time was left, see --limit")
+        raise OutOfTime("no time was left, see --limit")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, max(1e-3, deadline - time.monotonic()))
@@ -239,10 +243,10 @@ def ended_at(deadline: float) -> Iterator[None]:
 
 def measure(plan: Plan, limit: float = 400.0, write: Callable[[dict[str, Any]], object] = id) -> dict[str, Any]:
     """Return everything that the file holds, and *write* it after each part; *limit* is in seconds."""
-    deadline = time.monotonic() + limit
     keep_freed_memory()
     config = build_config(preset("mt10"), {"compute": {"device": plan.device, "threads": cores()}})
     found: dict[str, Any] = {"machine": moving.facts(Path(), config), "seconds": {}, "errors": {}}
+    deadline = time.monotonic() + limit
     for name, part in PARTS.items():
         began, found[name] = time.perf_counter(), []
         with noted_errors(name, found["errors"]), ended_at(deadline):

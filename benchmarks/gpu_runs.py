@@ -75,14 +75,17 @@ def resume(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 class Watch:
-    """An observer that notes when a run has made its first updates, and how far it has come."""
+    """An observer that notes when a run has made its first updates, calling *begin* then, and how far it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
         self.noted: list[tuple[float, int, int]] = []
 
     def __call__(self, status: Status) -> None:
         """Note first and last step after ten updates."""
         if status.updates >= 10:
+            if not self.noted:
+                self._begin()
             self.noted[1:] = [(time.perf_counter(), status.steps, status.updates)]
 
     def rates(self) -> dict[str, float]:
@@ -95,21 +98,26 @@ class Watch:
 
 
 class Utilization:
-    """The share of time for which kernels of the device ran while this was entered, as ``nvidia-smi`` samples it."""
+    """The share of time for which the device ran kernels, from :meth:`begin` to the end, as ``nvidia-smi`` says."""
 
-    _QUERY = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0", "-lms", "500")
+    _QUERY = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "500")
 
     def __init__(self, device: str) -> None:
         self._wanted = device == "cuda" and shutil.which(self._QUERY[0]) is not None
+        self._process: subprocess.Popen[str] | None = None
         self.share: float | None = None
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Begin to sample."""
         if self._wanted:
-            self._process = subprocess.Popen(self._QUERY, stdout=subprocess.PIPE, text=True)
+            which = () if not torch.cuda.is_available() else (f"--id=GPU-{torch.cuda.get_device_properties(0).uuid}",)
+            self._process = subprocess.Popen([*self._QUERY, *which], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, place: TracebackType | None) -> None:
-        if not self._wanted:
+        if self._process is None:
             return
         self._process.terminate()
         lines, _ = self._process.communicate()
@@ -136,11 +144,10 @@ def whole_runs(plan: Plan) -> Iterator[dict[str, Any]]:
             "checkpoints": {"every": 0},
             "evaluation": {"at_end": False},
         }
-        watch = Watch()
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = runs.create(Path(folder) / "run", build_config(preset(name), settings), ["benchmark"], watch)
-            with Utilization(device) as utilization:
-                trainer.run(10**8)
+        with tempfile.TemporaryDirectory() as folder, Utilization(device) as utilization:
+            watch, config = Watch(utilization.begin), build_config(preset(name), settings)
+            trainer = runs.create(Path(folder) / "run", config, ["benchmark"], watch)
+            trainer.run(10**8)
         seconds = trainer.state.clock.snapshot()
         shares = {part: spent / sum(seconds.values()) for part, spent in seconds.items()}
         row = {"preset": name, "device": device, "suite": plan.suite, **watch.rates()}

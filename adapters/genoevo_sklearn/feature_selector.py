@@ -70,7 +70,7 @@ class GeneticFeatureSelector(Searching, SelectorMixin, MetaEstimatorMixin, BaseE
     operators
         Own crossover, mutation, selection, survival and repair, see :class:`~genoevo.operators.own.Operators`.
     variation
-        Rates of mutation by feature, of exchange, and whether a subset may occur twice, see
+        Rates of mutation by feature, of exchange, and whether a genotype may occur twice, see
         :class:`~genoevo.operators.variation.Variation`; no frozen bits.
     random_state
         A seed, a ``numpy.random.RandomState``, or None.

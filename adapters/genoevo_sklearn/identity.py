@@ -18,19 +18,25 @@ from sklearn.base import BaseEstimator
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 _EMPTY = CellType()
+_PRINTED: dict[str, Any] = {  # numpy's own defaults, whatever a program has set
+    **{"precision": 8, "threshold": 1000, "edgeitems": 3, "linewidth": 75, "suppress": False, "sign": "-"},
+    **{"nanstr": "nan", "infstr": "inf", "floatmode": "maxprec", "formatter": None},
+}
 
 
 def text_of(value: Any, within: Any = None) -> str:
     """Return the repr of *value* without addresses, of an estimator with its parameters, and a digest of the rest.
 
     The digest is of the functions in *within*, None for *value* itself, with their defaults and closures, of objects
-    that can be called, and of arrays and tables, whose repr leaves out the middle. Without such there is none. A
-    function of an installed package is known by its name.
+    that can be called, of arrays whose repr leaves out entries or digits, and of tables. Without such there is none.
+    A function of an installed package is known by its name.
     """
     walk = _Walk()
-    text = walk.text(value if within is None else within)
+    with np.printoptions(**_PRINTED):
+        text = walk.text(value if within is None else within)
+        shown = type(value).__name__ if walk.has_tables else _shown(value)
     # The digest comes first: a refusal shows the beginning.
-    return f"code {sha256(text.encode()).hexdigest()[:16]} of {_shown(value)}" if walk.has_more else _shown(value)
+    return f"code {sha256(text.encode()).hexdigest()[:16]} of {shown}" if walk.has_more else shown
 
 
 def _shown(value: Any) -> str:
@@ -44,10 +50,14 @@ def _shown(value: Any) -> str:
 
 
 class _Walk:
-    """The text of all that a value holds; *has_more* tells whether there was something that a repr leaves out."""
+    """The text of all that a value holds.
+
+    *has_more* tells whether there was something that a repr leaves out, and *has_tables* whether there was a data
+    frame or a sparse matrix, whose repr depends on the terminal.
+    """
 
     def __init__(self) -> None:
-        self.has_more = False
+        self.has_more = self.has_tables = False
         self._open: set[int] = set()
 
     def text(self, value: Any) -> str:
@@ -60,9 +70,10 @@ class _Walk:
             self._open.discard(id(value))
 
     def _text(self, value: Any) -> str:
-        if _is_table(value):
-            self.has_more = True
-            return str(joblib.hash(value))
+        if isinstance(value, np.ndarray):
+            self.has_more |= not _is_printed_whole(value)
+            if not value.dtype.hasobject:
+                return str(joblib.hash(np.ascontiguousarray(value)))
         if isinstance(value, set | frozenset):  # their order is another one in every process
             return f"{{{', '.join(sorted(map(self.text, value)))}}}"
         name, parts = type(value).__qualname__, self._parts(value)
@@ -82,8 +93,10 @@ class _Walk:
             return [part for pair in value.items() for part in pair]
         if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
             return list(value)
-        if isinstance(value, type):
+        if isinstance(value, type | np.generic):
             return None
+        if issparse(value) or hasattr(value, "__array__"):
+            return self._parts_of_table(value)
         if _is_estimator(value):
             return [value.get_params(deep=False)]
         if callable(value) and hasattr(value, "__dict__"):
@@ -91,6 +104,22 @@ class _Walk:
         if is_dataclass(value):
             return [getattr(value, field.name) for field in fields(value)]
         return None
+
+    def _parts_of_table(self, value: Any) -> list[Any] | None:
+        """Return what a sparse matrix, a data frame, a series or a tensor consists of, None if it cannot be read."""
+        self.has_tables = self.has_more = True
+        if issparse(value):
+            rows = value.tocsr(copy=True)
+            rows.sum_duplicates()
+            return [rows.shape, rows.data, rows.indices, rows.indptr]
+        try:
+            if hasattr(value, "columns"):
+                columns = [(name, str(value[name].dtype), np.asarray(value[name])) for name in value.columns]
+                return [*columns, np.asarray(getattr(value, "index", 0))]
+            array = np.asarray(value)
+        except Exception:  # an object's own conversion
+            return None
+        return [str(getattr(value, "dtype", "")), array] if array.ndim or not array.dtype.hasobject else None
 
     def _parts_of_function(self, function: FunctionType) -> list[Any]:
         if _is_installed(function):
@@ -100,11 +129,14 @@ class _Walk:
         return [function.__qualname__, function.__code__, function.__defaults__, function.__kwdefaults__, cells]
 
 
-def _is_table(value: Any) -> bool:
-    """Return whether *value* is an array, a sparse matrix or a data frame; arrays of objects are walked instead."""
-    if isinstance(value, np.ndarray):
-        return not value.dtype.hasobject
-    return issparse(value) or (hasattr(value, "__array__") and not isinstance(value, np.generic | type))
+def _is_printed_whole(array: np.ndarray) -> bool:
+    """Return whether the repr of *array* has all of its entries and digits."""
+    if array.size > _PRINTED["threshold"]:
+        return False
+    if array.dtype.kind != "f":
+        return array.dtype.kind != "c"
+    digits = _PRINTED["precision"]
+    return all(one == round(one, digits) == float(f"{one:.{digits}e}") for one in array.reshape(-1).tolist())
 
 
 def _is_estimator(value: Any) -> bool:

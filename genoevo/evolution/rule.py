@@ -131,6 +131,8 @@ def rules_of(population: Population, layout: Layout | None, given: Iterable[Any]
     for (name, kind), rule in zip(kinds.items(), given, strict=True):
         rules[name] = kind() if rule is None else rule
         check_type(name, rules[name], kind)
+    if layout is not None:
+        check_type("layout", layout, Layout)
     check_fit(population, layout, rules)
     return rules
 
@@ -150,8 +152,6 @@ def rules_from_state(
 
     Lengths that they do not allow are allowed here: earlier versions began with such genotypes.
     """
-    if layout is not None:
-        check_type("layout", layout, Layout)
     rules = {name: rebuild(kind, state[name]) for name, kind in RULES.items()}
     rules |= {n: rebuild(kind, state[n]) if n in state else kind() for n, kind in LATER_RULES.items()}
     operators.check_names(state.get("operators", {}))

@@ -24,7 +24,11 @@ def test_nothing_is_said_of_a_preset(name):
         (SCALED | {"value": {"loss": "two-hot", "smoothing": 1.0}}, "value.smoothing = 1.0 has no effect"),
         ({"value": {"loss": "hl-gauss"}}, "value.loss = 'hl-gauss' without normalise.rewards: values beyond +-10"),
         (SCALED | {"sac": {"reward_scale": 2.0, "initial_temperature": 0.01}}, "sac.reward_scale = 2 multiplies"),
-        ({"normalise": {"rewards": True}}, "sac.initial_temperature = 1 with normalise.rewards"),
+        (
+            {"normalise": {"rewards": True}, "value": {"loss": "hl-gauss", "range": 5}},
+            "sac.initial_temperature = 1: the bonus of entropy is beyond value.range = 5 until the temperature is "
+            "below 0.05",
+        ),
     ],
 )
 def test_what_has_no_effect_or_spoils_another_is_said(settings, sentence):
@@ -36,6 +40,7 @@ def test_what_has_no_effect_or_spoils_another_is_said(settings, sentence):
     "settings",
     [
         {"critic": {"kind": "mlp", "layers": 5, "width": 7}},
+        {"normalise": {"rewards": True}},  # without categories nothing is clipped
         SCALED | {"value": {"loss": "hl-gauss", "bins": 51, "smoothing": 1.0}},
         SCALED | {"value": {"loss": "two-hot", "bins": 51}},
     ],

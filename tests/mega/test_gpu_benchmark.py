@@ -1,6 +1,7 @@
 """The measurement for machines with a GPU, on the CPU at a small size."""
 
 import importlib
+import itertools
 import json
 import sys
 import time
@@ -81,7 +82,7 @@ def test_a_part_that_hangs_is_ended_and_what_was_measured_before_is_written(gpu,
         yield {"row": float("nan")}
         time.sleep(60)
 
-    monkeypatch.setattr(gpu, "PARTS", {"first": hangs, "second": lambda plan: iter([{"row": 2}] * 10**7)})
+    monkeypatch.setattr(gpu, "PARTS", {"first": hangs, "second": lambda plan: itertools.repeat({"row": 2})})
     written = []
     gpu.measure(gpu.Plan("cpu", (), 0, 0, 0, "", None), 0.2, lambda found: written.append(gpu.as_json(found)))
     first, last = map(json.loads, written)
@@ -91,15 +92,17 @@ def test_a_part_that_hangs_is_ended_and_what_was_measured_before_is_written(gpu,
 
 def test_the_device_is_as_busy_as_nvidia_smi_samples(gpu, monkeypatch, tmp_path):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nprintf '40\\n80\\n[N/A]\\n'; exec sleep 60\n")
+    program.write_text(f"#!/bin/sh\nprintf '40\\n80\\n[N/A]\\n'; touch {tmp_path}/told; exec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     runs = importlib.import_module("gpu_runs")
     with runs.Utilization("cuda") as utilization:
-        time.sleep(0.5)
+        utilization.begin()
+        while not (tmp_path / "told").exists():
+            time.sleep(0.01)
     assert utilization.share == 0.6
     with runs.Utilization("cpu") as utilization:
-        pass
+        utilization.begin()
     assert utilization.share is None
 
 

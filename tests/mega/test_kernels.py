@@ -1,8 +1,6 @@
 """The library of compiled functions: where it is compiled, and why there may be none."""
 
 import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,26 @@ def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
         kernels_of.kernels.__wrapped__()
 
 
-def test_a_library_that_cannot_be_loaded_is_compiled_in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kept = kernels_of._compiled(shutil.which("cc"), kernels_of._cache())
+def test_a_library_that_cannot_be_loaded_is_compiled_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    kept = kernels_of._compiled(compiler, kernels_of._cache())
+    kept.rename(kept.with_suffix(".whole"))
     kept.write_bytes(b"half a library")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    assert Path(kernels_of.kernels.__wrapped__()._name).parent.parent == tmp_path
+    assert kernels_of._compiled(compiler, kernels_of._cache()) == kept
+    assert kept.stat().st_size == kept.with_suffix(".whole").stat().st_size
+
+
+def test_a_cache_that_holds_no_file_is_left_for_a_folder_of_its_own(monkeypatch, tmp_path):
+    def full(source, target):
+        if str(target).startswith(str(tmp_path)):
+            raise OSError("no space left")
+        return copied(source, target)
+
+    copied = kernels_of.shutil.copyfile
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels_of.shutil, "copyfile", full)
+    assert not kernels_of.kernels.__wrapped__()._name.startswith(str(tmp_path))
 
 
 def test_without_a_folder_to_load_from_the_reason_is_named(monkeypatch):

@@ -1,5 +1,6 @@
 """The text by which a checkpoint knows a setting."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import torch
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
@@ -16,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from genoevo_sklearn import Categorical, Choice, Option
 from genoevo_sklearn.identity import text_of
@@ -63,6 +66,7 @@ def countdown(n):
     return below
 
 
+LONG = np.array([str(number) for number in range(2000)], dtype=object)
 PAIRS = [
     (lambda e, x, y: 0.0, lambda e, x, y: 1.0),
     (lambda e, x, y: x, lambda e, x, y: y),
@@ -89,6 +93,9 @@ PAIRS = [
     (Foreign(pd.DataFrame({"a": range(99)})), Foreign(pd.DataFrame({"a": [*range(50), 0, *range(51, 99)]}))),
     (Foreign(csr_array(np.eye(3))), Foreign(csr_array(2 * np.eye(3)))),
     (Categorical([np.zeros(2000), "k-means++"]), Categorical([np.ones(2000), "k-means++"])),
+    (OrdinalEncoder(categories=[LONG]), OrdinalEncoder(categories=[np.where(LONG == "1000", "x", LONG)])),
+    (Foreign(torch.zeros(2)), Foreign(torch.ones(2))),
+    (Foreign(pl.Series([1, 2])), Foreign(pl.Series([1.0, 2.0]))),
 ]
 
 
@@ -110,6 +117,30 @@ def test_without_own_functions_the_text_is_the_repr_in_full():
         assert text_of(value) == repr(value)
     assert text_of(SelectKBest()) == "SelectKBest()"
     assert text_of(f1_score) == "<function f1_score>"
+
+
+def framed(columns):
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    for name in columns:  # a block each
+        frame[name] = [0.5, None]
+    return frame
+
+
+@pytest.mark.parametrize(
+    "value",
+    [KMeans(init=np.random.default_rng(0).random((99, 3))[::5]), Foreign(framed("bc")), Foreign(torch.ones(2))],
+    ids=["slice", "frame", "tensor"],
+)
+def test_a_copy_has_the_same_text_however_it_lies_in_memory(value):
+    assert text_of(copy.deepcopy(value)) == text_of(value)
+
+
+def test_an_array_that_its_repr_shows_whole_has_the_repr_whatever_is_set_for_printing():
+    value = GaussianNB(priors=np.array([0.25, 0.75]))
+    text = text_of(value)
+    assert text == BaseEstimator.__repr__(value, N_CHAR_MAX=10**9)
+    with np.printoptions(precision=1, floatmode="fixed"):
+        assert text_of(value) == text
 
 
 def test_another_process_gives_the_same_text():

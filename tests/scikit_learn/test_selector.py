@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.exceptions import FitFailedWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -163,6 +164,13 @@ def test_missing_values_are_for_a_pipeline_to_judge(classes, kind):
     assert len(found.transform(kind(x))) == len(x)
     with pytest.raises(ValueError, match="contains NaN"):
         selector(GaussianNB()).fit(kind(x), y)
+
+
+def test_a_frame_of_types_that_no_array_can_hold_together_is_searched(classes):
+    frame = pd.DataFrame(classes[0]).add_prefix("f").assign(day=pd.Timestamp("2026-01-01"))
+    numbers = ColumnTransformer([("numbers", "passthrough", make_column_selector(dtype_include=float))])
+    found = selector(make_pipeline(numbers, GaussianNB()), initial_subsets=[[0, 1]]).set_output(transform="pandas")
+    assert found.fit(frame, classes[1]).transform(frame).shape == (120, found.n_features_)
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])

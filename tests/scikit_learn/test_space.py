@@ -52,6 +52,12 @@ def test_an_integer_of_more_values_than_any_gene_tells_apart_has_those_nearest_t
     assert (min(wide), max(wide)) == (10, 100_000)
 
 
+def test_integers_are_exact_at_any_size_and_of_any_type():
+    assert set(all_values(Integer(10**17, 10**17 + 2))) == {10**17, 10**17 + 1, 10**17 + 2}
+    wide = all_values(Integer(np.int32(-(2**31)), np.int32(2**31 - 1)), bits=4)
+    assert (min(wide), max(wide)) == (-(2**31), 2**31 - 1)
+
+
 def test_a_float_reaches_both_ends_in_even_steps_or_even_ratios():
     linear, log = (sorted(all_values(Float(0.001, 10, log=log), bits=6)) for log in (False, True))
     assert linear[0] == log[0] == 0.001
@@ -218,7 +224,7 @@ def test_elements_past_the_length_of_a_list_make_no_difference():
         (lambda: Space({"C": Integer(0, 1)}, coding="grey"), "coding must be one of binary, gray, got 'grey'"),
         (lambda: Space({"C": Integer(0, 1)}, bits=17), "bits must be a whole number from 1 to 16, got 17"),
         (lambda: Space({"C": Categorical(list(range(70_000)))}), "at most 65,536 options, got 70,000"),
-        (lambda: Integer(0, 10**400), r"an Integer takes numbers up to 2\*\*53, got 0, an int of"),
+        (lambda: Integer(0, 10**400), r"they must be up to 2\*\*53, got 0, an int of"),
     ],
 )
 def test_a_space_that_is_not_one_is_refused_by_name(make, message):

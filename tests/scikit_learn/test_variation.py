@@ -61,7 +61,7 @@ def test_a_rule_of_another_kind_is_refused_by_name(name, classes):
         clone(SEARCHES["selector"]).set_params(**{name: 5}).fit(*classes)
 
 
-def test_a_graph_gains_or_loses_its_last_node_and_keeps_all_other_connections():
+def test_a_graph_gains_or_loses_its_last_node_within_bounds():
     layout, rng = StagedLayout(1), np.random.default_rng(3)
     sizes = np.repeat(np.arange(2, 9), 300)
     graphs = Population.random(len(sizes), np.array([layout.length(size) for size in sizes]), rng)
@@ -74,12 +74,12 @@ def test_a_graph_gains_or_loses_its_last_node_and_keeps_all_other_connections():
         5: [-1, 1],
         8: [-1, 0],
     }
-    for before, after in zip(graphs, resized, strict=True):
-        shared = min(len(before), len(after))
-        assert after.bits[:shared].tolist() == before.bits[:shared].tolist()
+    for size, before, after in zip(sizes, graphs, resized, strict=True):
+        *nodes, _ = layout.segments(min(size, layout.stage(len(after))))
+        assert after.bits[: nodes[-1].stop].tolist() == before.bits[: nodes[-1].stop].tolist()
 
 
-def test_a_space_with_a_graph_resizes_it_as_a_graph():
+def test_a_graph_that_is_resized_keeps_all_connections_of_other_nodes_and_of_the_output():
     space = Space({"units": Integer(1, 9), "graph": Graph(2, 8)})
     never = Reproduction(crossover_threshold=0.0, mutation_rate=0.0, resize_rate=1.0, granularity="gene")
     rng = np.random.default_rng(1)
@@ -88,5 +88,13 @@ def test_a_space_with_a_graph_resizes_it_as_a_graph():
     for parent, child in zip(parents, children, strict=True):
         before, after = (space.decoded(one).value for one in (parent, child))
         assert after["units"] == before["units"]
-        nodes = min(len(before["graph"]), len(after["graph"])) - 1
-        assert after["graph"][:nodes] == before["graph"][:nodes]
+        (*nodes, output), (*left, end) = before["graph"], after["graph"]
+        shared = min(len(nodes), len(left))
+        assert left[:shared] == nodes[:shared]
+        if len(left) > len(nodes):
+            new = len(left) + 1
+            assert left[-1] == output
+            assert end == (*output, new) or (end, output) == ((new,), (0,))  # what reads nothing reads the input
+        elif len(left) < len(nodes):
+            kept = tuple(node for node in output if node < len(nodes) + 1)
+            assert end == kept or not kept

@@ -39,9 +39,10 @@ def _beyond_the_range(config: Config) -> list[str]:
     if scaled and sac.reward_scale != 1:
         found.append(f"sac.reward_scale = {sac.reward_scale:g} multiplies rewards that normalise.rewards scaled")
     # The bonus of one nat in every step, for ever; a uniform action of four dimensions has 2.7 nats.
-    if scaled and sac.initial_temperature > value.range * (1 - sac.gamma):
+    most = value.range * (1 - sac.gamma)
+    if value.loss != "squared" and scaled and sac.initial_temperature > most:
         found.append(
-            f"sac.initial_temperature = {sac.initial_temperature:g} with normalise.rewards: the bonus of entropy is "
-            f"beyond value.range = {value.range:g} until the temperature has come down; 0.01 is not"
+            f"sac.initial_temperature = {sac.initial_temperature:g}: the bonus of entropy is beyond value.range = "
+            f"{value.range:g} until the temperature is below {most:.2g}"
         )
     return found

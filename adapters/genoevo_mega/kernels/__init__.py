@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def kernels() -> Any:
     for folder in (_cache, _temporary):
         try:
             return _loaded(_compiled(compiler, folder()))
-        # A folder that cannot be found, written or executed from, or a file that is damaged.
-        except (OSError, RuntimeError, AttributeError) as error:
+        # A folder that cannot be found, written or executed from.
+        except (OSError, RuntimeError) as error:
             reason = error
     raise KernelsUnavailableError(f"no folder can hold the compiled library: {reason}")
 
@@ -98,14 +99,19 @@ def _matrix_product() -> int | None:
 
 
 def _compiled(compiler: str, folder: Path) -> Path:
-    """Return the library in *folder*, compiled if it is not there; OSError if the folder cannot be written."""
+    """Return the library in *folder*, compiled unless it is there and can be loaded; OSError if it cannot be kept."""
     sources = [source.read_text() for source in sorted(_FOLDER.glob("*.[ch]"))]
     facts = [*sources, *_FLAGS, _run(compiler, "--version"), _processor()]
     place = folder / f"kernels-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}.so"
-    if not place.exists():
-        made = place.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        ctypes.CDLL(str(place))
+        return place
+    with tempfile.TemporaryDirectory() as making:
+        made = Path(making) / place.name
         _run(compiler, *_FLAGS, "-o", str(made), str(_FOLDER / "kernels.c"), "-lm")
-        made.replace(place)  # whole or not at all: other processes may want it, too
+        beside = place.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(made, beside)
+        beside.replace(place)  # whole or not at all: other processes may want it, too
     return place
 
 

@@ -167,8 +167,8 @@ class JoinedReproduction(Reproduction):
 class GraphReproduction(Reproduction):
     """Reproduction of graphs: resizing adds a last node, which the output reads, or takes the last away [O].
 
-    The new node reads what the output has read, and all other connections stay. A segment inserted before others, as
-    :class:`Reproduction` does, would shift them all. At the bound a graph keeps its size.
+    The new node reads what the output has read, and all other connections stay, also those of the output. A segment
+    inserted before others, as :class:`Reproduction` does, would shift them all. At the bound a graph keeps its size.
     """
 
     __slots__ = ()
@@ -183,7 +183,7 @@ class GraphReproduction(Reproduction):
         if more.size:
             bred = bred.replaced(more, grow(bred[more], layout, rng, fill="explore"))
         if fewer.size:
-            bred = bred.replaced(fewer, shrink(bred[fewer], layout))
+            bred = bred.replaced(fewer, shrink(bred[fewer], layout, keep="output"))
         return bred
 
 

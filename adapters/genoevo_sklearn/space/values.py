@@ -54,8 +54,10 @@ class Integer:
             raise ValueError(
                 f"an Integer takes two whole numbers, low < high, got {shown(self.low)}, {shown(self.high)}"
             )
-        if max(abs(self.low), abs(self.high)) > 1 << 53:  # past which a float skips whole numbers
-            raise ValueError(f"an Integer takes numbers up to 2**53, got {shown(self.low)}, {shown(self.high)}")
+        by_float = self.log or self.values > 1 << MOST_BITS
+        if by_float and max(abs(int(self.low)), abs(int(self.high))) > 1 << 53:  # past which a float skips some
+            needed = f"with log or more than {1 << MOST_BITS:,} numbers they must be up to 2**53"
+            raise ValueError(f"{needed}, got {shown(self.low)}, {shown(self.high)}")
         if self.log and self.low < 1:
             raise ValueError(f"low must be at least 1 for a logarithmic scale, got {self.low}")
 
@@ -72,7 +74,7 @@ class Integer:
     def decoded(self, codes: Codes) -> Decoded:
         """Return the value of the next gene."""
         if self.values > 1 << MOST_BITS:
-            value = round(Float(self.low, self.high, self.log).decoded(codes).value)
+            value = round(Float(int(self.low), int(self.high), self.log).decoded(codes).value)
             return Decoded(value, value)
         code = codes.next()
         if self.log:
