@@ -27,8 +27,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets 
 
 import argparse
 import importlib.util
-import json
-import math
 import signal
 import sys
 import time
@@ -51,6 +49,7 @@ from genoevo_mega.experiments import moving
 from genoevo_mega.networks import Routing
 from genoevo_mega.training.build import make_agent, make_structure
 from genoevo_mega.training.process import keep_freed_memory
+from genoevo_runs.files import as_json
 from genoevo_runs.machine import cores
 
 TASKS = 10
@@ -259,19 +258,6 @@ def measure(plan: Plan, limit: float = 400.0, write: Callable[[dict[str, Any]], 
     return found
 
 
-def as_json(found: Any) -> str:
-    """Return JSON, with null for a number that is not finite."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(one) for one in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(plain(found), indent=1, allow_nan=False) + "\n"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write the file; return 0, 1 if a part failed, or 2 if there is no device."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -287,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     suite = "mt10" if importlib.util.find_spec("metaworld") else "synthetic"
     recorder = CudaGraph if given.device == "cuda" else None
     plan = Plan(given.device, PRESETS, seconds, compared, run_seconds, suite, recorder)
-    found = measure(plan, given.limit, lambda so_far: given.out.write_text(as_json(so_far), encoding="utf-8"))
+    found = measure(plan, given.limit, lambda so_far: given.out.write_text(as_json(so_far) + "\n", encoding="utf-8"))
     print(f"wrote {given.out}")
     return 1 if found["errors"] else 0
 
