@@ -37,6 +37,10 @@ from genoevo_sklearn.trials import Trials
 POOLS: dict[str, Callable[..., Any]] = {"processes": ProcessPool, "ray": RayPool}
 KIND = "genoevo_sklearn"
 _PARTS = ("evolution", "trials", "course")
+_KINDS: dict[str, type] = {
+    **{"stop": Stop, "reproduction": Reproduction, "selection": Selection, "survival": Survival},
+    **{"operators": Operators, "variation": Variation},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +85,11 @@ class Searching:
         check_whole("generations", self.generations, 1)
         if not isinstance(self.verbose, bool):
             check_whole("verbose", self.verbose, 0)
-        if self.stop is not None:
-            check_type("stop", self.stop, Stop)
-        if self.operators is not None:
-            check_type("operators", self.operators, Operators)
-        if self.variation is not None:
-            check_type("variation", self.variation, Variation)
-            if self.variation.frozen:
-                raise ValueError(f"variation must have no frozen bits in an estimator, got {self.variation.frozen}")
-        for name, kind in {"reproduction": Reproduction, "selection": Selection, "survival": Survival}.items():
+        for name, kind in _KINDS.items():
             if getattr(self, name) is not None:
                 check_type(name, getattr(self, name), kind)
+        if self.variation is not None and self.variation.frozen:
+            raise ValueError(f"variation must have no frozen bits in an estimator, got {self.variation.frozen}")
         if isinstance(self.pool, str):
             check_choice("pool", self.pool, list(POOLS))
         elif not callable(self.pool):

@@ -1,6 +1,7 @@
 """The library of compiled functions: where it is compiled, and why there may be none."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,11 @@ def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
 def test_a_library_that_cannot_be_loaded_is_compiled_again(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
-    kept = kernels_of._compiled(compiler, kernels_of._cache())
-    kept.rename(kept.with_suffix(".whole"))
+    whole = Path(kernels_of._compiled(compiler, tmp_path)._name)
+    kept = kernels_of._cache() / whole.name
     kept.write_bytes(b"half a library")
-    assert kernels_of._compiled(compiler, kernels_of._cache()) == kept
-    assert kept.stat().st_size == kept.with_suffix(".whole").stat().st_size
+    assert kernels_of._compiled(compiler, kernels_of._cache())._name == str(kept)
+    assert kept.stat().st_size == whole.stat().st_size
 
 
 def test_a_cache_that_holds_no_file_is_left_for_a_folder_of_its_own(monkeypatch, tmp_path):

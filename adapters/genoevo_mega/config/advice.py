@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from genoevo_mega.config.critic import Critic, Value
 from genoevo_mega.config.run import Config
-
-_READ_BY_KIND = {"genotype": (), "residual": ("width", "blocks"), "mlp": ("width", "layers")}
 
 
 def advice(config: Config) -> list[str]:
@@ -14,18 +11,21 @@ def advice(config: Config) -> list[str]:
 
 
 def _without_effect(config: Config) -> list[str]:
-    read, critic, value = _READ_BY_KIND[config.critic.kind], config.critic, config.value
-    unread = [
-        f"critic.{name} = {getattr(critic, name)} has no effect with critic.kind = {critic.kind!r}"
-        for name in ("width", "blocks", "layers")
-        if name not in read and getattr(critic, name) != Critic.model_fields[name].default
-    ]
-    smoothed = {"bins": value.loss != "squared", "smoothing": value.loss == "hl-gauss"}
-    return unread + [
-        f"value.{name} = {getattr(value, name)} has no effect with value.loss = {value.loss!r}"
-        for name, is_read in smoothed.items()
-        if not is_read and getattr(value, name) != Value.model_fields[name].default
-    ]
+    kind, loss = config.critic.kind, config.value.loss
+    is_read = {
+        "critic.kind": {"width": kind != "genotype", "blocks": kind == "residual", "layers": kind == "mlp"},
+        "value.loss": {"bins": loss != "squared", "smoothing": loss == "hl-gauss"},
+    }
+    found = []
+    for reader, settings in is_read.items():
+        name, _, choice = reader.partition(".")
+        group = getattr(config, name)
+        found += [
+            f"{name}.{unread} = {getattr(group, unread)} has no effect with {reader} = {getattr(group, choice)!r}"
+            for unread, read in settings.items()
+            if not read and getattr(group, unread) != type(group).model_fields[unread].default
+        ]
+    return found
 
 
 def _beyond_the_range(config: Config) -> list[str]:

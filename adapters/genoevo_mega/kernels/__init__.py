@@ -73,15 +73,14 @@ def kernels() -> Any:
     reason = None
     for folder in (_cache, _temporary):
         try:
-            return _loaded(_compiled(compiler, folder()))
+            return _declared(_compiled(compiler, folder()))
         # A folder that cannot be found, written or executed from.
         except (OSError, RuntimeError) as error:
             reason = error
     raise KernelsUnavailableError(f"no folder can hold the compiled library: {reason}")
 
 
-def _loaded(place: Path) -> Any:
-    library = ctypes.CDLL(str(place))
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     for name, (arguments, result) in FUNCTIONS.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, result
@@ -98,21 +97,20 @@ def _matrix_product() -> int | None:
     raise KernelsUnavailableError("torch's library has no function sgemm_")
 
 
-def _compiled(compiler: str, folder: Path) -> Path:
+def _compiled(compiler: str, folder: Path) -> ctypes.CDLL:
     """Return the library in *folder*, compiled unless it is there and can be loaded; OSError if it cannot be kept."""
     sources = [source.read_text() for source in sorted(_FOLDER.glob("*.[ch]"))]
     facts = [*sources, *_FLAGS, _run(compiler, "--version"), _processor()]
     place = folder / f"kernels-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}.so"
     with suppress(OSError):
-        ctypes.CDLL(str(place))
-        return place
+        return ctypes.CDLL(str(place))
     with tempfile.TemporaryDirectory() as making:
         made = Path(making) / place.name
         _run(compiler, *_FLAGS, "-o", str(made), str(_FOLDER / "kernels.c"), "-lm")
         beside = place.with_suffix(f".{os.getpid()}")
         shutil.copyfile(made, beside)
         beside.replace(place)  # whole or not at all: other processes may want it, too
-    return place
+    return ctypes.CDLL(str(place))
 
 
 def _temporary() -> Path:
