@@ -3,8 +3,8 @@
 ``learner.py --sizes`` calls :func:`measure`. All have one thread, and times are CPU times. Agents start from equal
 weights. In turns they make an update each, of random transitions and with another set of genotypes each time, as the
 first rounds of a run have them. Their products are the matrix products of torch's update, with the same shapes and
-random numbers. Two threads also share the compiled update: half of the batch each or, with residual critics, a loss
-each. That is wall time, since a thread that waits for another one, or for its core, has no CPU time.
+random numbers. Two threads also share the update: half of the batch each or, with compiled functions, a loss each
+(``sac.simultaneous``). That is wall time: a thread that waits for another one, or for its core, has no CPU time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoevo_mega import kernels
-from genoevo_mega.agents import critic_step
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.sac import SacAgent
 from genoevo_mega.agents.threads import ShardPool
@@ -59,6 +58,12 @@ SIZES: dict[str, dict[str, Case]] = {
     "laptop": {f"stage {stage}": Case("laptop", 10, {"genotypes": {"start_stage": stage}}) for stage in (3, 6)},
     "preset-mt10": {"stage 3": Case("mt10", 10, {})},
 }
+_SHARED = {
+    "torch, two halves": (False, False),
+    "compiled, two halves": (True, False),
+    "compiled, two losses": (True, True),
+}
+"""Whether functions are compiled, and whether losses are simultaneous, by the name of what two threads share."""
 _PRODUCTS = {"bmm": torch.bmm, "baddbmm": torch.baddbmm, "mm": torch.mm}
 
 
@@ -146,6 +151,16 @@ def products(found: list[tuple[str, list[torch.Size]]]) -> Callable[[], None]:
     return multiply
 
 
+def _shared(
+    config: Config, suite: Any, simultaneous: bool, batch: Batch, routings: list[Routing]
+) -> Callable[[], None]:
+    """Return a function that makes an update with two threads."""
+    sac = config.sac.model_copy(update={"simultaneous": simultaneous})
+    agent = make_agent(config.model_copy(update={"sac": sac}), suite)
+    agent.executor.pool = ShardPool(2)
+    return updater(agent, batch, routings)
+
+
 def measured(case: Case, turns: int) -> dict[str, float]:
     """Return the figures of one case."""
     suite, rng = Suite(case.tasks), np.random.default_rng(0)
@@ -164,20 +179,16 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         counts.append((operations, calls.count))
     functions = *updates, products(counts[0][0].products)
     before, after, bare = fastest(turns, *functions, clock=time.process_time)
-    by_two = {}
-    for name, simultaneous in (("two halves ms", False), ("two losses ms", True)):
-        sac = configs[1].sac.model_copy(update={"simultaneous": simultaneous})
-        agent = make_agent(configs[1].model_copy(update={"sac": sac}), suite)  # type: ignore[arg-type]
-        agent.executor.pool = ShardPool(2)
-        if not simultaneous or critic_step.usable(agent.critics):
-            by_two[name] = updater(agent, batch, routings)
-    one, *shared = fastest(turns, updates[1], *by_two.values())
+    shared = {
+        name: _shared(configs[compiled], suite, simultaneous, batch, routings)
+        for name, (compiled, simultaneous) in _SHARED.items()
+    }
+    walls = fastest(turns, *updates, *shared.values())
     return {
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
-        "one thread ms": 1e3 * one,
-        **{name: 1e3 * each for name, each in zip(by_two, shared, strict=True)},
+        **{f"wall: {name}": 1e3 * wall for name, wall in zip(("torch", "compiled", *shared), walls, strict=True)},
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -190,9 +201,10 @@ def measure(quick: bool, sizes: str) -> Measured:
     ratios = {}
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
-        for shared in ("two halves", "two losses"):
-            if f"{shared} ms" in figures:
-                ratios[f"{name}: {shared}"] = figures["one thread ms"] / figures[f"{shared} ms"]
+        walls = {each: figures[f"wall: {each}"] for each in ("torch", "compiled", *_SHARED)}
+        before = min(walls["torch"], walls["torch, two halves"])
+        after = min(each for way, each in walls.items() if way.startswith("compiled"))
+        ratios[f"{name}: two cores, compiled vs torch"] = before / after
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
     return ratios, dict(found)

@@ -127,9 +127,9 @@ def test_what_is_not_a_number_is_passed_on(network):
 
 def test_actions_log_probabilities_and_their_gradients_are_the_definitions():
     rng, bounds, found = torch.Generator().manual_seed(0), (-1.0, 0.5), []
-    output, noise = 2 * torch.randn(3, 8, 6, generator=rng), torch.randn(3, 8, 3, generator=rng)
+    output, noise = 2 * torch.randn(3, 60, 6, generator=rng), torch.randn(3, 60, 3, generator=rng)
     output[0, 0, :3] = torch.tensor([-30.0, 0.0, 30.0])
-    weights = torch.randn(3, 8, 4, generator=rng)
+    weights = torch.randn(3, 60, 4, generator=rng)
     for draw in (compiled.tanh_gaussian, distribution.tanh_gaussian):
         leaf = output.clone().requires_grad_()
         action, log_prob = draw(leaf, noise, bounds)
@@ -173,14 +173,14 @@ def test_steps_are_adams_and_the_average_follows(clip, decay):
     rng, ends = torch.Generator().manual_seed(0), []
     start, gradients = torch.randn(2, 5000, generator=rng), torch.randn(6, 2, 5000, generator=rng)
     for step, follow in ((compiled.adam_step, compiled.polyak_update), (None, polyak_update)):
-        network, average = (torch.nn.ParameterList([part.clone() for part in start]) for _ in range(2))
-        adam = ClippedAdam(network.parameters(), 0.01, clip, torch.device("cpu"), decay)
+        network, average = ([torch.nn.Parameter(part.clone()) for part in start] for _ in range(2))
+        adam = ClippedAdam(network, 0.01, clip, torch.device("cpu"), decay)
         adam.compiled = step
         norms = []
         for gradient in gradients:
             # The second parameter begins later.
             given = [gradient[0].clone(), gradient[1].clone() if len(norms) > 1 else None]
-            norms.append(adam.apply_gradients(list(network), given))
+            norms.append(adam.apply_gradients(network, given))
             follow(average, network, 0.3)
         moments = [adam.state[p][name] for p in network for name in ("exp_avg", "exp_avg_sq", "step")]
         ends.append([*network, *average, *moments, *norms])
@@ -203,7 +203,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(wrong):
 
 
 def test_an_average_that_moves_all_the_way_is_the_network():
-    network, average = (torch.nn.ParameterList([torch.randn(100)]) for _ in range(2))
+    network, average = ([torch.nn.Parameter(torch.randn(100))] for _ in range(2))
     compiled.polyak_update(average, network, 1.0)
     assert torch.equal(average[0], network[0])
 
@@ -252,9 +252,14 @@ def test_compiled_critics_need_no_compiled_actor(architecture, order, shards):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["mega", "soft-modules"])
-def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(architecture):
-    config, ends = _config(CRITICS, {"sac": {"simultaneous": True}, "architecture": architecture}), []
+@pytest.mark.parametrize(
+    "change",
+    [CRITICS, {}, CRITICS | {"architecture": "soft-modules"}],
+    ids=["residual", "genotype", "residual for soft-modules"],
+)
+def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(change):
+    config, ends = _config(change, {"sac": {"simultaneous": True}, "compute": {"threads": 2}}), []
+    assert make_agent(config, SUITE).threads == 2
     for threads in (1, 2):
         agent = make_agent(config, SUITE)
         agent.executor.pool = ShardPool(threads)
@@ -279,10 +284,14 @@ def test_an_update_without_kernels_is_torchs_bit_for_bit(monkeypatch):
         check_kernels(_config())
 
 
-@pytest.mark.parametrize(("threads", "simultaneous"), [(1, False), (2, False), (2, True)])
-def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, threads, simultaneous):
+@pytest.mark.parametrize(
+    ("critics", "threads", "simultaneous"),
+    [(CRITICS, 1, False), (CRITICS, 2, False), (CRITICS, 2, True), ({}, 2, True)],
+    ids=["one thread", "two", "a loss each", "a loss each, genotype"],
+)
+def test_a_compiled_run_in_parts_equals_the_run_in_one_through_growth(tmp_path, critics, threads, simultaneous):
     compute = {"kernels": "compiled", "threads": threads, "smallest_shard": 12}
-    settings = RESIDUAL | CRITICS | {"genotypes": {"update_with": "sample"}, "compute": compute}
+    settings = RESIDUAL | critics | {"genotypes": {"update_with": "sample"}, "compute": compute}
     settings["decoding"] = {"kind": "dense"}  # so that the pool grows at once
     settings |= {"sac": {"random_steps": 10, "batch_size": 24, "simultaneous": simultaneous}, "steps": 120}
     whole = train(tmp_path / "whole", **settings)

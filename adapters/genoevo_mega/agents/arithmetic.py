@@ -20,12 +20,15 @@ class Arithmetic(NamedTuple):
     """The functions of an update that differ; ``compiled`` says whether networks and optimizers are compiled, too."""
 
     draw: Callable[[Tensor, Tensor, Bounds], tuple[Tensor, Tensor]]
-    polyak_update: Callable[[nn.Module, nn.Module, float], None]
+    polyak_update: Callable[[list[nn.Parameter], list[nn.Parameter], float], None]
     compiled: bool
 
-    def direct(self, nets: Networks, step: StepInputs, terms: Terms) -> tuple[Any, Any]:
-        """Return what differentiates the critics' and the actor's loss by compiled functions; None if nothing can."""
-        if not (self.compiled and direct.usable(nets, step, terms.prediction)):
+    def direct(self, nets: Networks, step: StepInputs, terms: Terms, limit: float | None) -> tuple[Any, Any]:
+        """Return what differentiates the critics' and the actor's loss by compiled functions; None if nothing can.
+
+        They cannot mask tasks whose loss is above a *limit*.
+        """
+        if not self.compiled or limit is not None or not direct.usable(nets, step, terms.prediction):
             return None, None
         return partial(direct.critic_gradients, nets, terms=terms), partial(direct.actor_gradients, nets, terms=terms)
 

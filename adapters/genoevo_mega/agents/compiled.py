@@ -87,24 +87,6 @@ class CompiledPrediction(Prediction):
             return super().compared(outputs, target)
         return (_CrossEntropy.apply(outputs, self.numbers, self.distribution(target)),), _as_it_is
 
-    def loss_and_gradient(self, outputs: Tensor, target: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the sum of the loss divided by *count*, the sum of values, and the outputs' gradient of the former.
-
-        *outputs* are (2, tasks, n, outputs), contiguous, and *target* is (tasks, n).
-        """
-        if self.outputs == 1:
-            values = outputs[..., 0]
-            difference = values - target
-            return difference.square().sum() / count, values.sum(), difference.mul_(2 / count).unsqueeze(-1)
-        goal = self.distribution(target).contiguous()
-        probabilities, values, logarithms = _categorical(outputs, self.numbers)
-        sizes = len(outputs), values[0].numel(), len(self.numbers)
-        loss, share = torch.empty_like(values), torch.full_like(values, 1 / count)
-        kernels().cross_entropy(*sizes, *map(address, (outputs, logarithms, goal, loss)))
-        gradient = torch.empty_like(probabilities)
-        kernels().through_cross_entropy(*sizes, *map(address, (probabilities, goal, share, gradient)))
-        return loss.sum() / count, values.sum(), gradient
-
     def joined_and_gradient(self, outputs: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Return one value (tasks, n) of both critics, and the outputs' gradient of *factor* times their sum."""
         if self.outputs == 1:
@@ -209,8 +191,7 @@ def adam_step(
 
 
 @torch.no_grad()
-def polyak_update(average: nn.Module, network: nn.Module, share: float) -> None:
+def polyak_update(average: list[nn.Parameter], weights: list[nn.Parameter], share: float) -> None:
     """Do what :func:`genoevo_mega.agents.optimizers.polyak_update` does."""
-    pairs = zip(average.parameters(), network.parameters(), strict=True)
-    rows = [(p.numel(), a.data_ptr(), p.data_ptr()) for a, p in pairs]
+    rows = [(p.numel(), a.data_ptr(), p.data_ptr()) for a, p in zip(average, weights, strict=True)]
     kernels().polyak(len(rows), (_Averaged * len(rows))(*rows), share)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from genoevo_mega import kernels
-from genoevo_mega.agents import critic_step
 from genoevo_mega.agents.compiled import CompiledPrediction, squashed, through_squashed
-from genoevo_mega.agents.losses import Networks, Shard, Terms, q_values
+from genoevo_mega.agents.critic_step import critic_step
+from genoevo_mega.agents.losses import Networks, Shard, Terms
 from genoevo_mega.agents.step import StepInputs
 from genoevo_mega.agents.value import Prediction
 from genoevo_mega.networks import Routing
@@ -50,25 +50,16 @@ def critic_gradients(
 ) -> Found:
     """Differentiate :func:`~genoevo_mega.agents.losses.critic_loss`.
 
-    *meanwhile* is called before the one long call of residual critics.
+    *meanwhile* is called before the long call of :mod:`~genoevo_mega.agents.critic_step`.
     """
-    prediction: Any = terms.prediction
     output = nets.policy(shard.next_observations, actor_routing)
-    next_action, next_log_prob = terms.draw(output, shard.next_noise, terms.bounds)
+    next_action, next_log_prob = squashed(output, shard.next_noise, terms.bounds)
     rows = torch.cat([shard.observations, shard.actions], dim=-1)
-    if critic_step.usable(nets.critics):
-        next_rows = torch.cat([shard.next_observations, next_action], dim=-1)
-        fixed = terms.reward_scale * shard.rewards - shard.discounts * (terms.alpha * next_log_prob)
-        given = rows, next_rows, fixed, shard.discounts, prediction, count
-        gradients, loss, values = critic_step.critic_step(nets.critics, nets.target_critics, *given, meanwhile)
-        return gradients, loss, {"value": values}
-    next_q = q_values(nets.target_critics, shard.next_observations, next_action, critic_routing, prediction)
-    next_q = prediction.joined(next_q)
-    td_target = terms.reward_scale * shard.rewards + shard.discounts * (next_q - terms.alpha * next_log_prob)
-    outputs, back = nets.critics.recorded(rows, critic_routing)  # type: ignore[operator]
-    loss, values, gradient = prediction.loss_and_gradient(outputs, td_target, count)
-    _, found = back(gradient, False, True)
-    return dict(found), loss, {"value": values}
+    next_rows = torch.cat([shard.next_observations, next_action], dim=-1)
+    fixed = terms.reward_scale * shard.rewards - shard.discounts * (terms.alpha * next_log_prob)
+    given = rows, next_rows, critic_routing, fixed, shard.discounts, terms.prediction, count
+    gradients, loss, values = critic_step(nets.critics, nets.target_critics, *given, meanwhile)
+    return gradients, loss, {"value": values}
 
 
 @torch.no_grad()

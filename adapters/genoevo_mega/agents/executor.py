@@ -52,8 +52,10 @@ class Executor:
 
         There are enough threads for the shards of *at_once* losses.
         """
-        # A tensor may have fewer chunks than asked for.
-        shards = len(batch.rewards.chunk(max(1, self.pool.size // at_once), dim=1))
+        wanted = self.pool.size // at_once
+        if wanted <= 1:
+            return [(batch, actor_routing, critic_routing)]
+        shards = len(batch.rewards.chunk(wanted, dim=1))  # a tensor may have fewer chunks than asked for
         chunks = zip(*(tensor.chunk(shards, dim=1) for tensor in batch), strict=True)
         routings = (routing.split(shards) for routing in (actor_routing, critic_routing))
         return [(Shard(*chunk), *pair) for chunk, *pair in zip(chunks, *routings, strict=True)]  # type: ignore[misc]

@@ -39,7 +39,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genoevo_mega.agents import critic_step, gradient_conflict, losses
+from genoevo_mega.agents import gradient_conflict, losses
 from genoevo_mega.agents.arithmetic import BY_TORCH, by_kernels
 from genoevo_mega.agents.compiled import compiled_prediction
 from genoevo_mega.agents.cuda_graph import Captured
@@ -49,7 +49,7 @@ from genoevo_mega.agents.losses import Networks, Terms, mask_tasks, q_values, te
 from genoevo_mega.agents.module_pool import module_pools
 from genoevo_mega.agents.normalisation import Normaliser
 from genoevo_mega.agents.operations import per_transition
-from genoevo_mega.agents.optimizers import Optimizers, frozen
+from genoevo_mega.agents.optimizers import Optimizers, Weights, frozen
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult, step_inputs
 from genoevo_mega.agents.value import SQUARED, Prediction
@@ -119,6 +119,7 @@ class SacAgent:
         self.log_temperature = nn.Parameter(torch.full((tasks,), math.log(config.initial_temperature), device=device))
         used = torch.tensor(used_actions or [action_size] * tasks, device=device)
         self.target_entropy = config.target_entropy * used + MOST_ENTROPY * (action_size - used)
+        self._weights = Weights.of(self.nets)
         self.optimizers = Optimizers.of(self.actor, self.critics, self.log_temperature, config)
         self.updates, self.arithmetic, self.threads = 0, BY_TORCH, threads
         self.executor = Executor(threads, config.mask_loss_above)
@@ -139,33 +140,31 @@ class SacAgent:
         return result.metrics
 
     def _gradient_step(self, step: StepInputs) -> StepResult:
-        nets, terms = self.nets, self._terms()
-        masked = self.executor.limit is not None
-        critics_directly, actor_directly = (None, None) if masked else self.arithmetic.direct(nets, step, terms)
-        at_once = self.config.simultaneous and critics_directly is not None and critic_step.usable(nets.critics)
+        nets, weights, terms = self.nets, self._weights, self._terms()
+        critics_directly, actor_directly = self.arithmetic.direct(nets, step, terms, self.executor.limit)
+        at_once = self.config.simultaneous and critics_directly is not None
         shards = self.executor.split(*step, at_once=1 + at_once)
-        critic_weights, actor_weights = list(nets.critics.parameters()), list(nets.actor.parameters())
         critic_loss, actor_loss = (partial(f, nets, terms=terms) for f in (losses.critic_loss, losses.actor_loss))
 
         # 1. Critics, then their targets
         def of_critics(meanwhile: Callable[[], None] | None = None) -> Gradients:
             directly = critics_directly and partial(critics_directly, meanwhile=meanwhile)
-            return self.executor.value_and_grad(critic_loss, shards, critic_weights, direct=directly)
+            return self.executor.value_and_grad(critic_loss, shards, weights.critics, direct=directly)
 
         def move_critics(found: Gradients) -> Tensor:
-            norm = self.optimizers.critics.apply_gradients(critic_weights, found.gradients)
-            self.arithmetic.polyak_update(nets.target_critics, nets.critics, self.config.tau)
+            norm = self.optimizers.critics.apply_gradients(weights.critics, found.gradients)
+            self.arithmetic.polyak_update(weights.target_critics, weights.critics, self.config.tau)
             return norm
 
         # 2. Actor, on the tasks whose critic loss is not above the limit, then its average
         def of_actor(active: Tensor | None = None) -> Gradients:
-            wanted = actor_weights + step.actor_routing.trainable()
+            wanted = weights.actor + step.actor_routing.trainable()
             with frozen(nets.critics) if actor_directly is None else nullcontext():
                 return self.executor.value_and_grad(actor_loss, shards, wanted, active, actor_directly)
 
         def move_actor(found: Gradients) -> Tensor:
-            norm = self.optimizers.actor.apply_gradients(actor_weights, found.gradients[: len(actor_weights)])
-            self.arithmetic.polyak_update(nets.actor_ema, nets.actor, self.config.actor_ema_tau)
+            norm = self.optimizers.actor.apply_gradients(weights.actor, found.gradients[: len(weights.actor)])
+            self.arithmetic.polyak_update(weights.actor_ema, weights.actor, self.config.actor_ema_tau)
             return norm
 
         if self.config.simultaneous:
@@ -194,7 +193,7 @@ class SacAgent:
         }
         if actor.active is not None:
             metrics["masked"] = 1.0 - actor.active.float()
-        return StepResult(metrics, actor.gradients[len(actor_weights) :])
+        return StepResult(metrics, actor.gradients[len(weights.actor) :])
 
     @property
     def nets(self) -> Networks:
@@ -277,6 +276,7 @@ class SacAgent:
         """Add a module to actor, critics and their averages, as far as they are modular; all else is kept."""
         for pool in module_pools(self.nets, self.optimizers):
             pool.grow(self.rng, self.device)
+        self._weights = Weights.of(self.nets)
 
     def shrink(self) -> None:
         """Remove the last module of actor, critics and their averages, and its optimizer state: undo :meth:`grow`.
@@ -285,6 +285,7 @@ class SacAgent:
         """
         for pool in module_pools(self.nets, self.optimizers):
             pool.shrink()
+        self._weights = Weights.of(self.nets)
         for captured in (self._step, self._act):
             if isinstance(captured, Captured):
                 captured.forget()

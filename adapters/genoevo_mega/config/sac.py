@@ -54,9 +54,9 @@ class Sac(Settings):
     """Updates per vector step, which is one step of every task. Below 1 there is one update every
     few vector steps."""
     simultaneous: bool = False
-    """Whether the actor follows the critics as they were before the update, not those just updated. With
-    ``critic.kind = residual`` and compiled functions two threads then compute a loss each, in fp32
-    and with one genotype of each task. Not with ``mask_loss_above``."""
+    """Whether the actor follows the critics as they were before the update, not those just updated. Two
+    threads then compute a loss each, with compiled functions, if the critics are ``residual`` or have
+    residual modules, in fp32 and with one genotype of each task. Not with ``mask_loss_above``."""
     random_steps: Annotated[int, Field(ge=0)] = 400
     """Steps of each task with uniform random actions, before learning starts."""
     random_action_repeat: Count = 1

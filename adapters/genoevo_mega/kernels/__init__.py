@@ -54,8 +54,10 @@ FUNCTIONS: dict[str, tuple[list[Any], Any]] = {
     "through_value": ([SIZE] * 2 + [ADDRESS] * 5, None),
     "cross_entropy": ([SIZE] * 3 + [ADDRESS] * 4, None),
     "through_cross_entropy": ([SIZE] * 3 + [ADDRESS] * 4, None),
-    "critic_memory": ([ADDRESS], SIZE),
-    "critic_step": ([ADDRESS] * 3, None),
+    "residual_step_memory": ([ADDRESS] * 2, SIZE),
+    "residual_step": ([ADDRESS] * 10, None),
+    "modular_step_memory": ([ADDRESS, SIZE, ADDRESS], SIZE),
+    "modular_step": ([ADDRESS] * 3 + [SIZE] + [ADDRESS] * 12, None),
 }
 """What each function takes and returns."""
 

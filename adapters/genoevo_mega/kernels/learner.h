@@ -62,39 +62,7 @@ void polyak(Size count, const Averaged *all, float share)
 
 static inline float clamped(float x, float least, float most) { return x < least ? least : x > most ? most : x; }
 
-/* Actions (rows, size) and their log probabilities (rows,) of an actor's output (rows, 2 size) and noise. */
-void squashed(Size rows, Size size, const float *output, const float *noise, float least, float most, float *action,
-              float *log_probability)
-{
-    for (Size row = 0; row < rows; row++) {
-        const float *mean = output + row * 2 * size, *log_std = mean + size;
-        float sum = 0;
-        for (Size i = row * size, j = 0; j < size; i++, j++) {
-            const float spread = clamped(log_std[j], least, most), raw = mean[j] + expf(spread) * noise[i];
-            const float x = -2 * raw, softplus = x > 20 ? x : log1pf(expf(x));
-            sum += -0.5f * noise[i] * noise[i] - spread - 0.918938533f - 2 * (0.693147181f - raw - softplus);
-            action[i] = tanhf(raw);
-        }
-        log_probability[row] = sum;
-    }
-}
-
-void through_squashed(Size rows, Size size, const float *output, const float *noise, float least, float most,
-                      const float *action, const float *of_action, const float *of_log_probability, float *of_output)
-{
-    for (Size row = 0; row < rows; row++) {
-        const float *log_std = output + (row * 2 + 1) * size;
-        float *of_mean = of_output + row * 2 * size, *of_log_std = of_mean + size;
-        for (Size i = row * size, j = 0; j < size; i++, j++) {
-            const float a = action[i], of_raw = of_action[i] * (1 - a * a) + of_log_probability[row] * 2 * a;
-            const int free = log_std[j] >= least && log_std[j] <= most;
-            of_mean[j] = of_raw;
-            of_log_std[j] = free ? of_raw * expf(log_std[j]) * noise[i] - of_log_probability[row] : 0;
-        }
-    }
-}
-
-/* exp(x) for x <= 0, within a millionth of its value, in operations that loops can do for all lanes at once. */
+/* exp(x) for x <= 80, within a millionth of its value, in operations that loops can do for all lanes at once. */
 static inline float exponential(float x)
 {
     x = x < -87 ? -87 : x;
@@ -111,6 +79,66 @@ static inline float exponential(float x)
         float value;
     } power = {.bits = ((int32_t)whole + 127) << 23};
     return sum * power.value;
+}
+
+/* log(1 + x) for x in [0, 1], in such operations: a series of x / (2 + x), which is a third at most. */
+static inline float log_of_one_and(float x)
+{
+    const float s = x / (2 + x), square = s * s;
+    float sum = 1 / 13.0f;
+    sum = sum * square + 1 / 11.0f;
+    sum = sum * square + 1 / 9.0f;
+    sum = sum * square + 1 / 7.0f;
+    sum = sum * square + 1 / 5.0f;
+    sum = sum * square + 1 / 3.0f;
+    return 2 * (sum * square * s + s);
+}
+
+#define TOGETHER 256
+
+/* Actions (rows, size) and their log probabilities (rows,) of an actor's output (rows, 2 size) and noise. */
+void squashed(Size rows, Size size, const float *output, const float *noise, float least, float most, float *action,
+              float *log_probability)
+{
+    float mean[TOGETHER], spread[TOGETHER], term[TOGETHER];
+    Size row = 0, column = 0, row_done = 0, column_done = 0;
+    fill(log_probability, 0, rows);
+    for (Size begin = 0; begin < rows * size; begin += TOGETHER) {
+        const Size count = rows * size - begin < TOGETHER ? rows * size - begin : TOGETHER;
+        for (Size i = 0; i < count; i++) {
+            const float *of_row = output + row * 2 * size + column;
+            mean[i] = of_row[0], spread[i] = clamped(of_row[size], least, most);
+            if (++column == size) column = 0, row++;
+        }
+        EACH(i, count)
+        {
+            const float e = noise[begin + i], raw = mean[i] + exponential(spread[i]) * e, far = fabsf(raw);
+            const float fading = exponential(-2 * far), ratio = (1 - fading) / (1 + fading);
+            /* log(1 - tanh(raw)^2), of both signs */
+            const float squash = 2 * (0.693147181f - far - log_of_one_and(fading));
+            term[i] = -0.5f * e * e - spread[i] - 0.918938533f - squash;
+            action[begin + i] = raw < 0 ? -ratio : ratio;
+        }
+        for (Size i = 0; i < count; i++) {
+            log_probability[row_done] += term[i];
+            if (++column_done == size) column_done = 0, row_done++;
+        }
+    }
+}
+
+void through_squashed(Size rows, Size size, const float *output, const float *noise, float least, float most,
+                      const float *action, const float *of_action, const float *of_log_probability, float *of_output)
+{
+    for (Size row = 0; row < rows; row++) {
+        const float *log_std = output + (row * 2 + 1) * size;
+        float *of_mean = of_output + row * 2 * size, *of_log_std = of_mean + size;
+        for (Size i = row * size, j = 0; j < size; i++, j++) {
+            const float a = action[i], of_raw = of_action[i] * (1 - a * a) + of_log_probability[row] * 2 * a;
+            const int free = log_std[j] >= least && log_std[j] <= most;
+            of_mean[j] = of_raw;
+            of_log_std[j] = free ? of_raw * exponential(log_std[j]) * noise[i] - of_log_probability[row] : 0;
+        }
+    }
 }
 
 /* Probabilities (rows, bins) of outputs, the mean (rows,) of the numbers (bins,), and log(sum(exp(output))). */

@@ -1,4 +1,4 @@
-"""Networks whose passes are compiled functions: one call for forward and one for back.
+"""Networks whose passes are compiled functions: one call for forward, one for back, and one for a step of critics.
 
 The definitions are :mod:`genoevo_mega.networks.residual` and :mod:`genoevo_mega.networks.modular`.
 """
@@ -21,6 +21,8 @@ Gradients = tuple[Tensor | None, list[tuple[nn.Parameter, Tensor | None]]]
 """The gradient of an input, and parameters with theirs; None for those that nobody needs."""
 Back = Callable[[Tensor, bool, bool], Gradients]
 """A function of the gradient of a network's output, and whether those of its input and its weights are needed."""
+Step = Callable[[Tensor], Gradients]
+"""The long call of :mod:`genoevo_mega.agents.critic_step`: writes two sums (2,) float64, returns the gradients."""
 
 
 class ResidualSizes(ctypes.Structure):
@@ -43,6 +45,21 @@ class ModularSizes(ctypes.Structure):
 
 class _RoutingAddresses(ctypes.Structure):
     _fields_ = [(name, ADDRESS) for name in ("inputs", "output", "stages")]
+
+
+class Routes:
+    """A routing, the modules that each genotype's output depends on, and how many these are together."""
+
+    def __init__(self, sizes: ModularSizes, routing: Routing) -> None:
+        weights = [each.detach().contiguous() for each in (routing.inputs, routing.output)]
+        self._held = [*weights, _stages(routing.stages)]
+        self._places = _RoutingAddresses(*(tensor.data_ptr() for tensor in self._held))
+        self._modules = torch.empty(sizes.tasks * sizes.genotypes * (sizes.modules + 1), dtype=torch.int32)
+        self.slots = kernels().modular_routes(ctypes.byref(sizes), ctypes.byref(self._places), address(self._modules))
+
+    def given(self) -> tuple[Any, ...]:
+        """Return what compiled functions take; it is valid as long as this object."""
+        return ctypes.byref(self._places), self._modules.data_ptr(), self.slots
 
 
 class ResidualRun:
@@ -73,6 +90,23 @@ def run_residual(x: Tensor, sizes: ResidualSizes, flat: Tensor) -> tuple[Tensor,
     return out, ResidualRun(x, sizes, flat, kept)
 
 
+def residual_step(
+    sizes: ResidualSizes, x: Tensor, next_x: Tensor, flat: nn.Parameter, target: Tensor, loss: Any, needs_x: bool
+) -> Step:
+    """Return the call that differentiates *loss* with respect to *flat* and, if needed, *x* (tasks, n, inputs)."""
+    library, own, of_loss = kernels(), ctypes.byref(sizes), ctypes.byref(loss)
+    x, next_x = x.contiguous(), next_x.contiguous()
+    of_flat, of_x = torch.empty_like(flat), torch.empty_like(x) if needs_x else None
+    memory = x.new_empty(library.residual_step_memory(own, of_loss))
+
+    def step(found: Tensor) -> Gradients:
+        places = map(address, (x, next_x, flat, target, memory, of_flat, of_x, found))
+        library.residual_step(own, of_loss, *places)
+        return of_x, [(flat, of_flat)]
+
+    return step
+
+
 class ResidualPass(torch.autograd.Function):
     """The residual perceptron as a function of its input (tasks, batch, inputs) and its flat parameter."""
 
@@ -95,38 +129,26 @@ class ModularRun:
     """What :func:`run_modular` keeps for the way back."""
 
     def __init__(
-        self,
-        x: Tensor,
-        sizes: ModularSizes,
-        routing: tuple[Any, Sequence[Tensor]],
-        routes: tuple[Tensor, int],
-        flat: Sequence[Tensor],
-        kept: Tensor,
+        self, x: Tensor, sizes: ModularSizes, routes: Routes, flat: Sequence[Tensor], kept: Tensor, scratch: Tensor
     ) -> None:
-        self._x, self._sizes, self._routing, self._routes = x, sizes, routing, routes
-        self._flat, self._kept = flat, kept
+        self._x, self._sizes, self._routes, self._flat = x, sizes, routes, flat
+        self._kept, self._scratch = kept, scratch
 
     def backward(
         self, gradient: Tensor, needs_x: bool, needs_core: bool, needs_pool: bool
     ) -> tuple[Tensor | None, Tensor | None, Sequence[Tensor | None]]:
         """Return the gradients of input, core and modules, each None if it is not needed."""
-        library, own = kernels(), ctypes.byref(self._sizes)
-        x, (core, *pool), (routes, slots) = self._x, self._flat, self._routes
-        gradient, scratch = gradient.contiguous(), x.new_empty(library.modular_scratch(own))
+        x, (core, *pool), gradient = self._x, self._flat, gradient.contiguous()
         of_x = torch.empty_like(x) if needs_x else None
         of_core = torch.empty_like(core) if needs_core else None
-        of_pool: Sequence[Tensor] = x.new_empty(len(pool), pool[0].numel()).unbind() if needs_pool else ()
-        places = (x, core), (self._kept, gradient, scratch, of_core), (of_x,)
-        library.modular_backward(
-            own,
-            ctypes.byref(self._routing[0]),
-            routes.data_ptr(),
-            slots,
-            *map(address, places[0]),
-            addresses(pool),
-            *map(address, places[1]),
+        of_pool = _like_rows(pool) if needs_pool else ()
+        kernels().modular_backward(
+            ctypes.byref(self._sizes),
+            *self._routes.given(),
+            *(address(x), address(core), addresses(pool)),
+            *map(address, (self._kept, gradient, self._scratch, of_core)),
             addresses(of_pool) if needs_pool else None,
-            *map(address, places[2]),
+            address(of_x),
         )
         return of_x, of_core, of_pool or [None] * len(pool)
 
@@ -138,30 +160,45 @@ def run_modular(
 
     *flat* are the parameters of the core, then those of the modules up to the highest stage.
     """
-    library, own = kernels(), ctypes.byref(sizes)
-    x = x.contiguous()
-    weights = [each.detach().contiguous() for each in (routing.inputs, routing.output)]
-    held = [*weights, _stages(routing.stages)]
-    places = _RoutingAddresses(*(tensor.data_ptr() for tensor in held))
-    routes = torch.empty(sizes.tasks * sizes.genotypes * (sizes.modules + 1), dtype=torch.int32)
-    slots = library.modular_routes(own, ctypes.byref(places), routes.data_ptr())
-    kept = x.new_empty(library.modular_memory(own, slots))
-    scratch = x.new_empty(library.modular_scratch(own))
+    library, own, routes = kernels(), ctypes.byref(sizes), Routes(sizes, routing)
+    x, (core, *pool) = x.contiguous(), flat
+    kept, scratch = x.new_empty(library.modular_memory(own, routes.slots)), x.new_empty(library.modular_scratch(own))
     out = x.new_empty(sizes.ensemble, *x.shape[:2], sizes.outputs)
-    core, *pool = flat
-    library.modular_forward(
-        own,
-        ctypes.byref(places),
-        routes.data_ptr(),
-        slots,
-        x.data_ptr(),
-        core.data_ptr(),
-        addresses(pool),
-        kept.data_ptr(),
-        scratch.data_ptr(),
-        out.data_ptr(),
-    )
-    return out, ModularRun(x, sizes, (places, held), (routes, slots), flat, kept)
+    places = address(x), address(core), addresses(pool), *map(address, (kept, scratch, out))
+    library.modular_forward(own, *routes.given(), *places)
+    return out, ModularRun(x, sizes, routes, flat, kept, scratch)
+
+
+def modular_step(
+    sizes: ModularSizes,
+    routing: Routing,
+    x: Tensor,
+    next_x: Tensor,
+    flat: Sequence[nn.Parameter],
+    target: Sequence[Tensor],
+    loss: Any,
+    needs_x: bool,
+) -> Step:
+    """Return what :func:`residual_step` does; *flat* and *target* are as :func:`run_modular` takes them."""
+    library, own, of_loss, routes = kernels(), ctypes.byref(sizes), ctypes.byref(loss), Routes(sizes, routing)
+    x, next_x, (core, *pool), (target_core, *target_pool) = x.contiguous(), next_x.contiguous(), flat, target
+    of_core, of_pool, of_x = torch.empty_like(core), _like_rows(pool), torch.empty_like(x) if needs_x else None
+    memory = x.new_empty(library.modular_step_memory(own, routes.slots, of_loss))
+
+    def step(found: Tensor) -> Gradients:
+        library.modular_step(
+            *(own, *routes.given(), of_loss, address(x), address(next_x)),
+            *(address(core), addresses(pool), address(target_core), addresses(target_pool)),
+            *(address(memory), address(of_core), addresses(of_pool), address(of_x), address(found)),
+        )
+        return of_x, list(zip(flat, [of_core, *of_pool], strict=True))
+
+    return step
+
+
+def _like_rows(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return as many new tensors as *tensors*, which are all of one size."""
+    return tensors[0].new_empty(len(tensors), tensors[0].numel()).unbind()
 
 
 class ModularPass(torch.autograd.Function):

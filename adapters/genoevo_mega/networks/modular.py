@@ -17,14 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from genoevo_mega import kernels
 from genoevo_mega.config.networks import Network
-from genoevo_mega.networks.compiled import Back, Gradients, ModularPass, ModularSizes, run_modular
+from genoevo_mega.networks.compiled import Back, Gradients, ModularPass, ModularSizes, Step, modular_step, run_modular
 from genoevo_mega.networks.layers import Block, linear, shared
 from genoevo_mega.networks.modular_fused import FusedModular
 from genoevo_mega.networks.modular_layers import Form, ModuleLayers
@@ -128,6 +128,8 @@ class ModularNetwork(nn.Module):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         if self.is_compiled_for(x, routing):
+            if not torch.is_grad_enabled():
+                return self.recorded(x, routing)[0]
             flat, sizes = self._compiled_call(x, routing)
             out: Tensor = ModularPass.apply(x, sizes, routing, *flat)
             return out
@@ -159,6 +161,14 @@ class ModularNetwork(nn.Module):
             return of_x, list(zip(flat, [of_core, *of_pool], strict=True))
 
         return out, back
+
+    def step(
+        self, targets: ModularNetwork, x: Tensor, next_x: Tensor, routing: Routing, loss: Any, needs_x: bool
+    ) -> Step:
+        """Return the call of :mod:`genoevo_mega.agents.critic_step` for this network and its *targets*."""
+        flat, sizes = self._compiled_call(x, routing)
+        target, _ = targets._compiled_call(x, routing)
+        return modular_step(sizes, routing, x, next_x, flat, target, loss, needs_x)
 
     def _compiled_call(self, x: Tensor, routing: Routing) -> tuple[list[nn.Parameter], ModularSizes]:
         pool = [module.flat for module in islice(self.pool, max(routing.stages))]

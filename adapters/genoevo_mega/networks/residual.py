@@ -24,12 +24,22 @@ This file is the definition. :mod:`genoevo_mega.networks.compiled` computes the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from genoevo_mega.config.critic import Critic
 from genoevo_mega.kernels import usable
-from genoevo_mega.networks.compiled import Back, Gradients, ResidualPass, ResidualSizes, run_residual
+from genoevo_mega.networks.compiled import (
+    Back,
+    Gradients,
+    ResidualPass,
+    ResidualSizes,
+    Step,
+    residual_step,
+    run_residual,
+)
 from genoevo_mega.networks.fixed import FixedNetwork
 from genoevo_mega.networks.layers import linear, normalised, shared
 from genoevo_mega.networks.routing import Routing
@@ -71,6 +81,8 @@ class ResidualNetwork(FixedNetwork):
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """(tasks, batch, inputs) -> (ensemble, tasks, batch, outputs)."""
         if self.is_compiled_for(x, routing):
+            if not torch.is_grad_enabled():
+                return self.recorded(x, routing)[0]
             out: Tensor = ResidualPass.apply(x, self.sizes_for(x), self.core.flat)
             return out
         return super().forward(x, routing)
@@ -89,6 +101,12 @@ class ResidualNetwork(FixedNetwork):
             return of_x, [(flat, of_flat)]
 
         return out, back
+
+    def step(
+        self, targets: ResidualNetwork, x: Tensor, next_x: Tensor, routing: Routing, loss: Any, needs_x: bool
+    ) -> Step:
+        """Return the call of :mod:`genoevo_mega.agents.critic_step` for this network and its *targets*."""
+        return residual_step(self.sizes_for(x), x, next_x, self.core.flat, targets.core.flat, loss, needs_x)
 
     def sizes_for(self, x: Tensor) -> ResidualSizes:
         """Return the sizes for an input (tasks, batch, inputs)."""

@@ -90,9 +90,11 @@ def make_agent(config: Config, suite: Suite, kind: type[SacAgent] = SacAgent) ->
 
 def _is_simultaneous(config: Config) -> bool:
     """Return whether compiled functions can compute the critics' loss beside the actor's."""
-    critics = config.critic.kind == "residual" and config.sac.precision != "bf16"
+    modular = config.architecture == "mega"
+    kinds = ("residual", "genotype") if modular and config.network.modules == "residual" else ("residual",)
+    critics = config.critic.kind in kinds and config.sac.precision != "bf16"
     several = config.genotypes.update_with == "stored" or config.genotypes.hybrid_rate is not None
-    return config.sac.simultaneous and critics and not (config.architecture == "mega" and several)
+    return config.sac.simultaneous and critics and not (modular and several)
 
 
 def kernels_or_reason() -> str | None:
