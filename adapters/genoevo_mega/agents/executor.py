@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -120,4 +122,4 @@ def _summed(of_shards: Sequence[Sequence[Tensor | None]]) -> Sequence[Tensor | N
 
 
 def _total(of_shards: Sequence[Any]) -> Any:
-    return sum(of_shards)
+    return functools.reduce(operator.add, of_shards)
