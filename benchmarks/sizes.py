@@ -58,12 +58,9 @@ SIZES: dict[str, dict[str, Case]] = {
     "laptop": {f"stage {stage}": Case("laptop", 10, {"genotypes": {"start_stage": stage}}) for stage in (3, 6)},
     "preset-mt10": {"stage 3": Case("mt10", 10, {})},
 }
-_SHARED = {
-    "torch, two halves": (False, False),
-    "compiled, two halves": (True, False),
-    "compiled, two losses": (True, True),
-}
-"""Whether functions are compiled, and whether losses are simultaneous, by the name of what two threads share."""
+# What two threads share: whether functions are compiled, and whether losses are simultaneous.
+_SHARED = {"torch halves": (False, False), "halves": (True, False), "losses": (True, True)}
+_TORCH, _COMPILED = ("torch", "torch halves"), ("compiled", "halves", "losses")
 _PRODUCTS = {"bmm": torch.bmm, "baddbmm": torch.baddbmm, "mm": torch.mm}
 
 
@@ -188,7 +185,7 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
-        **{f"wall: {name}": 1e3 * wall for name, wall in zip(("torch", "compiled", *shared), walls, strict=True)},
+        **{f"{way} wall ms": 1e3 * wall for way, wall in zip(("torch", "compiled", *shared), walls, strict=True)},
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -201,10 +198,8 @@ def measure(quick: bool, sizes: str) -> Measured:
     ratios = {}
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
-        walls = {each: figures[f"wall: {each}"] for each in ("torch", "compiled", *_SHARED)}
-        before = min(walls["torch"], walls["torch, two halves"])
-        after = min(each for way, each in walls.items() if way.startswith("compiled"))
-        ratios[f"{name}: two cores, compiled vs torch"] = before / after
+        before, after = (min(figures[f"{way} wall ms"] for way in ways) for ways in (_TORCH, _COMPILED))
+        ratios[f"{name}: on two cores"] = before / after
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
     return ratios, dict(found)

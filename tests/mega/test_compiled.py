@@ -1,5 +1,6 @@
 """Compiled functions: what they compute is the definitions' within rounding."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,18 +126,31 @@ def test_what_is_not_a_number_is_passed_on(network):
         assert spoilt.sum() == 2
 
 
-def test_actions_log_probabilities_and_their_gradients_are_the_definitions():
-    rng, bounds, found = torch.Generator().manual_seed(0), (-1.0, 0.5), []
-    output, noise = 2 * torch.randn(3, 60, 6, generator=rng), torch.randn(3, 60, 3, generator=rng)
-    output[0, 0, :3] = torch.tensor([-30.0, 0.0, 30.0])
-    weights = torch.randn(3, 60, 4, generator=rng)
+@pytest.mark.parametrize("bounds", [(-1.0, 0.5), (-20.0, 2.0), (-100.0, 20.0)])
+@pytest.mark.parametrize("actions", [1, 3, 300])
+def test_actions_log_probabilities_and_their_gradients_are_the_definitions(actions, bounds):
+    rng, found, shape = torch.Generator().manual_seed(0), [], (3, 60)
+    output = torch.randn(*shape, 2 * actions, generator=rng) * torch.tensor([0.01, 2.0, 40.0])[:, None, None]
+    noise = torch.randn(*shape, actions, generator=rng)
+    weights = torch.randn(*shape, actions + 1, generator=rng)
     for draw in (compiled.tanh_gaussian, distribution.tanh_gaussian):
         leaf = output.clone().requires_grad_()
         action, log_prob = draw(leaf, noise, bounds)
-        total = (action * weights[..., :3]).sum() + (log_prob * weights[..., 3]).sum()
-        found.append([action, log_prob, *torch.autograd.grad(total, leaf)])
+        total = (action * weights[..., :-1]).sum() + (log_prob * weights[..., -1]).sum()
+        found.append([action.detach(), log_prob.detach(), *torch.autograd.grad(total, leaf)])
     for mine, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+        largest = float(theirs.abs().max())
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-6 * max(1.0, largest))
+
+
+@pytest.mark.parametrize("place", [0, 2], ids=["mean", "log_std"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("-inf"), float("inf")])
+def test_an_actors_output_that_is_not_finite_has_no_log_probability(wrong, place):
+    output = torch.zeros(3, 4)
+    output[1, place] = wrong
+    _, log_prob = compiled.tanh_gaussian(output, torch.ones(3, 2))
+    bounded = place == 2 and wrong == wrong
+    assert log_prob.isnan().tolist() == [False, not bounded, False]
 
 
 def _losses(prediction, outputs, target, weights):
@@ -268,6 +282,31 @@ def test_simultaneous_losses_give_the_same_bits_with_one_thread_and_with_two(cha
             agent.update(drawn_batch(seed=seed), routing, routing)
         ends.append([*agent.actor.parameters(), *agent.critics.parameters(), *agent.target_critics.parameters()])
     assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads"),
+    [
+        ([CRITICS], 2),
+        ([], 2),
+        ([{"critic": {"kind": "mlp"}}], 1),
+        ([{"network": {"modules": "plain"}}], 1),
+        ([{"architecture": "mtmhsac"}], 1),
+        ([CRITICS, {"architecture": "mtmhsac"}], 2),
+        ([CRITICS, {"architecture": "mtmhsac", "genotypes": {"update_with": "stored"}}], 2),
+        ([CRITICS, {"sac": {"precision": "bf16"}}], 1),
+        ([CRITICS, {"genotypes": {"update_with": "stored"}}], 1),
+        ([{"genotypes": {"update_with": "stored"}}], 1),
+        ([CRITICS, {"genotypes": {"hybrid_rate": 0.1}, "decoding": {"kind": "dense"}}], 1),
+    ],
+)
+def test_two_threads_have_a_loss_each_where_compiled_functions_compute_both(changes, threads):
+    config = _config({"sac": {"simultaneous": True}, "compute": {"threads": 2}}, *changes)
+    agent, structure = make_agent(config, SUITE), make_structure(config, list(SUITE.names), 1)
+    batch = drawn_batch()
+    routing = structure.update_routing(batch.genotypes, np.random.default_rng(0))
+    assert agent.threads == threads
+    assert direct.usable(agent.nets, inputs_of(agent, batch, routing), agent.prediction) == (threads == 2)
 
 
 def test_an_update_without_kernels_is_torchs_bit_for_bit(monkeypatch):

@@ -5,6 +5,7 @@ import torch
 
 from genoevo_mega.agents.critic_step import critic_step
 from genoevo_mega.config.run import build_config, preset
+from genoevo_mega.networks.embedding import without_vectors
 from genoevo_mega.training.build import make_agent, make_structure
 from tests.mega.updates import SUITE
 
@@ -86,6 +87,8 @@ def test_what_is_not_a_number_gives_a_gradient_that_is_none(kind, loss, at, twin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_caller_is_told_before_the_long_call(kind):
-    (agent, routing), told = _agent(kind, "hl-gauss", "mean", 3), []
-    _in_one_call(agent, routing, *_transitions(1.0), meanwhile=lambda: told.append(1))
-    assert told == [1]
+    (agent, routing), given = _agent(kind, "hl-gauss", "mean", 3), _transitions(1.0)
+    flat = without_vectors(agent.critics).core.flat
+    _, before, _ = _in_one_call(agent, routing, *given, meanwhile=lambda: flat.data.zero_())
+    _, zeroed, _ = _in_one_call(agent, routing, *given)
+    assert before == zeroed

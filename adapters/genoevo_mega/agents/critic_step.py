@@ -23,7 +23,6 @@ class _Loss(ctypes.Structure):
     """``Loss`` of ``kernels/critic.h``."""
 
     _fields_ = [
-        *((name, SIZE) for name in ("members", "rows", "bins")),
         *((name, ADDRESS) for name in ("fixed", "discounts", "numbers")),
         ("smoothing", NUMBER),
         ("share", NUMBER),
@@ -56,8 +55,7 @@ def critic_step(
     network, settings = without_vectors(critics), prediction.settings
     held = [each.contiguous() for each in (fixed, discounts, prediction.numbers)]
     smoothing = settings.smoothing if settings.loss == "hl-gauss" else 0.0
-    sizes, places = (2, fixed.numel(), prediction.outputs), [each.data_ptr() for each in held]
-    loss = _Loss(*sizes, *places, smoothing, 1 / count, settings.twins == "minimum")
+    loss = _Loss(*(each.data_ptr() for each in held), smoothing, 1 / count, settings.twins == "minimum")
     found = torch.empty(2, dtype=torch.float64)
     step = network.step(without_vectors(targets), rows, next_rows, routing, loss, embedded)  # type: ignore[operator]
     if meanwhile is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -122,4 +120,5 @@ def _summed(of_shards: Sequence[Sequence[Tensor | None]]) -> Sequence[Tensor | N
 
 
 def _total(of_shards: Sequence[Any]) -> Any:
-    return functools.reduce(operator.add, of_shards)
+    first, *others = of_shards
+    return sum(others, first)

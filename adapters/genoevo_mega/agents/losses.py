@@ -6,7 +6,7 @@ Actor and critics each have a routing of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -39,6 +39,20 @@ class Networks(NamedTuple):
         actor = self.actor_ema if averaged else self.actor
         output: Tensor = actor(beside(observations, task_vectors_of(self.critics)), routing)[0]
         return output
+
+
+class Weights(NamedTuple):
+    """The parameters of an agent's networks, in their order: listing them takes longer than a small product."""
+
+    actor: list[nn.Parameter]
+    critics: list[nn.Parameter]
+    target_critics: list[nn.Parameter]
+    actor_ema: list[nn.Parameter]
+
+    @classmethod
+    def of(cls, networks: Iterable[nn.Module]) -> Weights:
+        """List the parameters of *networks*, in the order of the fields, until a module comes or goes."""
+        return cls(*(list(network.parameters()) for network in networks))
 
 
 class Terms(NamedTuple):

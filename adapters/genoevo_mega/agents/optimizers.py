@@ -109,20 +109,6 @@ class Optimizers(NamedTuple):
         )
 
 
-class Weights(NamedTuple):
-    """The parameters of an agent's networks, in their order: listing them takes longer than a small product."""
-
-    actor: list[nn.Parameter]
-    critics: list[nn.Parameter]
-    target_critics: list[nn.Parameter]
-    actor_ema: list[nn.Parameter]
-
-    @classmethod
-    def of(cls, networks: Iterable[nn.Module]) -> Weights:
-        """List the parameters of *networks*, in the order of the fields, until a module comes or goes."""
-        return cls(*(list(network.parameters()) for network in networks))
-
-
 @torch.no_grad()
 def polyak_update(average: list[nn.Parameter], weights: list[nn.Parameter], share: float) -> None:
     """Move the parameters in *average* towards *weights* by *share* of the way."""

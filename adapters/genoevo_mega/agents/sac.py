@@ -45,11 +45,11 @@ from genoevo_mega.agents.compiled import compiled_prediction
 from genoevo_mega.agents.cuda_graph import Captured
 from genoevo_mega.agents.distribution import MOST_ENTROPY, draw_action, mean_action
 from genoevo_mega.agents.executor import Executor, Gradients
-from genoevo_mega.agents.losses import Networks, Terms, mask_tasks, q_values, temperature_loss
+from genoevo_mega.agents.losses import Networks, Terms, Weights, mask_tasks, q_values, temperature_loss
 from genoevo_mega.agents.module_pool import module_pools
 from genoevo_mega.agents.normalisation import Normaliser
 from genoevo_mega.agents.operations import per_transition
-from genoevo_mega.agents.optimizers import Optimizers, Weights, frozen
+from genoevo_mega.agents.optimizers import Optimizers, frozen
 from genoevo_mega.agents.replay import Batch
 from genoevo_mega.agents.step import ActInputs, StepInputs, StepResult, step_inputs
 from genoevo_mega.agents.value import SQUARED, Prediction

@@ -62,11 +62,12 @@ void polyak(Size count, const Averaged *all, float share)
 
 static inline float clamped(float x, float least, float most) { return x < least ? least : x > most ? most : x; }
 
-/* exp(x) for x <= 80, within a millionth of its value, in operations that loops can do for all lanes at once. */
+/* exp(x) for x <= 80 in operations that loops can do for all lanes at once: within a millionth of its value if the
+ * processor has a fused multiply-add, else within five. */
 static inline float exponential(float x)
 {
     x = x < -87 ? -87 : x;
-    const float whole = floorf(x * 1.44269504f + 0.5f), rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+    const float whole = floorf(x * 1.44269504f + 0.5f), rest = x - whole * 0.693147181f;
     float sum = 1.9875691500e-4f;
     sum = sum * rest + 1.3981999507e-3f;
     sum = sum * rest + 8.3334519073e-3f;
@@ -114,9 +115,10 @@ void squashed(Size rows, Size size, const float *output, const float *noise, flo
         {
             const float e = noise[begin + i], raw = mean[i] + exponential(spread[i]) * e, far = fabsf(raw);
             const float fading = exponential(-2 * far), ratio = (1 - fading) / (1 + fading);
-            /* log(1 - tanh(raw)^2), of both signs */
+            /* log(1 - tanh(raw)^2), of both signs; the action is within rounding of 1, however small it is */
             const float squash = 2 * (0.693147181f - far - log_of_one_and(fading));
-            term[i] = -0.5f * e * e - spread[i] - 0.918938533f - squash;
+            /* What is not finite has no log probability: the exponential would hide it. */
+            term[i] = -0.5f * e * e - spread[i] - 0.918938533f - squash + 0 * raw;
             action[begin + i] = raw < 0 ? -ratio : ratio;
         }
         for (Size i = 0; i < count; i++) {
@@ -146,8 +148,8 @@ void categorical(Size rows, Size bins, const float *output, const float *numbers
                  float *log_sum)
 {
     for (Size row = 0; row < rows; row++, output += bins, probability += bins) {
-        float top = output[0], sum = 0, mean = 0, not_finite = 0;
-        EACH(i, bins) top = output[i] > top ? output[i] : top;
+        const float top = largest(output, bins);
+        float sum = 0, mean = 0, not_finite = 0;
         EACH(i, bins)
         {
             const float p = exponential(output[i] - top);

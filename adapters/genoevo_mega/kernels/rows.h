@@ -57,6 +57,23 @@ static void fill(float *x, float value, Size size)
     EACH(i, size) x[i] = value;
 }
 
+#define LANES 16
+
+/* The largest number, of LANES at once: compilers leave a maximum alone that what is not a number could decide. */
+static inline float largest(const float *x, Size size)
+{
+    float top[LANES];
+    fill(top, x[0], LANES);
+    for (Size begin = 0; begin + LANES <= size; begin += LANES)
+        EACH(i, LANES) top[i] = x[begin + i] > top[i] ? x[begin + i] : top[i];
+    for (Size i = 0; i < size % LANES; i++) {
+        const float last = x[size - 1 - i];
+        top[i] = last > top[i] ? last : top[i];
+    }
+    for (Size i = 1; i < LANES; i++) top[0] = top[i] > top[0] ? top[i] : top[0];
+    return top[0];
+}
+
 /* Add bias (width) to each row. */
 static void add_bias(float *x, const float *bias, Size rows, Size width)
 {

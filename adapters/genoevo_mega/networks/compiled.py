@@ -97,7 +97,7 @@ def residual_step(
     library, own, of_loss = kernels(), ctypes.byref(sizes), ctypes.byref(loss)
     x, next_x = x.contiguous(), next_x.contiguous()
     of_flat, of_x = torch.empty_like(flat), torch.empty_like(x) if needs_x else None
-    memory = x.new_empty(library.residual_step_memory(own, of_loss))
+    memory = x.new_empty(library.residual_step_memory(own))
 
     def step(found: Tensor) -> Gradients:
         places = map(address, (x, next_x, flat, target, memory, of_flat, of_x, found))
@@ -128,25 +128,23 @@ class ResidualPass(torch.autograd.Function):
 class ModularRun:
     """What :func:`run_modular` keeps for the way back."""
 
-    def __init__(
-        self, x: Tensor, sizes: ModularSizes, routes: Routes, flat: Sequence[Tensor], kept: Tensor, scratch: Tensor
-    ) -> None:
-        self._x, self._sizes, self._routes, self._flat = x, sizes, routes, flat
-        self._kept, self._scratch = kept, scratch
+    def __init__(self, x: Tensor, sizes: ModularSizes, routes: Routes, flat: Sequence[Tensor], kept: Tensor) -> None:
+        self._x, self._sizes, self._routes, self._flat, self._kept = x, sizes, routes, flat, kept
 
     def backward(
         self, gradient: Tensor, needs_x: bool, needs_core: bool, needs_pool: bool
     ) -> tuple[Tensor | None, Tensor | None, Sequence[Tensor | None]]:
         """Return the gradients of input, core and modules, each None if it is not needed."""
-        x, (core, *pool), gradient = self._x, self._flat, gradient.contiguous()
+        library, own, gradient = kernels(), ctypes.byref(self._sizes), gradient.contiguous()
+        x, (core, *pool) = self._x, self._flat
+        scratch = x.new_empty(library.modular_scratch(own))
         of_x = torch.empty_like(x) if needs_x else None
         of_core = torch.empty_like(core) if needs_core else None
         of_pool = _like_rows(pool) if needs_pool else ()
-        kernels().modular_backward(
-            ctypes.byref(self._sizes),
-            *self._routes.given(),
+        library.modular_backward(
+            *(own, *self._routes.given()),
             *(address(x), address(core), addresses(pool)),
-            *map(address, (self._kept, gradient, self._scratch, of_core)),
+            *map(address, (self._kept, gradient, scratch, of_core)),
             addresses(of_pool) if needs_pool else None,
             address(of_x),
         )
@@ -166,7 +164,7 @@ def run_modular(
     out = x.new_empty(sizes.ensemble, *x.shape[:2], sizes.outputs)
     places = address(x), address(core), addresses(pool), *map(address, (kept, scratch, out))
     library.modular_forward(own, *routes.given(), *places)
-    return out, ModularRun(x, sizes, routes, flat, kept, scratch)
+    return out, ModularRun(x, sizes, routes, flat, kept)
 
 
 def modular_step(
@@ -183,7 +181,7 @@ def modular_step(
     library, own, of_loss, routes = kernels(), ctypes.byref(sizes), ctypes.byref(loss), Routes(sizes, routing)
     x, next_x, (core, *pool), (target_core, *target_pool) = x.contiguous(), next_x.contiguous(), flat, target
     of_core, of_pool, of_x = torch.empty_like(core), _like_rows(pool), torch.empty_like(x) if needs_x else None
-    memory = x.new_empty(library.modular_step_memory(own, routes.slots, of_loss))
+    memory = x.new_empty(library.modular_step_memory(own, routes.slots))
 
     def step(found: Tensor) -> Gradients:
         library.modular_step(
