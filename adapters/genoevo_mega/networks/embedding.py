@@ -60,10 +60,13 @@ class EmbeddedCritics(nn.Module):
         return out, back
 
     def gradient(self, of_unit_vectors: Tensor) -> Tensor:
-        """Return the gradient of the vectors from that of every row's unit vector (tasks, batch, size)."""
-        with torch.enable_grad():
-            unit = self.unit_vectors()
-        return torch.autograd.grad(unit, self.vectors, of_unit_vectors.sum(1, keepdim=True))[0]
+        """Return the gradient of the vectors from that of every row's unit vector (tasks, batch, size).
+
+        Of v / |v| that is (g - u (u g)) / |v|, with u = v / |v|.
+        """
+        vectors, given = self.vectors.detach(), of_unit_vectors.sum(1, keepdim=True)
+        unit, norm = self.unit_vectors().detach(), vectors.norm(dim=-1, keepdim=True)
+        return (given - unit * (unit * given).sum(-1, keepdim=True)) / norm
 
     def unit_vectors(self) -> Tensor:
         """Return the vectors (tasks, 1, size), each of norm 1."""
