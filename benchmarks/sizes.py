@@ -60,7 +60,7 @@ SIZES: dict[str, dict[str, Case]] = {
 }
 # What two threads share: whether functions are compiled, and whether losses are simultaneous.
 _SHARED = {"torch halves": (False, False), "halves": (True, False), "losses": (True, True)}
-_TORCH, _COMPILED = ("torch", "torch halves"), ("compiled", "halves", "losses")
+_TORCH, _COMPILED = ("torch wall", "torch halves"), ("compiled wall", "halves", "losses")
 _PRODUCTS = {"bmm": torch.bmm, "baddbmm": torch.baddbmm, "mm": torch.mm}
 
 
@@ -185,7 +185,7 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
-        **{f"{way} wall ms": 1e3 * wall for way, wall in zip(("torch", "compiled", *shared), walls, strict=True)},
+        **{f"{way} ms": 1e3 * wall for way, wall in zip(("torch wall", "compiled wall", *shared), walls, strict=True)},
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
@@ -198,7 +198,7 @@ def measure(quick: bool, sizes: str) -> Measured:
     ratios = {}
     for name, figures in found.items():
         ratios[f"{name}: compiled vs torch"] = figures["torch ms"] / figures["compiled ms"]
-        before, after = (min(figures[f"{way} wall ms"] for way in ways) for ways in (_TORCH, _COMPILED))
+        before, after = (min(figures[f"{way} ms"] for way in ways) for ways in (_TORCH, _COMPILED))
         ratios[f"{name}: on two cores"] = before / after
         ratios[f"{name}: rate of products"] = figures["products ms"] / figures["compiled ms"]
     torch.set_num_threads(CORES)
