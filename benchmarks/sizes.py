@@ -176,16 +176,16 @@ def measured(case: Case, turns: int) -> dict[str, float]:
         counts.append((operations, calls.count))
     functions = *updates, products(counts[0][0].products)
     before, after, bare = fastest(turns, *functions, clock=time.process_time)
-    shared = {
+    ways = {"torch wall": updates[0], "compiled wall": updates[1]} | {
         name: _shared(configs[compiled], suite, simultaneous, batch, routings)
         for name, (compiled, simultaneous) in _SHARED.items()
     }
-    walls = fastest(turns, *updates, *shared.values())
+    walls = dict(zip(ways, fastest(turns, *ways.values()), strict=True))
     return {
         "torch ms": 1e3 * before,
         "compiled ms": 1e3 * after,
         "products ms": 1e3 * bare,
-        **{f"{way} ms": 1e3 * wall for way, wall in zip(("torch wall", "compiled wall", *shared), walls, strict=True)},
+        **{f"{way} ms": 1e3 * wall for way, wall in walls.items()},
         "operations before": counts[0][0].count,
         "operations after": counts[1][0].count + counts[1][1],
     }
