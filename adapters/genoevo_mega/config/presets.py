@@ -6,7 +6,7 @@ population 3 and 4. Learning rate, batch and buffer size, gamma, tau, clipping a
 are the values that MEGA's closest relatives publish [O]. Everything else is [O].
 
 ``laptop`` is MT10 in an evening on two cores: precision, population and start stage of ``mt10`` [P], with smaller
-networks and the critics of BRC [O]. ``demo`` shows most of that in ten minutes, on six tasks.
+networks and the critics of BRC [O]. ``demo`` shows most of that in eleven minutes, on six tasks.
 
 ``pathnet`` is PathNet (Fernando et al. 2017), MEGA's nearest ancestor, as a configuration: modules are in
 or out, children are mutants of the winners of binary tournaments, and nothing grows. It departs from the
@@ -109,7 +109,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         _BRC,
         {
             "suite": "drawer-close-v3,button-press-topdown-v3,window-open-v3,door-open-v3,push-v3,peg-insert-side-v3",
-            "steps": 360_000,
+            "steps": 480_000,
             "network": {"width": 64, "hidden": 32},
             "critic": {"width": 96},
             "growth": {"warmup_rounds": 8, "patience": 8},
