@@ -22,7 +22,7 @@ Gradients = tuple[Tensor | None, list[tuple[nn.Parameter, Tensor | None]]]
 Back = Callable[[Tensor, bool, bool], Gradients]
 """A function of the gradient of a network's output, and whether those of its input and its weights are needed."""
 Step = Callable[[Tensor], Gradients]
-"""The long call of :mod:`genoevo_mega.agents.critic_step`: writes two sums (2,) float64, returns the gradients."""
+"""The long call of the critics' loss: writes two sums (2,) float64, returns the gradients."""
 
 
 class ResidualSizes(ctypes.Structure):

@@ -165,7 +165,7 @@ class ModularNetwork(nn.Module):
     def step(
         self, targets: ModularNetwork, x: Tensor, next_x: Tensor, routing: Routing, loss: Any, needs_x: bool
     ) -> Step:
-        """Return the call of :mod:`genoevo_mega.agents.critic_step` for this network and its *targets*."""
+        """Return the one long call of the critics' loss and its gradient, for this network and its *targets*."""
         flat, sizes = self._compiled_call(x, routing)
         target, _ = targets._compiled_call(x, routing)
         return modular_step(sizes, routing, x, next_x, flat, target, loss, needs_x)

@@ -105,7 +105,7 @@ class ResidualNetwork(FixedNetwork):
     def step(
         self, targets: ResidualNetwork, x: Tensor, next_x: Tensor, routing: Routing, loss: Any, needs_x: bool
     ) -> Step:
-        """Return the call of :mod:`genoevo_mega.agents.critic_step` for this network and its *targets*."""
+        """Return the one long call of the critics' loss and its gradient, for this network and its *targets*."""
         return residual_step(self.sizes_for(x), x, next_x, self.core.flat, targets.core.flat, loss, needs_x)
 
     def sizes_for(self, x: Tensor) -> ResidualSizes:
