@@ -59,7 +59,7 @@ class Compute(Settings):
     kernels: Literal["torch", "compiled"] = "torch"
     """What computes residual critics and residual modules on a CPU in fp32: torch's operations, or functions
     that a C compiler makes of ``genoevo_mega/kernels`` when they are first needed. Updates of
-    small networks take a third to two thirds of the time, and numbers agree within rounding. ``mega
+    small networks take a quarter to two thirds of the time, and numbers agree within rounding. ``mega
     train`` takes ``compiled`` if it can, unless told otherwise."""
 
 

@@ -127,8 +127,6 @@ void residual_step(const Residual *n, const Loss *l, const float *rows, const fl
     residual_backward(n, rows, flat, kept, p.out, scratch, of_flat, of_rows);
 }
 
-static Size modular_rows(const Modular *n) { return n->tasks * n->genotypes * n->batch; }
-
 Size modular_step_memory(const Modular *n, Size slots)
 {
     return modular_memory(n, slots) + modular_scratch(n) + loss_memory(n->ensemble, modular_rows(n), n->outputs);

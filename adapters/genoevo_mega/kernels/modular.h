@@ -46,24 +46,26 @@ Size modular_routes(const Modular *n, const Routing *r, int32_t *routes)
     return total;
 }
 
+static Size modular_rows(const Modular *n) { return n->tasks * n->genotypes * n->batch; }
+
 /* What a pass keeps of one member: the embedding's layers, the head's input, and of each module on a route what its
  * first layer reads, the factors of that, and its hidden layer. */
 static Size layer_kept(const Modular *n)
 {
-    const Size rows = n->tasks * n->genotypes * n->batch;
+    const Size rows = modular_rows(n);
     return rows * (n->layer_norm ? 2 * n->width + 1 : n->width);
 }
 static Size slot_kept(const Modular *n) { return n->batch * (n->width + 1 + n->hidden); }
 static Size modular_kept(const Modular *n, Size slots)
 {
-    const Size rows = n->tasks * n->genotypes * n->batch;
+    const Size rows = modular_rows(n);
     return n->layers * layer_kept(n) + rows * (n->width + 1) + slots * slot_kept(n);
 }
 
 Size modular_memory(const Modular *n, Size slots) { return n->ensemble * modular_kept(n, slots); }
 Size modular_scratch(const Modular *n)
 {
-    return 2 * n->tasks * n->genotypes * n->batch * n->width + (n->modules + 3) * n->batch * n->width
+    return 2 * modular_rows(n) * n->width + (n->modules + 3) * n->batch * n->width
            + n->batch * n->hidden;
 }
 

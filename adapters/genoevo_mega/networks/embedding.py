@@ -65,7 +65,8 @@ class EmbeddedCritics(nn.Module):
         Of v / |v| that is (g - u (u g)) / |v|, with u = v / |v|.
         """
         vectors, given = self.vectors.detach(), of_unit_vectors.sum(1, keepdim=True)
-        unit, norm = self.unit_vectors().detach(), vectors.norm(dim=-1, keepdim=True)
+        norm = vectors.norm(dim=-1, keepdim=True)
+        unit = vectors / norm
         return (given - unit * (unit * given).sum(-1, keepdim=True)) / norm
 
     def unit_vectors(self) -> Tensor:
